@@ -1,0 +1,157 @@
+"""The Flask application: what every answer has in common, whatever it answers."""
+
+import gc
+import re
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import orjson
+from flask import Blueprint, Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from cds_hooks.errors import NotRecorded, Refusal, operation_outcome
+from cds_hooks.fhir_client import FhirClient
+from cds_hooks.records import Records, RecordsUnavailable
+from cds_hooks.routes import Context, blueprint
+from cds_hooks.service import Service
+from cds_hooks.settings import Settings, is_loopback
+
+TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
+JSON = "application/json"
+
+
+def today_utc() -> date:
+    return datetime.now(UTC).date()
+
+
+def create_app(
+    services: Sequence[Service],
+    settings: Settings,
+    records: Records,
+    log: Any,
+    *,
+    version: str,
+    today: Callable[[], date] = today_utc,
+    pages: Sequence[Blueprint] = (),
+) -> Flask:
+    """The application of one worker process."""
+    app = Flask("cds_hooks", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    context = Context(
+        services={service.id: service for service in services},
+        settings=settings,
+        records=records,
+        fhir=FhirClient(settings),
+        log=log,
+        version=version,
+        today=today,
+    )
+    app.register_blueprint(blueprint(context))
+    for page in pages:
+        app.register_blueprint(page)
+    _around(app, settings)
+    _errors(app, log)
+    # What start-up made lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    return app
+
+
+def _around(app: Flask, settings: Settings) -> None:
+    allowed = frozenset(settings.cors_origins)
+
+    def origin_allowed(origin: str) -> bool:
+        if origin in allowed:
+            return True
+        host = urlsplit(origin).hostname if settings.allow_loopback_origins else None
+        return host is not None and is_loopback(host)
+
+    @app.before_request
+    def begin() -> Response | None:
+        g.request_id = str(uuid4())
+        parent = TRACE_PARENT.match(request.headers.get("traceparent", ""))
+        g.trace_id = parent[1] if parent else None
+        if request.method == "OPTIONS":  # a preflight is answered to anybody [CORS-01]
+            return Response(status=204)
+        return None
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        headers = response.headers
+        headers["X-Request-Id"] = g.get("request_id", "")
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers.setdefault("Cache-Control", "no-store")
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            headers.add("Vary", "Origin")
+            if origin_allowed(origin):
+                headers["Access-Control-Allow-Origin"] = origin
+                if request.method == "OPTIONS":
+                    headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+                    headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+                    headers["Access-Control-Max-Age"] = "600"
+        return response
+
+
+def _errors(app: Flask, log: Any) -> None:
+    """Every answer that is not 2xx is an OperationOutcome. [RESP-07]"""
+
+    @app.errorhandler(Refusal)
+    def refused(refusal: Refusal) -> Response:
+        _log_refusal(log, refusal.status, type(refusal).__name__, refusal.expressions)
+        return outcome(
+            refusal.status,
+            operation_outcome(
+                refusal.status, refusal.text, refusal.diagnostics, refusal.expressions
+            ),
+        )
+
+    @app.errorhandler(RecordsUnavailable)
+    def unrecorded(fault: RecordsUnavailable) -> Response:
+        _log_refusal(log, NotRecorded.status, str(fault), ())
+        return outcome(NotRecorded.status, operation_outcome(NotRecorded.status, NotRecorded.text))
+
+    @app.errorhandler(HTTPException)
+    def http(fault: HTTPException) -> Response:
+        status = fault.code or 500
+        _log_refusal(log, status, type(fault).__name__, ())
+        response = outcome(status, operation_outcome(status))
+        for name, value in fault.get_headers():
+            if name == "Allow":
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def broken(fault: Exception) -> Response:
+        # The type and the place, never the message: it may quote what was being read.
+        frame = traceback.extract_tb(fault.__traceback__)[-1]
+        where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        _log_refusal(log, 500, type(fault).__name__, (where,))
+        return outcome(500, operation_outcome(500, "The service failed; the fault is logged."))
+
+
+def outcome(status: int, body: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(body), status=status, mimetype=JSON)
+
+
+def _log_refusal(log: Any, status: int, reason: str, places: Sequence[str]) -> None:
+    members: dict[str, Any] = {
+        "requestId": g.get("request_id"),
+        "path": str(request.url_rule) if request.url_rule else None,
+        "service": (request.view_args or {}).get("service_id") if status != 404 else None,
+        "hookInstance": g.get("hook_instance"),
+        "traceId": g.get("trace_id"),
+        "status": status,
+        "reason": reason,
+        "places": list(places) or None,
+    }
+    line = {name: value for name, value in members.items() if value is not None}
+    (log.error if status >= 500 else log.warning)("error", **line)

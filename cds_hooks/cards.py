@@ -1,0 +1,215 @@
+"""Cards as CDS Hooks 3.0 has them, and their JSON: nothing null, nothing empty, no rule broken.
+
+What breaks a rule of the specification here is a fault of the program and raises ValueError.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import uuid4
+
+SUMMARY_LENGTH = 139  # code points; the specification says fewer than 140 [CARD-02]
+
+
+def new_uuid() -> str:
+    return str(uuid4())
+
+
+class Indicator(StrEnum):
+    """Urgency, least first. [CARD-06]"""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    code: str
+    system: str
+    display: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose guidance the card is. `topic` stays the same for the same kind of card."""
+
+    label: str
+    url: str | None = None
+    topic: Coding | None = None
+    icon: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    label: str
+    url: str
+    type: Literal["absolute", "smart"] = "absolute"
+    app_context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    type: Literal["create", "update", "delete"]
+    description: str
+    resource: Mapping[str, Any] | None = None
+    resource_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    label: str
+    actions: tuple[Action, ...] = ()
+    is_recommended: bool = False
+    uuid: str = field(default_factory=new_uuid)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    summary: str
+    indicator: Indicator
+    source: Source
+    detail: str | None = None
+    suggestions: tuple[Suggestion, ...] = ()
+    selection_behavior: Literal["at-most-one", "any"] | None = None
+    override_reasons: tuple[Coding, ...] = ()
+    links: tuple[Link, ...] = ()
+    uuid: str = field(default_factory=new_uuid)
+
+
+def as_json(card: Card) -> dict[str, Any]:
+    """The card as it goes out.
+
+    Raises ValueError where a rule of the specification is broken.
+    """
+    _check(card)
+    return _without_nothing(
+        {
+            "uuid": card.uuid,
+            "summary": card.summary,
+            "detail": card.detail,
+            "indicator": card.indicator.value,
+            "source": _source(card.source),
+            "suggestions": [_suggestion(suggestion) for suggestion in card.suggestions],
+            "selectionBehavior": card.selection_behavior,
+            "overrideReasons": [_coding(reason) for reason in card.override_reasons],
+            "links": [_link(link) for link in card.links],
+        }
+    )
+
+
+def _without_nothing(members: dict[str, Any]) -> dict[str, Any]:
+    """Members that have a value. [JSON-05, JSON-06, JSON-07, JSON-08]"""
+    return {name: value for name, value in members.items() if value not in (None, "", [], {})}
+
+
+def _check(card: Card) -> None:
+    if not card.summary or len(card.summary) > SUMMARY_LENGTH:
+        raise ValueError("summary: 1 to 139 characters [CARD-02]")
+    if card.suggestions and card.selection_behavior is None:
+        raise ValueError("suggestions need a selectionBehavior [cds-resp-6]")
+    recommended = sum(suggestion.is_recommended for suggestion in card.suggestions)
+    if card.selection_behavior == "at-most-one" and recommended > 1:
+        raise ValueError("at most one suggestion can be recommended [cds-resp-1]")
+    if any(not reason.display for reason in card.override_reasons):
+        raise ValueError("an override reason needs a display [cds-resp-4]")
+
+
+def _coding(coding: Coding) -> dict[str, Any]:
+    if not coding.code or not coding.system:
+        raise ValueError("a Coding needs code and system [COD-01, COD-02]")
+    return _without_nothing(
+        {"system": coding.system, "code": coding.code, "display": coding.display}
+    )
+
+
+def _source(source: Source) -> dict[str, Any]:
+    if not source.label:
+        raise ValueError("a source needs a label [SRC-01]")
+    return _without_nothing(
+        {
+            "label": source.label,
+            "url": _absolute(source.url),
+            "icon": _absolute(source.icon),
+            "topic": _coding(source.topic) if source.topic else None,
+        }
+    )
+
+
+def _absolute(url: str | None) -> str | None:
+    if url is not None and not re.match(r"https?://[^/]", url):
+        raise ValueError("a URL must be absolute [SRC-02, LNK-02]")
+    return url
+
+
+def _link(link: Link) -> dict[str, Any]:
+    if link.app_context is not None and link.type != "smart":
+        raise ValueError("appContext is for smart links alone [cds-resp-3]")
+    if not link.label:
+        raise ValueError("a link needs a label [LNK-01]")
+    return _without_nothing(
+        {
+            "label": link.label,
+            "url": _absolute(link.url),
+            "type": link.type,
+            "appContext": link.app_context,
+        }
+    )
+
+
+def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
+    if not suggestion.label:
+        raise ValueError("a suggestion needs a label [SUG-01]")
+    return _without_nothing(
+        {
+            "label": suggestion.label,
+            "uuid": suggestion.uuid,
+            "isRecommended": suggestion.is_recommended or None,
+            "actions": [_action(action) for action in suggestion.actions],
+        }
+    )
+
+
+def _action(action: Action) -> dict[str, Any]:
+    if not action.description:
+        raise ValueError("an action needs a description [cds-resp-5]")
+    if action.type == "delete":
+        if action.resource_id is None or action.resource is not None:
+            raise ValueError("delete names a resourceId and no resource [cds-resp-2]")
+    elif action.resource is None:
+        raise ValueError("create and update carry a resource [ACT-03, ACT-04]")
+    return _without_nothing(
+        {
+            "type": action.type,
+            "description": action.description,
+            "resource": action.resource,
+            "resourceId": action.resource_id,
+        }
+    )
+
+
+def shorten(text: str, limit: int = SUMMARY_LENGTH) -> str:
+    """`text` in at most `limit` code points, cut at a word."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    return (cut.rpartition(" ")[0] or cut).rstrip(",;:. ") + "…"
+
+
+# Everything that means something in GFM or HTML, the dots and colons that make a link of a bare
+# address included.
+_SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-!|~&\"'$^=@]")
+_ADDRESS = re.compile(r"(?i)(www)\.|(https?|ftp|mailto|xmpp|javascript|data)(:)")
+
+
+def escape_markdown(text: str) -> str:
+    """`text` as words and nothing else, in renderers with and without raw HTML. [CARD-05]
+
+    Each character with a meaning becomes an HTML entity, which shows as itself and neither
+    Markdown nor HTML reads as syntax; line breaks and controls become spaces.
+    """
+    flat = "".join(char if char.isprintable() else " " for char in text)
+    inert = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", flat)
+    return _ADDRESS.sub(lambda found: f"{found[1]}&#46;" if found[1] else f"{found[2]}&#58;", inert)

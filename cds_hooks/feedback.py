@@ -1,0 +1,121 @@
+"""What became of a card: the specification's shape and Epic's, checked, as plain records.
+
+Free text that a clinician typed is patient data: it is neither kept nor logged, only that there
+was some.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cds_hooks.errors import NotACall
+
+MAX_ITEMS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One clinician's answer to one card."""
+
+    card: str
+    outcome: str  # "accepted" or "overridden"
+    accepted: tuple[str, ...]  # uuids of suggestions
+    reason_system: str | None
+    reason_code: str | None
+    had_comment: bool
+    at: datetime
+
+
+def read_feedback(document: object) -> tuple[Feedback, ...]:
+    """The items of a feedback message. Raises NotACall with the path of the first fault."""
+    match document:
+        case {"feedback": list(items)} if items:
+            pass
+        case _:
+            raise NotACall("must be a list with at least one item", ["feedback"])
+    if len(items) > MAX_ITEMS:
+        raise NotACall(f"more than {MAX_ITEMS} items", ["feedback"])
+    return tuple(_item(item, f"feedback[{place}]") for place, item in enumerate(items))
+
+
+def _item(item: object, path: str) -> Feedback:
+    if not isinstance(item, dict):
+        raise NotACall("must be an object", [path])
+    card = _text(item.get("card"), f"{path}.card")
+    outcome = item.get("outcome")
+    if outcome not in ("accepted", "overridden"):
+        raise NotACall("is 'accepted' or 'overridden' [cds-fb-1]", [f"{path}.outcome"])
+    accepted = tuple(_accepted(item.get("acceptedSuggestions"), f"{path}.acceptedSuggestions"))
+    if outcome == "accepted" and not accepted:
+        raise NotACall("is required with 'accepted' [cds-fb-2]", [f"{path}.acceptedSuggestions"])
+    system, code, comment = _reason(item, path)
+    at = _timestamp(item.get("outcomeTimestamp"), f"{path}.outcomeTimestamp")
+    return Feedback(card, outcome, accepted, system, code, comment, at)
+
+
+def _text(value: object, path: str) -> str:
+    if not isinstance(value, str) or not value or len(value) > 255:
+        raise NotACall("must be a text of 1 to 255 characters", [path])
+    return value
+
+
+def _accepted(value: object, path: str) -> Iterator[str]:
+    if value is None:
+        return
+    if not isinstance(value, list):
+        raise NotACall("must be a list", [path])
+    for place, suggestion in enumerate(value):
+        match suggestion:
+            case {"id": str(id_)}:
+                yield _text(id_, f"{path}[{place}].id")
+            case _:
+                raise NotACall("must be an object with an id", [f"{path}[{place}]"])
+
+
+def _reason(item: Mapping[str, Any], path: str) -> tuple[str | None, str | None, bool]:
+    """(system, code, whether there was a comment) of `overrideReason`, or of Epic's spellings."""
+    given = item.get("overrideReason", item.get("overrideReasons"))
+    if given is None:
+        given = _epic_extension(item.get("extension"))
+    if given is None:
+        return None, None, False
+    if isinstance(given, list):
+        given = given[0] if given else {}
+    if not isinstance(given, dict):
+        raise NotACall("must be an object", [f"{path}.overrideReason"])
+    coding = given.get("reason", given if "code" in given else None)
+    comment = isinstance(given.get("userComment"), str) and bool(given["userComment"])
+    if coding is None and not comment:
+        raise NotACall(
+            "needs a reason, a userComment, or both [cds-fb-3]", [f"{path}.overrideReason"]
+        )
+    if coding is None:
+        return None, None, comment
+    if not isinstance(coding, dict):
+        raise NotACall("must be a Coding", [f"{path}.overrideReason.reason"])
+    code = _text(coding.get("code"), f"{path}.overrideReason.reason.code")
+    system = coding.get("system")
+    return (system[:255] if isinstance(system, str) and system else None), code, comment
+
+
+def _epic_extension(extension: object) -> object:
+    """The acknowledgement reason that Epic may put into an extension."""
+    if isinstance(extension, dict):
+        for value in extension.values():
+            match value:
+                case {"reasonCategory": {"code": str()} as coding}:
+                    return {"reason": coding}
+                case {"reasonCategory": str(code)} if code:
+                    return {"reason": {"code": code}}
+    return None
+
+
+def _timestamp(value: object, path: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) and len(value) < 64 else None
+        if at is None or at.tzinfo is None or "T" not in str(value).upper():
+            raise NotACall("must be an RFC 3339 time with an offset", [path])
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise NotACall("must be an RFC 3339 time with an offset", [path]) from None

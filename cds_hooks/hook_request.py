@@ -1,0 +1,128 @@
+"""A call of a CDS service: bytes to a HookRequest, and what is wrong by path, never by value."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from cds_hooks.errors import NotACall, NotJson
+
+SCHEMA = Path(__file__).parent / "schemas" / "hook_request.schema.json"
+_VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+# What a hook's own definition requires of its context besides the patient.
+REQUIRED_CONTEXT = {
+    "patient-view": (),
+    "order-select": ("selections", "draftOrders"),
+    "order-sign": ("draftOrders",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FhirAuthorization:
+    """Access to the client's FHIR server for the length of one call. Never logged or stored."""
+
+    access_token: str = field(repr=False)
+    scope: str = ""
+    expires_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """One call, its envelope checked; FHIR inside it is read tolerantly elsewhere."""
+
+    hook: str
+    hook_instance: str
+    context: Mapping[str, Any]
+    prefetch: Mapping[str, Any]
+    fhir_server: str | None = None
+    authorization: FhirAuthorization | None = None
+
+    @property
+    def patient_id(self) -> str:
+        return str(self.context["patientId"])
+
+    @property
+    def encounter_id(self) -> str | None:
+        found = self.context.get("encounterId")
+        return found if isinstance(found, str) and found else None
+
+    @property
+    def selections(self) -> tuple[str, ...]:
+        found = self.context.get("selections", ())
+        return tuple(name for name in found if isinstance(name, str))
+
+    @property
+    def draft_orders(self) -> tuple[dict[str, Any], ...]:
+        """The orders of the session; entries that hold no resource are passed over."""
+        return tuple(resources_of(self.context.get("draftOrders")))
+
+
+def resources_of(bundle: object) -> Iterator[dict[str, Any]]:
+    """The resources of a Bundle with or without a type, `entry` a list or an object."""
+    entries = bundle.get("entry") if isinstance(bundle, dict) else None
+    for entry in entries if isinstance(entries, list) else [entries]:
+        match entry:
+            case {"resource": {"resourceType": str()} as resource}:
+                yield resource
+
+
+def read_json(body: bytes) -> Any:
+    """The document in `body`. Raises NotJson."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as fault:
+        raise NotJson(f"not JSON at line {fault.lineno}, column {fault.colno}") from None
+
+
+def read_request(document: object, hook: str) -> HookRequest:
+    """`document` as a call of `hook`. Raises NotACall with the path of what is wrong."""
+    if not isinstance(document, dict):
+        raise NotACall("must be an object", ["$"])
+    given = {name: value for name, value in document.items() if value is not None}
+    _validate(given)
+    if given["hook"] != hook:
+        raise NotACall(f"this service answers {hook}", ["hook"])
+    context: Mapping[str, Any] = given["context"]
+    for name in REQUIRED_CONTEXT.get(hook, ()):
+        if context.get(name) is None:
+            raise NotACall(f"{hook} requires it", [f"context.{name}"])
+    return HookRequest(
+        hook=hook,
+        hook_instance=given["hookInstance"],
+        context=context,
+        prefetch=given.get("prefetch", {}),
+        fhir_server=given.get("fhirServer"),
+        authorization=_authorization(given),
+    )
+
+
+def _validate(given: Mapping[str, Any]) -> None:
+    context = given.get("context")
+    if isinstance(context, dict) and None in context.values():
+        plain = {name: value for name, value in context.items() if value is not None}
+        given = {**given, "context": plain}
+    for fault in _VALIDATOR.iter_errors(given):
+        path = ".".join(str(part) for part in fault.absolute_path)
+        if fault.validator == "required":
+            missing = next(n for n in fault.validator_value if n not in fault.instance)
+            path = f"{path}.{missing}" if path else missing
+            raise NotACall("is required", [path])
+        raise NotACall(f"does not meet '{fault.validator}' of the request schema", [path or "$"])
+
+
+def _authorization(given: Mapping[str, Any]) -> FhirAuthorization | None:
+    found = given.get("fhirAuthorization")
+    if found is None:
+        return None
+    if "fhirServer" not in given:
+        raise NotACall("is required with fhirAuthorization [cds-r-1]", ["fhirServer"])
+    scope, expires_in = found.get("scope"), found.get("expires_in")
+    return FhirAuthorization(
+        access_token=found["access_token"],
+        scope=scope if isinstance(scope, str) else "",
+        expires_in=expires_in if isinstance(expires_in, int | float) else None,
+    )

@@ -1,0 +1,224 @@
+"""Discovery, calls and feedback."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import NotFound, UnsupportedMediaType
+
+from cds_hooks import prefetch
+from cds_hooks.cards import Card, as_json
+from cds_hooks.errors import DataUnobtainable
+from cds_hooks.feedback import read_feedback
+from cds_hooks.fhir_client import Fetch, FhirClient
+from cds_hooks.hook_request import HookRequest, read_json, read_request
+from cds_hooks.prefetch import Answer, State
+from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
+from cds_hooks.service import Call, Decision, Service
+from cds_hooks.settings import Settings
+
+JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
+UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+TENANT = "local"  # callers on this machine; sites with tenants name them
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the routes work with; made once for each process."""
+
+    services: Mapping[str, Service]
+    settings: Settings
+    records: Records
+    fhir: FhirClient
+    log: Any
+    version: str
+    today: Callable[[], date]
+
+
+def blueprint(context: Context) -> Blueprint:
+    """The routes of CDS Hooks and the probes."""
+    routes = Blueprint("cds", __name__)
+    discovery = orjson.dumps({"services": [s.as_json() for s in context.services.values()]})
+
+    def service_of(service_id: str) -> Service:
+        service = context.services.get(service_id)
+        if service is None:
+            raise NotFound
+        return service
+
+    @routes.get("/cds-services")
+    def discover() -> Response:  # [DISC-01, DISC-02, DISC-14]
+        return _json(discovery)
+
+    @routes.post("/cds-services/<service_id>")
+    def call(service_id: str) -> Response:  # [CALL-01]
+        return answer_call(context, service_of(service_id))
+
+    @routes.post("/cds-services/<service_id>/feedback")
+    def feedback(service_id: str) -> Response:  # [FB-01, FB-02, FB-03]
+        service = service_of(service_id)
+        items = read_feedback(_document())
+        new = context.records.store_feedback(service.id, items)
+        context.log.info(
+            "feedback",
+            version=context.version,
+            tenant=TENANT,
+            service=service.id,
+            requestId=g.request_id,
+            items=len(items),
+            new=new,
+            accepted=sum(item.outcome == "accepted" for item in items),
+            overridden=sum(item.outcome == "overridden" for item in items),
+        )
+        return _json(orjson.dumps({"received": len(items)}))
+
+    @routes.get("/health/live")
+    def live() -> Response:
+        return _json(b'{"status":"live"}')
+
+    @routes.get("/health/ready")
+    def ready() -> Response:
+        try:
+            context.records.check()
+        except RecordsUnavailable as fault:
+            body = orjson.dumps({"status": "not ready", "records": str(fault)})
+            return Response(body, status=503, mimetype="application/json")
+        return _json(orjson.dumps({"status": "ready", "version": context.version}))
+
+    return routes
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, mimetype="application/json")
+
+
+def _document() -> Any:
+    if not JSON_TYPE.fullmatch(request.mimetype):
+        raise UnsupportedMediaType
+    return read_json(request.get_data(cache=False))
+
+
+def answer_call(context: Context, service: Service) -> Response:
+    """One call from the bytes to the stored and logged answer."""
+    began = time.perf_counter()
+    called = read_request(_document(), service.hook)
+    if UUID.fullmatch(called.hook_instance):
+        g.hook_instance = called.hook_instance
+    answers, fetches = obtain(context, service, called)
+    _log_fetches(context, service, fetches)
+    decision = service.decide(Call(called, answers, context.today()))
+    body = orjson.dumps({"cards": [as_json(card) for card in decision.cards]})  # [RESP-01]
+    milliseconds = round((time.perf_counter() - began) * 1000, 2)
+    _store(context, service, called, decision, milliseconds)
+    _log_decision(context, service, called, answers, decision, milliseconds)
+    return _json(body)
+
+
+def obtain(
+    context: Context, service: Service, called: HookRequest
+) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
+    """An answer for each key of the service. Raises DataUnobtainable. [PF-05, PF-06]"""
+    answers = prefetch.read(called, service.prefetch)
+    fetches: tuple[Fetch, ...] = ()
+    if any(a.state is State.LEFT_OUT or a.next_url for a in answers.values()):
+        answers, fetches = context.fhir.complete(called, answers, service.prefetch)
+    missing = sorted(key for key in service.required if not answers[key].known)
+    if missing:
+        names = ", ".join(missing)
+        raise DataUnobtainable(
+            f"neither prefetch nor the FHIR server gave: {names}",
+            [f"prefetch.{key}" for key in missing],
+        )
+    return answers, fetches
+
+
+def _store(
+    context: Context,
+    service: Service,
+    called: HookRequest,
+    decision: Decision,
+    milliseconds: float,
+) -> None:
+    context.records.store(
+        StoredDecision(
+            id=g.request_id,
+            at=datetime.now(UTC),
+            tenant=TENANT,
+            service=service.id,
+            hook=service.hook,
+            hook_instance=g.get("hook_instance", ""),
+            patient_id=called.patient_id,
+            encounter_id=called.encounter_id,
+            version=context.version,
+            duration_ms=milliseconds,
+            record=decision.record,
+            cards=tuple(_stored(card) for card in decision.cards),
+        )
+    )
+
+
+def _stored(card: Card) -> StoredCard:
+    topic = card.source.topic.code if card.source.topic else None
+    uuids = tuple(suggestion.uuid for suggestion in card.suggestions)
+    return StoredCard(card.uuid, topic, card.indicator.value, uuids)
+
+
+def _log_fetches(context: Context, service: Service, fetches: tuple[Fetch, ...]) -> None:
+    for fetch in fetches:
+        context.log.info(
+            "fetch",
+            version=context.version,
+            tenant=TENANT,
+            service=service.id,
+            requestId=g.request_id,
+            key=fetch.key,
+            state=fetch.state.value,
+            reason=fetch.reason,
+            durationMs=fetch.milliseconds,
+        )
+
+
+def _log_decision(
+    context: Context,
+    service: Service,
+    called: HookRequest,
+    answers: Mapping[str, Answer],
+    decision: Decision,
+    milliseconds: float,
+) -> None:
+    states = [(answer.state, answer.fetched) for answer in answers.values()]
+    known = (State.FOUND, State.NONE)
+    identified: dict[str, Any] = {
+        "hookInstance": g.get("hook_instance"),
+        "requestId": g.request_id,
+        "traceId": g.trace_id,
+    }
+    context.log.info(
+        "decision",
+        version=context.version,
+        tenant=TENANT,
+        service=service.id,
+        hook=called.hook,
+        **{name: value for name, value in identified.items() if value is not None},
+        status=200,
+        durationMs=milliseconds,
+        prefetch={
+            "supplied": sum(state in known and not fetched for state, fetched in states),
+            "fetched": sum(state in known and fetched for state, fetched in states),
+            "failed": sum(state not in known for state, _ in states),
+        },
+        **{name: value for name, value in decision.record.items() if name != "cards"},
+        cards=[
+            {
+                "uuid": card.uuid,
+                "topic": card.source.topic.code if card.source.topic else "",
+                "indicator": card.indicator.value,
+            }
+            for card in decision.cards
+        ],
+    )

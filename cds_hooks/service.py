@@ -1,0 +1,60 @@
+"""A CDS service: what discovery says of it, and the decision behind it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from cds_hooks.cards import Card
+from cds_hooks.hook_request import HookRequest
+from cds_hooks.prefetch import Answer, lint
+
+SPECIFICATION = "3.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """All that a decision may depend on."""
+
+    request: HookRequest
+    answers: Mapping[str, Answer]
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Cards, and what the record and the log keep of how they came about: never a value."""
+
+    cards: tuple[Card, ...]
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One hook, one id: clients key services by URL, so an id never serves two hooks."""
+
+    id: str
+    hook: str
+    hook_version: str
+    title: str
+    description: str
+    usage_requirements: str
+    prefetch: Mapping[str, str]
+    required: frozenset[str]
+    decide: Callable[[Call], Decision]
+
+    def __post_init__(self) -> None:
+        lint(self.prefetch, self.hook)
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry of the discovery document. [DISC-04 to DISC-12]"""
+        return {
+            "hook": self.hook,
+            "title": self.title,
+            "description": self.description,
+            "id": self.id,
+            "prefetch": dict(self.prefetch),
+            "usageRequirements": self.usage_requirements,
+            "version": SPECIFICATION,
+            "hookVersion": self.hook_version,
+        }

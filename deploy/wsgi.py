@@ -1,0 +1,5 @@
+"""For WSGI servers other than the one that `cobalamin serve` runs: `deploy.wsgi:app`."""
+
+from services.wsgi import application
+
+app = application()

@@ -1,0 +1,228 @@
+"""Reading guidelines, common limits, groups and policy from their TOML files.
+
+Everything is checked when it is read: the schema, that every name exists, that every limit can be
+reached. What is wrong raises KnowledgeFault with file, key and reason.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from mappings.fault import KnowledgeFault
+from mappings.guideline import (
+    COMPARISONS,
+    Cutoff,
+    Duration,
+    FollowUp,
+    Guideline,
+    Limits,
+    Testing,
+    Treatment,
+)
+from mappings.order_template import template_ids
+from mappings.schema import check
+from mappings.units import normalise
+from mappings.value_set import ValueSetIndex
+
+FOLDER = Path(__file__).parent
+GUIDELINES = FOLDER / "guidelines"
+# Risk factors and features that are found in other ways than by a code of the same name.
+DERIVED = frozenset(
+    {"anaemia", "family_history_b12_deficiency", "family_history_autoimmune_disease"}
+)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document, with dates as ISO text, as JSON Schema wants it."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise KnowledgeFault(path.name, "file", fault.strerror or "cannot be read") from fault
+    except tomllib.TOMLDecodeError as fault:
+        raise KnowledgeFault(path.name, "file", str(fault)) from fault
+    loaded: dict[str, Any] = json.loads(json.dumps(document, default=date.isoformat))
+    return loaded
+
+
+def guideline_ids(subject: str = "b12") -> tuple[str, ...]:
+    """Ids of the shipped guidelines, in alphabetical order."""
+    found = (read_toml(path) for path in sorted(GUIDELINES.glob("*.toml")))
+    return tuple(document["id"] for document in found if document.get("subject") == subject)
+
+
+def read_guideline(id_: str, index: ValueSetIndex, laboratory: Path | None = None) -> Guideline:
+    """The guideline `id_`; `uk-ng239+ruh` is NG239 with the shipped limits of laboratory `ruh`.
+
+    `laboratory` is a site's own file of that kind.
+    """
+    name, _, lab = id_.partition("+")
+    path = GUIDELINES / f"{name.replace('-', '_')}.toml"
+    if not path.exists():
+        raise KnowledgeFault("configuration", "b12.guideline", f"no guideline {name}")
+    document = read_toml(path)
+    check(document, "guideline", path.name)
+    if document["id"] != name:
+        raise KnowledgeFault(path.name, "id", "is not the name of the file")
+    found = _guideline(document, path.name, index)
+    file = laboratory or (GUIDELINES / "laboratories" / f"{lab}.toml" if lab else None)
+    return with_laboratory(found, file, index) if file else found
+
+
+def with_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> Guideline:
+    """`guideline` with a laboratory's validated limits in place of the printed ones.
+
+    Only the observations that the file names are replaced, each as a whole.
+    """
+    document = read_toml(file)
+    check(document, "laboratory", file.name)
+    own = _cutoffs(document["cutoffs"], file.name, index, document.get("source"))
+    replaced = {row.observation for row in own}
+    kept = tuple(row for row in guideline.cutoffs if row.observation not in replaced)
+    lab = document.get("id", file.stem)
+    return replace(
+        guideline, id=f"{guideline.id}+{lab}", cutoffs=(*own, *kept), laboratory=document["title"]
+    )
+
+
+def _guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Guideline:
+    head = {
+        key: document[key]
+        for key in ("id", "subject", "version", "locale", "title", "publisher", "citation", "url")
+    }
+    treatments = {entry["situation"]: _treatment(entry) for entry in document["treatment"]}
+    templates = template_ids(document["locale"])
+    testing = _testing(document["testing"], file, index)
+    for name in (
+        *testing.first_test,
+        *testing.pregnancy_test,
+        *testing.nitrous_oxide_test,
+        *(name for treatment in treatments.values() for name in treatment.templates),
+    ):
+        if name not in templates:
+            raise KnowledgeFault(file, name, f"no order template for {document['locale']}")
+    return Guideline(
+        **head,
+        published=date.fromisoformat(document["published"]),
+        reviewed=date.fromisoformat(document["reviewed"]),
+        reviewer=document["reviewer"],
+        strength=document["strength"],
+        minimum_age=document["minimum_age"],
+        not_for=tuple(document["not_for"]),
+        flags=tuple(document.get("flags", ())),
+        cutoffs=_cutoffs(document["cutoffs"], file, index),
+        testing=testing,
+        follow_up=FollowUp(**document["follow_up"]),
+        treatments=treatments,
+        source_attributes=document["source_attributes"],
+    )
+
+
+def _treatment(entry: Mapping[str, Any]) -> Treatment:
+    return Treatment(
+        **{**entry, "templates": tuple(entry["templates"]), "steps": tuple(entry["steps"])}
+    )
+
+
+def _testing(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> Testing:
+    for key in ("risk_factors", "further_risk_factors", "symptoms", "asymptomatic_drugs"):
+        for name in entry.get(key, ()):
+            if name not in index.sets and name not in DERIVED:
+                raise KnowledgeFault(file, f"testing.{key}", f"no value set {name}")
+    durations = tuple(_duration(row, file, index) for row in entry.get("duration", ()))
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in entry.items()
+        if key != "duration"
+    }
+    return Testing(**plain, durations=durations)
+
+
+def _duration(row: Mapping[str, Any], file: str, index: ValueSetIndex) -> Duration:
+    if row["subject"] != "age" and row["subject"] not in index.sets:
+        raise KnowledgeFault(file, "testing.duration", f"no value set {row['subject']}")
+    comparison = next(key for key in COMPARISONS if key in row)
+    rest = {key: row[key] for key in ("subject", "unit", "step", "locator", "source")}
+    return Duration(comparison=comparison, limit=row[comparison], **rest)
+
+
+def _cutoffs(
+    rows: Iterable[Mapping[str, Any]], file: str, index: ValueSetIndex, source: str | None = None
+) -> tuple[Cutoff, ...]:
+    read = tuple(_cutoff(row, file, index, source) for row in rows)
+    for place, row in enumerate(read):
+        if any(_hides(earlier, row) for earlier in read[:place]):
+            raise KnowledgeFault(file, f"cutoffs[{place}]", "can never be reached")
+    return read
+
+
+def _cutoff(row: Mapping[str, Any], file: str, index: ValueSetIndex, source: str | None) -> Cutoff:
+    key = f"cutoffs {row['observation']}"
+    value_set = index.sets.get(row["observation"])
+    if value_set is None:
+        raise KnowledgeFault(file, key, "no such value set")
+    if row["unit"] not in value_set.units or normalise(row["unit"]) != row["unit"]:
+        raise KnowledgeFault(file, key, f"results are not read in {row['unit']}")
+    comparison = next(name for name in COMPARISONS if name in row)
+    rest = {name: value for name, value in row.items() if name not in COMPARISONS}
+    return Cutoff(**{"source": source, **rest}, comparison=comparison, limit=row[comparison])
+
+
+def _hides(earlier: Cutoff, row: Cutoff) -> bool:
+    """Whether every value that meets `row` meets `earlier` first."""
+    same = (earlier.observation, earlier.unit) == (row.observation, row.unit)
+    if not same or earlier.sex not in (None, row.sex):
+        return False
+    if earlier.pregnant not in (None, row.pregnant):
+        return False
+    downward = {"below", "at_most"}
+    if (earlier.comparison in downward) != (row.comparison in downward):
+        return False
+    if row.comparison in downward:
+        return earlier.limit > row.limit
+    return earlier.limit < row.limit
+
+
+def read_laboratory_limits(
+    index: ValueSetIndex,
+) -> tuple[Limits, Mapping[tuple[str, str], tuple[float, float]]]:
+    """Limits common to all guidelines, and for (observation, unit) the plausible low and high."""
+    path = FOLDER / "laboratory.toml"
+    document = read_toml(path)
+    check(document, "laboratory", path.name)
+    plausible = {}
+    for row in document["plausible"]:
+        value_set = index.sets.get(row["observation"])
+        if value_set is None or row["unit"] not in value_set.units:
+            raise KnowledgeFault(path.name, f"plausible {row['observation']}", "is never read so")
+        plausible[row["observation"], row["unit"]] = (row["low"], row["high"])
+    return Limits(_cutoffs(document["cutoffs"], path.name, index)), plausible
+
+
+def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:
+    """The groups of value sets that rules speak of."""
+    path = FOLDER / "clinical_sets.toml"
+    groups = {}
+    for name, entry in read_toml(path).items():
+        if isinstance(entry, dict):
+            for member in entry["members"]:
+                if member not in index.sets:
+                    raise KnowledgeFault(path.name, name, f"no value set {member}")
+            groups[name] = tuple(entry["members"])
+    return groups
+
+
+def read_policy(overrides: Mapping[str, Any] | None = None) -> Mapping[str, float]:
+    """The service's own choices by name, a site's in their place."""
+    document = read_toml(FOLDER / "policy.toml")
+    values = {name: float(entry["value"]) for name, entry in document.items()}
+    for name, value in (overrides or {}).items():
+        if name not in values:
+            raise KnowledgeFault("configuration", f"policy.{name}", "no such choice")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise KnowledgeFault("configuration", f"policy.{name}", "must be a number above 0")
+        values[name] = float(value)
+    return values

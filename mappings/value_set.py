@@ -1,0 +1,202 @@
+"""Value sets: which codes mean the same thing, matched as (system, code), never by text.
+
+Each set is one CSV file; `sources.toml` says what it means and how its results are read.
+"""
+
+import csv
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mappings.fault import KnowledgeFault
+from mappings.schema import check
+from mappings.units import normalise
+
+FOLDER = Path(__file__).parent / "value_sets"
+SOURCES = FOLDER / "sources.toml"
+TRUSTED = frozenset({"high", "medium"})
+# SNOMED CT's semantic tag: part of the name, of no use to a reader.
+_TAG = re.compile(r" \((disorder|finding|procedure|substance|qualifier value|regime/therapy)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One code of a value set."""
+
+    system: str
+    code: str
+    display: str
+    route: str | None = None  # a product's route of administration
+    strength_ug: float | None = None  # micrograms in one tablet or ampoule
+    expects: str | None = None  # "mass" or "molar": what the code says of the unit
+    only_units: frozenset[str] = frozenset()  # the code may be read in these units only
+    rank: int = 0  # of results of one moment, the lowest goes first
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    """What a list of codes means."""
+
+    name: str
+    kind: str  # "observation", "condition", "medication", "procedure", "order", "route"
+    title: str
+    units: tuple[str, ...] = ()  # UCUM; what results are rescaled to, the first that fits
+    qualitative: bool = False  # present or absent rather than an amount
+    medication: bool = False  # drugs are looked up in it
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A code, and one of the value sets it is in."""
+
+    value_set: ValueSet
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSetIndex:
+    """Every code of every value set, compiled for look-up."""
+
+    sets: Mapping[str, ValueSet]
+    rows: Mapping[str, tuple[Row, ...]]  # by value set
+    exact: Mapping[tuple[str, str], tuple[Match, ...]]
+    prefixes: Mapping[tuple[str, str], tuple[Match, ...]]
+    prefix_lengths: Mapping[str, tuple[int, ...]]  # by system, the longest first
+    aliases: Mapping[str, str]
+
+    def lookup(self, system: str, code: str) -> tuple[Match, ...]:
+        """The value sets that the code is in; empty for an unknown one."""
+        found = self.exact.get((system, code))
+        if found is not None:
+            return found
+        lengths = self.prefix_lengths.get(system)
+        if lengths is not None:
+            for length in lengths:
+                found = self.prefixes.get((system, code[:length]))
+                if found is not None and len(code) >= length:
+                    return found
+        alias = self.aliases.get(system)
+        return () if alias is None else self.lookup(alias, code)
+
+
+def load_value_sets(local_codes: Iterable[Mapping[str, str]] = ()) -> ValueSetIndex:
+    """The shipped value sets, with a site's own codes added to them.
+
+    Raises KnowledgeFault for a file that cannot be relied on, and for a local code that names a
+    value set we do not have.
+    """
+    sources = _sources()
+    sets = {name: _value_set(name, entry) for name, entry in sources["value_sets"].items()}
+    _same_names(sets)
+    rows = {name: list(_read(name)) for name in sets}
+    for number, local in enumerate(local_codes):
+        if local["value_set"] not in sets:
+            raise KnowledgeFault(
+                "configuration", f"local_code[{number}]", f"no value set {local['value_set']}"
+            )
+        added = Row(local["system"], local["code"], local.get("display", local["code"]))
+        rows[local["value_set"]].append(added)
+    return _compile(sets, rows, sources)
+
+
+@cache
+def _sources() -> Mapping[str, Any]:
+    try:
+        document = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        raise KnowledgeFault(SOURCES.name, "file", str(fault)) from fault
+    check(document, "value_set_sources", SOURCES.name)
+    return document
+
+
+def _value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
+    for unit in entry.get("unit", ()):
+        if normalise(unit) != unit:
+            raise KnowledgeFault(
+                SOURCES.name, f"value_sets.{name}.unit", f"{unit} is not in units.csv"
+            )
+    return ValueSet(
+        name=name,
+        kind=entry["kind"],
+        title=entry["title"],
+        units=tuple(entry.get("unit", ())),
+        qualitative=entry.get("qualitative", False),
+        medication=entry["kind"] == "medication" or entry.get("also_medication", False),
+    )
+
+
+def _same_names(sets: Mapping[str, ValueSet]) -> None:
+    files = {path.stem for path in FOLDER.glob("*.csv")}
+    for name in files ^ set(sets):
+        where = "a file without an entry" if name in files else "an entry without a file"
+        raise KnowledgeFault(SOURCES.name, f"value_sets.{name}", where)
+
+
+def _read(name: str) -> Iterable[Row]:
+    path = FOLDER / f"{name}.csv"
+    with path.open(encoding="utf-8", newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines), start=2):
+            key = f"line {number}"
+            if row["confidence"] not in TRUSTED:
+                raise KnowledgeFault(path.name, key, "confidence is neither high nor medium")
+            if not row["code"] or not row["display"] or not row["source"]:
+                raise KnowledgeFault(path.name, key, "code, display and source are all needed")
+            yield _row(row, path.name, key)
+
+
+def _row(row: Mapping[str, str], file: str, key: str) -> Row:
+    only = frozenset(normalise(unit) or "" for unit in (row.get("only_units") or "").split())
+    if "" in only:
+        raise KnowledgeFault(file, key, "only_units names a unit that is not in units.csv")
+    try:
+        strength = float(row["strength_ug"]) if row.get("strength_ug") else None
+        rank = int(row.get("rank") or 0)
+    except ValueError as fault:
+        raise KnowledgeFault(file, key, "strength_ug and rank are numbers") from fault
+    code = f"{row['code']}*" if row.get("match") == "prefix" else row["code"]
+    return Row(
+        system=row["system"],
+        code=code,
+        display=_TAG.sub("", row["display"]),
+        route=row.get("route") or None,
+        strength_ug=strength,
+        expects=row.get("expects") or None,
+        only_units=only,
+        rank=rank,
+    )
+
+
+def _compile(
+    sets: Mapping[str, ValueSet], rows: Mapping[str, list[Row]], sources: Mapping[str, Any]
+) -> ValueSetIndex:
+    exact: dict[tuple[str, str], list[Match]] = {}
+    prefixes: dict[tuple[str, str], list[Match]] = {}
+    systems = sources["also_sent_as"]
+    for name, codes in rows.items():
+        for row in codes:
+            if row.system not in sources["systems"] and row.code.endswith("*"):
+                raise KnowledgeFault(f"{name}.csv", row.code, "no such code system")
+            match = Match(sets[name], row)
+            for system in filter(None, (row.system, systems.get(row.system))):
+                place = prefixes if row.code.endswith("*") else exact
+                place.setdefault((system, row.code.rstrip("*")), []).append(match)
+    for key, matches in exact.items():
+        # A code that is listed itself is also in the classes above it.
+        for (system, start), above in prefixes.items():
+            if key[0] == system and key[1].startswith(start):
+                matches += [m for m in above if m.value_set not in [o.value_set for o in matches]]
+    lengths: dict[str, set[int]] = {}
+    for system, start in prefixes:
+        lengths.setdefault(system, set()).add(len(start))
+    return ValueSetIndex(
+        sets=sets,
+        rows={name: tuple(codes) for name, codes in rows.items()},
+        exact={key: tuple(matches) for key, matches in exact.items()},
+        prefixes={key: tuple(matches) for key, matches in prefixes.items()},
+        prefix_lengths={s: tuple(sorted(found, reverse=True)) for s, found in lengths.items()},
+        aliases=sources["system_aliases"],
+    )

@@ -1,0 +1,103 @@
+"""The three services that discovery shows: one for each hook, the same evaluation behind them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from cds_hooks.prefetch import Answer
+from cds_hooks.service import Call, Decision, Service
+from mappings.value_set import ValueSetIndex
+from services.b12_card import CardMaker, record_of
+from services.chart import Chart
+from services.from_fhir import read_chart
+from services.knowledge import Known
+from services.vitamin_b12.assessment import assess
+
+CANONICAL = "https://cobalamin.example/fhir"
+REQUIRED = frozenset({"patient", "observations"})
+PATIENT = "{{context.patientId}}"
+HOOKS = {
+    "patient-view": "when a chart is opened",
+    "order-select": "while an order is chosen",
+    "order-sign": "before orders are signed",
+}
+HOOK_VERSION = "1.0"  # the published version of each of the three hooks
+
+
+def prefetch_templates(index: ValueSetIndex) -> dict[str, str]:
+    """The queries of discovery, made from the value sets: few, and plain enough for any client."""
+    codes = ",".join(
+        f"{row.system}|{row.code}"
+        for name, value_set in index.sets.items()
+        if value_set.kind == "observation"
+        for row in index.rows[name]
+    )
+    return {
+        "patient": f"Patient/{PATIENT}",
+        "observations": f"Observation?patient={PATIENT}&code={codes}&_sort=-date&_count=200",
+        "conditions": f"Condition?patient={PATIENT}&_count=200",
+        "medications": f"MedicationRequest?patient={PATIENT}&_count=200",
+        "medication_statements": f"MedicationStatement?patient={PATIENT}&_count=100",
+        "procedures": f"Procedure?patient={PATIENT}&_count=100",
+        "service_requests": f"ServiceRequest?patient={PATIENT}&_count=100",
+        "allergies": f"AllergyIntolerance?patient={PATIENT}&_count=50",
+    }
+
+
+def chart_of(call: Call, known: Known) -> Chart:
+    """The chart of the patient of a call."""
+    answers = call.answers.values()
+    return read_chart(
+        _resources(answers),
+        call.request.patient_id,
+        known.readable,
+        today=call.today,
+        last=call.today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
+        drafts=call.request.draft_orders,
+        unknown=[answer.key for answer in answers if not answer.known],
+        incomplete=[answer.key for answer in answers if not answer.complete],
+    )
+
+
+def _resources(answers: Iterable[Answer]) -> Iterator[Mapping[str, Any]]:
+    for answer in answers:
+        yield from answer.resources
+
+
+def decider(known: Known, maker: CardMaker) -> Callable[[Call], Decision]:
+    """The decision behind all three services."""
+
+    def decide(call: Call) -> Decision:
+        chart = chart_of(call, known)
+        assessment = assess(chart, known.b12)
+        cards, withheld = maker.cards(assessment, chart, call.request.encounter_id)
+        return Decision(cards, record_of(assessment, known, withheld))
+
+    return decide
+
+
+def services(known: Known, base_url: str) -> tuple[Service, ...]:
+    """The services of one configuration."""
+    templates = prefetch_templates(known.index)
+    decide = decider(known, CardMaker.at_start(known, base_url, CANONICAL))
+    guideline = known.b12.guideline
+    return tuple(
+        Service(
+            id=f"b12-muscle-{hook}",
+            hook=hook,
+            hook_version=HOOK_VERSION,
+            title="Vitamin B12 deficiency and muscle loss",
+            description=(
+                f"Evaluates vitamin B12 deficiency by {guideline.title} {when}, and answers with "
+                "the finding, its values and limits, and the tests or treatment that fit."
+            ),
+            usage_requirements=(
+                "FHIR R4. Needs the patient and the observations, by prefetch or from the FHIR "
+                "server; says what else could not be checked. For people of 16 years and over."
+            ),
+            prefetch=templates,
+            required=REQUIRED,
+            decide=decide,
+        )
+        for hook, when in HOOKS.items()
+    )

@@ -1,0 +1,155 @@
+"""What the rules see of a patient: plain values, nothing of FHIR, HTTP or a clock.
+
+`services.from_fhir` is the only maker. Whatever it could not use is not here; it is counted in
+`Chart.dropped`, and what was never searched or could not be fetched is named in `Chart.unknown`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A usable result: final, dated, with a unit that its limits can be compared in."""
+
+    observation: str  # a value set's name: total_b12, grip_strength ...
+    value: float
+    unit: str  # UCUM, rescaled exactly to the unit the limits are printed in
+    day: date
+    resource: str  # "Observation/9"
+    comparator: str | None = None  # "<", "<=", ">" or ">=": a bound, not a value
+    instant: str = ""  # the full timestamp in UTC, to order results of one day
+    reference_low: float | None = None  # the laboratory's own limits, in `unit`
+    reference_high: float | None = None
+    reported: str = ""  # value and unit as the laboratory sent them: "0.42 umol/L"
+    flags: frozenset[str] = frozenset()  # e.g. "warn-code-unit-mismatch"
+    code: str = ""
+    rank: int = 0  # of results of one moment, the lowest rank goes first
+    method: str | None = None
+    side: str | None = None  # "left" or "right"
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A result that must not be read as any value: never normal, never a guess. (Rule R20.)"""
+
+    observation: str
+    reason: str  # "no-unit", "unknown-unit", "impossible-value", "no-value", "wrong-specimen"
+    resource: str
+    day: date | None = None
+    reported: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Qualitative:
+    """A result that is present or absent: an antibody."""
+
+    observation: str
+    positive: bool
+    day: date
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A condition, procedure, habit, family history or allergy on record."""
+
+    concept: str  # a value set's name
+    resource: str
+    onset: date | None = None
+    text: str = ""  # display of the code that matched, from the value set, never from the record
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Medication:
+    """A drug that the patient takes, took, or is about to be ordered."""
+
+    concept: str  # a value set's name: metformin, cyanocobalamin ...
+    resource: str
+    status: str  # "current", "past", "draft"
+    start: date | None = None  # None: unknown
+    end: date | None = None
+    route: str | None = None  # "im", "oral", "sublingual", "subcutaneous"; None: unknown
+    ug_per_day: float | None = None  # None: unknown
+    text: str = ""
+
+    @property
+    def parenteral(self) -> bool:
+        return self.route in ("im", "subcutaneous", "iv")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A test or service that is active, about to be signed, or only drafted."""
+
+    concept: str
+    resource: str
+    status: str  # "active" or "draft"
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One patient as known on the day `today`."""
+
+    patient: str  # "Patient/1"
+    today: date
+    sex: str | None = None  # "male" or "female"; None: unknown or other
+    born: tuple[date, date] | None = None  # earliest and latest day of birth; None: unknown
+    deceased: bool = False
+    measurements: Mapping[str, tuple[Measurement, ...]] = field(default_factory=dict)
+    unusable: Mapping[str, tuple[Unusable, ...]] = field(default_factory=dict)
+    qualitative: Mapping[str, tuple[Qualitative, ...]] = field(default_factory=dict)
+    findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    medications: Mapping[str, tuple[Medication, ...]] = field(default_factory=dict)
+    orders: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()  # prefetch keys that could not be had
+    incomplete: frozenset[str] = frozenset()  # prefetch keys of which only a part was had
+    dropped: Mapping[str, int] = field(default_factory=dict)  # reason -> resources not used
+
+    def latest(self, observation: str) -> Measurement | None:
+        """The newest usable result; None where there is none."""
+        results = self.measurements.get(observation)
+        return results[0] if results else None
+
+    def has(self, concepts: str | Iterable[str]) -> bool:
+        """Whether any of `concepts` is an active finding or a current medication."""
+        names = (concepts,) if isinstance(concepts, str) else concepts
+        return any(True for _ in self.present(names))
+
+    def present(self, concepts: Iterable[str]) -> Iterator[Finding | Medication]:
+        """Active findings and current medications of `concepts`, in their order."""
+        for concept in concepts:
+            for finding in self.findings.get(concept, ()):
+                if finding.active:
+                    yield finding
+            for medication in self.medications.get(concept, ()):
+                if medication.status == "current":
+                    yield medication
+
+    def age_at_least(self, years: int) -> bool | None:
+        """Whether the patient has reached `years`; None where the birth date does not say.
+
+        A birth date of a year or a month alone decides only where every day in it agrees.
+        """
+        if self.born is None:
+            return None
+        earliest, latest = self.born
+        if completed_years(latest, self.today) >= years:
+            return True
+        return False if completed_years(earliest, self.today) < years else None
+
+
+def completed_years(born: date, day: date) -> int:
+    """Age in completed years; somebody born on 29 February is a year older on 1 March."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day of the month, `months` earlier; the last day of a shorter month."""
+    years, month = divmod(day.month - 1 - months, 12)
+    first = date(max(day.year + years, 1), month + 1, 1)
+    last = ((first + timedelta(days=31)).replace(day=1) - timedelta(days=1)).day
+    return first.replace(day=min(day.day, last))

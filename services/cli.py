@@ -1,0 +1,197 @@
+"""The command `cobalamin`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+import rich_click as click
+from rich.console import Console
+from rich.progress import Progress
+
+from cds_hooks.settings import (
+    VARIABLE,
+    ConfigurationFault,
+    Settings,
+    configuration_file,
+    load_settings,
+    refuse_exposed,
+)
+from mappings.fault import KnowledgeFault
+from services.b12_card import CardMaker
+from services.catalog import CANONICAL
+from services.documents import UnusableDocument, assessment_of
+from services.knowledge import Known, load_knowledge
+from services.show import show_cards, show_configuration
+
+ERRORS = Console(stderr=True)
+MANY_FILES = 20  # a progress bar from here on
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Configuration file (TOML); by default the one that {VARIABLE} names, else none.",
+)
+
+
+@click.group()
+@click.version_option(package_name="cobalamin-cds")
+def main() -> None:
+    """Decision support for vitamin B12 deficiency over CDS Hooks."""
+
+
+def _load(
+    config: Path | None, guideline: str | None = None, definition: str | None = None
+) -> tuple[Settings, Known]:
+    """Settings and knowledge, or every fault on standard error and exit 1."""
+    try:
+        settings = load_settings(configuration_file(config))
+        clinical = dict(settings.clinical)
+        if guideline:
+            clinical["b12"] = {**clinical.get("b12", {}), "guideline": guideline}
+        if definition:
+            clinical["sarcopenia"] = {"definition": definition}
+        return settings, load_knowledge(clinical)
+    except (ConfigurationFault, KnowledgeFault) as fault:
+        for line in str(fault).splitlines():
+            ERRORS.print(line, style="red", markup=False, highlight=False)
+        raise SystemExit(1) from None
+
+
+@main.command()
+@config_option
+@click.option("--host", help="Address to listen on (default: this machine only).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port (default 8000).")
+@click.option("--workers", type=click.IntRange(1, 64), help="Worker processes (default 2).")
+def serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
+    """Run the service under its production server, until interrupted."""
+    from services.server import run  # noqa: PLC0415  # the server is not needed by the others
+
+    file = configuration_file(config)
+    settings, known = _load(file)
+    settings = settings.listening_on(host, port, workers)
+    refused = refuse_exposed(settings.host)
+    if refused:
+        ERRORS.print(refused, style="red", markup=False)
+        raise SystemExit(1)
+    if file is not None:
+        os.environ[VARIABLE] = str(file.resolve())
+    ERRORS.print(
+        f"Cobalamin on http://{settings.host}:{settings.port}/cds-services "
+        f"with {known.b12.guideline.label}"
+        + ("" if file else "; no configuration: open to callers on this machine, and to them only"),
+        markup=False,
+    )
+    ERRORS.print(f"Records: {settings.records_url}", markup=False, soft_wrap=True)
+    run(settings)
+
+
+@main.command("try")
+@config_option
+@click.option("--json", "as_text", is_flag=True, help="Print the answer as JSON.")
+@click.option("--sample", default="neuropathy", help="Name of the sample patient.")
+def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
+    """Show the cards of a bundled sample patient."""
+    settings, known = _load(config)
+    source = files("services") / "samples" / f"{sample}.json"
+    if not source.is_file():
+        names = sorted(p.name[:-5] for p in (files("services") / "samples").iterdir())
+        ERRORS.print(f"no sample {sample}; there are: {', '.join(names)}", style="red")
+        raise SystemExit(2)
+    document = orjson.loads(source.read_bytes())
+    maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
+    today = date.fromisoformat(document.pop("sampleDay"))
+    result = assessment_of(document, known, maker, today)
+    if as_text:
+        click.echo(orjson.dumps({"cards": result["cards"]}, option=orjson.OPT_INDENT_2))
+    else:
+        show_cards(Console(), sample, result)
+
+
+@main.command()
+@config_option
+@click.option("--b12-guideline", help="Guideline to assess B12 by, e.g. us-aafp2025.")
+@click.option("--sarcopenia-definition", help="Definition of sarcopenia to assess by.")
+@click.option(
+    "--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day to assess on (default: today)."
+)
+@click.argument("paths", nargs=-1, metavar="[FILE]...")
+def assess(
+    config: Path | None,
+    b12_guideline: str | None,
+    sarcopenia_definition: str | None,
+    as_of: datetime | None,
+    paths: tuple[str, ...],
+) -> None:
+    """Assess FHIR Bundles or CDS Hooks requests, one line of JSON each.
+
+    A FILE holds one JSON document, or one on each line; `-` or none is standard input. Exit status
+    2 where a document could not be used; the others are still assessed.
+    """
+    settings, known = _load(config, b12_guideline, sarcopenia_definition)
+    maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
+    today = as_of.date() if as_of else datetime.now(UTC).date()
+    out = sys.stdout.buffer
+    unusable = 0
+    for name, document in _documents(paths or ("-",)):
+        try:
+            if isinstance(document, UnusableDocument):
+                raise document
+            out.write(orjson.dumps(assessment_of(document, known, maker, today)) + b"\n")
+        except UnusableDocument as fault:
+            unusable += 1
+            click.echo(f"{name}: {fault}", err=True)
+    out.flush()
+    raise SystemExit(2 if unusable else 0)
+
+
+def _documents(paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """(where, document or why there is none) of every document in the files."""
+    with Progress(console=ERRORS, transient=True, disable=len(paths) < MANY_FILES) as progress:
+        for path in progress.track(paths, description="assessing"):
+            name = "standard input" if path == "-" else path
+            try:
+                data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+            except OSError as fault:
+                yield name, UnusableDocument(fault.strerror or "unreadable")
+                continue
+            yield from _parsed(name, data)
+
+
+def _parsed(name: str, data: bytes) -> Iterator[tuple[str, Any]]:
+    try:
+        yield name, orjson.loads(data)
+    except orjson.JSONDecodeError as fault:
+        lines = [line for line in data.splitlines() if line.strip()]
+        if len(lines) < 2 or not _is_json(lines[0]):
+            yield name, UnusableDocument(f"not JSON at line {fault.lineno}, column {fault.colno}")
+            return
+        for number, line in enumerate(data.splitlines(), start=1):
+            if line.strip():
+                try:
+                    yield f"{name}:{number}", orjson.loads(line)
+                except orjson.JSONDecodeError as inner:
+                    yield f"{name}:{number}", UnusableDocument(f"not JSON at column {inner.colno}")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+@main.command("check-config")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+def check_config(file: Path | None) -> None:
+    """Read everything that a start would read, and say what is in force.
+
+    Exit status 1 with every fault found: file, key and reason.
+    """
+    settings, known = _load(file)
+    show_configuration(Console(soft_wrap=True), settings, known)

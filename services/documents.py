@@ -1,0 +1,101 @@
+"""One JSON document to one assessment: what `cobalamin assess` does for each line."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from cds_hooks import prefetch
+from cds_hooks.cards import as_json
+from cds_hooks.errors import DataUnobtainable, Refusal
+from cds_hooks.hook_request import HookRequest, read_request, resources_of
+from cds_hooks.service import Call
+from services.b12_card import CardMaker
+from services.catalog import HOOKS, REQUIRED, chart_of, prefetch_templates
+from services.chart import Chart
+from services.from_fhir import read_chart
+from services.from_fhir.values import as_list
+from services.knowledge import Known
+from services.vitamin_b12.assessment import assess
+
+
+class UnusableDocument(ValueError):
+    """Why a document cannot be assessed: a path or a rule, never a value."""
+
+
+def assessment_of(document: object, known: Known, maker: CardMaker, today: date) -> dict[str, Any]:
+    """The assessment of a Bundle about one patient, or of a CDS Hooks request.
+
+    Raises UnusableDocument.
+    """
+    match document:
+        case {"hook": str(hook)} if hook in HOOKS:
+            return _of_request(_request(document, hook), known, maker, today)
+        case {"hook": _}:
+            raise UnusableDocument("hook: none of the hooks that are answered")
+        case {"resourceType": "Bundle"}:
+            return _result(_chart_of_bundle(document, known, today), known)
+    raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
+
+
+def _request(document: Mapping[str, Any], hook: str) -> HookRequest:
+    try:
+        return read_request(document, hook)
+    except Refusal as refusal:
+        raise UnusableDocument(f"{', '.join(refusal.expressions)}: {refusal.diagnostics}") from None
+
+
+def _of_request(
+    request: HookRequest, known: Known, maker: CardMaker, today: date
+) -> dict[str, Any]:
+    answers = prefetch.read(request, prefetch_templates(known.index))
+    missing = sorted(key for key in REQUIRED if not answers[key].known)
+    if missing:
+        refusal = DataUnobtainable(f"prefetch does not hold: {', '.join(missing)}")
+        raise UnusableDocument(refusal.diagnostics)
+    chart = chart_of(Call(request, answers, today), known)
+    assessment = assess(chart, known.b12)
+    cards, _withheld = maker.cards(assessment, chart, request.encounter_id)
+    return {**_result(chart, known), "cards": [as_json(card) for card in cards]}
+
+
+def _result(chart: Chart, known: Known) -> dict[str, Any]:
+    return {
+        "patient": chart.patient,
+        "asOf": chart.today.isoformat(),
+        "b12": assess(chart, known.b12).as_json(),
+    }
+
+
+def _chart_of_bundle(bundle: Mapping[str, Any], known: Known, today: date) -> Chart:
+    resources = list(_flat(bundle))
+    patients = [r for r in resources if r.get("resourceType") == "Patient"]
+    if len(patients) != 1:
+        raise UnusableDocument(f"a Bundle about one patient, this one has {len(patients)}")
+    id_ = patients[0].get("id")
+    urls = [url for url, resource in _urls(bundle) if resource is patients[0]]
+    if not isinstance(id_, str) or not id_:
+        if not urls:
+            raise UnusableDocument("the Patient has neither an id nor a fullUrl")
+        id_ = urls[0].rpartition(":")[2].rpartition("/")[2]
+        resources = [{**r, "id": id_} if r is patients[0] else r for r in resources]
+    return read_chart(resources, id_, known.readable, today=today, patient_references=urls)
+
+
+def _flat(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The resources of a Bundle and of Bundles inside it."""
+    for resource in resources_of(bundle):
+        if resource["resourceType"] == "Bundle":
+            yield from _flat(resource)
+        else:
+            yield resource
+
+
+def _urls(bundle: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    for entry in as_list(bundle.get("entry")):
+        match entry:
+            case {"fullUrl": str(url), "resource": dict() as resource}:
+                yield url, resource
+
+
+def day_after(today: date) -> date:
+    return today + timedelta(days=1)

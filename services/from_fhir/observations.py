@@ -1,0 +1,207 @@
+"""Observations: results with units, antibodies that are present or absent, findings noted."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from mappings.units import normalise, to_unit
+from mappings.value_set import Match
+from services.chart import Finding, Measurement, Unusable
+from services.from_fhir.values import (
+    Resource,
+    as_list,
+    codings,
+    number,
+    period,
+    sort_key,
+    span_of_date,
+    status_code,
+)
+
+USABLE = frozenset({"final", "amended", "corrected"})
+# HL7's code system v3-ObservationInterpretation, and the words laboratories write instead.
+POSITIVE = frozenset({"POS", "A", "AA", "H", "HH", "positive", "detected", "present", "yes"})
+NEGATIVE = frozenset({"NEG", "N", "L", "negative", "not detected", "absent", "no"})
+
+
+def taken(resource: Resource) -> tuple[date, str] | None:
+    """The day of an Observation and a key that orders results of one day; None where undated.
+
+    A month or a year alone counts from its first day: rather too old than too new.
+    """
+    match resource:
+        case {"effectiveDateTime": str(text)} | {"effectiveInstant": str(text)}:
+            span = span_of_date(text)
+            return (span[0], sort_key(text)) if span else None
+        case {"effectivePeriod": dict() as within}:
+            start, end = period(within)
+            day = start or end
+            return (day, day.isoformat()) if day else None
+    return None
+
+
+def read_quantity(
+    value: object, match: Match, limits: Mapping[tuple[str, str], tuple[float, float]]
+) -> tuple[float, str, str | None, str] | str:
+    """(value, canonical unit, comparator, as reported), or the reason why there is none."""
+    amount = number(value.get("value")) if isinstance(value, dict) else None
+    if amount is None or not isinstance(value, dict):
+        return "no-value"
+    written = [value.get(key) for key in ("code", "unit")]
+    texts = [text for text in written if isinstance(text, str) and text.strip()]
+    if not texts:
+        return "no-unit"
+    written_as, unit = next(
+        ((text.strip(), known) for text in texts if (known := normalise(text))), ("", None)
+    )
+    if unit is None:
+        return "unknown-unit"
+    if match.row.only_units and unit not in match.row.only_units:
+        return "wrong-specimen"
+    comparator = value.get("comparator")
+    if comparator not in (None, "<", "<=", ">", ">="):
+        return "no-value"
+    for target in match.value_set.units:
+        scaled = to_unit(amount, unit, target)
+        if scaled is None:
+            continue
+        low, high = limits.get((match.value_set.name, target), (float("-inf"), float("inf")))
+        too_low = scaled < low and comparator not in ("<", "<=")
+        too_high = scaled > high and comparator not in (">", ">=")
+        if too_low or too_high or scaled < 0:
+            return "impossible-value"
+        return scaled, target, comparator, f"{comparator or ''}{amount:g} {written_as}"
+    return "unknown-unit"
+
+
+def reference_range(resource: Resource, unit: str) -> tuple[float | None, float | None]:
+    """The laboratory's low and high limit in `unit`.
+
+    None, None where there is none, where it has no unit, or where several ranges leave open which
+    one is this patient's.
+    """
+    ranges = [r for r in as_list(resource.get("referenceRange")) if isinstance(r, dict)]
+    plain = [r for r in ranges if "appliesTo" not in r and "age" not in r]
+    if len(plain) != 1:
+        return None, None
+    return _in_unit(plain[0].get("low"), unit), _in_unit(plain[0].get("high"), unit)
+
+
+def _in_unit(quantity: object, target: str) -> float | None:
+    match quantity:
+        case {"value": int() | float() as amount, "code": str(text)} if not isinstance(
+            amount, bool
+        ):
+            pass
+        case {"value": int() | float() as amount, "unit": str(text)} if not isinstance(
+            amount, bool
+        ):
+            pass
+        case _:
+            return None
+    unit = normalise(text)
+    return to_unit(float(amount), unit, target) if unit else None
+
+
+def code_unit_flags(match: Match, unit: str) -> frozenset[str]:
+    """A flag where the code says mass and the unit says moles, or the other way round."""
+    expects = match.row.expects
+    if not expects or (expects == "molar") == ("mol" in unit):
+        return frozenset()
+    return frozenset({"warn-code-unit-mismatch"})
+
+
+def measurement(
+    source: Resource,
+    match: Match,
+    when: tuple[date, str],
+    reference: str,
+    limits: Mapping[tuple[str, str], tuple[float, float]],
+) -> Measurement | Unusable:
+    """`source`, an Observation or one of its components, as a measurement of `match`."""
+    read = read_quantity(source.get("valueQuantity"), match, limits)
+    name = match.value_set.name
+    if isinstance(read, str):
+        return Unusable(name, read, reference, when[0], _as_reported(source.get("valueQuantity")))
+    value, unit, comparator, reported = read
+    low, high = reference_range(source, unit)
+    return Measurement(
+        observation=name,
+        value=value,
+        unit=unit,
+        day=when[0],
+        resource=reference,
+        comparator=comparator,
+        instant=when[1],
+        reference_low=low,
+        reference_high=high,
+        reported=reported,
+        flags=code_unit_flags(match, unit),
+        code=match.row.code,
+        rank=match.row.rank,
+    )
+
+
+def _as_reported(quantity: object) -> str:
+    """The number alone, for the clinician to look up; the unit is what could not be read."""
+    amount = number(quantity.get("value")) if isinstance(quantity, dict) else None
+    return "" if amount is None else f"{amount:g}"
+
+
+def outcome(source: Resource) -> bool | None:
+    """Whether what was looked for is there; None where the result does not say."""
+    match source:
+        case {"valueBoolean": bool(answer)}:
+            return answer
+        case {"valueString": str(text)}:
+            return _said([text.strip().casefold()])
+        case {"valueCodeableConcept": dict() as concept}:
+            words = [concept.get("text"), *(c.get("display") for c in _coding_dicts(concept))]
+            said = _said([word.strip().casefold() for word in words if isinstance(word, str)])
+            if said is not None:
+                return said
+        case {"valueQuantity": dict() as quantity}:
+            return _above_range(source, quantity)
+    interpreted = [code for i in as_list(source.get("interpretation")) for _, code in codings(i)]
+    return _said(interpreted)
+
+
+def _coding_dicts(concept: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return (coding for coding in as_list(concept.get("coding")) if isinstance(coding, dict))
+
+
+def _said(words: list[str]) -> bool | None:
+    if any(word in POSITIVE for word in words):
+        return True
+    return False if any(word in NEGATIVE for word in words) else None
+
+
+def _above_range(source: Resource, quantity: Mapping[str, Any]) -> bool | None:
+    """Whether an antibody's amount is above its laboratory's own upper limit."""
+    amount = number(quantity.get("value"))
+    unit = normalise(str(quantity.get("code") or quantity.get("unit") or ""))
+    _low, high = reference_range(source, unit) if unit else (None, None)
+    if amount is None or high is None:
+        return _said([c for i in as_list(source.get("interpretation")) for _, c in codings(i)])
+    return amount > high
+
+
+def noted_finding(source: Resource, match: Match, reference: str, day: date) -> Finding | None:
+    """A symptom or habit noted as an Observation; None where it was looked for and not found.
+
+    A bare Observation of the finding states it; a value that is neither yes nor no states nothing.
+    """
+    if "dataAbsentReason" in source:
+        return None
+    valued = any(key.startswith("value") for key in source) or "interpretation" in source
+    if valued and not outcome(source):
+        return None
+    return Finding(match.value_set.name, reference, day, match.row.display)
+
+
+def usable_status(resource: Resource) -> str | None:
+    """None for a result that may be read; otherwise the reason to leave it."""
+    status = status_code(resource.get("status"))
+    if status in USABLE:
+        return None
+    return status if status in ("entered-in-error", "cancelled", "preliminary") else "not-final"

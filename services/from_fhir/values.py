@@ -1,0 +1,132 @@
+"""Reading the small shapes of FHIR, in every release that EHRs still send.
+
+R4 is meant; STU3, DSTU2 and R5 spellings of the same thing are accepted, and an object where R4
+has a list. A shape that is none of these reads as nothing, never as an error.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeAlias
+
+Resource: TypeAlias = Mapping[str, Any]
+
+
+def as_list(value: object) -> list[Any]:
+    """A list as it is, an object as a list of one, nothing as an empty list."""
+    match value:
+        case list():
+            return value
+        case dict():
+            return [value]
+    return []
+
+
+def codings(concept: object) -> Iterator[tuple[str, str]]:
+    """(system, code) of every coding of a CodeableConcept, Coding, or R5 CodeableReference."""
+    match concept:
+        case {"coding": dict() | list() as found}:
+            for coding in as_list(found):
+                match coding:
+                    case {"system": str(system), "code": str(code)}:
+                        yield system, code
+        case {"concept": dict() as inner}:
+            yield from codings(inner)
+        case {"system": str(system), "code": str(code)}:
+            yield system, code
+        case list():
+            for one in concept:
+                yield from codings(one)
+
+
+def status_code(value: object) -> str | None:
+    """The code of a status: a plain code (STU3) or a CodeableConcept of HL7's own code system."""
+    match value:
+        case str():
+            return value
+        case dict():
+            return next((code for _system, code in codings(value)), None)
+    return None
+
+
+def reference_tail(reference: object) -> str | None:
+    """ "Patient/1" of a relative, absolute or versioned reference; None where there is none."""
+    match reference:
+        case {"reference": str(text)}:
+            pass
+        case str(text):
+            pass
+        case _:
+            return None
+    text = text.partition("/_history/")[0]
+    if text.startswith(("urn:", "#")) or "/" not in text:
+        return text
+    kind, _, id_ = text.rstrip("/").rpartition("/")
+    return f"{kind.rpartition('/')[2]}/{id_}"
+
+
+def span_of_date(text: object) -> tuple[date, date] | None:
+    """The first and last day that a FHIR date, full or partial, or a dateTime may mean.
+
+    The day is the one written, at the place where it was written: an offset does not move it.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        match len(text):
+            case 4:
+                return date(int(text), 1, 1), date(int(text), 12, 31)
+            case 7:
+                first = date.fromisoformat(f"{text}-01")
+                after = (first + timedelta(days=31)).replace(day=1)
+                return first, after - timedelta(days=1)
+            case _:
+                day = date.fromisoformat(text[:10])
+                return (day, day) if len(text) == 10 or text[10] in "T " else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def first_day(text: object) -> date | None:
+    """The first day that a date may mean; None where it is no date."""
+    span = span_of_date(text)
+    return span[0] if span else None
+
+
+def sort_key(text: str) -> str:
+    """A timestamp that sorts with others whatever their offsets; a bare day sorts at its start."""
+    if len(text) <= 10:
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text[:10]
+    if moment.tzinfo is None:
+        return text
+    try:
+        return moment.astimezone(UTC).isoformat()
+    except OverflowError:
+        return text[:10]
+
+
+def period(value: object) -> tuple[date | None, date | None]:
+    """Start and end of a FHIR Period."""
+    match value:
+        case dict():
+            end = span_of_date(value.get("end"))
+            return first_day(value.get("start")), end[1] if end else None
+    return None, None
+
+
+def number(value: object) -> float | None:
+    """A JSON number; a boolean or a string is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def earliest(days: Iterable[date | None]) -> date | None:
+    """The earliest of the days that are known."""
+    return min((day for day in days if day is not None), default=None)

@@ -1,0 +1,166 @@
+"""Everything the rules look at, read once from the chart."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.chart import Chart, Measurement, Unusable
+from services.vitamin_b12.features import Features, features
+from services.vitamin_b12.knowledge import Knowledge
+from services.vitamin_b12.replacement import Replacement, replacement
+from services.vitamin_b12.results import (
+    FIRST_LINE,
+    Incomparable,
+    Reading,
+    by_common_limits,
+    is_fresh,
+    kidneys,
+    read_first_line,
+    read_metabolite,
+)
+
+WORST_FIRST = ("deficient", "indeterminate", "unlikely", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One patient, as the rules see the patient."""
+
+    chart: Chart
+    knowledge: Knowledge
+    features: Features
+    replacement: Replacement
+    first: Reading | None  # the first-line result that decides
+    beside: tuple[Reading, ...]  # other recent first-line results, newest first
+    incomparable: tuple[Incomparable, ...]
+    unusable: tuple[Unusable, ...]  # unreadable and no older than what could be read
+    stale_low: Reading | None
+    mma: Reading | Incomparable | None
+    hcy: Reading | Incomparable | None
+    kidneys: str
+    egfr: Measurement | None
+    folate_low: Reading | None
+    potassium_low: Reading | None
+
+    def has_group(self, name: str) -> bool:
+        return self.chart.has(self.knowledge.groups[name])
+
+    @property
+    def mma_means(self) -> str | None:
+        """ "normal", "raised", "grossly_raised"; None where unknown or not to be interpreted."""
+        if self.chart.has("inborn_methylmalonic_acidaemia"):
+            return None
+        return self.mma.means if isinstance(self.mma, Reading) else None
+
+    @property
+    def hcy_means(self) -> str | None:
+        return self.hcy.means if isinstance(self.hcy, Reading) else None
+
+    @property
+    def interfering_antibody(self) -> bool:
+        return self.antibody("intrinsic_factor_antibody") is True
+
+    def antibody(self, name: str) -> bool | None:
+        """Whether the newest result is positive; None where there is none."""
+        results = self.chart.qualitative.get(name)
+        return results[0].positive if results else None
+
+    @property
+    def drafted_folic_acid(self) -> bool:
+        return any(m.status == "draft" for m in self.chart.medications.get("folic_acid", ()))
+
+    @property
+    def drafted_nitrous_oxide(self) -> bool:
+        return any(m.status == "draft" for m in self.chart.medications.get("nitrous_oxide", ()))
+
+
+def read_case(chart: Chart, knowledge: Knowledge) -> Case:
+    """Reads every result that a rule may ask for."""
+    found = features(chart, knowledge)
+    readings, incomparable = _first_line(chart, knowledge)
+    first, beside = _deciding(readings, found, chart)
+    status, egfr = kidneys(chart, knowledge)
+    return Case(
+        chart=chart,
+        knowledge=knowledge,
+        features=found,
+        replacement=replacement(chart, knowledge),
+        first=first,
+        beside=beside,
+        incomparable=tuple(incomparable),
+        unusable=tuple(_unusable(chart, knowledge, FIRST_LINE, first)),
+        stale_low=_stale_low(chart, knowledge),
+        mma=read_metabolite("methylmalonic_acid", chart, knowledge),
+        hcy=read_metabolite("homocysteine", chart, knowledge),
+        kidneys=status,
+        egfr=egfr,
+        folate_low=by_common_limits("folate_serum", chart, knowledge),
+        potassium_low=by_common_limits("potassium", chart, knowledge),
+    )
+
+
+def _first_line(chart: Chart, knowledge: Knowledge) -> tuple[list[Reading], list[Incomparable]]:
+    readings: list[Reading] = []
+    incomparable: list[Incomparable] = []
+    for observation in FIRST_LINE:
+        for result in chart.measurements.get(observation, ()):
+            if is_fresh(result, chart, knowledge):
+                read = read_first_line(result, chart, knowledge)
+                if isinstance(read, Reading):
+                    readings.append(read)
+                else:
+                    incomparable.append(read)
+    readings.sort(key=lambda reading: reading.result.day, reverse=True)
+    return readings, incomparable
+
+
+def _deciding(
+    readings: list[Reading], found: Features, chart: Chart
+) -> tuple[Reading | None, tuple[Reading, ...]]:
+    """The newest first-line result decides; of one day's, the worse.
+
+    Active B12 goes before total B12 in pregnancy and under hormonal contraceptives, where total
+    B12 is low without deficiency.
+    """
+    if not readings:
+        return None, ()
+    active = next((r for r in readings if r.result.observation == "active_b12"), None)
+    if active is not None and (found.pregnant or chart.has("hormonal_contraceptive")):
+        return active, tuple(r for r in readings if r is not active)
+    day = readings[0].result.day
+    same_day = [_newest_of(kind, day, readings) for kind in FIRST_LINE]
+    present = [reading for reading in same_day if reading is not None]
+    decides = min(present, key=lambda reading: WORST_FIRST.index(reading.means))
+    return decides, tuple(reading for reading in readings if reading is not decides)
+
+
+def _newest_of(observation: str, day: object, readings: Iterable[Reading]) -> Reading | None:
+    return next(
+        (r for r in readings if r.result.observation == observation and r.result.day == day), None
+    )
+
+
+def _unusable(
+    chart: Chart, knowledge: Knowledge, names: Iterable[str], first: Reading | None
+) -> Iterable[Unusable]:
+    for name in names:
+        for result in chart.unusable.get(name, ()):
+            newer = first is None or result.day is None or result.day >= first.result.day
+            if newer and (result.day is None or is_fresh_day(result, chart, knowledge)):
+                yield result
+
+
+def is_fresh_day(result: Unusable, chart: Chart, knowledge: Knowledge) -> bool:
+    """Whether an unreadable result is recent enough to matter."""
+    placeholder = Measurement(result.observation, 0.0, "", result.day or chart.today, "")
+    return is_fresh(placeholder, chart, knowledge)
+
+
+def _stale_low(chart: Chart, knowledge: Knowledge) -> Reading | None:
+    """The newest result of each first-line test, where it is too old to decide and was low."""
+    for observation in FIRST_LINE:
+        result = chart.latest(observation)
+        if result is not None and not is_fresh(result, chart, knowledge):
+            read = read_first_line(result, chart, knowledge)
+            if isinstance(read, Reading) and read.means == "deficient":
+                return read
+    return None

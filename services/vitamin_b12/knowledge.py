@@ -1,0 +1,19 @@
+"""What the rules are evaluated by: one guideline, the limits common to all, the site's choices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mappings.guideline import Guideline, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Read and checked once, at start."""
+
+    guideline: Guideline
+    laboratory: Limits
+    policy: Mapping[str, float]
+    groups: Mapping[str, tuple[str, ...]]  # mappings/clinical_sets.toml
+    indicator: Mapping[str, Any]  # mappings/combined_indicator.toml
+    titles: Mapping[str, str]  # a value set's name -> what it is called

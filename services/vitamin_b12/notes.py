@@ -1,0 +1,138 @@
+"""What an assessment gathers on its way: evidence, next steps, flags; and what comes of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from services.chart import Finding, Measurement, Medication, Unusable
+from services.vitamin_b12.combined_indicator import CombinedIndicator
+from services.vitamin_b12.results import Reading
+
+URGENCIES = ("none", "routine", "soon", "urgent", "emergency")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing a rule looked at, as the clinician may look at it herself."""
+
+    rule: str
+    says: str
+    resource: str | None = None
+    value: float | None = None
+    comparator: str | None = None
+    unit: str | None = None
+    day: date | None = None
+    limit: str | None = None
+    locator: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        plain = {
+            "rule": self.rule,
+            "says": self.says,
+            "resource": self.resource,
+            "value": self.value,
+            "comparator": self.comparator,
+            "unit": self.unit,
+            "date": self.day.isoformat() if self.day else None,
+            "limit": self.limit,
+            "locator": self.locator,
+        }
+        return {key: value for key, value in plain.items() if value is not None}
+
+
+@dataclass(slots=True)
+class Notes:
+    """Written to by the rules, in the order in which they look."""
+
+    evidence: list[Evidence] = field(default_factory=list)
+    steps: dict[str, None] = field(default_factory=dict)
+    session_steps: set[str] = field(default_factory=set)
+    flags: dict[str, None] = field(default_factory=dict)
+
+    def step(self, *names: str) -> None:
+        self.steps.update(dict.fromkeys(names))
+
+    def session_step(self, *names: str) -> None:
+        """Steps called for by an order that is about to be signed."""
+        self.step(*names)
+        self.session_steps.update(names)
+
+    def flag(self, *names: str) -> None:
+        self.flags.update(dict.fromkeys(names))
+
+    def reading(self, rule: str, reading: Reading, says: str) -> None:
+        """A result and the limit it was compared with."""
+        self.result(rule, reading.result, says, reading.limit, reading.locator)
+        self.flag(*reading.result.flags)
+
+    def result(
+        self,
+        rule: str,
+        result: Measurement,
+        says: str,
+        limit: str | None = None,
+        locator: str | None = None,
+    ) -> None:
+        self.evidence.append(
+            Evidence(
+                rule,
+                says,
+                result.resource,
+                result.value,
+                result.comparator,
+                result.unit,
+                result.day,
+                limit,
+                locator,
+            )
+        )
+
+    def unusable(self, rule: str, result: Unusable, says: str) -> None:
+        self.evidence.append(Evidence(rule, says, result.resource, day=result.day))
+
+    def findings(
+        self, rule: str, found: Iterable[Finding | Medication], locator: str | None = None
+    ) -> None:
+        for one in found:
+            day = one.onset if isinstance(one, Finding) else one.start
+            self.evidence.append(
+                Evidence(rule, one.text or one.concept, one.resource, day=day, locator=locator)
+            )
+
+    def remark(self, rule: str, says: str, locator: str | None = None) -> None:
+        self.evidence.append(Evidence(rule, says, locator=locator))
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the rules say of one patient's B12."""
+
+    guideline: str
+    guideline_version: str
+    category: str
+    urgency: str
+    neurological: bool
+    evidence: tuple[Evidence, ...]
+    flags: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    combined_indicator: CombinedIndicator | None
+    situation: str | None  # which of the guideline's treatments fits; None: no treatment now
+    deciding: Reading | None  # the result that decided, where one did
+    session_steps: frozenset[str] = frozenset()  # steps that a draft of this session calls for
+
+    def as_json(self) -> dict[str, Any]:
+        """The `b12` member of the assessment."""
+        plain: dict[str, Any] = {
+            "guideline": self.guideline,
+            "guidelineVersion": self.guideline_version,
+            "category": self.category,
+            "urgency": self.urgency,
+            "neurological": self.neurological,
+            "evidence": [evidence.as_json() for evidence in self.evidence],
+            "flags": list(self.flags),
+            "nextSteps": list(self.next_steps),
+        }
+        if self.combined_indicator is not None:
+            plain["combinedIndicator"] = self.combined_indicator.as_json()
+        return plain

@@ -1,0 +1,93 @@
+"""Whether vitamin B12 is being given already, and what that does to a level."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from services.chart import Chart, Medication, months_before
+from services.vitamin_b12.features import past_deficiency
+from services.vitamin_b12.knowledge import Knowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """B12 on board. Empty tuples: none on record."""
+
+    parenteral: tuple[Medication, ...]
+    oral: tuple[Medication, ...]
+    since: date | None  # None: no start is recorded
+    therapeutic: bool  # by injection, or by mouth at a dose that treats, or at an unknown dose
+    known_deficiency: bool
+
+    @property
+    def under_way(self) -> bool:
+        """Treatment, as opposed to a supplement taken by somebody not known to be deficient."""
+        return bool(self.parenteral) or (bool(self.oral) and self.known_deficiency)
+
+    @property
+    def any(self) -> bool:
+        return bool(self.parenteral or self.oral)
+
+
+def replacement(chart: Chart, knowledge: Knowledge) -> Replacement:
+    """What B12 the patient is under, by injection within the window or by mouth."""
+    given = [
+        drug
+        for concept in knowledge.groups["replacement"]
+        for drug in chart.medications.get(concept, ())
+        if drug.status != "draft" and not _is_antidote(drug, chart)
+    ]
+    by_nature = knowledge.groups["parenteral_by_nature"]
+    injected = [d for d in given if d.parenteral or (d.route is None and d.concept in by_nature)]
+    swallowed = [d for d in given if d not in injected]
+    parenteral = tuple(d for d in injected if _within_window(d, chart, knowledge))
+    oral = tuple(d for d in swallowed if _still_hides(d, chart, knowledge))
+    limit = knowledge.policy["therapeutic_oral_ug_per_day"]
+    treats = any(d.ug_per_day is None or d.ug_per_day >= limit for d in oral)
+    known = any(True for _ in chart.present(knowledge.groups["known_deficiency"]))
+    return Replacement(
+        parenteral=parenteral,
+        oral=oral,
+        since=_since((*parenteral, *oral), given, knowledge),
+        therapeutic=bool(parenteral) or treats,
+        known_deficiency=known or bool(past_deficiency(chart, knowledge)),
+    )
+
+
+def _is_antidote(drug: Medication, chart: Chart) -> bool:
+    """Hydroxocobalamin against cyanide is no replacement."""
+    antidotes = chart.medications.get("hydroxocobalamin_antidote", ())
+    return any(drug.resource == antidote.resource for antidote in antidotes)
+
+
+def _within_window(drug: Medication, chart: Chart, knowledge: Knowledge) -> bool:
+    stopped = [f.onset for f in chart.findings.get("b12_injections_stopped", ()) if f.onset]
+    last = drug.end or drug.start
+    over = [day for day in stopped if drug.start is None or day >= drug.start]
+    if drug.status == "current" and not over:
+        return True
+    last = max(over) if drug.status == "current" and over else last
+    window = int(knowledge.policy["parenteral_window_months"])
+    return last is not None and last >= months_before(chart.today, window)
+
+
+def _still_hides(drug: Medication, chart: Chart, knowledge: Knowledge) -> bool:
+    if drug.status == "current":
+        return True
+    window = timedelta(days=knowledge.policy["supplement_window_days"])
+    last = drug.end or drug.start
+    return last is not None and last >= chart.today - window
+
+
+def _since(
+    present: tuple[Medication, ...], given: list[Medication], knowledge: Knowledge
+) -> date | None:
+    """The first day of the course that goes on now; None where any part of it is undated."""
+    if not present or any(drug.start is None for drug in present):
+        return None
+    starts = sorted({drug.start for drug in given if drug.start is not None}, reverse=True)
+    since = starts[0]
+    for earlier in starts[1:]:
+        if (since - earlier).days > knowledge.policy["drug_gap_days"]:
+            break
+        since = earlier
+    return since

@@ -1,0 +1,181 @@
+"""What each result means by the guideline, in the unit in which it was reported."""
+
+from dataclasses import dataclass
+
+from mappings.guideline import Cutoff, Undecided
+from services.chart import Chart, Measurement, months_before
+from services.vitamin_b12.knowledge import Knowledge
+
+FIRST_LINE = ("total_b12", "active_b12")
+REQUESTS = {  # what an unusable result asks for (rule R20)
+    "no-unit": "request-unit",
+    "unknown-unit": "request-unit",
+    "impossible-value": "verify-result",
+    "no-value": "verify-result",
+    "wrong-specimen": "warn-code-unit-mismatch",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A result and what it means; `limit` and `locator` are as shown to the clinician."""
+
+    result: Measurement
+    means: str
+    limit: str
+    locator: str
+    by_laboratory: bool = False  # the laboratory's own range decided, not the guideline's default
+
+
+@dataclass(frozen=True, slots=True)
+class Incomparable:
+    """A result that no limit can be applied to. Never taken for a normal one."""
+
+    result: Measurement
+    reason: Undecided
+
+
+def is_fresh(result: Measurement, chart: Chart, knowledge: Knowledge) -> bool:
+    """Whether `result` is recent enough to decide anything."""
+    return result.day >= months_before(chart.today, int(knowledge.policy["result_max_age_months"]))
+
+
+def fresh(chart: Chart, observation: str, knowledge: Knowledge) -> Measurement | None:
+    """The newest result, where it is recent enough."""
+    latest = chart.latest(observation)
+    return latest if latest and is_fresh(latest, chart, knowledge) else None
+
+
+def read_first_line(
+    result: Measurement, chart: Chart, knowledge: Knowledge
+) -> Reading | Incomparable:
+    """The band of a total or active B12: "deficient", "indeterminate", "unlikely" or "high"."""
+    row = knowledge.guideline.read(
+        result.observation, result.value, result.comparator, result.unit, sex=chart.sex
+    )
+    if isinstance(row, Undecided):
+        return Incomparable(result, row)
+    if row is None:
+        return Incomparable(result, Undecided.NO_LIMIT)
+    return Reading(result, row.means, band_text(row, knowledge), locator_text(row))
+
+
+def band_text(row: Cutoff, knowledge: Knowledge) -> str:
+    """The limits that bound a band: "180 to 350 ng/L" for what lies between two rows."""
+    rows = knowledge.guideline.rows(row.observation, row.unit)
+    below = [r.limit for r in rows if r.comparison == "below" and r.limit < row.limit]
+    if row.comparison == "at_most" and below:
+        return f"{max(below):g} to {row.limit:g} {row.unit}"
+    return str(row)
+
+
+def locator_text(row: Cutoff) -> str:
+    """Where the limit is printed, with the publication where it is another one."""
+    return f"{row.source}: {row.locator}" if row.source else row.locator
+
+
+def read_metabolite(
+    observation: str, chart: Chart, knowledge: Knowledge
+) -> Reading | Incomparable | None:
+    """Methylmalonic acid or homocysteine: "normal", "raised" or "grossly_raised".
+
+    The laboratory's own upper limit goes before the guideline's default, which NG239 does not
+    print. None where nothing recent was measured.
+    """
+    result = fresh(chart, observation, knowledge)
+    if result is None:
+        return None
+    row = knowledge.guideline.read(
+        observation, result.value, result.comparator, result.unit, sex=chart.sex
+    )
+    gross = isinstance(row, Cutoff) and row.means == "grossly_raised"
+    if result.reference_high is not None:
+        return _by_laboratory(result, result.reference_high, gross=gross)
+    if isinstance(row, Undecided):
+        return Incomparable(result, row)
+    rows = knowledge.guideline.rows(observation, result.unit)
+    shown = row or rows[-1]
+    means = row.means if row else "normal"
+    return Reading(result, means, str(shown), locator_text(shown))
+
+
+def _by_laboratory(result: Measurement, high: float, *, gross: bool) -> Reading | Incomparable:
+    match result.comparator:
+        case None:
+            raised = result.value > high
+        case "<" | "<=" if result.value <= high:
+            raised = False
+        case ">" | ">=" if result.value >= high:
+            raised = True
+        case _:
+            return Incomparable(result, Undecided.SPANS)
+    means = ("grossly_raised" if gross else "raised") if raised else "normal"
+    limit = f"above {high:g} {result.unit}"
+    return Reading(result, means, limit, "the laboratory's reference range", by_laboratory=True)
+
+
+def kidneys(chart: Chart, knowledge: Knowledge) -> tuple[str, Measurement | None]:
+    """ "working", "impaired" or "unknown", and the eGFR that says so.
+
+    Where no recent eGFR can be read, kidney disease on record counts as impaired.
+    """
+    result = fresh(chart, "egfr", knowledge)
+    if result is not None:
+        row = knowledge.laboratory.read("egfr", result.value, result.comparator, result.unit)
+        if isinstance(row, Cutoff):
+            return "impaired", result
+        if row is None:
+            return "working", result
+    if chart.has(knowledge.groups["impairs_kidneys"]):
+        return "impaired", None
+    return "unknown", None
+
+
+def by_common_limits(
+    observation: str, chart: Chart, knowledge: Knowledge, *, pregnant: bool = False
+) -> Reading | None:
+    """What a recent blood finding means by the limits common to all guidelines.
+
+    The laboratory's own range goes first for MCV, haemoglobin and potassium, and only confirms
+    "macrocytosis", "anaemia" or "low". None: not measured, not remarkable, or not comparable.
+    """
+    result = fresh(chart, observation, knowledge)
+    if result is None:
+        return None
+    row = knowledge.laboratory.read(
+        observation,
+        result.value,
+        result.comparator,
+        result.unit,
+        sex=chart.sex,
+        pregnant=pregnant,
+    )
+    own = _outside_own_range(result)
+    if isinstance(row, Cutoff) and (own is not False or row.means == "severe_anaemia"):
+        return Reading(result, row.means, str(row), locator_text(row))
+    if own is True:
+        limit = f"{result.reference_low:g} {result.unit}" if result.reference_low else ""
+        if observation == "mcv":
+            limit = f"above {result.reference_high:g} {result.unit}"
+        else:
+            limit = f"below {limit}"
+        return Reading(
+            result, MEANS_OUTSIDE[observation], limit, "the laboratory's reference range", True
+        )
+    return None
+
+
+MEANS_OUTSIDE = {
+    "mcv": "macrocytosis",
+    "hemoglobin": "anaemia",
+    "potassium": "low",
+    "folate_serum": "low",
+}
+
+
+def _outside_own_range(result: Measurement) -> bool | None:
+    """Whether the laboratory's own range calls the value remarkable; None where it gives none."""
+    edge = result.reference_high if result.observation == "mcv" else result.reference_low
+    if edge is None or result.comparator is not None or result.observation not in MEANS_OUTSIDE:
+        return None
+    return result.value > edge if result.observation == "mcv" else result.value < edge

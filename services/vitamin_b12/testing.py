@@ -1,0 +1,123 @@
+"""Whether the guideline offers a test to somebody in whom nothing usable has been measured."""
+
+from services.vitamin_b12.case import Case
+from services.vitamin_b12.features import duration_met
+from services.vitamin_b12.notes import Notes
+
+
+def test_is_called_for(case: Case, notes: Notes) -> bool:
+    """Rules R4, R9, R12, R14: by the guideline's rule, a duration, an order or a blood finding."""
+    reasons = [
+        _by_rule(case, notes),
+        _by_duration(case, notes),
+        _by_blood_finding(case, notes),
+        _by_order(case, notes),
+        _by_old_result(case, notes),
+        _by_metabolite(case, notes),
+    ]
+    return any(reasons)
+
+
+def _by_rule(case: Case, notes: Notes) -> bool:
+    testing, found = case.knowledge.guideline.testing, case.features
+    symptom = bool(found.symptoms or found.neurological)
+    match testing.rule:
+        case "symptom_and_risk":
+            called = symptom and bool(found.risks)
+        case "risk":
+            # A drug counts once its own duration is met, where the guideline gives one.
+            timed = {row.subject for row in testing.durations}
+            called = any(risk.concept not in timed for risk in found.risks) or (
+                symptom and bool(found.risks)
+            )
+        case _:
+            called = symptom
+    if called:
+        _symptoms(case, notes)
+        notes.findings("risk-factor", found.risks, testing.risk_locator)
+        notes.remark("offer-test", "the guideline offers a test", testing.rule_locator)
+        notes.step(testing.nitrous_oxide_step if found.nitrous_oxide else first_step(case))
+    return called
+
+
+def _symptoms(case: Case, notes: Notes) -> None:
+    shown = {finding.concept for finding in case.features.neurological}
+    names = [name for name in case.features.symptoms if name not in shown]
+    notes.findings(
+        "symptom", case.chart.present(names), case.knowledge.guideline.testing.symptom_locator
+    )
+
+
+def first_step(case: Case) -> str:
+    """Which first-line test to ask for: active B12 in pregnancy."""
+    testing = case.knowledge.guideline.testing
+    return testing.pregnancy_step if case.features.pregnant else testing.offer_step
+
+
+def _by_duration(case: Case, notes: Notes) -> bool:
+    met = False
+    told: set[str] = set()
+    for row in case.knowledge.guideline.testing.durations:
+        words = None if row.subject in told else duration_met(case.chart, row, case.knowledge)
+        if words is not None:
+            told.add(row.subject)
+            title = case.knowledge.titles.get(row.subject, row.subject)
+            says = words if row.subject == "age" else f"{title} {words}"
+            notes.remark("duration", says, f"{row.source}: {row.locator}")
+            pregnant = case.features.pregnant and row.step == "order-total-b12"
+            notes.step(case.knowledge.guideline.testing.pregnancy_step if pregnant else row.step)
+            met = True
+    return met
+
+
+def _by_blood_finding(case: Case, notes: Notes) -> bool:
+    if not case.features.macrocytosis:
+        return False
+    notes.remark("macrocytosis", "macrocytosis calls for B12 and folate")
+    notes.step(first_step(case), "check-folate")
+    if any(order.status == "draft" for order in case.chart.orders.get("order_cbc", ())):
+        notes.step("add-total-b12", "add-folate")
+    return True
+
+
+def _by_order(case: Case, notes: Notes) -> bool:
+    """A draft of folic acid or nitrous oxide while B12 is not known."""
+    called = False
+    if case.drafted_folic_acid and _folic_acid_matters(case):
+        notes.remark("folic-acid", "folic acid can correct the blood while nerves worsen")
+        notes.step("check-b12-before-folic-acid", "exclude-b12-before-folic-acid")
+        notes.step(first_step(case))
+        called = True
+    if case.drafted_nitrous_oxide:
+        notes.remark("nitrous-oxide", "nitrous oxide inactivates vitamin B12")
+        notes.step(first_step(case))
+        called = True
+    return called
+
+
+def _folic_acid_matters(case: Case) -> bool:
+    """Rule R12: not for a preconception dose without macrocytosis, risk factor or symptom."""
+    limit = case.knowledge.policy["folic_acid_preconception_ug_per_day"]
+    doses = [m for m in case.chart.medications.get("folic_acid", ()) if m.status == "draft"]
+    small = all(dose.ug_per_day is not None and dose.ug_per_day <= limit for dose in doses)
+    found = case.features
+    return not small or found.macrocytosis or bool(found.risks or found.symptoms)
+
+
+def _by_old_result(case: Case, notes: Notes) -> bool:
+    if case.stale_low is None:
+        return False
+    notes.reading("old-result", case.stale_low, "low, but too old to decide by")
+    notes.flag("show-old-low-result")
+    notes.step(first_step(case))
+    return True
+
+
+def _by_metabolite(case: Case, notes: Notes) -> bool:
+    if case.mma_means not in ("raised", "grossly_raised"):
+        return False
+    notes.remark("methylmalonic-acid", "methylmalonic acid is raised and B12 is not measured")
+    notes.step(first_step(case))
+    if case.kidneys == "unknown":
+        notes.step("order-creatinine-egfr")
+    return True
