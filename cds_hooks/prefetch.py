@@ -75,17 +75,17 @@ def wanted_type(template: str) -> str:
     return re.split(r"[/?]", template, maxsplit=1)[0]
 
 
-def interpret(key: str, wanted: str, value: object) -> Answer:
+def interpret(key: str, wanted: str, value: Any) -> Answer:
     """What `value`, sent by a client or fetched from a server, says about `wanted` resources."""
     match value:
         case None:
             return Answer(key, State.NONE)
         case {"resourceType": "OperationOutcome"}:
             return Answer(key, State.FAILED)
-        case {"resourceType": "Bundle", **members}:
-            return _interpret_bundle(key, wanted, members)
-        case {"resourceType": str(kind), **members} if kind == wanted:
-            return Answer(key, State.FOUND, ({"resourceType": kind, **members},))
+        case {"resourceType": "Bundle"}:
+            return _interpret_bundle(key, wanted, value)
+        case {"resourceType": str(kind)}:
+            return Answer(key, State.FOUND, (value,)) if kind == wanted else _unusable(key)
         case {"resource": {"resourceType": str()} as wrapped}:
             return interpret(key, wanted, wrapped)  # the wrapper of clients before 1.0
     return _unusable(key)

@@ -47,8 +47,8 @@ def _read() -> tuple[Mapping[str, Unit], Mapping[str, str]]:
 
 
 def _spellings(text: str) -> set[str]:
-    micro = {text, *(text.replace("u", sign, 1) for sign in MICRO_SIGNS if text.startswith("u"))}
-    return micro
+    """`text`, and with either micro sign where UCUM has its "u"."""
+    return {text, *(text.replace("u", sign, 1) for sign in MICRO_SIGNS if text.startswith("u"))}
 
 
 UNITS, NAMES = _read()

@@ -93,7 +93,7 @@ class CardMaker:
             for place, template in enumerate(offered)
         )
         return Card(
-            summary=shorten(summary(assessment, chart, self.known)),
+            summary=shorten(summary(assessment, self.known.templates.locale)),
             indicator=indicator(assessment),
             source=Source(
                 shorten(f"{guideline.publisher}: {guideline.title}", 160),
@@ -191,8 +191,8 @@ def _table(evidence: Iterable[Evidence], known: Known) -> str:
         return ""
     lines = ["| Result | Value | Date | Compared with |", "|---|---|---|---|"]
     for row in rows:
-        value = f"{row.comparator or ''}{row.value:g} {unit_text(row.unit or '', known)}"
-        limit = unit_text(row.limit or "", known) or "no limit applied"
+        value = f"{row.comparator or ''}{row.value:g} {unit_text(row.unit or '', known.templates.locale)}"
+        limit = unit_text(row.limit or "", known.templates.locale) or "no limit applied"
         lines.append(f"| {_cell(row.says)} | {_cell(value)} | {_day(row.day)} | {_cell(limit)} |")
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """One JSON document to one assessment: what `cobalamin assess` does for each line."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from cds_hooks import prefetch
@@ -22,7 +22,7 @@ class UnusableDocument(ValueError):
     """Why a document cannot be assessed: a path or a rule, never a value."""
 
 
-def assessment_of(document: object, known: Known, maker: CardMaker, today: date) -> dict[str, Any]:
+def assessment_of(document: Any, known: Known, maker: CardMaker, today: date) -> dict[str, Any]:
     """The assessment of a Bundle about one patient, or of a CDS Hooks request.
 
     Raises UnusableDocument.
@@ -95,7 +95,3 @@ def _urls(bundle: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         match entry:
             case {"fullUrl": str(url), "resource": dict() as resource}:
                 yield url, resource
-
-
-def day_after(today: date) -> date:
-    return today + timedelta(days=1)

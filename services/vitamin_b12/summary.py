@@ -1,6 +1,5 @@
 """One sentence for each finding: what, by which value, and what it asks for."""
 
-from services.chart import Chart, Measurement
 from services.vitamin_b12.notes import Assessment, Evidence
 
 # Units that are the same number under another name, as a country's clinicians know them, and
@@ -9,9 +8,8 @@ US_UNITS = {"ng/L": "pg/mL", "ug/L": "ng/mL"}
 SPELLINGS = {"umol/L": "µmol/L", "{1.73_m2}": "1.73 m²", "ug/L": "µg/L"}
 
 
-def unit_text(text: str, known: object) -> str:
-    """`text` with its units as clinicians of the guideline's country write them."""
-    locale = getattr(getattr(known, "templates", None), "locale", "en-GB")
+def unit_text(text: str, locale: str) -> str:
+    """`text` with its units as clinicians of the country write them."""
     for unit, spelling in (US_UNITS if locale == "en-US" else {}).items():
         text = text.replace(unit, spelling)
     for unit, spelling in SPELLINGS.items():
@@ -19,15 +17,10 @@ def unit_text(text: str, known: object) -> str:
     return text
 
 
-def value_text(result: Measurement, known: object) -> str:
-    """The value as shown: "112 ng/L", "<83 ng/L"."""
-    return unit_text(f"{result.comparator or ''}{result.value:g} {result.unit}", known)
-
-
-def summary(assessment: Assessment, chart: Chart, known: object) -> str:
+def summary(assessment: Assessment, locale: str) -> str:
     """The card's summary, before it is cut to length."""
     writer = WRITERS[assessment.category]
-    return unit_text(writer(assessment, chart), known)
+    return unit_text(writer(assessment), locale)
 
 
 def _named(assessment: Assessment) -> str:
@@ -39,7 +32,7 @@ def _named(assessment: Assessment) -> str:
     return f"{name} {result.comparator or ''}{result.value:g} {result.unit}"
 
 
-def _deficient(assessment: Assessment, chart: Chart) -> str:
+def _deficient(assessment: Assessment) -> str:
     limit = f" ({assessment.deciding.limit})" if assessment.deciding else ""
     return f"{_named(assessment)}: deficient{limit}. {_urge(assessment)}"
 
@@ -58,7 +51,7 @@ def _urge(assessment: Assessment) -> str:
     return "Start replacement and look for the cause."
 
 
-def _functional(assessment: Assessment, chart: Chart) -> str:
+def _functional(assessment: Assessment) -> str:
     raised = _evidence(assessment, "methylmalonic-acid") or _evidence(assessment, "homocysteine")
     what = f"{raised.says} ({raised.value:g} {raised.unit})" if raised else "raised MMA"
     although = f" although {_named(assessment)}" if assessment.deciding else ""
@@ -69,7 +62,7 @@ def _evidence(assessment: Assessment, rule: str) -> Evidence | None:
     return next((e for e in assessment.evidence if e.rule == rule and "raised" in e.says), None)
 
 
-def _indeterminate(assessment: Assessment, chart: Chart) -> str:
+def _indeterminate(assessment: Assessment) -> str:
     limit = assessment.deciding.limit if assessment.deciding else ""
     start = f"{_named(assessment)} is indeterminate ({limit})"
     if assessment.neurological:
@@ -84,7 +77,7 @@ def _indeterminate(assessment: Assessment, chart: Chart) -> str:
     return f"{start}. Without symptoms, no further test."
 
 
-def _uninterpretable(assessment: Assessment, chart: Chart) -> str:
+def _uninterpretable(assessment: Assessment) -> str:
     named, flags, steps = _named(assessment), assessment.flags, assessment.next_steps
     if "stop-nitrous-oxide" in steps:
         if assessment.deciding is None:
@@ -99,13 +92,13 @@ def _uninterpretable(assessment: Assessment, chart: Chart) -> str:
     return f"{named} must not be read as sufficient: another disease can raise or mask it."
 
 
-def _insufficient(assessment: Assessment, chart: Chart) -> str:
+def _insufficient(assessment: Assessment) -> str:
     if "take-blood-then-treat" in assessment.next_steps and assessment.deciding is None:
         return "Neurological signs and no readable B12 on file: take blood, then treat without waiting."
     return "A vitamin B12 result cannot be read as it was reported: verify it before deciding."
 
 
-def _untested(assessment: Assessment, chart: Chart) -> str:
+def _untested(assessment: Assessment) -> str:
     if "show-old-low-result" in assessment.flags:
         return "Vitamin B12 was low and has not been measured since: test again."
     if "check-b12-before-folic-acid" in assessment.next_steps:
@@ -119,11 +112,11 @@ def _untested(assessment: Assessment, chart: Chart) -> str:
     return f"No vitamin B12 on file: {listed or 'a finding'} on record. A test is due."
 
 
-def _high(assessment: Assessment, chart: Chart) -> str:
+def _high(assessment: Assessment) -> str:
     return f"{_named(assessment)} is high with no replacement on record: check supplements first."
 
 
-def _on_treatment(assessment: Assessment, chart: Chart) -> str:
+def _on_treatment(assessment: Assessment) -> str:
     steps = assessment.next_steps
     if "suggest-cancel-repeat-b12" in steps:
         return "On B12 injections: a B12 level will not show need. Consider cancelling the test."
