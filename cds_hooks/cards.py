@@ -198,10 +198,9 @@ def shorten(text: str, limit: int = SUMMARY_LENGTH) -> str:
     return (cut.rpartition(" ")[0] or cut).rstrip(",;:. ") + "…"
 
 
-# Everything that means something in GFM or HTML, the dots and colons that make a link of a bare
-# address included.
-_SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-!|~&\"'$^=@]")
-_ADDRESS = re.compile(r"(?i)(www)\.|(https?|ftp|mailto|xmpp|javascript|data)(:)")
+# Everything that means something in GFM or HTML; the dot and the colon too, which make a list of
+# "1." and a link of a bare address.
+_SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-!|~&\"'$^=@.:]")
 
 
 def escape_markdown(text: str) -> str:
@@ -211,5 +210,4 @@ def escape_markdown(text: str) -> str:
     Markdown nor HTML reads as syntax; line breaks and controls become spaces.
     """
     flat = "".join(char if char.isprintable() else " " for char in text)
-    inert = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", flat)
-    return _ADDRESS.sub(lambda found: f"{found[1]}&#46;" if found[1] else f"{found[2]}&#58;", inert)
+    return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", flat)

@@ -78,12 +78,17 @@ class Records:
     @classmethod
     def open(cls, url: str, key_file: Path) -> "Records":
         """Opens, and migrates to the newest schema. Raises RecordsUnavailable."""
+        engine = None
         try:
             engine = _engine(url)
             migrate(engine)
-        except (SQLAlchemyError, OSError) as fault:
+            return cls(engine, read_key(key_file))
+        except (SQLAlchemyError, OSError, RecordsUnavailable) as fault:
+            if engine is not None:
+                engine.dispose()
+            if isinstance(fault, RecordsUnavailable):
+                raise
             raise RecordsUnavailable(_kind(fault)) from fault
-        return cls(engine, read_key(key_file))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -159,7 +164,8 @@ class Records:
                     "received_at": received,
                 }
                 statement = dialect(feedback).values(row).on_conflict_do_nothing()
-                new += connection.execute(statement).rowcount
+                kept = connection.execute(statement.returning(feedback.c.id))
+                new += len(kept.all())
         return new
 
     def _scalar(self, statement: Any) -> Any:

@@ -28,6 +28,7 @@ from services.vitamin_b12.summary import summary, unit_text
 from services.vitamin_b12.wording import FLAGS, KEYS, NEXT_STEPS, TITLES
 
 REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}")
+UNREADABLE = ("no-unit", "unknown-unit", "undated", "impossible-value")
 MOST_STEPS = 5
 MOST_FLAGS = 4
 MOST_ROWS = 8
@@ -174,7 +175,7 @@ def _right_order_drafted(assessment: Assessment, chart: Chart, known: Known) -> 
 def detail(assessment: Assessment, chart: Chart, known: Known) -> str:
     """GFM without HTML: results with dates and limits, why, what next, what misleads, source."""
     parts = [
-        _table(assessment.evidence, known),
+        _table(assessment.evidence, known.templates.locale),
         _why(assessment),
         _bullets("Next", (NEXT_STEPS.get(s) for s in _told(assessment.next_steps)), MOST_STEPS),
         _bullets("Mind", (FLAGS.get(f) for f in assessment.flags), MOST_FLAGS),
@@ -185,15 +186,16 @@ def detail(assessment: Assessment, chart: Chart, known: Known) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(evidence: Iterable[Evidence], known: Known) -> str:
+def _table(evidence: Iterable[Evidence], locale: str) -> str:
     rows = [e for e in evidence if e.value is not None and e.unit is not None][:MOST_ROWS]
     if not rows:
         return ""
     lines = ["| Result | Value | Date | Compared with |", "|---|---|---|---|"]
     for row in rows:
-        value = f"{row.comparator or ''}{row.value:g} {unit_text(row.unit or '', known.templates.locale)}"
-        limit = unit_text(row.limit or "", known.templates.locale) or "no limit applied"
-        lines.append(f"| {_cell(row.says)} | {_cell(value)} | {_day(row.day)} | {_cell(limit)} |")
+        value = unit_text(f"{row.comparator or ''}{row.value:g} {row.unit}", locale)
+        limit = unit_text(row.limit or "", locale) or "no limit applied"
+        cells = (_cell(row.says), _cell(value), _day(row.day), _cell(limit))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -247,10 +249,7 @@ def _gaps(chart: Chart) -> str:
         said.append(f"Could not be checked: {', '.join(missing)}.")
     if partly:
         said.append(f"Only a part was available: {', '.join(partly)}.")
-    unread = sum(
-        chart.dropped.get(reason, 0)
-        for reason in ("no-unit", "undated", "impossible-value", "unknown-unit")
-    )
+    unread = sum(chart.dropped.get(reason, 0) for reason in UNREADABLE)
     if unread:
         said.append(f"{unread} unreadable result{'s' if unread > 1 else ''} not used.")
     return " ".join(said)

@@ -54,6 +54,8 @@ NEXT_STEPS = {
     "consider-alternative-diagnosis": "Consider another diagnosis.",
     "assess-neuropathy": "Examine for neuropathy.",
     "consider-stop-if-cause-addressed": "If the cause is gone and symptoms have resolved, stopping may be considered.",
+    "no-test-without-symptom": "A risk factor without symptoms: the guideline offers no test.",
+    "consider-periodic-monitoring": "Consider periodic monitoring of B12.",
     "suggest-hydroxocobalamin-im": "Offer hydroxocobalamin by injection.",
 }
 

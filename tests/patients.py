@@ -1,0 +1,187 @@
+"""Patients in one line, turned into the FHIR that an EHR would send.
+
+    b12 212 ng/L; mma 0.61 umol/L; egfr 75; +paraesthesia; rx metformin since 2019-01-01
+
+Each part is a result (`name value unit [@day]`, `<` and `>` before the value), a condition on
+record (`+value_set`, `-value_set` for a resolved one), or a drug (`rx`, `was` or `draft`, then the
+value set, and `since`, `until`, `dose ug/d`, `route`). Codes come from the value sets.
+"""
+
+import re
+from datetime import date
+from functools import cache
+from typing import Any
+
+from mappings.value_set import ValueSetIndex, load_value_sets
+from services.chart import Chart
+from services.from_fhir import read_chart
+from services.knowledge import Known, load_knowledge
+from services.vitamin_b12.assessment import assess
+
+TODAY = date(2026, 11, 20)
+UCUM = "http://unitsofmeasure.org"
+NAMES = {
+    "b12": ("total_b12", "ng/L"),
+    "active": ("active_b12", "pmol/L"),
+    "mma": ("methylmalonic_acid", "umol/L"),
+    "hcy": ("homocysteine", "umol/L"),
+    "egfr": ("egfr", "mL/min/{1.73_m2}"),
+    "hb": ("hemoglobin", "g/L"),
+    "mcv": ("mcv", "fL"),
+    "folate": ("folate_serum", "ug/L"),
+    "k": ("potassium", "mmol/L"),
+}
+ROUTES = {"im": "78421000", "oral": "26643006"}
+SUBJECT = {"reference": "Patient/1"}
+
+
+@cache
+def index() -> ValueSetIndex:
+    return load_value_sets()
+
+
+@cache
+def known(guideline: str = "uk-ng239") -> Known:
+    return load_knowledge({"b12": {"guideline": guideline}})
+
+
+def coding(value_set: str) -> dict[str, str]:
+    row = next(r for r in index().rows[value_set] if not r.code.endswith("*"))
+    return {"system": row.system, "code": row.code}
+
+
+def observation(number: int, text: str) -> dict[str, Any]:
+    found = re.fullmatch(
+        r"(\w+) ([<>]=?)?([\d.]+)(?: ([^@\s]\S*))?(?: @(\S+))?(?: range (\S+))?", text
+    )
+    assert found, text
+    name, comparator, value, unit, day, high = found.groups()
+    value_set, usual = NAMES.get(name, (name, ""))
+    quantity: dict[str, Any] = {"value": float(value)}
+    if unit != "none":
+        quantity |= {"unit": unit or usual, "code": unit or usual, "system": UCUM}
+    if comparator:
+        quantity["comparator"] = comparator
+    resource: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": f"o{number}",
+        "status": "final",
+        "code": {"coding": [coding(value_set)]},
+        "subject": SUBJECT,
+        "effectiveDateTime": day or "2026-11-01",
+        "valueQuantity": quantity,
+    }
+    if high:
+        bound = {"value": float(high), "unit": unit or usual}
+        resource["referenceRange"] = [{"low" if name in ("hb", "k") else "high": bound}]
+    return resource
+
+
+def antibody(number: int, text: str) -> dict[str, Any]:
+    name, answer = text.split()
+    return {
+        "resourceType": "Observation",
+        "id": f"o{number}",
+        "status": "final",
+        "code": {"coding": [coding(name)]},
+        "subject": SUBJECT,
+        "effectiveDateTime": "2026-11-01",
+        "valueString": answer,
+    }
+
+
+def condition(number: int, text: str) -> dict[str, Any]:
+    name, _, onset = text[1:].partition(" @")
+    active = "active" if text[0] == "+" else "resolved"
+    system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+    resource: dict[str, Any] = {
+        "resourceType": "Condition",
+        "id": f"c{number}",
+        "clinicalStatus": {"coding": [{"system": system, "code": active}]},
+        "code": {"coding": [coding(name)]},
+        "subject": SUBJECT,
+    }
+    if onset:
+        resource["onsetDateTime"] = onset
+    return resource
+
+
+def drug(number: int, text: str) -> dict[str, Any]:
+    kind, name, *rest = text.split()
+    options = dict(zip(rest[::2], rest[1::2], strict=True))
+    status = {"rx": "active", "was": "completed", "draft": "draft"}[kind]
+    repeat: dict[str, Any] = {"frequency": 1, "period": 1, "periodUnit": "d"}
+    if "until" in options:
+        repeat["boundsPeriod"] = {"end": options["until"]}
+    dosage: dict[str, Any] = {"timing": {"repeat": repeat}}
+    if "dose" in options:
+        dose = {"value": float(options["dose"]), "unit": "ug", "code": "ug", "system": UCUM}
+        dosage["doseAndRate"] = [{"doseQuantity": dose}]
+    if "route" in options:
+        route = {"system": "http://snomed.info/sct", "code": ROUTES[options["route"]]}
+        dosage["route"] = {"coding": [route]}
+    resource: dict[str, Any] = {
+        "resourceType": "MedicationRequest",
+        "id": f"m{number}",
+        "status": status,
+        "intent": "order",
+        "medicationCodeableConcept": {"coding": [coding(name)]},
+        "subject": SUBJECT,
+        "dosageInstruction": [dosage],
+    }
+    if "since" in options:
+        resource["authoredOn"] = options["since"]
+    return resource
+
+
+def order(number: int, text: str) -> dict[str, Any]:
+    _, name = text.split()
+    return {
+        "resourceType": "ServiceRequest",
+        "id": f"s{number}",
+        "status": "draft",
+        "intent": "order",
+        "code": {"coding": [coding(name)]},
+        "subject": SUBJECT,
+    }
+
+
+def resources(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The resources on record and the drafts of the session."""
+    record: list[dict[str, Any]] = []
+    drafts: list[dict[str, Any]] = []
+    for number, part in enumerate(p.strip() for p in text.split(";") if p.strip()):
+        if part[0] in "+-":
+            record.append(condition(number, part))
+        elif part.split()[0] in ("rx", "was"):
+            record.append(drug(number, part))
+        elif part.startswith("draft "):
+            drafts.append(drug(number, part))
+        elif part.startswith("order "):
+            drafts.append(order(number, part))
+        elif part.split()[0].endswith("antibody"):
+            record.append(antibody(number, part))
+        else:
+            record.append(observation(number, part))
+    return record, drafts
+
+
+def patient(sex: str = "female", born: str = "1950-02-01") -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": "1", "gender": sex, "birthDate": born}
+
+
+def chart(text: str, born: str = "1950-02-01", sex: str = "female") -> Chart:
+    record, drafts = resources(text)
+    return read_chart(
+        [patient(sex, born), *record], "1", known().readable, today=TODAY, drafts=drafts
+    )
+
+
+def assessed(text: str, guideline: str = "uk-ng239", born: str = "1950-02-01") -> dict[str, Any]:
+    """The `b12` member of the assessment."""
+    return assess(chart(text, born), known(guideline).b12).as_json()
+
+
+def words(assessment: dict[str, Any]) -> set[str]:
+    """Next steps and flags together."""
+    return {*assessment["nextSteps"], *assessment["flags"]}
