@@ -4,13 +4,25 @@ import os
 
 from granian import Granian
 from granian.constants import Interfaces
-from granian.log import LogLevels
+from granian.log import LOGGING_CONFIG, LogLevels
 
 from cds_hooks.settings import Settings
 from services.wsgi import BASE_URL
 
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
 BACKLOG = 256
+# Standard output is for our own lines, one JSON object each; the server's words go beside it.
+SERVER_LOG = {
+    **LOGGING_CONFIG,
+    "handlers": {
+        **LOGGING_CONFIG["handlers"],
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "generic",
+            "stream": "ext://sys.stderr",
+        },
+    },
+}
 
 
 def run(settings: Settings) -> None:
@@ -33,5 +45,6 @@ def run(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=10,
         log_level=LogLevels.warning,
+        log_dictconfig=SERVER_LOG,
         log_access=False,
     ).serve()

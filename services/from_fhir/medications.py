@@ -87,7 +87,7 @@ def taking(resource: Resource, today: date) -> str | None:
     kind = resource.get("resourceType")
     status = TAKING.get(status_code(resource.get("status")) or "")
     if status == "current":
-        if resource.get("intent") in NOT_ORDERED:
+        if status_code(resource.get("intent")) in NOT_ORDERED:
             return None
         if kind == "MedicationAdministration":
             return "past"

@@ -1,0 +1,165 @@
+"""The installed service, run as its users run it, and a FHIR server for it to ask."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(T.*)?$")
+ID = "b12-muscle-{}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def rolled(node: Any, by: timedelta) -> Any:
+    """`node` with every date moved, so that samples do not grow old."""
+    match node:
+        case dict():
+            return {key: rolled(value, by) for key, value in node.items()}
+        case list():
+            return [rolled(value, by) for value in node]
+        case str() if found := DAY.match(node):
+            return (date.fromisoformat(found[1]) + by).isoformat() + (found[2] or "")
+    return node
+
+
+def sample(name: str) -> dict[str, Any]:
+    """A bundled sample call, as if its day were today; births stay where they are."""
+    document = json.loads((files("services") / "samples" / f"{name}.json").read_text())
+    by = datetime.now(UTC).date() - date.fromisoformat(document.pop("sampleDay"))
+    born = document["prefetch"]["patient"]["birthDate"]
+    call: dict[str, Any] = rolled(document, by)
+    call["prefetch"]["patient"]["birthDate"] = born
+    return call
+
+
+class Service:
+    """The running service, and every answer checked as it comes."""
+
+    def __init__(self, base: str, log: Path, state: Path) -> None:
+        self.base = base
+        self.log = log
+        self.state = state
+        self.session = requests.Session()
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.session.get(f"{self.base}{path}", timeout=10, **options)
+
+    def post(self, path: str, document: Any = None, **options: Any) -> requests.Response:
+        if "data" not in options:
+            options["json"] = document
+        return self.session.post(f"{self.base}{path}", timeout=10, **options)
+
+    def call(self, document: dict[str, Any], **options: Any) -> requests.Response:
+        return self.post(f"/cds-services/{ID.format(document.get('hook'))}", document, **options)
+
+    def cards(self, document: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = self.call(document)
+        assert answer.status_code == 200, answer.text
+        cards: list[dict[str, Any]] = answer.json()["cards"]
+        return cards
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line]
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """`cobalamin serve`, from an empty folder, with records of its own."""
+    folder = tmp_path_factory.mktemp("service")
+    port = free_port()
+    log = folder / "log"
+    command = Path(sys.executable).with_name("cobalamin")
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+    environment.pop("COBALAMIN_CONFIG", None)
+    with log.open("wb") as out, (folder / "errors").open("wb") as errors:
+        process = subprocess.Popen(
+            [command, "serve", "--port", str(port), "--workers", "1"],
+            cwd=folder,
+            env=environment,
+            stdout=out,
+            stderr=errors,
+        )
+        base = f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            time.sleep(0.05)
+            try:
+                if requests.get(f"{base}/health/ready", timeout=1).ok:
+                    break
+            except requests.ConnectionError:
+                assert process.poll() is None, (folder / "errors").read_text()
+        running = Service(base, log, folder / "state")
+        yield running
+        running.session.close()
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+class Ehr(ThreadingHTTPServer):
+    """A FHIR server that answers each search with what a test puts into `found`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.found: dict[str, Any] = {}
+        self.delay = 0.0
+        self.tokens: set[str | None] = set()
+        self.paths: list[str] = []
+        self.base = f"http://127.0.0.1:{self.server_port}/fhir"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is part of the test."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Ehr
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        time.sleep(self.server.delay)
+        self.server.paths.append(self.path)
+        self.server.tokens.add(self.headers.get("Authorization"))
+        kind = self.path.removeprefix("/fhir/").split("?")[0].split("/")[0]
+        document = self.server.found.get(kind, {"resourceType": "Bundle", "type": "searchset"})
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def ehr() -> Iterator[Ehr]:
+    server = Ehr()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def call() -> Callable[[str], dict[str, Any]]:
+    return sample
