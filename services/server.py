@@ -1,6 +1,8 @@
 """The production server: granian, whose HTTP is not Python, and threads for slow FHIR servers."""
 
+import copy
 import os
+from typing import Any
 
 from granian import Granian
 from granian.constants import Interfaces
@@ -11,18 +13,13 @@ from services.wsgi import BASE_URL
 
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
 BACKLOG = 256
-# Standard output is for our own lines, one JSON object each; the server's words go beside it.
-SERVER_LOG = {
-    **LOGGING_CONFIG,
-    "handlers": {
-        **LOGGING_CONFIG["handlers"],
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "generic",
-            "stream": "ext://sys.stderr",
-        },
-    },
-}
+
+
+def server_log() -> dict[str, Any]:
+    """Standard output is for our own lines, one JSON object each; the server's words go beside."""
+    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["console"]["stream"] = "ext://sys.stderr"
+    return config
 
 
 def run(settings: Settings) -> None:
@@ -45,6 +42,6 @@ def run(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=10,
         log_level=LogLevels.warning,
-        log_dictconfig=SERVER_LOG,
+        log_dictconfig=server_log(),
         log_access=False,
     ).serve()

@@ -294,6 +294,8 @@ def _no_action(case: Case, notes: Notes) -> None:
         notes.step("no-test-without-symptom")
     if testing.asymptomatic_drug_step and case.chart.has(testing.asymptomatic_drugs):
         notes.step(testing.asymptomatic_drug_step)
+        if any(risk.concept not in testing.asymptomatic_drugs for risk in found.risks):
+            notes.step("consider-order-total-b12")
         notes.remark("medicine", "periodic monitoring", testing.asymptomatic_drug_locator)
     if case.has_group("dietary"):
         notes.step("diet-advice-or-supplement", "prevention-advice")

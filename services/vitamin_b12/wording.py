@@ -55,6 +55,7 @@ NEXT_STEPS = {
     "assess-neuropathy": "Examine for neuropathy.",
     "consider-stop-if-cause-addressed": "If the cause is gone and symptoms have resolved, stopping may be considered.",
     "no-test-without-symptom": "A risk factor without symptoms: the guideline offers no test.",
+    "consider-order-total-b12": "With a further risk factor, consider measuring B12.",
     "consider-periodic-monitoring": "Consider periodic monitoring of B12.",
     "suggest-hydroxocobalamin-im": "Offer hydroxocobalamin by injection.",
 }
