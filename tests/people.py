@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 import requests
+
 from services.b12_card import CardMaker
 from services.catalog import CANONICAL
 from services.documents import assessment_of
@@ -50,9 +51,7 @@ def explanation(us: dict[str, Any], si: dict[str, Any], known: Known) -> str | N
     one, other = first_line(us), first_line(si)
     if one is None or other is None:
         return None
-    rows = [
-        known.b12.guideline.first_met("total_b12", value, unit) for value, unit in (one, other)
-    ]
+    rows = [known.b12.guideline.first_met("total_b12", value, unit) for value, unit in (one, other)]
     if rows[0] is None or rows[1] is None:
         return "no limit printed in one of the units"
     if rows[0].means == rows[1].means:

@@ -68,6 +68,7 @@ class _Pages:
     medications: dict[str, list[Medication]] = field(default_factory=lambda: defaultdict(list))
     orders: dict[str, list[Order]] = field(default_factory=lambda: defaultdict(list))
     dropped: Counter[str] = field(default_factory=Counter)
+    in_same_words: object = field(default_factory=object)
     seen: set[str] = field(default_factory=set)
 
 
@@ -164,8 +165,12 @@ def _read(resource: Resource, pages: _Pages) -> None:
 
 def _is_about(resource: Resource, pages: _Pages) -> bool:
     about = resource.get("subject", resource.get("patient"))
+    # Nearly every resource of an answer refers to the patient in the same words.
+    if isinstance(about, dict) and about.get("reference") == pages.in_same_words:
+        return True
     tail = reference_tail(about)
     if tail in pages.patient_references:
+        pages.in_same_words = about.get("reference") if isinstance(about, dict) else None
         return True
     pages.dropped["no-patient" if tail is None else "other-patient"] += 1
     return False
@@ -185,8 +190,10 @@ def _read_patient(resource: Resource, _reference: str, pages: _Pages) -> None:
 
 
 def _read_observation(resource: Resource, reference: str, pages: _Pages) -> None:
-    parts = [resource, *(c for c in as_list(resource.get("component")) if isinstance(c, dict))]
-    coded = [(part, match) for part in parts for match in _matches(part, pages)]
+    coded = [(resource, match) for match in _matches(resource, pages)]
+    if "component" in resource:
+        parts = (c for c in as_list(resource["component"]) if isinstance(c, dict))
+        coded += [(part, match) for part in parts for match in _matches(part, pages)]
     if not coded:
         return
     reason = observations.usable_status(resource)
@@ -206,8 +213,8 @@ def _matches(part: Resource, pages: _Pages) -> list[Match]:
     """One match for each value set that the code is in, or the coded answer of a question is."""
     found: dict[str, Match] = {}
     lookup = pages.readable.index.lookup
-    for coding in codings(part.get("code")):
-        for match in lookup(*coding):
+    for system, code in codings(part.get("code")):
+        for match in lookup(system, code):
             found.setdefault(match.value_set.name, match)
     if "valueCodeableConcept" in part:
         for coding in codings(part["valueCodeableConcept"]):

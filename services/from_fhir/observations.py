@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from mappings.units import normalise, to_unit
@@ -24,15 +25,22 @@ POSITIVE = frozenset({"POS", "A", "AA", "H", "HH", "positive", "detected", "pres
 NEGATIVE = frozenset({"NEG", "N", "L", "negative", "not detected", "absent", "no"})
 
 
+@lru_cache(8192)
+def moment(text: str) -> tuple[date, str] | None:
+    """The day of a timestamp and a key to order it by; the same few come again and again."""
+    span = span_of_date(text)
+    return (span[0], sort_key(text)) if span else None
+
+
 def taken(resource: Resource) -> tuple[date, str] | None:
     """The day of an Observation and a key that orders results of one day; None where undated.
 
     A month or a year alone counts from its first day: rather too old than too new.
     """
+    text = resource.get("effectiveDateTime", resource.get("effectiveInstant"))
+    if isinstance(text, str):
+        return moment(text)
     match resource:
-        case {"effectiveDateTime": str(text)} | {"effectiveInstant": str(text)}:
-            span = span_of_date(text)
-            return (span[0], sort_key(text)) if span else None
         case {"effectivePeriod": dict() as within}:
             start, end = period(within)
             day = start or end
@@ -47,15 +55,17 @@ def read_quantity(
     amount = number(value.get("value")) if isinstance(value, dict) else None
     if amount is None or not isinstance(value, dict):
         return "no-value"
-    written = [value.get(key) for key in ("code", "unit")]
-    texts = [text for text in written if isinstance(text, str) and text.strip()]
-    if not texts:
-        return "no-unit"
-    written_as, unit = next(
-        ((text.strip(), known) for text in texts if (known := normalise(text))), ("", None)
-    )
+    unit, written_as, written = None, "", False
+    for key in ("code", "unit"):
+        text = value.get(key)
+        if isinstance(text, str) and text.strip():
+            written = True
+            unit = normalise(text)
+            if unit is not None:
+                written_as = text.strip()
+                break
     if unit is None:
-        return "unknown-unit"
+        return "unknown-unit" if written else "no-unit"
     if match.row.only_units and unit not in match.row.only_units:
         return "wrong-specimen"
     comparator = value.get("comparator")

@@ -6,6 +6,7 @@ has a list. A shape that is none of these reads as nothing, never as an error.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 Resource: TypeAlias = Mapping[str, Any]
@@ -23,12 +24,14 @@ def as_list(value: object) -> list[Any]:
 
 def codings(concept: object) -> Iterator[tuple[str, str]]:
     """(system, code) of every coding of a CodeableConcept, Coding, or R5 CodeableReference."""
+    if isinstance(concept, dict) and "coding" in concept:
+        for coding in as_list(concept["coding"]):
+            if isinstance(coding, dict):
+                system, code = coding.get("system"), coding.get("code")
+                if isinstance(system, str) and isinstance(code, str):
+                    yield system, code
+        return
     match concept:
-        case {"coding": dict() | list() as found}:
-            for coding in as_list(found):
-                match coding:
-                    case {"system": str(system), "code": str(code)}:
-                        yield system, code
         case {"concept": dict() as inner}:
             yield from codings(inner)
         case {"system": str(system), "code": str(code)}:
@@ -50,13 +53,13 @@ def status_code(value: object) -> str | None:
 
 def reference_tail(reference: object) -> str | None:
     """ "Patient/1" of a relative, absolute or versioned reference; None where there is none."""
-    match reference:
-        case {"reference": str(text)}:
-            pass
-        case str(text):
-            pass
-        case _:
-            return None
+    text = reference.get("reference") if isinstance(reference, dict) else reference
+    return tail_of(text) if isinstance(text, str) else None
+
+
+@lru_cache(1024)
+def tail_of(text: str) -> str:
+    """ "Patient/1" of the text of a reference."""
     text = text.partition("/_history/")[0]
     if text.startswith(("urn:", "#")) or "/" not in text:
         return text

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.chart import Finding, Measurement, Medication, Unusable
 from services.vitamin_b12.combined_indicator import CombinedIndicator
@@ -12,8 +12,7 @@ from services.vitamin_b12.results import Reading
 URGENCIES = ("none", "routine", "soon", "urgent", "emergency")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One thing a rule looked at, as the clinician may look at it herself."""
 
     rule: str
