@@ -13,12 +13,13 @@ import orjson
 from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from cds_hooks.addresses import is_loopback
 from cds_hooks.errors import NotRecorded, Refusal, operation_outcome
 from cds_hooks.fhir_client import FhirClient
 from cds_hooks.records import Records, RecordsUnavailable
 from cds_hooks.routes import Context, blueprint
 from cds_hooks.service import Service
-from cds_hooks.settings import Settings, is_loopback
+from cds_hooks.settings import Settings
 
 TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 JSON = "application/json"

@@ -15,9 +15,10 @@ import orjson
 import requests
 from requests.adapters import HTTPAdapter
 
+from cds_hooks.addresses import is_loopback
 from cds_hooks.hook_request import HookRequest
 from cds_hooks.prefetch import Answer, State, expand, interpret, wanted_type
-from cds_hooks.settings import Settings, is_loopback
+from cds_hooks.settings import Settings
 
 CONNECTIONS = 64
 CHUNK = 64 * 1024

@@ -1,43 +1,36 @@
 """What was decided, shown and answered: kept before the answer leaves, never by a patient's name.
 
-SQLite by default, PostgreSQL by URL. A patient is a keyed hash: without the key file, nobody can
-go from a record to a patient or test a guess.
+SQLite by default, PostgreSQL by URL.
 """
 
-import contextlib
-import hashlib
-import hmac
 import os
-import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import alembic.command
-import orjson
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, Table, create_engine, event, insert, select, text
+from sqlalchemy import Engine, Table, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from cds_hooks.database import WAIT_SECONDS, RecordsUnavailable, connect, sqlite_file, writing
 from cds_hooks.feedback import Feedback
+from cds_hooks.migrations import migrate
+from cds_hooks.patient_hash import key_for_database, patient_hash
 from cds_hooks.tables import card, decision, feedback
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-KEY_BYTES = 32
-Kept = TypeVar("Kept")
-MIGRATION_LOCK = 5121212  # any number: one migration at a time on PostgreSQL
+__all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 
-
-class RecordsUnavailable(Exception):
-    """The database cannot be used. Says what kind of fault, never what was being written."""
+# Members of a service's record that are columns, because reports group by them.
+COLUMNS = {
+    "b12Category": "b12_category",
+    "sarcopeniaCategory": "sarcopenia_category",
+    "tier": "tier",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +38,13 @@ class StoredCard:
     uuid: str
     topic: str | None
     indicator: str
-    suggestions: tuple[str, ...]
+    suggestions: tuple[str, ...]  # uuids
+    topic_system: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """One call that was answered with 200."""
+    """One call that was answered."""
 
     id: str
     at: datetime
@@ -62,54 +56,68 @@ class StoredDecision:
     encounter_id: str | None
     version: str
     duration_ms: float
-    record: Mapping[str, Any]
+    record: Mapping[str, Any]  # what a service says of its decision
     cards: tuple[StoredCard, ...]
+    prefetch: Mapping[str, int] | None = None  # keys supplied, fetched, failed
+    status: int = 200
 
 
 class Records:
-    """One for each process."""
+    """One for each process; safe for its threads, and for a process forked from it."""
 
     def __init__(self, engine: Engine, key: bytes) -> None:
         self._engine = engine
         self._key = key
-        self._insert_decision = str(insert(decision).compile(engine))
-        self._insert_card = str(insert(card).compile(engine))
-        # SQLite has one writer: threads of one process queue here, awake at once when their turn
-        # comes, instead of sleeping in SQLite's own retries.
-        self._turn: contextlib.AbstractContextManager[object] = (
-            threading.Lock() if engine.name == "sqlite" else contextlib.nullcontext()
-        )
+        self._decision = _Insert(decision, engine)
+        self._card = _Insert(card, engine)
+        self._database_error: type[Exception] = engine.dialect.loaded_dbapi.Error
+        self._process = os.getpid()
+        self._turn = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, key_file: Path) -> "Records":
-        """Opens, and migrates to the newest schema. Raises RecordsUnavailable."""
-        engine = None
-        try:
-            engine = _engine(url)
-            migrate(engine)
-            return cls(engine, read_key(key_file))
-        except (SQLAlchemyError, OSError, RecordsUnavailable) as fault:
-            if engine is not None:
-                engine.dispose()
-            if isinstance(fault, RecordsUnavailable):
-                raise
-            raise RecordsUnavailable(_kind(fault)) from fault
+    def open(cls, url: str, key_file: Path | None = None) -> "Records":
+        """Opens the database and migrates it to the newest schema.
+
+        Raises ConfigurationFault for the key, RecordsUnavailable for the database.
+        """
+        file = sqlite_file(url)
+        key = key_for_database(file, key_file)
+        engine = connect(url)
+        with ExitStack() as undo:
+            undo.callback(engine.dispose)
+            try:
+                if file is not None:
+                    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                migrate(engine)
+            except (SQLAlchemyError, OSError) as fault:
+                raise RecordsUnavailable(_kind(fault)) from fault
+            undo.pop_all()
+        return cls(engine, key)
 
     def close(self) -> None:
         self._engine.dispose()
 
     def check(self) -> None:
         """Raises RecordsUnavailable where the database does not answer."""
-        self._guarded(lambda: self._scalar(select(1)))
+        with self._guarded(), self._engine.connect() as connection:
+            connection.execute(select(decision.c.id).limit(1)).first()
 
     def patient_hash(self, tenant: str, identifier: str) -> str:
-        """A keyed hash: the same patient, tenant and key give the same 64 characters."""
-        message = f"{tenant}\x00{identifier}".encode("utf-8", "surrogatepass")
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+        """What stands for a patient, or an encounter, of `tenant`."""
+        return patient_hash(self._key, tenant, identifier)
 
     def store(self, stored: StoredDecision) -> None:
         """Keeps a decision and its cards, all or nothing. Raises RecordsUnavailable."""
-        row = {
+        row = self._decision.bind(self._decision_row(stored))
+        cards = [self._card.bind(_card_row(stored.id, shown)) for shown in stored.cards]
+        with self._guarded(), self._transaction() as cursor:
+            cursor.execute(self._decision.sql, row)
+            if cards:
+                cursor.executemany(self._card.sql, cards)
+
+    def _decision_row(self, stored: StoredDecision) -> dict[str, Any]:
+        encounter = stored.encounter_id
+        return {
             "id": stored.id,
             "at": stored.at,
             "tenant": stored.tenant,
@@ -117,196 +125,120 @@ class Records:
             "hook": stored.hook,
             "hook_instance": stored.hook_instance,
             "patient_hash": self.patient_hash(stored.tenant, stored.patient_id),
-            "encounter_hash": self.patient_hash(stored.tenant, stored.encounter_id)
-            if stored.encounter_id
-            else None,
+            "encounter_hash": self.patient_hash(stored.tenant, encounter) if encounter else None,
             "version": stored.version,
+            "status": stored.status,
             "duration_ms": stored.duration_ms,
-            "record": dict(stored.record),
+            **{column: stored.record.get(name) for name, column in COLUMNS.items()},
+            "prefetch": stored.prefetch or {},
+            "record": {n: value for n, value in stored.record.items() if n not in COLUMNS},
         }
-        cards = [
-            {
-                "uuid": shown.uuid,
-                "decision": stored.id,
-                "topic": shown.topic,
-                "indicator": shown.indicator,
-                "suggestions": list(shown.suggestions),
-            }
-            for shown in stored.cards
-        ]
-        self._guarded(lambda: self._write(row, cards))
-
-    def _write(self, row: Mapping[str, Any], cards: Sequence[Mapping[str, Any]]) -> None:
-        with self._turn, self._engine.begin() as connection:
-            connection.exec_driver_sql(self._insert_decision, self._bound(decision, [row])[0])
-            if cards:
-                connection.exec_driver_sql(self._insert_card, self._bound(card, cards))
-
-    def _bound(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """`rows` as the driver takes them: JSON as text, in SQLite times as text and by position.
-
-        These two statements run in every call; bound here, they cost half of what SQLAlchemy's
-        own binding does.
-        """
-        plain = [{name: _driver_value(value) for name, value in row.items()} for row in rows]
-        if self._engine.name != "sqlite":
-            return plain
-        names = [column.name for column in table.columns]
-        return [tuple(_sqlite_value(row[name]) for name in names) for row in plain]
 
     def store_feedback(self, service: str, items: Iterable[Feedback]) -> int:
         """Keeps what is new of `items`; says how many were. Raises RecordsUnavailable."""
-        return self._guarded(lambda: self._write_feedback(service, tuple(items)))
-
-    def _write_feedback(self, service: str, items: Sequence[Feedback]) -> int:
+        rows = [_feedback_row(service, item, datetime.now(UTC)) for item in items]
+        if not rows:
+            return 0
         dialect = postgresql_insert if self._engine.name == "postgresql" else sqlite_insert
-        received = datetime.now(UTC)
-        new = 0
-        with self._turn, self._engine.begin() as connection:
-            uuids = {item.card for item in items}
-            known = set(
-                connection.execute(select(card.c.uuid).where(card.c.uuid.in_(uuids))).scalars()
-            )
-            for item in items:
-                row = {
-                    "card": item.card,
-                    "service": service,
-                    "known_card": item.card in known,
-                    "outcome": item.outcome,
-                    "accepted": list(item.accepted),
-                    "reason_system": item.reason_system or "",
-                    "reason_code": item.reason_code or "",
-                    "had_comment": item.had_comment,
-                    "outcome_at": item.at,
-                    "received_at": received,
-                }
-                statement = dialect(feedback).values(row).on_conflict_do_nothing()
-                kept = connection.execute(statement.returning(feedback.c.id))
-                new += len(kept.all())
-        return new
+        with self._guarded(), self._in_turn(), writing(self._engine).begin() as connection:
+            named = select(card.c.uuid).where(card.c.uuid.in_({row["card"] for row in rows}))
+            known = set(connection.execute(named).scalars())
+            for row in rows:
+                row["known_card"] = row["card"] in known
+            new = dialect(feedback).on_conflict_do_nothing().returning(feedback.c.id)
+            return len(connection.execute(new, rows).all())
 
-    def _scalar(self, statement: Any) -> Any:
-        with self._engine.connect() as connection:
-            return connection.execute(statement).scalar()
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        """A driver's cursor in a transaction: SQLAlchemy's own execution costs as much again as
+        all the rest of a call's record.
+        """
+        with self._in_turn():
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                if self._engine.name == "sqlite":
+                    cursor.execute("BEGIN IMMEDIATE")
+                yield cursor
+                connection.commit()
+            finally:
+                connection.close()  # back to the pool, which rolls back what was not committed
 
-    def _guarded(self, work: Callable[[], Kept]) -> Kept:
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """SQLite has one writer at a time; who waits here is woken at once, who waits there sleeps.
+
+        A process forked from this one starts with connections of its own.
+        """
+        if self._process != os.getpid():
+            self._engine.dispose(close=False)
+            self._process, self._turn = os.getpid(), threading.Lock()
+        if self._engine.name != "sqlite":
+            yield
+            return
+        if not self._turn.acquire(timeout=WAIT_SECONDS):
+            raise RecordsUnavailable("locked")
         try:
-            return work()
-        except SQLAlchemyError as fault:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, self._database_error) as fault:
             raise RecordsUnavailable(_kind(fault)) from None
 
 
-def _driver_value(value: Any) -> Any:
-    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+class _Insert:
+    """An insert that is compiled once, and how values become the driver's."""
+
+    def __init__(self, table: Table, engine: Engine) -> None:
+        compiled = insert(table).compile(engine)
+        self.sql = str(compiled)
+        self._positional = compiled.positional
+        dialect = engine.dialect
+        self._columns = [
+            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
+            for column in table.columns
+        ]
+
+    def bind(self, row: Mapping[str, Any]) -> Sequence[Any] | dict[str, Any]:
+        bound = {name: to(row[name]) if to else row[name] for name, to in self._columns}
+        return tuple(bound.values()) if self._positional else bound
 
 
-def _sqlite_value(value: Any) -> Any:
-    """A time as SQLAlchemy's DateTime keeps it in SQLite."""
-    return value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
+def _card_row(decision_id: str, shown: StoredCard) -> dict[str, Any]:
+    return {
+        "uuid": shown.uuid,
+        "decision": decision_id,
+        "topic_system": shown.topic_system,
+        "topic": shown.topic,
+        "indicator": shown.indicator,
+        "suggestions": shown.suggestions,
+    }
+
+
+def _feedback_row(service: str, item: Feedback, received: datetime) -> dict[str, Any]:
+    return {
+        "card": _storable(item.card),
+        "service": service,
+        "outcome": item.outcome,
+        "accepted": [_storable(uuid) for uuid in item.accepted],
+        "reason_system": _storable(item.reason_system or ""),
+        "reason_code": _storable(item.reason_code or ""),
+        "had_comment": item.had_comment,
+        "outcome_at": item.at,
+        "received_at": received,
+    }
+
+
+def _storable(given: str) -> str:
+    """PostgreSQL's text has no NUL, which JSON allows."""
+    return given.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _kind(fault: Exception) -> str:
     """The kind of a database fault; its message may quote the row."""
-    inner = getattr(fault, "orig", None)
-    return type(inner or fault).__name__
-
-
-def _engine(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername.startswith("sqlite") and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(
-        parsed,
-        json_serializer=lambda value: orjson.dumps(value).decode(),
-        json_deserializer=orjson.loads,
-        pool_size=16,
-        max_overflow=16,
-        **({} if parsed.drivername.startswith("sqlite") else {"pool_pre_ping": True}),
-    )
-    if engine.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """WAL lets readers and one writer work side by side.
-
-    synchronous=NORMAL: a killed process loses nothing that was committed; a loss of power can lose
-    the last commits but cannot corrupt. Sites that must not lose those use PostgreSQL.
-    """
-    connection.isolation_level = "IMMEDIATE"  # a writer waits at its start, never in its middle
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 5000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def migrate(engine: Engine, target: str = "head") -> None:
-    """Brings the schema to `target`, one process at a time.
-
-    Raises RecordsUnavailable for a schema that a newer version of the service has made.
-    """
-    config = alembic_config()
-    script = ScriptDirectory.from_config(config)
-    with engine.begin() as connection:
-        if engine.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK}
-            )
-        current = MigrationContext.configure(connection).get_current_revision()
-        known = {revision.revision for revision in script.walk_revisions()}
-        if current is not None and current not in known:
-            raise RecordsUnavailable(f"the schema {current} is newer than this version knows")
-        if target == "head" and current == script.get_current_head():
-            return
-        config.attributes["connection"] = connection
-        if target == "head":
-            alembic.command.upgrade(config, target)
-        else:
-            alembic.command.downgrade(config, target)
-
-
-def read_key(path: Path) -> bytes:
-    """The key of the patient hash; made where there is none. Raises RecordsUnavailable."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            _make_key(path)
-        return _existing_key(path)
-    except OSError as fault:
-        raise RecordsUnavailable(f"key file: {fault.strerror}") from None
-
-
-def _make_key(path: Path) -> None:
-    """Puts a whole new key in place at once; where another process was first, its key stays."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-
-
-def _existing_key(path: Path) -> bytes:
-    if path.stat().st_mode & 0o077:
-        raise RecordsUnavailable("key file: readable by others than its owner")
-    key = path.read_bytes()
-    if len(key) < KEY_BYTES:
-        raise RecordsUnavailable(f"key file: shorter than {KEY_BYTES} bytes")
-    return key
+    return type(getattr(fault, "orig", None) or fault).__name__

@@ -114,8 +114,9 @@ def answer_call(context: Context, service: Service) -> Response:
     decision = service.decide(Call(called, answers, context.today()))
     body = orjson.dumps({"cards": [as_json(card) for card in decision.cards]})  # [RESP-01]
     milliseconds = round((time.perf_counter() - began) * 1000, 2)
-    _store(context, service, called, decision, milliseconds)
-    _log_decision(context, service, called, answers, decision, milliseconds)
+    counts = _counts(answers)
+    _store(context, service, called, counts, decision, milliseconds)
+    _log_decision(context, service, called, counts, decision, milliseconds)
     return _json(body)
 
 
@@ -137,10 +138,22 @@ def obtain(
     return answers, fetches
 
 
+def _counts(answers: Mapping[str, Answer]) -> dict[str, int]:
+    """How the keys of the service were come by; a failed or missing one counts as failed."""
+    known = [answer for answer in answers.values() if answer.known]
+    fetched = sum(answer.fetched for answer in known)
+    return {
+        "supplied": len(known) - fetched,
+        "fetched": fetched,
+        "failed": len(answers) - len(known),
+    }
+
+
 def _store(
     context: Context,
     service: Service,
     called: HookRequest,
+    counts: Mapping[str, int],
     decision: Decision,
     milliseconds: float,
 ) -> None:
@@ -158,14 +171,16 @@ def _store(
             duration_ms=milliseconds,
             record=decision.record,
             cards=tuple(_stored(card) for card in decision.cards),
+            prefetch=counts,
         )
     )
 
 
 def _stored(card: Card) -> StoredCard:
-    topic = card.source.topic.code if card.source.topic else None
+    topic = card.source.topic
     uuids = tuple(suggestion.uuid for suggestion in card.suggestions)
-    return StoredCard(card.uuid, topic, card.indicator.value, uuids)
+    code, system = (topic.code, topic.system) if topic else (None, None)
+    return StoredCard(card.uuid, code, card.indicator.value, uuids, topic_system=system)
 
 
 def _log_fetches(context: Context, service: Service, fetches: tuple[Fetch, ...]) -> None:
@@ -187,12 +202,10 @@ def _log_decision(
     context: Context,
     service: Service,
     called: HookRequest,
-    answers: Mapping[str, Answer],
+    counts: Mapping[str, int],
     decision: Decision,
     milliseconds: float,
 ) -> None:
-    states = [(answer.state, answer.fetched) for answer in answers.values()]
-    known = (State.FOUND, State.NONE)
     identified: dict[str, Any] = {
         "hookInstance": g.get("hook_instance"),
         "requestId": g.request_id,
@@ -207,11 +220,7 @@ def _log_decision(
         **{name: value for name, value in identified.items() if value is not None},
         status=200,
         durationMs=milliseconds,
-        prefetch={
-            "supplied": sum(state in known and not fetched for state, fetched in states),
-            "fetched": sum(state in known and fetched for state, fetched in states),
-            "failed": sum(state not in known for state, _ in states),
-        },
+        prefetch=counts,
         **{name: value for name, value in decision.record.items() if name != "cards"},
         cards=[
             {

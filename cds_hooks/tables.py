@@ -1,10 +1,13 @@
 """The tables of the records. What a patient is called stands in none of them."""
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
     DateTime,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -12,8 +15,25 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
 )
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time, in UTC on either database: SQLite forgets offsets."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
 
 metadata = MetaData()
 
@@ -21,7 +41,7 @@ decision = Table(
     "decision",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("at", Moment, nullable=False),
     Column("tenant", String(64), nullable=False),
     Column("service", String(64), nullable=False),
     Column("hook", String(64), nullable=False),
@@ -29,8 +49,14 @@ decision = Table(
     Column("patient_hash", String(64), nullable=False),
     Column("encounter_hash", String(64)),
     Column("version", String(32), nullable=False),
+    Column("status", Integer, nullable=False),
     Column("duration_ms", Float, nullable=False),
-    Column("record", JSON, nullable=False),  # categories, rules, withheld cards, knowledge
+    # What reports group by; null where the service has no such axis.
+    Column("b12_category", String(32)),
+    Column("sarcopenia_category", String(32)),
+    Column("tier", String(8)),
+    Column("prefetch", JSON, nullable=False),  # how many keys were supplied, fetched, failed
+    Column("record", JSON, nullable=False),  # rules, withheld cards, knowledge in force
     Index("decision_at", "at"),
     Index("decision_patient", "patient_hash", "at"),
 )
@@ -40,7 +66,8 @@ card = Table(
     metadata,
     Column("uuid", String(36), primary_key=True),
     Column("decision", String(36), ForeignKey("decision.id"), nullable=False, index=True),
-    Column("topic", String(128)),
+    Column("topic_system", String(255)),
+    Column("topic", String(128)),  # a code that stands for one rule and finding
     Column("indicator", String(16), nullable=False),
     Column("suggestions", JSON, nullable=False),  # their uuids
 )
@@ -57,9 +84,9 @@ feedback = Table(
     Column("reason_system", String(255), nullable=False),
     Column("reason_code", String(255), nullable=False),
     Column("had_comment", Boolean, nullable=False),
-    Column("outcome_at", DateTime(timezone=True), nullable=False),
-    Column("received_at", DateTime(timezone=True), nullable=False),
-    # A repeated message changes nothing.
+    Column("outcome_at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    # A repeated message changes nothing. Empty texts, not nulls: nulls are never equal.
     UniqueConstraint(
         "card", "outcome", "outcome_at", "reason_system", "reason_code", name="feedback_once"
     ),

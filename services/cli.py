@@ -13,6 +13,7 @@ import rich_click as click
 from rich.console import Console
 from rich.progress import Progress
 
+from cds_hooks.records import Records, RecordsUnavailable
 from cds_hooks.settings import (
     VARIABLE,
     ConfigurationFault,
@@ -26,7 +27,7 @@ from services.b12_card import CardMaker
 from services.catalog import CANONICAL
 from services.documents import UnusableDocument, assessment_of
 from services.knowledge import Known, load_knowledge
-from services.show import show_cards, show_configuration
+from services.show import show_cards, show_configuration, without_password
 
 ERRORS = Console(stderr=True)
 MANY_FILES = 20  # a progress bar from here on
@@ -58,7 +59,7 @@ def _load(
         return settings, load_knowledge(clinical)
     except (ConfigurationFault, KnowledgeFault) as fault:
         for line in str(fault).splitlines():
-            ERRORS.print(line, style="red", markup=False, highlight=False)
+            ERRORS.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
@@ -86,7 +87,12 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         + ("" if file else "; no configuration: open to callers on this machine, and to them only"),
         markup=False,
     )
-    ERRORS.print(f"Records: {settings.records_url}", markup=False, soft_wrap=True)
+    ERRORS.print(f"Records: {without_password(settings.records_url)}", soft_wrap=True)
+    try:
+        Records.open(settings.records_url, settings.records_key_file).close()
+    except (RecordsUnavailable, ConfigurationFault) as fault:
+        ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
     run(settings)
 
 

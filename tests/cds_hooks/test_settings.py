@@ -5,9 +5,31 @@ from pathlib import Path
 import pytest
 from tables import cases
 
-from cds_hooks.settings import ConfigurationFault, load_settings, refuse_exposed
+from cds_hooks.settings import (
+    VARIABLE,
+    ConfigurationFault,
+    Settings,
+    configuration_file,
+    load_settings,
+    refuse_exposed,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "cobalamin.example.toml"
+
+
+@pytest.fixture
+def faults_of(tmp_path):
+    """(key, reason) of every fault in a text of TOML, where # stands for a line's end."""
+
+    def faults_of(text):
+        path = tmp_path / "cobalamin.toml"
+        path.write_text(text.replace("#", "\n"))
+        with pytest.raises(ConfigurationFault) as caught:
+            load_settings(path)
+        assert all(fault.file == str(path) for fault in caught.value.faults)
+        return [(fault.key, fault.reason) for fault in caught.value.faults]
+
+    return faults_of
 
 
 def written(tmp_path, text):
@@ -19,11 +41,20 @@ def written(tmp_path, text):
 def test_without_a_file_only_this_machine_is_served(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     settings = load_settings(None)
-    assert settings.host == "127.0.0.1"
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8000, 2)
     assert settings.fhir_servers == settings.cors_origins == ()
     assert settings.allow_loopback_fhir
     assert settings.allow_loopback_origins
-    assert str(tmp_path) in settings.records_url
+    assert settings.records_url == f"sqlite:///{tmp_path}/cobalamin/records.sqlite3"
+
+
+def test_a_relative_state_folder_is_ignored(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings().records_url == (
+        f"sqlite:///{tmp_path}/.local/state/cobalamin/records.sqlite3"
+    )
 
 
 def test_with_a_file_nothing_is_let_in_that_it_does_not_name(tmp_path):
@@ -32,63 +63,146 @@ def test_with_a_file_nothing_is_let_in_that_it_does_not_name(tmp_path):
     assert not settings.allow_loopback_origins
 
 
-def test_the_example_is_in_order():
-    assert load_settings(EXAMPLE).fhir_servers
+def test_the_example_is_in_order_and_shows_every_key():
+    settings = load_settings(EXAMPLE)
+    assert settings.fhir_servers
+    commented_out = "\n".join(line.removeprefix("# ") for line in EXAMPLE.read_text().splitlines())
+    for name in ("host", "port", "workers", "base_url", "max_body_bytes", "origins", "servers"):
+        assert f"\n{name} =" in commented_out
+    for name in ("allow_loopback", "deadline_ms", "max_pages", "max_response_bytes", "url"):
+        assert f"\n{name} =" in commented_out
+    for name in ("key_file", "level", "guideline", "laboratory", "locale", "value_set"):
+        assert f"\n{name} =" in commented_out
 
 
 @cases("""
-    text                                                        | key              | reason
-    ------------------------------------------------------------+------------------+-----------------
-    [server]#port = 0                                           | server.port      | minimum
-    [server]#port = "80"                                        | server.port      | integer
-    [server]#prot = 80                                          | server           | prot
-    [sevrer]#port = 80                                          | file             | sevrer
-    [fhir]#servers = ["http://ehr.example.org/fhir"]            | fhir.servers.0   | https
-    [fhir]#servers = ["https://u:p@ehr.example.org/fhir"]       | fhir.servers.0   | credentials
-    [fhir]#servers = ["ehr"]                                    | fhir.servers.0   | http
-    [cors]#origins = ["*"]                                      | cors.origins.0   | match
-    [records]#url = "mysql://x"                                 | records.url      | match
-    [records]#url = "postgresql://x/y"                          | records.key_file | required
-    [policy]#a = "b"                                            | policy.a         | number
-    [server                                                     | file             | Expected
+    text                                                  | key                    | reason
+    ------------------------------------------------------+------------------------+------------------------
+    [server]#port = 0                                     | server.port            | from 1 to 65535
+    [server]#port = "80"                                  | server.port            | whole number
+    [server]#port = true                                  | server.port            | whole number
+    [server]#prot = 80                                    | server.prot            | did you mean port
+    [sevrer]#port = 80                                    | sevrer                 | did you mean server
+    [server]#base_url = "cds.example"                     | server.base_url        | URL
+    [server]#base_url = "https://cds.example/?a=b"        | server.base_url        | URL
+    [fhir]#servers = ["http://ehr.example/fhir"]          | fhir.servers[0]        | https
+    [fhir]#servers = ["https://u:p@ehr.example/fhir"]     | fhir.servers[0]        | base URL
+    [fhir]#servers = ["https://ehr.example:x/fhir"]       | fhir.servers[0]        | base URL
+    [fhir]#servers = ["https://a.example/f", "ehr"]       | fhir.servers[1]        | base URL
+    [fhir]#servers = "https://ehr.example"                | fhir.servers           | list
+    [fhir]#deadline_ms = 0                                | fhir.deadline_ms       | milliseconds
+    [cors]#origins = ["*"]                                | cors.origins[0]        | origin
+    [cors]#origins = ["https://ehr.example/"]             | cors.origins[0]        | without a path
+    [cors]#origins = ["https://EHR.example"]              | cors.origins[0]        | lower case
+    [cors]#allow_loopback = "yes"                         | cors.allow_loopback    | true or false
+    [records]#url = "mysql://x/y"                         | records.url            | sqlite
+    [records]#url = "sqlite://"                           | records.url            | sqlite
+    [records]#url = "postgresql://x/y"                    | records.key_file       | required
+    [log]#level = "loud"                                  | log.level              | warning
+    [b12]#locale = "xx"                                   | b12.locale             | en-GB
+    [policy]#a = "b"                                      | policy.a               | number
+    [policy]#"A B" = 1                                    | policy.A B             | lower case
+    [[local_code]]#system = "urn:x"#code = "1"            | local_code[0].value_set | missing
+    [[local_code]]#system = "x"#code = "1"#value_set="v"  | local_code[0].system   | absolute URI
 """)
-def test_faults_name_file_key_and_reason(case, tmp_path):
-    path = written(tmp_path, case["text"].replace("#", "\n"))
-    with pytest.raises(ConfigurationFault) as fault:
-        load_settings(path)
-    [(key, reason)] = fault.value.faults
+def test_faults_name_file_key_and_reason(case, faults_of):
+    [(key, reason)] = faults_of(case["text"])
     assert key == case["key"]
     assert case["reason"] in reason
-    assert str(path) in str(fault.value)
 
 
-def test_every_fault_is_reported_at_once(tmp_path):
-    with pytest.raises(ConfigurationFault) as fault:
-        load_settings(written(tmp_path, "[server]\nport = 0\nworkers = 0\n[log]\nlevel = 'loud'"))
-    assert len(fault.value.faults) == 3
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hunter2@db.example/c",
+        "postgresql://u@db.example/c?password=hunter2",
+        "mysql://u:hunter2@db.example/c",
+    ],
+)
+def test_a_password_in_the_file_is_refused_and_not_repeated(faults_of, url):
+    [(key, reason)] = faults_of(f'[records]#url = "{url}"#key_file = "k"')
+    assert key == "records.url"
+    assert "without a password" in reason
+    assert "hunter2" not in reason
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigurationFault, match="No such file"):
-        load_settings(tmp_path / "none.toml")
+def test_every_fault_is_reported_at_once(faults_of):
+    text = """
+        stray = 1#[server]#port = 0#prot = 1#[fhir]#servers = ["ehr"]#[records]
+        url = "postgresql://x/y"#[[local_code]]#system = "urn:x"
+    """
+    assert {key for key, _ in faults_of(text)} == {
+        "stray",
+        "server.port",
+        "server.prot",
+        "fhir.servers[0]",
+        "records.key_file",
+        "local_code[0].code",
+        "local_code[0].value_set",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"[server", "is not TOML"), (b"\xff", "is not UTF-8"), (None, "No such file")],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content, reason):
+    path = tmp_path / "cobalamin.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationFault, match=reason) as caught:
+        load_settings(path)
+    assert str(path) in str(caught.value)
+
+
+def test_relative_paths_start_at_the_folder_of_the_file(tmp_path):
+    text = '[records]\nurl = "sqlite:///r.db"\nkey_file = "k"\n[b12]\nlaboratory = "lab.toml"'
+    settings = load_settings(written(tmp_path, text))
+    assert settings.records_url == f"sqlite:///{tmp_path}/r.db"
+    assert settings.records_key_file == tmp_path / "k"
+    assert settings.clinical["b12"]["laboratory"] == str(tmp_path / "lab.toml")
+
+
+def test_urls_lose_the_slash_at_their_end(tmp_path):
+    text = '[server]\nbase_url = "https://a.example/"\n[fhir]\nservers = ["https://b.example/f/"]'
+    settings = load_settings(written(tmp_path, text))
+    assert settings.base_url == "https://a.example"
+    assert settings.fhir_servers == ("https://b.example/f",)
+
+
+def test_the_command_line_goes_before_the_environment(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert configuration_file(None) is None
+    monkeypatch.setenv(VARIABLE, "/etc/site.toml")
+    assert configuration_file(None) == Path("/etc/site.toml")
+    assert configuration_file(Path("mine.toml")) == Path("mine.toml")
 
 
 @cases("""
-    host         | served
-    -------------+-------
-    127.0.0.1    | yes
-    127.3.2.1    | yes
-    localhost    | yes
-    ::1          | yes
-    0.0.0.0      |
-    192.168.1.5  |
-    ::           |
-    cds.example  |
+    host             | served
+    -----------------+-------
+    127.0.0.1        | yes
+    127.3.2.1        | yes
+    localhost        | yes
+    ::1              | yes
+    0.0.0.0          |
+    192.168.1.5      |
+    ::               |
+    ::ffff:10.0.0.1  |
+    cds.example      |
+    localhost.evil   |
 """)
 def test_only_this_machine_is_served_without_a_tenant(case):
-    assert (refuse_exposed(case["host"]) is None) == bool(case["served"])
+    refused = refuse_exposed(case["host"])
+    assert (refused is None) == bool(case["served"])
+    assert refused is None or "tenant" in refused
 
 
 def test_the_base_url_follows_the_command_line():
-    moved = load_settings(None).listening_on(None, 8123, None)
-    assert moved.base_url == "http://127.0.0.1:8123"
+    assert Settings().listening_on(None, 8123, None).base_url == "http://127.0.0.1:8123"
+    assert Settings().listening_on("::1", None, None).base_url == "http://[::1]:8000"
+
+
+def test_a_base_url_of_the_file_stays():
+    settings = Settings(base_url="https://cds.example").listening_on(None, 8123, 4)
+    assert (settings.base_url, settings.port, settings.workers) == ("https://cds.example", 8123, 4)

@@ -112,7 +112,7 @@ def test_check_config_says_what_is_in_force():
         ("[policy]\nnone = 1", "policy.none: no such choice"),
         ("[policy]\nresult_max_age_months = 0", "must be a number above 0"),
         (
-            "[[local_code]]\nsystem = 's'\ncode = 'c'\nvalue_set = 'none'",
+            "[[local_code]]\nsystem = 'https://lab.example'\ncode = 'c'\nvalue_set = 'none'",
             "local_code[0]: no value set none",
         ),
         ("[server]\nport = 'x'", "server.port"),

@@ -19,7 +19,12 @@ def upgrade() -> None:
         sa.Column("patient_hash", sa.String(64), nullable=False),
         sa.Column("encounter_hash", sa.String(64)),
         sa.Column("version", sa.String(32), nullable=False),
+        sa.Column("status", sa.Integer, nullable=False),
         sa.Column("duration_ms", sa.Float, nullable=False),
+        sa.Column("b12_category", sa.String(32)),
+        sa.Column("sarcopenia_category", sa.String(32)),
+        sa.Column("tier", sa.String(8)),
+        sa.Column("prefetch", sa.JSON, nullable=False),
         sa.Column("record", sa.JSON, nullable=False),
     )
     op.create_index("decision_at", "decision", ["at"])
@@ -28,6 +33,7 @@ def upgrade() -> None:
         "card",
         sa.Column("uuid", sa.String(36), primary_key=True),
         sa.Column("decision", sa.String(36), sa.ForeignKey("decision.id"), nullable=False),
+        sa.Column("topic_system", sa.String(255)),
         sa.Column("topic", sa.String(128)),
         sa.Column("indicator", sa.String(16), nullable=False),
         sa.Column("suggestions", sa.JSON, nullable=False),

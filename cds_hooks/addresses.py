@@ -1,0 +1,76 @@
+"""URLs and hosts as a configuration may name them."""
+
+import ipaddress
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without brackets, can only be this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def local_url(host: str, port: int) -> str:
+    """The URL of a service that listens on `host` and `port`."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_web_url(text: str) -> bool:
+    """An absolute http or https URL to build others on: no user, query or fragment."""
+    return _split(text) is not None
+
+
+def is_fhir_base_url(text: str) -> bool:
+    """A web URL that patients' data may travel to: https, or this machine."""
+    parts = _split(text)
+    return parts is not None and (parts.scheme == "https" or is_loopback(parts.hostname or ""))
+
+
+def is_origin(text: str) -> bool:
+    """A browser's `Origin` as browsers write it, which is compared character by character."""
+    parts = _split(text)
+    return parts is not None and text == f"{parts.scheme}://{parts.netloc}" == text.lower()
+
+
+def records_url(text: str) -> URL | None:
+    """The database that `text` names; None where it names none that can be used.
+
+    A password belongs in the file that libpq's `passfile` names. SQLite in memory would forget.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        return None
+    match url.drivername:
+        case "sqlite" if url.database not in (None, "", ":memory:") and not (url.host or url.query):
+            return url
+        case "postgresql" | "postgresql+psycopg" if url.password is None:
+            secret = {"password", "sslpassword"} & url.query.keys()
+            return None if secret else url.set(drivername="postgresql+psycopg")
+    return None
+
+
+def absolute_records_url(url: URL, folder: Path) -> str:
+    """`url` as text; a relative SQLite file is taken from `folder`."""
+    if url.drivername == "sqlite":
+        url = url.set(database=str(folder / (url.database or "")))
+    return url.render_as_string(hide_password=False)
+
+
+def _split(text: str) -> SplitResult | None:
+    # urlsplit drops tabs and line breaks: what it accepts is not what stands in the file.
+    if any(character.isspace() for character in text):
+        return None
+    try:
+        parts = urlsplit(text)
+        usable = parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    plain = "@" not in parts.netloc and not any(mark in text for mark in "?#\\")
+    return parts if usable and plain and parts.scheme in ("http", "https") else None

@@ -1,0 +1,88 @@
+"""Connections to the database of the records: SQLite for one machine, PostgreSQL for several."""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+POOLED = 16  # connections kept open: one for each thread of a worker
+WAIT_SECONDS = 2  # for a lock or a connection; then the call is refused rather than late
+
+
+class RecordsUnavailable(Exception):
+    """The database cannot be used. Says what kind of fault, never what was being written."""
+
+
+def connect(url: str) -> Engine:
+    """The engine for `url`. Nothing is opened yet."""
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    engine = create_engine(
+        parsed,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        pool_size=POOLED,
+        max_overflow=POOLED,
+        pool_timeout=WAIT_SECONDS,
+        pool_pre_ping=parsed.get_backend_name() != "sqlite",  # a server may have restarted
+        hide_parameters=True,  # no exception quotes a row
+    )
+    if engine.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None for PostgreSQL."""
+    parsed = make_url(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
+def writing(engine: Engine) -> Engine:
+    """`engine` for transactions that write: they queue for SQLite's one writer from their start.
+
+    One that began by reading would fail at its first write if another had written meanwhile.
+    """
+    return engine.execution_options(writes=True)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """synchronous=NORMAL: a killed process loses nothing that was committed.
+
+    A loss of power can lose the last seconds, and corrupts nothing. FULL would prevent that by
+    flushing to the disk in every call. That doubles the cost of a record where flushing is fast,
+    and bounds a service with one writer to a few hundred calls a second where it is slow. Whoever
+    must not lose seconds to a loss of power uses PostgreSQL.
+    """
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says
+    connection.execute(f"PRAGMA busy_timeout = {int(WAIT_SECONDS * 1000)}")
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _write_ahead(connection: Any) -> None:
+    """WAL: readers and one writer side by side. The database file remembers it.
+
+    SQLite does not wait with busy_timeout here: of workers that make a new database together, one
+    may be told that it is locked.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
