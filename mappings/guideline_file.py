@@ -215,6 +215,12 @@ def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:
     return groups
 
 
+def read_group_texts() -> Mapping[str, tuple[str, str]]:
+    """What each group says, and by which source."""
+    entries = read_toml(FOLDER / "clinical_sets.toml").items()
+    return {n: (e["says"], e["source"]) for n, e in entries if isinstance(e, dict)}
+
+
 def read_policy(overrides: Mapping[str, Any] | None = None) -> Mapping[str, float]:
     """The service's own choices by name, a site's in their place."""
     document = read_toml(FOLDER / "policy.toml")

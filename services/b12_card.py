@@ -32,6 +32,11 @@ UNREADABLE = ("no-unit", "unknown-unit", "undated", "impossible-value")
 MOST_STEPS = 5
 MOST_FLAGS = 4
 MOST_ROWS = 8
+RENAL = frozenset({"interpret-mma-with-renal-function", "interpret-hcy-with-renal-function"})
+# Evidence that gives a reason rather than a finding; the steps and the source line say it.
+REASONS = frozenset(
+    {"treatment", "second-test", "offer-test", "medicine", "pregnancy", "macrocytosis"}
+)
 STARTS = frozenset(
     {"start-im-b12", "start-im-b12-neuro-regimen", "im-or-high-dose-oral-shared-decision"}
 )
@@ -176,9 +181,9 @@ def detail(assessment: Assessment, chart: Chart, known: Known) -> str:
     """GFM without HTML: results with dates and limits, why, what next, what misleads, source."""
     parts = [
         _table(assessment.evidence, known.templates.locale),
-        _why(assessment),
-        _bullets("Next", (NEXT_STEPS.get(s) for s in _told(assessment.next_steps)), MOST_STEPS),
-        _bullets("Mind", (FLAGS.get(f) for f in assessment.flags), MOST_FLAGS),
+        _on_record(assessment),
+        _bullets("Next", (NEXT_STEPS.get(s) for s in _steps_told(assessment)), MOST_STEPS),
+        _bullets("Mind", (FLAGS.get(f) for f in _flags_told(assessment)), MOST_FLAGS),
         _indicator_line(assessment),
         _gaps(chart),
         _source(assessment, known),
@@ -207,11 +212,11 @@ def _day(day: date | None) -> str:
     return f"{day.day} {day:%b %Y}" if day else "undated"
 
 
-def _why(assessment: Assessment) -> str:
+def _on_record(assessment: Assessment) -> str:
     """What is on record besides the results, each once."""
     seen: dict[str, None] = {}
     for evidence in assessment.evidence:
-        if evidence.value is None and evidence.rule != "treatment":
+        if evidence.value is None and evidence.rule not in REASONS:
             when = f" ({_day(evidence.day)})" if evidence.day else ""
             seen.setdefault(f"{_cell(evidence.says)}{when}")
     if not seen:
@@ -224,10 +229,18 @@ def _bullets(title: str, sentences: Iterable[str | None], most: int) -> str:
     return f"**{title}**\n\n" + "\n".join(f"- {s}" for s in kept) if kept else ""
 
 
-def _told(steps: tuple[str, ...]) -> Iterator[str]:
+def _steps_told(assessment: Assessment) -> Iterator[str]:
     """The steps that say something of their own: how to start says that to start."""
-    plain = {"start-b12-replacement"} if {*steps} & STARTS else set()
-    return (step for step in steps if step not in plain)
+    untold = {"start-b12-replacement"} if {*assessment.next_steps} & STARTS else set()
+    if assessment.category == "on-treatment":
+        untold.add("review-symptoms-3-months")
+    return (step for step in assessment.next_steps if step not in untold)
+
+
+def _flags_told(assessment: Assessment) -> Iterator[str]:
+    """The flags that say something of their own: why kidneys matter is said once."""
+    confounded = "flag-renal-confounding" in assessment.flags
+    return (f for f in assessment.flags if not (confounded and f in RENAL))
 
 
 def _indicator_line(assessment: Assessment) -> str:

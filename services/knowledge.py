@@ -7,6 +7,7 @@ from typing import Any
 
 from mappings.guideline_file import (
     FOLDER,
+    read_group_texts,
     read_groups,
     read_guideline,
     read_laboratory_limits,
@@ -50,6 +51,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
             laboratory=laboratory,
             policy=read_policy(tables.get("policy")),
             groups=read_groups(index),
+            said=read_group_texts(),
             indicator=read_toml(FOLDER / "combined_indicator.toml"),
             titles={name: value_set.title for name, value_set in index.sets.items()},
         ),

@@ -12,7 +12,7 @@ from services.vitamin_b12.case import Case, read_case
 from services.vitamin_b12.combined_indicator import combined_indicator
 from services.vitamin_b12.knowledge import Knowledge
 from services.vitamin_b12.notes import Assessment, Notes
-from services.vitamin_b12.results import REQUESTS, Incomparable, Reading
+from services.vitamin_b12.results import REQUESTS, Incomparable, Reading, locator_text
 from services.vitamin_b12.testing import test_is_called_for
 
 DEFICIENT = frozenset({"deficient", "deficient-functional"})
@@ -122,11 +122,11 @@ def _cautions(case: Case, notes: Notes) -> None:
 
 def _result_notes(case: Case, notes: Notes) -> None:
     if case.first is not None:
-        notes.reading(
-            "first-line-band",
-            case.first,
-            f"{_title(case, case.first.result.observation)} {case.first.means}",
-        )
+        read = case.first.means
+        if case.features.pregnant and case.first.result.observation == "total_b12":
+            read = "not interpreted in pregnancy"
+        named = _title(case, case.first.result.observation)
+        notes.reading("first-line-band", case.first, f"{named} {read}")
         _disagreement(case, case.first, notes)
     for rule, reading in (("methylmalonic-acid", case.mma), ("homocysteine", case.hcy)):
         if isinstance(reading, Reading):
@@ -135,11 +135,14 @@ def _result_notes(case: Case, notes: Notes) -> None:
             if not reading.by_laboratory:
                 notes.flag("use-lab-reference-range")
     if case.egfr is not None:
-        notes.result("kidney-function", case.egfr, f"kidneys {case.kidneys}")
+        row = case.knowledge.laboratory.rows("egfr", case.egfr.unit)[0]
+        says = f"{_title(case, 'egfr')}, kidneys {case.kidneys}"
+        notes.result("kidney-function", case.egfr, says, str(row), locator_text(row))
     for reading in case.features.blood:
-        notes.reading("blood-count", reading, reading.means.replace("_", " "))
+        named = _title(case, reading.result.observation)
+        notes.reading("blood-count", reading, f"{named}, {reading.means.replace('_', ' ')}")
     if case.folate_low is not None:
-        notes.reading("folate", case.folate_low, "folate low")
+        notes.reading("folate", case.folate_low, "Folate low")
     _metabolite_flags(case, notes)
 
 

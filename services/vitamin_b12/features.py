@@ -129,4 +129,4 @@ def duration_met(chart: Chart, row: Duration, knowledge: Knowledge) -> str | Non
     # Strictly more than 4 months is 4 months and a day.
     whole = since.day == chart.today.day
     elapsed = months if whole else months + 0.5
-    return f"since {since:%d %B %Y}" if row.is_met_by(elapsed) else None
+    return f"since {since.day} {since:%B %Y}" if row.is_met_by(elapsed) else None

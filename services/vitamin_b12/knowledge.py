@@ -15,5 +15,6 @@ class Knowledge:
     laboratory: Limits
     policy: Mapping[str, float]
     groups: Mapping[str, tuple[str, ...]]  # mappings/clinical_sets.toml
+    said: Mapping[str, tuple[str, str]]  # of each group: what it says, and by which source
     indicator: Mapping[str, Any]  # mappings/combined_indicator.toml
     titles: Mapping[str, str]  # a value set's name -> what it is called

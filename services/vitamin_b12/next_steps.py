@@ -65,8 +65,8 @@ def _deficient(case: Case, notes: Notes) -> None:
         _already_begun(case, notes)
     else:
         _begin(case, notes)
-    _work_up(case, notes)
     _safety(case, notes)
+    _work_up(case, notes)
     guideline = case.knowledge.guideline
     pregnant = case.features.pregnant and guideline.follow_up.pregnancy_months == 1
     notes.step("review-1-month" if pregnant else "review-symptoms-3-months")
@@ -87,7 +87,10 @@ def _begin(case: Case, notes: Notes) -> None:
     steps = [step for step in treatment.steps if step != "diet-advice-or-supplement"]
     notes.step("start-b12-replacement", *steps)
     notes.findings("risk-factor", case.features.risks)
-    notes.remark("treatment", treatment.says, treatment.locator)
+    if case.has_group("leber"):
+        notes.remark("treatment", *case.knowledge.said["leber"])
+    else:
+        notes.remark("treatment", treatment.says, treatment.locator)
     if case.features.neurological:
         notes.step("start-im-b12-neuro-regimen", "urgent-neurology-haematology-advice")
         if case.has_group("autoimmune_gastritis") or case.has_group("surgical"):
@@ -134,14 +137,16 @@ def _work_up(case: Case, notes: Notes) -> None:
 
 def _safety(case: Case, notes: Notes) -> None:
     notes.flag("warn-avoid-nitrous-oxide")
+    if case.features.severe_anaemia:
+        notes.step("urgent-haematology-advice", "monitor-potassium")
+    if case.potassium_low is not None:
+        notes.reading("potassium", case.potassium_low, "Potassium low")
+    if case.potassium_low is not None or case.chart.has("hypokalaemia"):
+        notes.step("correct-hypokalaemia", "monitor-potassium")
     if case.features.nitrous_oxide:
         notes.step("stop-nitrous-oxide")
     if case.folate_low is not None or case.chart.has(("folate_deficiency", "folic_acid")):
         notes.step("b12-before-or-with-folic-acid", "do-not-give-folic-acid-alone")
-    if case.features.severe_anaemia:
-        notes.step("monitor-potassium", "urgent-haematology-advice")
-    if case.potassium_low is not None or case.chart.has("hypokalaemia"):
-        notes.step("correct-hypokalaemia", "monitor-potassium")
     if case.chart.has("chloramphenicol"):
         notes.flag("note-reduced-haematological-response")
     if case.chart.has("polycythaemia_vera"):
@@ -244,6 +249,8 @@ def _high(case: Case, notes: Notes) -> None:
     notes.step("check-supplement-use")
     if _twice_high(case):
         notes.step("evaluate-liver-haematological-malignancy")
+        other = next(reading for reading in case.beside if reading.means == "high")
+        notes.reading("first-line-band", other, "Vitamin B12 high before")
     else:
         notes.step("verify-result")
     if case.features.symptoms or case.features.neurological:

@@ -42,13 +42,17 @@ def _urge(assessment: Assessment) -> str:
         return "Do not give folic acid without B12."
     if "switch-to-im-or-oral-1mg" in assessment.next_steps:
         return "The present B12 dose does not suffice."
+    if "avoid-cyanocobalamin" in assessment.flags:
+        return "Leber's optic neuropathy: hydroxocobalamin only."
     if assessment.situation is None:
         return "Treatment has begun: look for the cause, review."
     if assessment.urgency == "emergency":
         return "Spinal cord or brain affected: treat today."
     if assessment.neurological:
         return "Neurological findings: treat without waiting."
-    return "Start replacement and look for the cause."
+    if "identify-cause" in assessment.next_steps:
+        return "Start replacement and look for the cause."
+    return "Start replacement."
 
 
 def _functional(assessment: Assessment) -> str:
@@ -108,8 +112,8 @@ def _untested(assessment: Assessment) -> str:
         for e in assessment.evidence
         if e.rule in ("risk-factor", "neurological", "symptom", "duration", "blood-count")
     )
-    listed = ", ".join(list(names)[:2]).lower()
-    return f"No vitamin B12 on file: {listed or 'a finding'} on record. A test is due."
+    listed = ", ".join(name[:1].lower() + name[1:] for name in list(names)[:2])
+    return f"No vitamin B12 on file; {listed or 'a finding'}: a test is due."
 
 
 def _high(assessment: Assessment) -> str:
