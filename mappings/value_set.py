@@ -19,8 +19,10 @@ from mappings.units import normalise
 FOLDER = Path(__file__).parent / "value_sets"
 SOURCES = FOLDER / "sources.toml"
 TRUSTED = frozenset({"high", "medium"})
-# SNOMED CT's semantic tag: part of the name, of no use to a reader.
-_TAG = re.compile(r" \((disorder|finding|procedure|substance|qualifier value|regime/therapy)\)$")
+# SNOMED CT's semantic tag and RxNorm's term type: parts of the name, of no use to a reader.
+_TAG = re.compile(
+    r" \((disorder|finding|procedure|substance|qualifier value|regime/therapy)\)$| \[(IN|MIN)\]$"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,9 @@ def _cautions(case: Case, notes: Notes) -> None:
         notes.flag("cobalamin-allergy")
         notes.findings("allergy", chart.present(("cobalamin_allergy",)))
     notes.findings("neurological", case.features.neurological)
+    shown = {finding.concept for finding in case.features.neurological}
+    others = [name for name in case.features.symptoms if name not in shown]
+    notes.findings("symptom", chart.present(others), guideline.testing.symptom_locator)
     _result_notes(case, notes)
 
 

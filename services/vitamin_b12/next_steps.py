@@ -14,6 +14,8 @@ def situation(case: Case) -> str:
     found = case.features
     if found.neurological:
         return "neurological"
+    if found.severe_anaemia and "severe" in case.knowledge.guideline.treatments:
+        return "severe"
     for name in ("autoimmune_gastritis", "surgical", "malabsorption"):
         if case.has_group(name):
             return name
@@ -157,6 +159,7 @@ def _safety(case: Case, notes: Notes) -> None:
 
 def _indeterminate(case: Case, notes: Notes) -> None:
     testing, found = case.knowledge.guideline.testing, case.features
+    notes.findings("risk-factor", found.risks, testing.risk_locator)
     symptomatic = bool(found.symptoms or found.neurological)
     if case.mma_means is None and (symptomatic or not testing.second_test_needs_symptom):
         if case.kidneys == "impaired":

@@ -33,19 +33,10 @@ def _by_rule(case: Case, notes: Notes) -> bool:
         case _:
             called = symptom
     if called:
-        _symptoms(case, notes)
         notes.findings("risk-factor", found.risks, testing.risk_locator)
         notes.remark("offer-test", "the guideline offers a test", testing.rule_locator)
         notes.step(testing.nitrous_oxide_step if found.nitrous_oxide else first_step(case))
     return called
-
-
-def _symptoms(case: Case, notes: Notes) -> None:
-    shown = {finding.concept for finding in case.features.neurological}
-    names = [name for name in case.features.symptoms if name not in shown]
-    notes.findings(
-        "symptom", case.chart.present(names), case.knowledge.guideline.testing.symptom_locator
-    )
 
 
 def first_step(case: Case) -> str:

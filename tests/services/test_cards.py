@@ -89,11 +89,26 @@ def test_suggestions_fit_and_repeat_nothing(case):
 
 def test_no_cyanocobalamin_is_offered_in_lebers_under_any_guideline():
     for guideline in ("uk-ng239", "us-aafp2025", "us-aafp2017", "bsh2014", "who"):
-        for cause in ("", "; +vegan_diet", "; +bariatric_surgery", "; +paraesthesia"):
+        for cause in ("", "; +vegan_diet", "; +bariatric_surgery", "; +paraesthesia", "; hb 70"):
             [card], _ = made(f"b12 112; +leber_optic_neuropathy{cause}", guideline)
             orders = str(card["suggestions"]).lower()
             assert "hydroxocobalamin" in orders
             assert "cyanocobalamin" not in orders
+            for line in card["detail"].splitlines():
+                if "cyanocobalamin" in line:
+                    assert "contraindicated" in line or "never" in line
+
+
+def test_severe_anaemia_is_treated_by_injection_in_the_us():
+    [card], _ = made("b12 112; hb 74; +vegan_diet", "us-aafp2025")
+    assert card["suggestions"][0]["label"] == "Cyanocobalamin 1000 mcg IM"
+    assert "urgent haematology advice" in card["detail"]
+
+
+def test_low_potassium_is_named_before_treatment_begins():
+    [card], _ = made("b12 112; k 3.1; hb 74")
+    assert "| Potassium low | 3.1 mmol/L |" in card["detail"]
+    assert "Correct low potassium." in card["detail"]
 
 
 def test_nothing_is_offered_against_a_cobalamin_allergy():
