@@ -26,14 +26,10 @@ from mappings.guideline import (
 from mappings.order_template import template_ids
 from mappings.schema import check
 from mappings.units import normalise
-from mappings.value_set import ValueSetIndex
+from mappings.value_set import ValueSetIndex, derived_titles
 
 FOLDER = Path(__file__).parent
 GUIDELINES = FOLDER / "guidelines"
-# Risk factors and features that are found in other ways than by a code of the same name.
-DERIVED = frozenset(
-    {"anaemia", "family_history_b12_deficiency", "family_history_autoimmune_disease"}
-)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -130,7 +126,7 @@ def _treatment(entry: Mapping[str, Any]) -> Treatment:
 def _testing(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> Testing:
     for key in ("risk_factors", "further_risk_factors", "symptoms", "asymptomatic_drugs"):
         for name in entry.get(key, ()):
-            if name not in index.sets and name not in DERIVED:
+            if name not in index.sets and name not in derived_titles():
                 raise KnowledgeFault(file, f"testing.{key}", f"no value set {name}")
     durations = tuple(_duration(row, file, index) for row in entry.get("duration", ()))
     plain: dict[str, Any] = {

@@ -105,6 +105,12 @@ def load_value_sets(local_codes: Iterable[Mapping[str, str]] = ()) -> ValueSetIn
     return _compile(sets, rows, sources)
 
 
+def derived_titles() -> Mapping[str, str]:
+    """Names that rules use without a value set, and what they are called."""
+    titles: Mapping[str, str] = _sources()["derived"]
+    return titles
+
+
 @cache
 def _sources() -> Mapping[str, Any]:
     try:

@@ -127,13 +127,18 @@ class CardMaker:
         recommended: bool,
     ) -> Suggestion:
         resource: dict[str, Any] = draft(
-            template, chart.patient, f"Encounter/{encounter}" if encounter else None
+            template,
+            chart.patient,
+            f"Encounter/{encounter.rpartition('/')[2]}" if encounter else None,
         )
         deciding = assessment.deciding
         if deciding is not None and REFERENCE.fullmatch(deciding.result.resource):
             resource["reasonReference"] = [{"reference": deciding.result.resource}]
+        label = template.label
+        if resource["resourceType"] == "MedicationRequest" and not recommended:
+            label = f"Or {label[:1].lower()}{label[1:]}"  # instead of the first, not beside it
         return Suggestion(
-            label=template.label,
+            label=label,
             actions=(Action("create", template.description, resource),),
             is_recommended=recommended,
         )

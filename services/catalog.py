@@ -86,7 +86,7 @@ def services(known: Known, base_url: str) -> tuple[Service, ...]:
             id=f"b12-muscle-{hook}",
             hook=hook,
             hook_version=HOOK_VERSION,
-            title="Vitamin B12 deficiency and muscle loss",
+            title="Vitamin B12 deficiency",
             description=(
                 f"Evaluates vitamin B12 deficiency by {guideline.title} {when}, and answers with "
                 "the finding, its values and limits, and the tests or treatment that fit."

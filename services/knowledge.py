@@ -15,7 +15,7 @@ from mappings.guideline_file import (
     read_toml,
 )
 from mappings.order_template import OrderTemplates, read_order_templates
-from mappings.value_set import ValueSetIndex, load_value_sets
+from mappings.value_set import ValueSetIndex, derived_titles, load_value_sets
 from services.from_fhir import Readable
 from services.vitamin_b12.knowledge import Knowledge
 
@@ -53,7 +53,10 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
             groups=read_groups(index),
             said=read_group_texts(),
             indicator=read_toml(FOLDER / "combined_indicator.toml"),
-            titles={name: value_set.title for name, value_set in index.sets.items()},
+            titles={
+                **derived_titles(),
+                **{name: value_set.title for name, value_set in index.sets.items()},
+            },
         ),
         templates=read_order_templates(b12.get("locale", guideline.locale), index),
     )

@@ -71,7 +71,7 @@ def test_children_get_no_card():
     patient                                   | suggestions
     ------------------------------------------+------------------------------------------------------
     b12 112; +paraesthesia; hb 130; folate 9  | Hydroxocobalamin IM, neurological regimen / Order intrinsic factor antibody / Order coeliac serology
-    b12 112; +vegan_diet; hb 130; folate 9    | Cyanocobalamin 50 to 150 micrograms a day / Hydroxocobalamin IM twice a year
+    b12 112; +vegan_diet; hb 130; folate 9    | Cyanocobalamin 50 to 150 micrograms a day / Or hydroxocobalamin IM twice a year
     b12 112; +vegan_diet; +leber_optic_neuropathy; hb 130; folate 9 | Hydroxocobalamin IM
     b12 212; +fatigue; egfr 90                | Order methylmalonic acid
     b12 212; +fatigue                         | Order methylmalonic acid / Order creatinine and eGFR
