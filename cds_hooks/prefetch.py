@@ -101,16 +101,16 @@ def _interpret_bundle(key: str, wanted: str, bundle: Mapping[str, Any]) -> Answe
     resources: list[dict[str, Any]] = []
     failed = other = False
     for entry in listed:
-        match entry:
-            case {"resource": {"resourceType": "OperationOutcome"} as outcome}:
-                failed = failed or _is_failure(outcome)
-            case {"resource": {"resourceType": str(kind)} as resource}:
-                if kind in (wanted, "Medication"):
-                    resources.append(resource)
-                else:
-                    other = True
+        resource: Any = entry.get("resource") if isinstance(entry, dict) else None
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if kind in (wanted, "Medication"):
+            resources.append(resource)
+        elif kind == "OperationOutcome":
+            failed = failed or _is_failure(resource)
+        elif isinstance(kind, str):
+            other = True
     following = _next(bundle)
-    if any(resource["resourceType"] == wanted for resource in resources):
+    if any(found["resourceType"] == wanted for found in resources):
         complete = not failed and following is None
         return Answer(key, State.FOUND, tuple(resources), complete, next_url=following)
     if failed:

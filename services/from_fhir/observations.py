@@ -90,6 +90,8 @@ def reference_range(resource: Resource, unit: str) -> tuple[float | None, float 
     None, None where there is none, where it has no unit, or where several ranges leave open which
     one is this patient's.
     """
+    if "referenceRange" not in resource:
+        return None, None
     ranges = [r for r in as_list(resource.get("referenceRange")) if isinstance(r, dict)]
     plain = [r for r in ranges if "appliesTo" not in r and "age" not in r]
     if len(plain) != 1:
