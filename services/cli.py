@@ -45,17 +45,13 @@ def main() -> None:
     """Decision support for vitamin B12 deficiency over CDS Hooks."""
 
 
-def _load(
-    config: Path | None, guideline: str | None = None, definition: str | None = None
-) -> tuple[Settings, Known]:
+def _load(config: Path | None, guideline: str | None = None) -> tuple[Settings, Known]:
     """Settings and knowledge, or every fault on standard error and exit 1."""
     try:
         settings = load_settings(configuration_file(config))
         clinical = dict(settings.clinical)
         if guideline:
             clinical["b12"] = {**clinical.get("b12", {}), "guideline": guideline}
-        if definition:
-            clinical["sarcopenia"] = {"definition": definition}
         return settings, load_knowledge(clinical)
     except (ConfigurationFault, KnowledgeFault) as fault:
         for line in str(fault).splitlines():
@@ -121,7 +117,10 @@ def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
 @main.command()
 @config_option
 @click.option("--b12-guideline", help="Guideline to assess B12 by, e.g. us-aafp2025.")
-@click.option("--sarcopenia-definition", help="Definition of sarcopenia to assess by.")
+@click.option(
+    "--sarcopenia-definition",
+    help="Not used by this version, which says so: muscle is not evaluated yet.",
+)
 @click.option(
     "--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day to assess on (default: today)."
 )
@@ -138,7 +137,9 @@ def assess(
     A FILE holds one JSON document, or one on each line; `-` or none is standard input. Exit status
     2 where a document could not be used; the others are still assessed.
     """
-    settings, known = _load(config, b12_guideline, sarcopenia_definition)
+    settings, known = _load(config, b12_guideline)
+    if sarcopenia_definition:
+        ERRORS.print("muscle is not evaluated by this version: no definition is used", markup=False)
     maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer

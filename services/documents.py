@@ -13,6 +13,7 @@ from services.b12_card import CardMaker
 from services.catalog import HOOKS, REQUIRED, chart_of, prefetch_templates
 from services.chart import Chart
 from services.from_fhir import read_chart
+from services.from_fhir.chart_reader import MEDICATION_TYPES, ORDER_TYPES
 from services.from_fhir.values import as_list
 from services.knowledge import Known
 from services.vitamin_b12.assessment import assess
@@ -78,7 +79,20 @@ def _chart_of_bundle(bundle: Mapping[str, Any], known: Known, today: date) -> Ch
             raise UnusableDocument("the Patient has neither an id nor a fullUrl")
         id_ = urls[0].rpartition(":")[2].rpartition("/")[2]
         resources = [{**r, "id": id_} if r is patients[0] else r for r in resources]
-    return read_chart(resources, id_, known.readable, today=today, patient_references=urls)
+    return read_chart(
+        [r for r in resources if not _is_draft(r)],
+        id_,
+        known.readable,
+        today=today,
+        drafts=[r for r in resources if _is_draft(r)],
+        patient_references=urls,
+    )
+
+
+def _is_draft(resource: Mapping[str, Any]) -> bool:
+    """An order about to be made: a Bundle has no other place for the drafts of a session."""
+    orders = MEDICATION_TYPES | ORDER_TYPES
+    return resource.get("status") == "draft" and resource.get("resourceType") in orders
 
 
 def _flat(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

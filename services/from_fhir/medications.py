@@ -195,7 +195,10 @@ def medications_of(
 ) -> list[Medication]:
     """One Medication for each value set that a code of the drug is in; empty for other drugs."""
     matches = _by_value_set(
-        match for code in drug_codings(resource, medications) for match in index.lookup(*code)
+        match
+        for code in drug_codings(resource, medications)
+        for match in index.lookup(*code)
+        if match.value_set.medication
     )
     if not matches:
         return []

@@ -160,3 +160,15 @@ def test_a_sites_own_code_and_limits_are_used(tmp_path):
     assert result["b12"]["category"] == "deficient"
     assert result["b12"]["guideline"] == "uk-ng239+lab"
     assert "show-profile-and-lab-rule" in result["b12"]["flags"]
+
+
+def test_a_draft_in_a_bundle_is_an_order_about_to_be_made():
+    record, drafts = resources("draft folic_acid dose 5000; +fatigue")
+    document = {
+        "resourceType": "Bundle",
+        "entry": [{"resource": resource} for resource in [patient(), *record, *drafts]],
+    }
+    run = cobalamin("assess", "--as-of", "2026-11-20", given=json.dumps(document))
+    [result] = assessed(run)
+    assert result["b12"]["category"] == "at-risk-untested"
+    assert "check-b12-before-folic-acid" in result["b12"]["nextSteps"]
