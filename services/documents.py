@@ -13,7 +13,7 @@ from services.b12_card import CardMaker
 from services.catalog import HOOKS, REQUIRED, chart_of, prefetch_templates
 from services.chart import Chart
 from services.from_fhir import read_chart
-from services.from_fhir.chart_reader import MEDICATION_TYPES, ORDER_TYPES
+from services.from_fhir.orders import MEDICATION_TYPES, ORDER_TYPES
 from services.from_fhir.values import as_list
 from services.knowledge import Known
 from services.vitamin_b12.assessment import assess

@@ -5,15 +5,16 @@ the first-line test, then methylmalonic acid with the kidneys. A neurological fi
 urgency in each of them.
 """
 
-from mappings.guideline import Undecided
 from services.chart import Chart, months_before
 from services.vitamin_b12 import next_steps
 from services.vitamin_b12.case import Case, read_case
+from services.vitamin_b12.cautions import cautions, data_quality
 from services.vitamin_b12.combined_indicator import combined_indicator
 from services.vitamin_b12.knowledge import Knowledge
 from services.vitamin_b12.notes import Assessment, Notes
-from services.vitamin_b12.results import REQUESTS, Incomparable, Reading, locator_text
+from services.vitamin_b12.results import Reading
 from services.vitamin_b12.testing import test_is_called_for
+from services.vitamin_b12.urgency import situation, urgency
 
 DEFICIENT = frozenset({"deficient", "deficient-functional"})
 
@@ -28,8 +29,8 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
         return _conclude(case, notes, "out-of-scope")
     if chart.born is None:
         notes.flag("age-unknown")
-    _data_quality(case, notes)
-    _cautions(case, notes)
+    data_quality(case, notes)
+    cautions(case, notes)
     category = _category(case, notes)
     next_steps.write(case, notes, category)
     return _conclude(case, notes, category)
@@ -42,13 +43,13 @@ def _conclude(case: Case, notes: Notes, category: str) -> Assessment:
         guideline=guideline.id,
         guideline_version=guideline.version,
         category=category,
-        urgency=next_steps.urgency(case, category),
+        urgency=urgency(case, category),
         neurological=bool(case.features.neurological),
         evidence=tuple(notes.evidence),
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
         combined_indicator=combined_indicator(case.chart, case.knowledge, _indicator_flags(case)),
-        situation=next_steps.situation(case) if acted_on else None,
+        situation=situation(case) if acted_on else None,
         deciding=case.first,
         session_steps=frozenset(notes.session_steps),
     )
@@ -62,118 +63,6 @@ def _indicator_flags(case: Case) -> tuple[str, ...]:
         "nitrous-oxide": bool(case.features.nitrous_oxide),
     }
     return tuple(name for name, holds in flags.items() if holds)
-
-
-def _data_quality(case: Case, notes: Notes) -> None:
-    """Rule R20: what cannot be read is asked for again, and never counts as a value."""
-    for result in case.unusable:
-        notes.flag(REQUESTS[result.reason])
-        notes.unusable(
-            "unit-safety", result, f"{_title(case, result.observation)}: {REASONS[result.reason]}"
-        )
-    for bound in case.incomparable:
-        spans = bound.reason is Undecided.SPANS
-        notes.flag("request-exact-value" if spans else "no-limit-in-unit")
-        notes.result(
-            "unit-safety",
-            bound.result,
-            f"{_title(case, bound.result.observation)}: {bound.reason.value}",
-        )
-    for result in case.chart.unusable.get("methylmalonic_acid", ()):
-        notes.flag("verify-mma-unit")
-        notes.unusable("unit-safety", result, f"methylmalonic acid: {REASONS[result.reason]}")
-    for metabolite in (case.mma, case.hcy):
-        if isinstance(metabolite, Incomparable):
-            notes.flag("request-exact-value")
-            notes.result("unit-safety", metabolite.result, metabolite.reason.value)
-
-
-REASONS = {
-    "no-unit": "reported without a unit",
-    "unknown-unit": "the unit cannot be read",
-    "impossible-value": "the value is not possible in this unit",
-    "no-value": "reported without a number",
-    "wrong-specimen": "the code is for another specimen or unit",
-}
-
-
-def _title(case: Case, observation: str) -> str:
-    return case.knowledge.titles.get(observation, observation)
-
-
-def _cautions(case: Case, notes: Notes) -> None:
-    """What holds whatever the category is."""
-    chart, guideline = case.chart, case.knowledge.guideline
-    notes.flag(*guideline.flags)
-    if guideline.laboratory:
-        notes.flag("show-profile-and-lab-rule")
-    if chart.has("nonspecific_b_vitamin_deficiency") and not case.replacement.known_deficiency:
-        notes.flag("do-not-assume-b12-deficiency-from-E53.8")
-        notes.findings("coded-diagnosis", chart.present(("nonspecific_b_vitamin_deficiency",)))
-    if chart.has("leber_optic_neuropathy"):
-        notes.flag("avoid-cyanocobalamin")
-        notes.findings("leber", chart.present(("leber_optic_neuropathy",)))
-    if chart.findings.get("cobalamin_allergy"):
-        notes.flag("cobalamin-allergy")
-        notes.findings("allergy", chart.present(("cobalamin_allergy",)))
-    notes.findings("neurological", case.features.neurological)
-    shown = {finding.concept for finding in case.features.neurological}
-    others = [name for name in case.features.symptoms if name not in shown]
-    notes.findings("symptom", chart.present(others), guideline.testing.symptom_locator)
-    _result_notes(case, notes)
-
-
-def _result_notes(case: Case, notes: Notes) -> None:
-    if case.first is not None:
-        read = case.first.means
-        if case.features.pregnant and case.first.result.observation == "total_b12":
-            read = "not interpreted in pregnancy"
-        named = _title(case, case.first.result.observation)
-        notes.reading("first-line-band", case.first, f"{named} {read}")
-        _disagreement(case, case.first, notes)
-    for rule, reading in (("methylmalonic-acid", case.mma), ("homocysteine", case.hcy)):
-        if isinstance(reading, Reading):
-            means = reading.means.replace("_", " ")
-            notes.reading(rule, reading, f"{_title(case, reading.result.observation)} {means}")
-            if not reading.by_laboratory:
-                notes.flag("use-lab-reference-range")
-    if case.egfr is not None:
-        row = case.knowledge.laboratory.rows("egfr", case.egfr.unit)[0]
-        says = f"{_title(case, 'egfr')}, kidneys {case.kidneys}"
-        notes.result("kidney-function", case.egfr, says, str(row), locator_text(row))
-    for reading in case.features.blood:
-        named = _title(case, reading.result.observation)
-        notes.reading("blood-count", reading, f"{named}, {reading.means.replace('_', ' ')}")
-    if case.folate_low is not None:
-        notes.reading("folate", case.folate_low, "Folate low")
-    _metabolite_flags(case, notes)
-
-
-def _disagreement(case: Case, first: Reading, notes: Notes) -> None:
-    for other in case.beside:
-        if other.means == first.means:
-            continue
-        same_test = other.result.observation == first.result.observation
-        notes.flag("use-most-recent-result" if same_test else "flag-discordance")
-        notes.reading(
-            "first-line-band", other, f"{_title(case, other.result.observation)} {other.means}"
-        )
-        return
-
-
-def _metabolite_flags(case: Case, notes: Notes) -> None:
-    """Rules R7 and R8: kidneys and folate first, then methylmalonic acid and homocysteine."""
-    if case.mma_means in ("raised", "grossly_raised") and case.kidneys != "working":
-        notes.flag("interpret-mma-with-renal-function")
-        if case.kidneys == "impaired":
-            notes.flag("flag-renal-confounding")
-    if case.mma is not None and case.chart.has("inborn_methylmalonic_acidaemia"):
-        notes.flag("mma-not-interpretable")
-    if case.hcy_means not in (None, "normal"):
-        if case.kidneys != "working":
-            notes.flag("interpret-hcy-with-renal-function")
-        if case.folate_low is not None or case.chart.has("folate_deficiency"):
-            notes.flag("flag-folate-raises-hcy")
 
 
 def _category(case: Case, notes: Notes) -> str:

@@ -1,0 +1,90 @@
+"""Orders on record, and the drafts of the session."""
+
+from collections.abc import Iterable
+
+from mappings.value_set import Match
+from services.chart import (
+    Order,
+)
+from services.from_fhir import medications
+from services.from_fhir.pages import Pages
+from services.from_fhir.values import (
+    Resource,
+    as_list,
+    codings,
+    first_day,
+    reference_tail,
+    status_code,
+)
+
+ORDER_TYPES = frozenset({"ServiceRequest", "ProcedureRequest", "DiagnosticOrder"})
+
+
+OPEN_ORDERS = frozenset({"active", "draft", "on-hold", "requested", "proposed", "in-progress"})
+
+
+MEDICATION_TYPES = frozenset(
+    {
+        "MedicationRequest",
+        "MedicationOrder",
+        "MedicationStatement",
+        "MedicationUsage",
+        "MedicationAdministration",
+        "MedicationDispense",
+    }
+)
+
+
+def is_about(resource: Resource, pages: Pages) -> bool:
+    about = resource.get("subject", resource.get("patient"))
+    # Nearly every resource of an answer refers to the patient in the same words.
+    if isinstance(about, dict) and about.get("reference") == pages.in_same_words:
+        return True
+    tail = reference_tail(about)
+    if tail in pages.patient_references:
+        pages.in_same_words = about.get("reference") if isinstance(about, dict) else None
+        return True
+    pages.dropped["no-patient" if tail is None else "other-patient"] += 1
+    return False
+
+
+def read_order(resource: Resource, reference: str, pages: Pages) -> None:
+    if status_code(resource.get("status")) in OPEN_ORDERS:
+        _write_order(resource, reference, "active", pages)
+
+
+def _write_order(resource: Resource, reference: str, status: str, pages: Pages) -> None:
+    day = first_day(resource.get("authoredOn", resource.get("orderedOn")))
+    for match in _order_matches(resource, pages):
+        name = match.value_set.name
+        if match.value_set.kind in ("observation", "order"):
+            pages.orders[name].append(Order(name, reference, status, day))
+
+
+def _order_matches(resource: Resource, pages: Pages) -> Iterable[Match]:
+    lookup = pages.readable.index.lookup
+    found: dict[str, Match] = {}
+    places = [resource.get("code"), *(i.get("code") for i in _items(resource))]
+    for place in places:
+        for coding in codings(place):
+            for match in lookup(*coding):
+                found.setdefault(match.value_set.name, match)
+    return found.values()
+
+
+def _items(resource: Resource) -> list[Resource]:
+    return [item for item in as_list(resource.get("item")) if isinstance(item, dict)]
+
+
+def read_draft(resource: Resource, pages: Pages) -> None:
+    kind = resource.get("resourceType")
+    reference = f"{kind}/{resource.get('id', '?')}"
+    if kind == "Medication" or not is_about(resource, pages):
+        return
+    if kind in ORDER_TYPES:
+        _write_order(resource, reference, "draft", pages)
+    elif kind in MEDICATION_TYPES:
+        for drug in medications.medications_of(
+            resource, reference, "draft", pages.readable.index, pages.drugs
+        ):
+            pages.medications[drug.concept].append(drug)
