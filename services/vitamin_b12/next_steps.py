@@ -81,6 +81,9 @@ def _unlikely(case: Case, notes: Notes) -> None:
         notes.flag("flag-discordance")
         if case.kidneys == "unknown":
             notes.step("order-creatinine-egfr")
+    testing = case.knowledge.guideline.testing
+    if testing.asymptomatic_drug_step and case.chart.has(testing.asymptomatic_drugs):
+        notes.step(testing.asymptomatic_drug_step)
     if case.replacement.oral:
         notes.flag("note-supplement-masks")
 

@@ -107,6 +107,9 @@ def _untested(assessment: Assessment) -> str:
         return "Vitamin B12 was low and has not been measured since: test again."
     if "check-b12-before-folic-acid" in assessment.next_steps:
         return "Folic acid ordered and vitamin B12 unknown: measure B12 first."
+    if any(e.rule == "lifelong-need" for e in assessment.evidence):
+        need = next(e.says for e in assessment.evidence if e.rule == "lifelong-need")
+        return f"{need} on record, but neither B12 treatment nor a B12 result: clarify and test."
     names = dict.fromkeys(
         e.says
         for e in assessment.evidence

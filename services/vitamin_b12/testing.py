@@ -13,6 +13,7 @@ def test_is_called_for(case: Case, notes: Notes) -> bool:
         _by_blood_finding(case, notes),
         _by_order(case, notes),
         _by_old_result(case, notes),
+        _by_lifelong_need(case, notes),
         _by_metabolite(case, notes),
     ]
     return any(reasons)
@@ -100,6 +101,16 @@ def _by_old_result(case: Case, notes: Notes) -> bool:
         return False
     notes.reading("old-result", case.stale_low, "low, but too old to decide by")
     notes.flag("show-old-low-result")
+    notes.step(first_step(case))
+    return True
+
+
+def _by_lifelong_need(case: Case, notes: Notes) -> bool:
+    """A cause that stays, and neither replacement nor a result on record."""
+    need = tuple(case.chart.present(case.knowledge.groups["lifelong_need"]))
+    if not need or case.replacement.any:
+        return False
+    notes.findings("lifelong-need", need, case.knowledge.said["lifelong_need"][1])
     notes.step(first_step(case))
     return True
 

@@ -185,6 +185,11 @@ def test_homocysteine_alone_never_decides(case):
     uk-ng239    | b12 120 @2024-01-01                           | at-risk-untested | show-old-low-result
     uk-ng239    | b12 400 @2024-01-01                           | no-action        |
     uk-ng239    | mma 0.5; egfr 90                              | at-risk-untested | order-total-or-active-b12
+    uk-ng239    | +pernicious_anaemia                           | at-risk-untested | order-total-or-active-b12
+    uk-ng239    | +total_gastrectomy                            | at-risk-untested | order-total-or-active-b12
+    uk-ng239    | +bariatric_surgery                            | no-action        | no-test-without-symptom
+    uk-ng239    | +pernicious_anaemia; rx hydroxocobalamin      | on-treatment     |
+    uk-ng239    | -pernicious_anaemia                           | no-action        |
     uk-ng239    | +pregnancy; +fatigue; +vegan_diet             | at-risk-untested | order-active-b12
 """)
 def test_whom_to_test(case):
