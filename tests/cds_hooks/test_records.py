@@ -341,14 +341,15 @@ def test_new_records_in_a_folder_that_cannot_be_written_stop_the_start(folder):
 
 
 def test_records_that_became_read_only_are_unavailable(folder):
-    url = f"sqlite:///{folder}/records.sqlite3"
-    Records.open(url).close()
+    records = Records.open(f"sqlite:///{folder}/records.sqlite3")
     if os.geteuid() == 0:
         for file in folder.iterdir():
             os.chown(file, pwd.getpwnam("nobody").pw_uid, -1)
     (folder / "records.sqlite3").chmod(0o444)
     folder.chmod(0o555)
-    raised, reason = unprivileged(lambda: Records.open(url).store(stored()))
+    # Opened before privileges are dropped: whoever has none may not enter the checkout either.
+    raised, reason = unprivileged(lambda: records.store(stored()))
+    records.close()
     assert (raised, reason) == ("RecordsUnavailable", "OperationalError")
 
 
