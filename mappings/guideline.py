@@ -135,11 +135,12 @@ class Limits:
         *,
         sex: str | None = None,
         pregnant: bool | None = None,
+        method: str | None = None,
     ) -> Cutoff | None:
         """The first row, in the order of the file, that `value` meets.
 
-        None where no limit is printed in `unit`, or none for `sex`. Mass is never converted to
-        moles: publications round the two limits separately.
+        None where no limit is printed in `unit`, or none for `sex` or `method`. Mass is never
+        converted to moles: publications round the two limits separately.
         """
         for cutoff in self.cutoffs:
             if (
@@ -147,6 +148,7 @@ class Limits:
                 and cutoff.unit == unit
                 and cutoff.sex in (None, sex)
                 and cutoff.pregnant in (None, pregnant)
+                and cutoff.method in (None, method)
                 and cutoff.is_met_by(value)
             ):
                 return cutoff
@@ -161,6 +163,7 @@ class Limits:
         *,
         sex: str | None = None,
         pregnant: bool | None = None,
+        method: str | None = None,
     ) -> Cutoff | Undecided | None:
         """The first row that a value meets, or that every value allowed by a bound "<83" meets.
 
@@ -171,9 +174,11 @@ class Limits:
         if not rows:
             return Undecided.NO_LIMIT
         if comparator is None:
-            return self.first_met(observation, value, unit, sex=sex, pregnant=pregnant)
+            return self.first_met(
+                observation, value, unit, sex=sex, pregnant=pregnant, method=method
+            )
         met = [
-            self.first_met(observation, point, unit, sex=sex, pregnant=pregnant)
+            self.first_met(observation, point, unit, sex=sex, pregnant=pregnant, method=method)
             for point in _points_allowed(comparator, value, [row.limit for row in rows])
         ]
         same = len({row.means if row else None for row in met}) == 1

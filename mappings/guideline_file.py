@@ -75,7 +75,7 @@ def with_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> G
     """
     document = read_toml(file)
     check(document, "laboratory", file.name)
-    own = _cutoffs(document["cutoffs"], file.name, index, document.get("source"))
+    own = cutoffs_of(document["cutoffs"], file.name, index, document.get("source"))
     replaced = {row.observation for row in own}
     kept = tuple(row for row in guideline.cutoffs if row.observation not in replaced)
     lab = document.get("id", file.stem)
@@ -109,7 +109,7 @@ def _guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> 
         minimum_age=document["minimum_age"],
         not_for=tuple(document["not_for"]),
         flags=tuple(document.get("flags", ())),
-        cutoffs=_cutoffs(document["cutoffs"], file, index),
+        cutoffs=cutoffs_of(document["cutoffs"], file, index),
         testing=testing,
         follow_up=FollowUp(**document["follow_up"]),
         treatments=treatments,
@@ -145,9 +145,10 @@ def _duration(row: Mapping[str, Any], file: str, index: ValueSetIndex) -> Durati
     return Duration(comparison=comparison, limit=row[comparison], **rest)
 
 
-def _cutoffs(
+def cutoffs_of(
     rows: Iterable[Mapping[str, Any]], file: str, index: ValueSetIndex, source: str | None = None
 ) -> tuple[Cutoff, ...]:
+    """The printed limits of a file. Raises KnowledgeFault for one that can never be reached."""
     read = tuple(_cutoff(row, file, index, source) for row in rows)
     for place, row in enumerate(read):
         if any(_hides(earlier, row) for earlier in read[:place]):
@@ -172,7 +173,7 @@ def _hides(earlier: Cutoff, row: Cutoff) -> bool:
     same = (earlier.observation, earlier.unit) == (row.observation, row.unit)
     if not same or earlier.sex not in (None, row.sex):
         return False
-    if earlier.pregnant not in (None, row.pregnant):
+    if earlier.pregnant not in (None, row.pregnant) or earlier.method not in (None, row.method):
         return False
     downward = {"below", "at_most"}
     if (earlier.comparison in downward) != (row.comparison in downward):
@@ -195,7 +196,7 @@ def read_laboratory_limits(
         if value_set is None or row["unit"] not in value_set.units:
             raise KnowledgeFault(path.name, f"plausible {row['observation']}", "is never read so")
         plausible[row["observation"], row["unit"]] = (row["low"], row["high"])
-    return Limits(_cutoffs(document["cutoffs"], path.name, index)), plausible
+    return Limits(cutoffs_of(document["cutoffs"], path.name, index)), plausible
 
 
 def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:

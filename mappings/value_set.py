@@ -7,7 +7,7 @@ import csv
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ class Row:
     expects: str | None = None  # "mass" or "molar": what the code says of the unit
     only_units: frozenset[str] = frozenset()  # the code may be read in these units only
     rank: int = 0  # of results of one moment, the lowest goes first
+    side: str | None = None  # "left" or "right"
+    distance_m: float | None = None  # the course of a timed walk
+    method: str | None = None  # "DXA" or "BIA", where the code says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,17 @@ class ValueSet:
     """What a list of codes means."""
 
     name: str
-    kind: str  # "observation", "condition", "medication", "procedure", "order", "route"
+    kind: str  # "observation", "condition", "medication", "procedure", "order", "route", "answer"
     title: str
     units: tuple[str, ...] = ()  # UCUM; what results are rescaled to, the first that fits
     qualitative: bool = False  # present or absent rather than an amount
     medication: bool = False  # drugs are looked up in it
+    topic: str | None = None  # "muscle": asked for in a query of its own
+    read_as: Mapping[str, str] = field(default_factory=dict)  # unit -> the unit it stands for
+    of_one_day: str | None = None  # "highest": the best of one day's trials counts
+    refused: str | None = None  # why results under these codes are never read as a value
+    whole: bool = False  # whole numbers only
+    has_method: bool = False  # DXA or BIA is read from the result
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ class ValueSetIndex:
         return () if alias is None else self.lookup(alias, code)
 
 
-def load_value_sets(local_codes: Iterable[Mapping[str, str]] = ()) -> ValueSetIndex:
+def load_value_sets(local_codes: Iterable[Mapping[str, Any]] = ()) -> ValueSetIndex:
     """The shipped value sets, with a site's own codes added to them.
 
     Raises KnowledgeFault for a file that cannot be relied on, and for a local code that names a
@@ -100,7 +109,14 @@ def load_value_sets(local_codes: Iterable[Mapping[str, str]] = ()) -> ValueSetIn
             raise KnowledgeFault(
                 "configuration", f"local_code[{number}]", f"no value set {local['value_set']}"
             )
-        added = Row(local["system"], local["code"], local.get("display", local["code"]))
+        added = Row(
+            local["system"],
+            local["code"],
+            local.get("display", local["code"]),
+            side=local.get("side"),
+            distance_m=local.get("distance_m"),
+            method=local.get("method"),
+        )
         rows[local["value_set"]].append(added)
     return _compile(sets, rows, sources)
 
@@ -122,7 +138,8 @@ def _sources() -> Mapping[str, Any]:
 
 
 def _value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
-    for unit in entry.get("unit", ()):
+    stands_for = entry.get("read_as", {})
+    for unit in (*entry.get("unit", ()), *stands_for, *stands_for.values()):
         if normalise(unit) != unit:
             raise KnowledgeFault(
                 SOURCES.name, f"value_sets.{name}.unit", f"{unit} is not in units.csv"
@@ -134,6 +151,12 @@ def _value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
         units=tuple(entry.get("unit", ())),
         qualitative=entry.get("qualitative", False),
         medication=entry["kind"] == "medication" or entry.get("also_medication", False),
+        topic=entry.get("topic"),
+        read_as=entry.get("read_as", {}),
+        of_one_day=entry.get("of_one_day"),
+        refused=entry.get("refused"),
+        whole=entry.get("whole", False),
+        has_method=entry.get("has_method", False),
     )
 
 
@@ -163,8 +186,9 @@ def _row(row: Mapping[str, str], file: str, key: str) -> Row:
     try:
         strength = float(row["strength_ug"]) if row.get("strength_ug") else None
         rank = int(row.get("rank") or 0)
+        distance = float(row["distance_m"]) if row.get("distance_m") else None
     except ValueError as fault:
-        raise KnowledgeFault(file, key, "strength_ug and rank are numbers") from fault
+        raise KnowledgeFault(file, key, "strength_ug, rank and distance_m are numbers") from fault
     code = f"{row['code']}*" if row.get("match") == "prefix" else row["code"]
     return Row(
         system=row["system"],
@@ -175,6 +199,8 @@ def _row(row: Mapping[str, str], file: str, key: str) -> Row:
         expects=row.get("expects") or None,
         only_units=only,
         rank=rank,
+        side=row.get("side") or None,
+        distance_m=distance,
     )
 
 

@@ -280,11 +280,15 @@ def test_order_templates_are_read_validated_and_copied(locale):
     templates = read_order_templates(locale, INDEX)
     for template in templates.by_id.values():
         one = draft(template, "Patient/1", None)
-        one["status"] = "changed"
+        one["code"] = "changed"
         other = draft(template, "Patient/2", "Encounter/1")
+        assert other.get("code") != "changed"
+        if other["resourceType"] == "Condition":
+            continue
         assert other["status"] == "draft"
         assert other["intent"] == "proposal"
-        assert other["subject"] == {"reference": "Patient/2"}
+        patient = "for" if other["resourceType"] == "Task" else "subject"
+        assert other[patient] == {"reference": "Patient/2"}
         if other["resourceType"] == "MedicationRequest":
             concept = other["medicationCodeableConcept"]
             assert concept["coding"][0]["code"]
