@@ -8,7 +8,8 @@ from cds_hooks.cards import (
 )
 from services.chart import Chart
 from services.knowledge import Known
-from services.vitamin_b12.notes import Assessment, Evidence
+from services.notes import Evidence
+from services.vitamin_b12.outcome import Assessment
 from services.vitamin_b12.summary import unit_text
 from services.vitamin_b12.wording import FLAGS, KEYS, NEXT_STEPS
 

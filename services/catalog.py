@@ -6,12 +6,13 @@ from typing import Any
 
 from cds_hooks.prefetch import Answer
 from cds_hooks.service import Call, Decision, Service
+from mappings.questionnaire import read_questionnaire
 from mappings.value_set import ValueSetIndex
-from services.b12_card import CardMaker, record_of
+from services.card_maker import CardMaker, record_of
 from services.chart import Chart
+from services.evaluation import evaluate
 from services.from_fhir import read_chart
 from services.knowledge import Known
-from services.vitamin_b12.assessment import assess
 
 CANONICAL = "https://cobalamin.example/fhir"
 REQUIRED = frozenset({"patient", "observations"})
@@ -26,22 +27,33 @@ HOOK_VERSION = "1.0"  # the published version of each of the three hooks
 
 def prefetch_templates(index: ValueSetIndex) -> dict[str, str]:
     """The queries of discovery, made from the value sets: few, and plain enough for any client."""
-    codes = ",".join(
-        f"{row.system}|{row.code}"
-        for name, value_set in index.sets.items()
-        if value_set.kind == "observation"
-        for row in index.rows[name]
-    )
+    found = f"Observation?patient={PATIENT}&code="
+    newest = "&_sort=-date&_count=200"
     return {
         "patient": f"Patient/{PATIENT}",
-        "observations": f"Observation?patient={PATIENT}&code={codes}&_sort=-date&_count=200",
+        "observations": f"{found}{_codes(index, None)}{newest}",
+        "muscle_observations": f"{found}{_codes(index, 'muscle')}{newest}",
         "conditions": f"Condition?patient={PATIENT}&_count=200",
         "medications": f"MedicationRequest?patient={PATIENT}&_count=200",
         "medication_statements": f"MedicationStatement?patient={PATIENT}&_count=100",
         "procedures": f"Procedure?patient={PATIENT}&_count=100",
         "service_requests": f"ServiceRequest?patient={PATIENT}&_count=100",
         "allergies": f"AllergyIntolerance?patient={PATIENT}&_count=50",
+        "questionnaire_responses": f"QuestionnaireResponse?patient={PATIENT}"
+        f"&questionnaire={read_questionnaire().url}&_count=20",
     }
+
+
+def _codes(index: ValueSetIndex, topic: str | None) -> str:
+    """The codes of results about `topic`; those that are never read are not asked for."""
+    return ",".join(
+        f"{row.system}|{row.code}"
+        for name, value_set in index.sets.items()
+        if value_set.kind == "observation"
+        and value_set.topic == topic
+        and value_set.refused is None
+        for row in index.rows[name]
+    )
 
 
 def chart_of(call: Call, known: Known) -> Chart:
@@ -69,9 +81,9 @@ def decider(known: Known, maker: CardMaker) -> Callable[[Call], Decision]:
 
     def decide(call: Call) -> Decision:
         chart = chart_of(call, known)
-        assessment = assess(chart, known.b12)
-        cards, withheld = maker.cards(assessment, chart, call.request.encounter_id)
-        return Decision(cards, record_of(assessment, known, withheld))
+        found = evaluate(chart, known)
+        cards, withheld = maker.cards(found, chart, call.request.encounter_id)
+        return Decision(cards, record_of(found, known, withheld))
 
     return decide
 
@@ -80,20 +92,22 @@ def services(known: Known, base_url: str) -> tuple[Service, ...]:
     """The services of one configuration."""
     templates = prefetch_templates(known.index)
     decide = decider(known, CardMaker.at_start(known, base_url, CANONICAL))
-    guideline = known.b12.guideline
+    guideline, definition = known.b12.guideline, known.muscle.definition
     return tuple(
         Service(
             id=f"b12-muscle-{hook}",
             hook=hook,
             hook_version=HOOK_VERSION,
-            title="Vitamin B12 deficiency",
+            title="Vitamin B12 deficiency and muscle loss",
             description=(
-                f"Evaluates vitamin B12 deficiency by {guideline.title} {when}, and answers with "
-                "the finding, its values and limits, and the tests or treatment that fit."
+                f"Evaluates vitamin B12 deficiency by {guideline.title}, and sarcopenia by "
+                f"{definition.title}, {when}, and answers with the finding, its values and "
+                "limits, and the tests, treatment or referral that fit."
             ),
             usage_requirements=(
                 "FHIR R4. Needs the patient and the observations, by prefetch or from the FHIR "
-                "server; says what else could not be checked. For people of 16 years and over."
+                "server; says what else could not be checked. B12 for people of "
+                f"{guideline.minimum_age} years and over, sarcopenia from {definition.minimum_age}."
             ),
             prefetch=templates,
             required=REQUIRED,

@@ -29,7 +29,7 @@ class Measurement(NamedTuple):
     flags: frozenset[str] = frozenset()  # e.g. "warn-code-unit-mismatch"
     code: str = ""
     rank: int = 0  # of results of one moment, the lowest rank goes first
-    method: str | None = None
+    method: str | None = None  # "DXA" or "BIA"
     side: str | None = None  # "left" or "right"
 
 
@@ -37,10 +37,20 @@ class Unusable(NamedTuple):
     """A result that must not be read as any value: never normal, never a guess. (Rule R20.)"""
 
     observation: str
-    reason: str  # "no-unit", "unknown-unit", "impossible-value", "no-value", "wrong-specimen"
+    # "no-unit", "unknown-unit", "impossible-value", "no-value", "wrong-specimen", "no-distance",
+    # "refused"
+    reason: str
     resource: str
     day: date | None = None
     reported: str = ""
+
+
+class Unable(NamedTuple):
+    """A test that the patient could not do or not complete."""
+
+    observation: str
+    day: date
+    resource: str
 
 
 class Qualitative(NamedTuple):
@@ -99,6 +109,7 @@ class Chart:
     deceased: bool = False
     measurements: Mapping[str, tuple[Measurement, ...]] = field(default_factory=dict)
     unusable: Mapping[str, tuple[Unusable, ...]] = field(default_factory=dict)
+    unable: Mapping[str, tuple[Unable, ...]] = field(default_factory=dict)
     qualitative: Mapping[str, tuple[Qualitative, ...]] = field(default_factory=dict)
     findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
     medications: Mapping[str, tuple[Medication, ...]] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from cds_hooks.settings import (
     refuse_exposed,
 )
 from mappings.fault import KnowledgeFault
-from services.b12_card import CardMaker
+from services.card_maker import CardMaker
 from services.catalog import CANONICAL
 from services.documents import UnusableDocument, assessment_of
 from services.knowledge import Known, load_knowledge
@@ -42,16 +42,21 @@ config_option = click.option(
 @click.group()
 @click.version_option(package_name="cobalamin-cds")
 def main() -> None:
-    """Decision support for vitamin B12 deficiency over CDS Hooks."""
+    """Decision support for vitamin B12 deficiency and muscle loss over CDS Hooks."""
 
 
-def _load(config: Path | None, guideline: str | None = None) -> tuple[Settings, Known]:
+def _load(
+    config: Path | None, guideline: str | None = None, definition: str | None = None
+) -> tuple[Settings, Known]:
     """Settings and knowledge, or every fault on standard error and exit 1."""
     try:
         settings = load_settings(configuration_file(config))
         clinical = dict(settings.clinical)
         if guideline:
             clinical["b12"] = {**clinical.get("b12", {}), "guideline": guideline}
+        if definition:
+            chosen = clinical.get("sarcopenia", {})
+            clinical["sarcopenia"] = {**chosen, "definition": definition}
         return settings, load_knowledge(clinical)
     except (ConfigurationFault, KnowledgeFault) as fault:
         for line in str(fault).splitlines():
@@ -79,7 +84,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         os.environ[VARIABLE] = str(file.resolve())
     ERRORS.print(
         f"Cobalamin on http://{settings.host}:{settings.port}/cds-services "
-        f"with {known.b12.guideline.label}"
+        f"with {known.b12.guideline.label} and {known.muscle.definition.label}"
         + ("" if file else "; no configuration: open to callers on this machine, and to them only"),
         markup=False,
     )
@@ -119,7 +124,7 @@ def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
 @click.option("--b12-guideline", help="Guideline to assess B12 by, e.g. us-aafp2025.")
 @click.option(
     "--sarcopenia-definition",
-    help="Not used by this version, which says so: muscle is not evaluated yet.",
+    help="Definition to judge muscle by: ewgsop2-2019, awgs-2019, sdoc-2020, fnih-2014.",
 )
 @click.option(
     "--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day to assess on (default: today)."
@@ -137,9 +142,7 @@ def assess(
     A FILE holds one JSON document, or one on each line; `-` or none is standard input. Exit status
     2 where a document could not be used; the others are still assessed.
     """
-    settings, known = _load(config, b12_guideline)
-    if sarcopenia_definition:
-        ERRORS.print("muscle is not evaluated by this version: no definition is used", markup=False)
+    settings, known = _load(config, b12_guideline, sarcopenia_definition)
     maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer

@@ -9,14 +9,15 @@ from cds_hooks.cards import as_json
 from cds_hooks.errors import DataUnobtainable, Refusal
 from cds_hooks.hook_request import HookRequest, read_request, resources_of
 from cds_hooks.service import Call
-from services.b12_card import CardMaker
+from services.card_maker import CardMaker
 from services.catalog import HOOKS, REQUIRED, chart_of, prefetch_templates
 from services.chart import Chart
+from services.evaluation import as_json as evaluation_json
+from services.evaluation import evaluate
 from services.from_fhir import read_chart
 from services.from_fhir.orders import MEDICATION_TYPES, ORDER_TYPES
 from services.from_fhir.values import as_list
 from services.knowledge import Known
-from services.vitamin_b12.assessment import assess
 
 
 class UnusableDocument(ValueError):
@@ -34,7 +35,8 @@ def assessment_of(document: Any, known: Known, maker: CardMaker, today: date) ->
         case {"hook": _}:
             raise UnusableDocument("hook: none of the hooks that are answered")
         case {"resourceType": "Bundle"}:
-            return _result(_chart_of_bundle(document, known, today), known)
+            chart = _chart_of_bundle(document, known, today)
+            return evaluation_json(chart, evaluate(chart, known))
     raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
 
 
@@ -54,17 +56,9 @@ def _of_request(
         refusal = DataUnobtainable(f"prefetch does not hold: {', '.join(missing)}")
         raise UnusableDocument(refusal.diagnostics)
     chart = chart_of(Call(request, answers, today), known)
-    assessment = assess(chart, known.b12)
-    cards, _withheld = maker.cards(assessment, chart, request.encounter_id)
-    return {**_result(chart, known), "cards": [as_json(card) for card in cards]}
-
-
-def _result(chart: Chart, known: Known) -> dict[str, Any]:
-    return {
-        "patient": chart.patient,
-        "asOf": chart.today.isoformat(),
-        "b12": assess(chart, known.b12).as_json(),
-    }
+    found = evaluate(chart, known)
+    cards, _withheld = maker.cards(found, chart, request.encounter_id)
+    return {**evaluation_json(chart, found), "cards": [as_json(card) for card in cards]}
 
 
 def _chart_of_bundle(bundle: Mapping[str, Any], known: Known, today: date) -> Chart:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mappings.differential import read_comparison, read_differential
 from mappings.guideline_file import (
     FOLDER,
     read_group_texts,
@@ -15,11 +16,15 @@ from mappings.guideline_file import (
     read_toml,
 )
 from mappings.order_template import OrderTemplates, read_order_templates
+from mappings.questionnaire import read_questionnaire
+from mappings.sarcopenia_definition import read_definition
 from mappings.value_set import ValueSetIndex, derived_titles, load_value_sets
 from services.from_fhir import Readable
+from services.sarcopenia.knowledge import Knowledge as MuscleKnowledge
 from services.vitamin_b12.knowledge import Knowledge
 
 DEFAULT_GUIDELINE = "uk-ng239"
+DEFAULT_DEFINITION = "ewgsop2-2019"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class Known:
     index: ValueSetIndex
     readable: Readable
     b12: Knowledge
+    muscle: MuscleKnowledge
+    comparison: Mapping[str, Any]  # mappings/comparison.toml
     templates: OrderTemplates
 
 
@@ -43,20 +50,49 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
     own_file = Path(b12["laboratory"]) if "laboratory" in b12 else None
     guideline = read_guideline(b12.get("guideline", DEFAULT_GUIDELINE), index, own_file)
     laboratory, plausible = read_laboratory_limits(index)
+    policy, groups = read_policy(tables.get("policy")), read_groups(index)
+    titles = {
+        **derived_titles(),
+        **{name: value_set.title for name, value_set in index.sets.items()},
+    }
     return Known(
         index=index,
-        readable=Readable(index, plausible),
+        readable=Readable(index, plausible, read_questionnaire()),
         b12=Knowledge(
             guideline=guideline,
             laboratory=laboratory,
-            policy=read_policy(tables.get("policy")),
-            groups=read_groups(index),
+            policy=policy,
+            groups=groups,
             said=read_group_texts(),
             indicator=read_toml(FOLDER / "combined_indicator.toml"),
-            titles={
-                **derived_titles(),
-                **{name: value_set.title for name, value_set in index.sets.items()},
-            },
+            titles=titles,
         ),
+        muscle=_muscle(tables.get("sarcopenia", {}), index, policy, groups, titles),
+        comparison=read_comparison(),
         templates=read_order_templates(b12.get("locale", guideline.locale), index),
+    )
+
+
+def _muscle(
+    chosen: Mapping[str, Any],
+    index: ValueSetIndex,
+    policy: Mapping[str, float],
+    groups: Mapping[str, tuple[str, ...]],
+    titles: Mapping[str, str],
+) -> MuscleKnowledge:
+    questionnaire = read_questionnaire()
+    return MuscleKnowledge(
+        definition=read_definition(
+            chosen.get("definition", DEFAULT_DEFINITION), index, chosen.get("minimum_age")
+        ),
+        policy=policy,
+        groups=groups,
+        titles=titles,
+        best_of_day=frozenset(n for n, s in index.sets.items() if s.of_one_day == "highest"),
+        refused={n: s.refused for n, s in index.sets.items() if s.refused is not None},
+        sarc_f_items={
+            index.lookup(*coded)[0].value_set.name: questionnaire.highest[link_id]
+            for link_id, coded in questionnaire.items.items()
+        },
+        causes=read_differential(index),
     )

@@ -40,7 +40,7 @@ def show_cards(console: Console, sample: str, result: dict[str, Any]) -> None:
 
 def show_configuration(console: Console, settings: Settings, known: Known) -> None:
     """What is in force."""
-    guideline = known.b12.guideline
+    guideline, definition = known.b12.guideline, known.muscle.definition
     table = Table(title=f"In force: {settings.file or 'the defaults'}", show_header=False)
     rows = {
         "listens on": f"{settings.host}:{settings.port}, {settings.workers} workers",
@@ -48,6 +48,8 @@ def show_configuration(console: Console, settings: Settings, known: Known) -> No
         "services": ", ".join(f"b12-muscle-{hook}" for hook in HOOKS),
         "B12 guideline": f"{guideline.label}: {guideline.title}",
         "reviewed": f"{guideline.reviewed}, {guideline.reviewer}",
+        "sarcopenia": f"{definition.label}: {definition.title}",
+        "sarcopenia from": f"{definition.minimum_age} years",
         "orders": f"{known.templates.locale}, {len(known.templates.by_id)} templates",
         "codes": f"{len(known.index.exact)} in {len(known.index.sets)} value sets",
         "FHIR servers": ", ".join(settings.fhir_servers)

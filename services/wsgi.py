@@ -33,5 +33,9 @@ def application() -> Flask:
         version=VERSION,
         pages=[evidence_pages(known)],
     )
-    log.info("start", version=VERSION, knowledge={"b12": known.b12.guideline.label})
+    log.info(
+        "start",
+        version=VERSION,
+        knowledge={"b12": known.b12.guideline.label, "sarcopenia": known.muscle.definition.label},
+    )
     return app

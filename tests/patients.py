@@ -5,6 +5,9 @@
 Each part is a result (`name value unit [@day]`, `<` and `>` before the value), a condition on
 record (`+value_set`, `-value_set` for a resolved one), or a drug (`rx`, `was` or `draft`, then the
 value set, and `since`, `until`, `dose ug/d`, `route`). Codes come from the value sets.
+
+Muscle: `grip_right 14 kg`, `asmi 5.2 by DXA`, `walk 6 s over 4 m`, `unable chair`, `sarcf 5`, and
+`answers 1 2 - 0 1` for the questions of SARC-F, `-` for one not answered.
 """
 
 import re
@@ -13,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from mappings.value_set import ValueSetIndex, load_value_sets
+from services import evaluation
 from services.chart import Chart
 from services.from_fhir import read_chart
 from services.knowledge import Known, load_knowledge
@@ -30,7 +34,34 @@ NAMES = {
     "mcv": ("mcv", "fL"),
     "folate": ("folate_serum", "ug/L"),
     "k": ("potassium", "mmol/L"),
+    "grip": ("grip_strength", "kg"),
+    "grip_right": ("grip_strength", "kg"),
+    "grip_left": ("grip_strength", "kg"),
+    "grip_sum": ("grip_strength_combined", "kg"),
+    "grip_score": ("grip_score", "{score}"),
+    "chair": ("chair_stand_5x", "s"),
+    "gait": ("gait_speed", "m/s"),
+    "walk": ("walk_time", "s"),
+    "sppb": ("sppb", "{score}"),
+    "tug": ("tug", "s"),
+    "walk400": ("walk_400m", "s"),
+    "asm": ("asm", "kg"),
+    "asmi": ("asm_height2", "kg/m2"),
+    "lean": ("total_lean_mass", "kg"),
+    "calf": ("calf_circumference", "cm"),
+    "sarcf": ("sarc_f", "{score}"),
+    "sarccalf": ("sarc_calf", "{score}"),
+    "height": ("height", "cm"),
+    "weight": ("weight", "kg"),
+    "bmi": ("bmi", "kg/m2"),
+    "ck": ("creatine_kinase", "U/L"),
+    "crp": ("c_reactive_protein", "mg/L"),
+    "tsh": ("tsh", "m[IU]/L"),
+    "vitd": ("vitamin_d", "nmol/L"),
+    "fallen": ("falls_12_months", "/a"),
 }
+QUESTIONS = ("sarc-f-strength", "sarc-f-walking", "sarc-f-rise", "sarc-f-climb", "sarc-f-falls")
+MEASURE = "https://cobalamin.example/fhir/CodeSystem/muscle-measure"
 ROUTES = {"im": "78421000", "oral": "26643006"}
 SUBJECT = {"reference": "Patient/1"}
 
@@ -41,21 +72,29 @@ def index() -> ValueSetIndex:
 
 
 @cache
-def known(guideline: str = "uk-ng239") -> Known:
-    return load_knowledge({"b12": {"guideline": guideline}})
+def known(guideline: str = "uk-ng239", definition: str = "ewgsop2-2019") -> Known:
+    return load_knowledge(
+        {"b12": {"guideline": guideline}, "sarcopenia": {"definition": definition}}
+    )
 
 
-def coding(value_set: str) -> dict[str, str]:
-    row = next(r for r in index().rows[value_set] if not r.code.endswith("*"))
-    return {"system": row.system, "code": row.code}
+def coding(value_set: str, side: str | None = None) -> dict[str, str]:
+    rows = [r for r in index().rows[value_set] if not r.code.endswith("*")]
+    if value_set == "grip_strength":
+        rows = [r for r in rows if r.side == side]
+    if value_set == "walk_time":
+        rows = [r for r in rows if r.system == MEASURE]
+    return {"system": rows[0].system, "code": rows[0].code}
 
 
 def observation(number: int, text: str) -> dict[str, Any]:
     found = re.fullmatch(
-        r"(\w+) ([<>]=?)?([\d.]+)(?: ([^@\s]\S*))?(?: @(\S+))?(?: range (\S+))?", text
+        r"(\w+) ([<>]=?)?([\d.]+)(?: (?!by |over |range )([^@\s]\S*))?(?: over (\S+) m)?"
+        r"(?: by (.+?))?(?: @(\S+))?(?: range (\S+))?",
+        text,
     )
     assert found, text
-    name, comparator, value, unit, day, high = found.groups()
+    name, comparator, value, unit, course, method, day, high = found.groups()
     value_set, usual = NAMES.get(name, (name, ""))
     quantity: dict[str, Any] = {"value": float(value)}
     if unit != "none":
@@ -66,15 +105,46 @@ def observation(number: int, text: str) -> dict[str, Any]:
         "resourceType": "Observation",
         "id": f"o{number}",
         "status": "final",
-        "code": {"coding": [coding(value_set)]},
+        "code": {"coding": [coding(value_set, name.partition("_")[2] or None)]},
         "subject": SUBJECT,
         "effectiveDateTime": day or "2026-11-01",
         "valueQuantity": quantity,
     }
+    if method:
+        resource["method"] = {"text": method}
+    if course:
+        length = {"value": float(course), "unit": "m", "code": "m", "system": UCUM}
+        code = {"coding": [{"system": MEASURE, "code": "walk-distance"}]}
+        resource["component"] = [{"code": code, "valueQuantity": length}]
     if high:
         bound = {"value": float(high), "unit": unit or usual}
-        resource["referenceRange"] = [{"low" if name in ("hb", "k") else "high": bound}]
+        resource["referenceRange"] = [{"low" if name in ("hb", "k", "vitd") else "high": bound}]
     return resource
+
+
+def unable(number: int, text: str) -> dict[str, Any]:
+    name, _, day = text.removeprefix("unable ").partition(" @")
+    result = observation(number, f"{name} 1 @{day or '2026-11-01'}")
+    del result["valueQuantity"]
+    answer = {"system": f"{MEASURE}-result", "code": "unable"}
+    return {**result, "valueCodeableConcept": {"coding": [answer]}}
+
+
+def answers(number: int, text: str) -> dict[str, Any]:
+    given, _, day = text.removeprefix("answers ").partition(" @")
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "id": f"q{number}",
+        "questionnaire": "https://cobalamin.example/fhir/Questionnaire/sarc-f|1.0.0",
+        "status": "completed",
+        "subject": SUBJECT,
+        "authored": day or "2026-11-01",
+        "item": [
+            {"linkId": link_id, "answer": [{"valueInteger": int(score)}]}
+            for link_id, score in zip(QUESTIONS, given.split(), strict=True)
+            if score != "-"
+        ],
+    }
 
 
 def antibody(number: int, text: str) -> dict[str, Any]:
@@ -159,6 +229,10 @@ def resources(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             drafts.append(drug(number, part))
         elif part.startswith("order "):
             drafts.append(order(number, part))
+        elif part.startswith("unable "):
+            record.append(unable(number, part))
+        elif part.startswith("answers "):
+            record.append(answers(number, part))
         elif part.split()[0].endswith("antibody"):
             record.append(antibody(number, part))
         else:
@@ -166,11 +240,12 @@ def resources(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return record, drafts
 
 
-def patient(sex: str = "female", born: str = "1950-02-01") -> dict[str, Any]:
-    return {"resourceType": "Patient", "id": "1", "gender": sex, "birthDate": born}
+def patient(sex: str = "female", born: str | None = "1950-02-01") -> dict[str, Any]:
+    resource = {"resourceType": "Patient", "id": "1", "gender": sex, "birthDate": born}
+    return {name: value for name, value in resource.items() if value is not None}
 
 
-def chart(text: str, born: str = "1950-02-01", sex: str = "female") -> Chart:
+def chart(text: str, born: str | None = "1950-02-01", sex: str = "female") -> Chart:
     record, drafts = resources(text)
     return read_chart(
         [patient(sex, born), *record], "1", known().readable, today=TODAY, drafts=drafts
@@ -180,6 +255,19 @@ def chart(text: str, born: str = "1950-02-01", sex: str = "female") -> Chart:
 def assessed(text: str, guideline: str = "uk-ng239", born: str = "1950-02-01") -> dict[str, Any]:
     """The `b12` member of the assessment."""
     return assess(chart(text, born), known(guideline).b12).as_json()
+
+
+def muscle(
+    text: str,
+    definition: str = "ewgsop2-2019",
+    born: str | None = "1950-02-01",
+    sex: str = "female",
+) -> dict[str, Any]:
+    """The `sarcopenia` member of the assessment, with tier and differential beside it."""
+    found = chart(text, born, sex)
+    whole = evaluation.as_json(found, evaluation.evaluate(found, known(definition=definition)))
+    differential = {one["cause"]: one["pointers"] for one in whole["differential"]}
+    return {**whole["sarcopenia"], "tier": whole["tier"], "differential": differential}
 
 
 def words(assessment: dict[str, Any]) -> set[str]:

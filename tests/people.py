@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 import requests
 
-from services.b12_card import CardMaker
+from services.card_maker import CardMaker
 from services.catalog import CANONICAL
 from services.documents import assessment_of
 from services.knowledge import Known, load_knowledge

@@ -9,8 +9,11 @@ from services.chart import (
     Finding,
     Measurement,
     Qualitative,
+    Unable,
+    Unusable,
 )
 from services.from_fhir import conditions, medications, observations
+from services.from_fhir.answers import scored_answers
 from services.from_fhir.orders import (
     MEDICATION_TYPES,
     ORDER_TYPES,
@@ -19,6 +22,7 @@ from services.from_fhir.orders import (
     read_order,
 )
 from services.from_fhir.pages import Pages, Readable, bound
+from services.from_fhir.sex import clinical_sex
 from services.from_fhir.values import (
     Resource,
     as_list,
@@ -90,8 +94,7 @@ def _read_patient(resource: Resource, _reference: str, pages: Pages) -> None:
     if f"Patient/{resource.get('id')}" != pages.patient:
         pages.dropped["other-patient"] += 1
         return
-    if resource.get("gender") in ("male", "female"):
-        pages.sex = resource["gender"]
+    pages.sex = clinical_sex(resource, pages.readable.index, pages.today)
     pages.born = span_of_date(resource.get("birthDate"))
     pages.deceased = (
         resource.get("deceasedBoolean") is True
@@ -116,7 +119,13 @@ def _read_observation(resource: Resource, reference: str, pages: Pages) -> None:
         pages.dropped[reason or "undated"] += 1
         return
     for part, match in coded:
-        _write_observation(part, match, reference, when, pages)
+        if match.value_set.name == "walk_time" and not _unable(part, pages):
+            read = observations.walking_speed(
+                part, coded, match, when, reference, pages.readable.plausible
+            )
+            _write_result(read, pages)
+        else:
+            _write_observation(part, match, reference, when, pages)
 
 
 def _matches(part: Resource, pages: Pages) -> list[Match]:
@@ -158,15 +167,45 @@ def _write_observation(
                 pages.dropped["no-outcome"] += 1
             else:
                 pages.qualitative[name].append(Qualitative(name, positive, when[0], reference))
-        elif "hasMember" not in part or "valueQuantity" in part:
-            result = observations.measurement(
-                part, match, when, reference, pages.readable.plausible
+        elif _unable(part, pages):
+            tested = "gait_speed" if name == "walk_time" else name
+            pages.unable[tested].append(Unable(tested, when[0], reference))
+        elif not _is_heading(part):
+            _write_result(
+                observations.measurement(part, match, when, reference, pages.readable.plausible),
+                pages,
             )
-            if isinstance(result, Measurement):
-                pages.measurements[name].append(result)
-            else:
-                pages.unusable[name].append(result)
-                pages.dropped[result.reason] += 1
+
+
+def _is_heading(part: Resource) -> bool:
+    """Whether the values stand in the members, and not here."""
+    return "hasMember" in part and "valueQuantity" not in part and "valueInteger" not in part
+
+
+def _unable(part: Resource, pages: Pages) -> bool:
+    """Whether the result says that the test could not be done or completed."""
+    return "valueCodeableConcept" in part and any(
+        match.value_set.name == "unable"
+        for coding in codings(part["valueCodeableConcept"])
+        for match in pages.readable.index.lookup(*coding)
+    )
+
+
+def _write_result(result: Measurement | Unusable, pages: Pages) -> None:
+    if isinstance(result, Measurement):
+        pages.measurements[result.observation].append(result)
+    else:
+        pages.unusable[result.observation].append(result)
+        pages.dropped[result.reason] += 1
+
+
+def _read_answers(resource: Resource, reference: str, pages: Pages) -> None:
+    found = scored_answers(resource, reference, pages.readable, pages.last)
+    if isinstance(found, str):
+        pages.dropped[found] += 1
+        return
+    for result in found:
+        _write_result(result, pages)
 
 
 def _read_condition(resource: Resource, reference: str, pages: Pages) -> None:
@@ -225,6 +264,7 @@ def _read_medication(resource: Resource, reference: str, pages: Pages) -> None:
 READERS: Mapping[str, Callable[[Resource, str, Pages], None]] = {
     "Patient": _read_patient,
     "Observation": _read_observation,
+    "QuestionnaireResponse": _read_answers,
     "Condition": _read_condition,
     "Procedure": _read_procedure,
     "FamilyMemberHistory": _read_family_history,

@@ -1,6 +1,7 @@
 """Observations: results with units, antibodies that are present or absent, findings noted."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -19,6 +20,11 @@ from services.from_fhir.values import (
     status_code,
 )
 
+# How a method is written: there is no code for it that could be verified.
+METHODS = {
+    "DXA": re.compile(r"\b(dxa|dexa|dual[- ]energy x[- ]ray)\b"),
+    "BIA": re.compile(r"\b(bia|bioimpedance|bioelectrical impedance)\b"),
+}
 USABLE = frozenset({"final", "amended", "corrected"})
 # HL7's code system v3-ObservationInterpretation, and the words laboratories write instead.
 POSITIVE = frozenset({"POS", "A", "AA", "H", "HH", "positive", "detected", "present", "yes"})
@@ -52,6 +58,8 @@ def read_quantity(
     value: object, match: Match, limits: Mapping[tuple[str, str], tuple[float, float]]
 ) -> tuple[float, str, str | None, str] | str:
     """(value, canonical unit, comparator, as reported), or the reason why there is none."""
+    if isinstance(value, int) and not isinstance(value, bool) and match.value_set.whole:
+        value = {"value": value, "unit": match.value_set.units[0]}  # a FHIR integer has no unit
     amount = number(value.get("value")) if isinstance(value, dict) else None
     if amount is None or not isinstance(value, dict):
         return "no-value"
@@ -71,14 +79,16 @@ def read_quantity(
     comparator = value.get("comparator")
     if comparator not in (None, "<", "<=", ">", ">="):
         return "no-value"
+    stands_for = match.value_set.read_as
     for target in match.value_set.units:
-        scaled = to_unit(amount, unit, target)
+        scaled = to_unit(amount, stands_for.get(unit, unit), stands_for.get(target, target))
         if scaled is None:
             continue
         low, high = limits.get((match.value_set.name, target), (float("-inf"), float("inf")))
         too_low = scaled < low and comparator not in ("<", "<=")
         too_high = scaled > high and comparator not in (">", ">=")
-        if too_low or too_high or scaled < 0:
+        in_parts = match.value_set.whole and scaled != int(scaled)
+        if too_low or too_high or scaled < 0 or in_parts:
             return "impossible-value"
         return scaled, target, comparator, f"{comparator or ''}{amount:g} {written_as}"
     return "unknown-unit"
@@ -131,10 +141,13 @@ def measurement(
     limits: Mapping[tuple[str, str], tuple[float, float]],
 ) -> Measurement | Unusable:
     """`source`, an Observation or one of its components, as a measurement of `match`."""
-    read = read_quantity(source.get("valueQuantity"), match, limits)
+    given = source.get("valueQuantity", source.get("valueInteger"))
+    read = read_quantity(given, match, limits)
     name = match.value_set.name
+    if match.value_set.refused is not None:
+        return Unusable(name, "refused", reference, when[0], _as_reported(given))
     if isinstance(read, str):
-        return Unusable(name, read, reference, when[0], _as_reported(source.get("valueQuantity")))
+        return Unusable(name, read, reference, when[0], _as_reported(given))
     value, unit, comparator, reported = read
     low, high = reference_range(source, unit)
     return Measurement(
@@ -151,6 +164,60 @@ def measurement(
         flags=code_unit_flags(match, unit),
         code=match.row.code,
         rank=match.row.rank,
+        method=(match.row.method or method_of(source)) if match.value_set.has_method else None,
+        side=match.row.side,
+    )
+
+
+def method_of(resource: Resource) -> str | None:
+    """ "DXA" or "BIA" by the method or the device; None where neither or both are named."""
+    device = resource.get("device")
+    said = [*_texts(resource.get("method"))]
+    if isinstance(device, dict):
+        said.append(device.get("display"))
+        inside = (c for c in as_list(resource.get("contained")) if isinstance(c, dict))
+        for held in inside:
+            if f"#{held.get('id')}" == device.get("reference"):
+                said += [*_texts(held.get("type"))]
+                names = (n for n in as_list(held.get("deviceName")) if isinstance(n, dict))
+                said += [name.get("name") for name in names]
+    words = " ".join(text.casefold() for text in said if isinstance(text, str))
+    named = {name for name, pattern in METHODS.items() if pattern.search(words)}
+    return named.pop() if len(named) == 1 else None
+
+
+def _texts(concept: object) -> Iterator[object]:
+    for one in as_list(concept):
+        if isinstance(one, dict):
+            yield one.get("text")
+            for coding in _coding_dicts(one):
+                yield coding.get("display")
+                yield coding.get("code")
+
+
+def walking_speed(
+    source: Resource,
+    parts: Iterable[tuple[Resource, Match]],
+    match: Match,
+    when: tuple[date, str],
+    reference: str,
+    limits: Mapping[tuple[str, str], tuple[float, float]],
+) -> Measurement | Unusable:
+    """The speed of a timed walk: the course is part of the code, or stands beside the time."""
+    timed = measurement(source, match, when, reference, limits)
+    if isinstance(timed, Unusable):
+        return timed
+    distance, course = match.row.distance_m, ""
+    if distance is None:
+        for part, beside in parts:
+            if beside.value_set.name == "walk_distance":
+                read = measurement(part, beside, when, reference, limits)
+                distance = read.value if isinstance(read, Measurement) else None
+    if distance is None or timed.comparator is not None:
+        return Unusable("walk_time", "no-distance", reference, when[0], timed.reported)
+    course = f"{timed.reported} for {distance:g} m"
+    return timed._replace(
+        observation="gait_speed", value=distance / timed.value, unit="m/s", reported=course
     )
 
 

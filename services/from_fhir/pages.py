@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from mappings.questionnaire import Questionnaire
 from mappings.value_set import ValueSetIndex
 from services.chart import (
     Chart,
@@ -13,6 +14,7 @@ from services.chart import (
     Medication,
     Order,
     Qualitative,
+    Unable,
     Unusable,
 )
 from services.from_fhir.values import (
@@ -26,6 +28,7 @@ class Readable:
 
     index: ValueSetIndex
     plausible: Mapping[tuple[str, str], tuple[float, float]]  # (observation, unit) -> low, high
+    questionnaire: Questionnaire
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Pages:
     deceased: bool = False
     measurements: dict[str, list[Measurement]] = field(default_factory=lambda: defaultdict(list))
     unusable: dict[str, list[Unusable]] = field(default_factory=lambda: defaultdict(list))
+    unable: dict[str, list[Unable]] = field(default_factory=lambda: defaultdict(list))
     qualitative: dict[str, list[Qualitative]] = field(default_factory=lambda: defaultdict(list))
     findings: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
     medications: dict[str, list[Medication]] = field(default_factory=lambda: defaultdict(list))
@@ -57,6 +61,8 @@ def bound(pages: Pages, unknown: frozenset[str], incomplete: frozenset[str]) -> 
         results.sort(key=_newest_first, reverse=True)
     for antibodies in pages.qualitative.values():
         antibodies.sort(key=lambda result: result.day, reverse=True)
+    for failures in pages.unable.values():
+        failures.sort(key=lambda failure: failure.day, reverse=True)
     return Chart(
         patient=pages.patient,
         today=pages.today,
@@ -65,6 +71,7 @@ def bound(pages: Pages, unknown: frozenset[str], incomplete: frozenset[str]) -> 
         deceased=pages.deceased,
         measurements={name: tuple(found) for name, found in pages.measurements.items()},
         unusable={name: tuple(found) for name, found in pages.unusable.items()},
+        unable={name: tuple(found) for name, found in pages.unable.items()},
         qualitative={name: tuple(found) for name, found in pages.qualitative.items()},
         findings={name: tuple(found) for name, found in pages.findings.items()},
         medications={name: tuple(found) for name, found in pages.medications.items()},

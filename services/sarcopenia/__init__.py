@@ -1,0 +1,1 @@
+"""Published definitions of sarcopenia over the measures of a chart."""

@@ -6,12 +6,13 @@ urgency in each of them.
 """
 
 from services.chart import Chart, months_before
+from services.notes import Notes
 from services.vitamin_b12 import next_steps
 from services.vitamin_b12.case import Case, read_case
 from services.vitamin_b12.cautions import cautions, data_quality
 from services.vitamin_b12.combined_indicator import combined_indicator
 from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.notes import Assessment, Notes
+from services.vitamin_b12.outcome import Assessment
 from services.vitamin_b12.results import Reading
 from services.vitamin_b12.testing import test_is_called_for
 from services.vitamin_b12.urgency import situation, urgency

@@ -1,8 +1,8 @@
 """What holds whatever the category is: unreadable data, cautions, and what each result says."""
 
 from mappings.guideline import Undecided
+from services.notes import Notes
 from services.vitamin_b12.case import Case
-from services.vitamin_b12.notes import Notes
 from services.vitamin_b12.results import REQUESTS, Incomparable, Reading, locator_text
 
 

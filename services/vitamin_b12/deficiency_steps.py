@@ -1,7 +1,7 @@
 """What to do about a deficiency: begin, look for the cause, keep the patient safe."""
 
+from services.notes import Notes
 from services.vitamin_b12.case import Case
-from services.vitamin_b12.notes import Notes
 from services.vitamin_b12.results import fresh
 from services.vitamin_b12.urgency import situation
 

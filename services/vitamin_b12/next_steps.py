@@ -1,8 +1,8 @@
 """What to do next, and how soon. Words are those of the published assessment."""
 
+from services.notes import Notes
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.deficiency_steps import deficient
-from services.vitamin_b12.notes import Notes
 from services.vitamin_b12.treatment_steps import on_treatment
 from services.vitamin_b12.urgency import twice_high
 

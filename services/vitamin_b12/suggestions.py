@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mappings.order_template import OrderTemplate, OrderTemplates
 from services.chart import Chart
 from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.notes import Assessment
+from services.vitamin_b12.outcome import Assessment
 from services.vitamin_b12.results import fresh
 
 MOST = 4

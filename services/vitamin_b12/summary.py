@@ -1,6 +1,7 @@
 """One sentence for each finding: what, by which value, and what it asks for."""
 
-from services.vitamin_b12.notes import Assessment, Evidence
+from services.notes import Evidence
+from services.vitamin_b12.outcome import Assessment
 
 # Units that are the same number under another name, as a country's clinicians know them, and
 # spellings for people instead of UCUM's.

@@ -1,8 +1,8 @@
 """Whether the guideline offers a test to somebody in whom nothing usable has been measured."""
 
+from services.notes import Notes
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.features import duration_met
-from services.vitamin_b12.notes import Notes
 
 
 def test_is_called_for(case: Case, notes: Notes) -> bool:

@@ -1,9 +1,9 @@
 """What to do while vitamin B12 is being given."""
 
 from services.chart import months_before
+from services.notes import Notes
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.features import course_start
-from services.vitamin_b12.notes import Notes
 
 
 def on_treatment(case: Case, notes: Notes) -> None:

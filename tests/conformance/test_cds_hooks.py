@@ -264,7 +264,7 @@ def test_what_was_left_out_is_fetched_with_the_token(service, call, ehr):
     [card] = service.cards(body)
     assert "deficient" in card["summary"]
     assert ehr.tokens == {"Bearer t-1"}
-    assert len(ehr.paths) == 8
+    assert len(ehr.paths) == 10
     assert "t-1" not in service.log.read_text()
     body.pop("fhirServer")
     assert service.call(body).status_code == 422
@@ -484,8 +484,11 @@ def test_every_log_line_is_one_json_object_without_the_patient(service, call):
         "requestId", "status", "durationMs", "prefetch", "b12Category", "rules", "cards",
         "suppressed", "knowledge",
     }  # fmt: skip
-    assert decided["prefetch"] == {"supplied": 8, "fetched": 0, "failed": 0}
-    assert decided["knowledge"] == {"b12": "uk-ng239@1.0.0"}
+    assert decided["prefetch"] == {"supplied": 10, "fetched": 0, "failed": 0}
+    knowledge = {"b12": "uk-ng239@1.0.0", "sarcopenia": "ewgsop2-2019@1.0.0"}
+    assert decided["knowledge"] == knowledge
+    assert decided["sarcopeniaCategory"] == "not_assessed"
+    assert decided["tier"] == "T1"
     assert "sample-1" not in service.log.read_text()
 
 

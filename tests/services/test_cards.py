@@ -7,8 +7,8 @@ from patients import TODAY, chart, known
 from tables import cases
 
 from cds_hooks.cards import as_json
-from services.b12_card import CardMaker
-from services.vitamin_b12.assessment import assess
+from services.card_maker import CardMaker
+from services.evaluation import evaluate
 from services.vitamin_b12.wording import FLAGS, NEXT_STEPS
 
 
@@ -16,7 +16,7 @@ def made(text, guideline="uk-ng239", **options):
     knows = known(guideline)
     maker = CardMaker.at_start(knows, "https://cds.example", "https://cobalamin.example/fhir")
     found = chart(text, **options)
-    cards, withheld = maker.cards(assess(found, knows.b12), found, "7")
+    cards, withheld = maker.cards(evaluate(found, knows), found, "7")
     return [as_json(card) for card in cards], withheld
 
 
@@ -125,7 +125,7 @@ def test_nothing_is_offered_against_a_cobalamin_allergy():
     }
     found = read_chart([patient(), *record, allergy], "1", known().readable, today=TODAY)
     maker = CardMaker.at_start(known(), "https://cds.example", "https://cobalamin.example/fhir")
-    [card], _ = maker.cards(assess(found, known().b12), found, None)
+    [card], _ = maker.cards(evaluate(found, known()), found, None)
     drafts = [a.resource for s in card.suggestions for a in s.actions]
     assert {d["resourceType"] for d in drafts if d} == {"ServiceRequest"}
     assert "Allergy to a cobalamin" in str(card.detail)
@@ -194,7 +194,7 @@ def test_what_could_not_be_checked_is_said():
         incomplete=["observations"],
     )
     maker = CardMaker.at_start(known(), "https://cds.example", "https://cobalamin.example/fhir")
-    [card], _ = maker.cards(assess(found, known().b12), found, None)
+    [card], _ = maker.cards(evaluate(found, known()), found, None)
     assert "Could not be checked: problem list, prescriptions." in str(card.detail)
     assert "Only a part was available: results." in str(card.detail)
 

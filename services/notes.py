@@ -1,15 +1,22 @@
-"""What an assessment gathers on its way: evidence, next steps, flags; and what comes of it."""
+"""What an assessment gathers on its way: evidence, next steps, flags."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from services.chart import Finding, Measurement, Medication, Unusable
-from services.vitamin_b12.combined_indicator import CombinedIndicator
-from services.vitamin_b12.results import Reading
 
-URGENCIES = ("none", "routine", "soon", "urgent", "emergency")
+
+class Read(Protocol):
+    """A result and the limit that it was compared with."""
+
+    @property
+    def result(self) -> Measurement: ...
+    @property
+    def limit(self) -> str: ...
+    @property
+    def locator(self) -> str: ...
 
 
 class Evidence(NamedTuple):
@@ -60,7 +67,7 @@ class Notes:
     def flag(self, *names: str) -> None:
         self.flags.update(dict.fromkeys(names))
 
-    def reading(self, rule: str, reading: Reading, says: str) -> None:
+    def reading(self, rule: str, reading: Read, says: str) -> None:
         """A result and the limit it was compared with."""
         self.result(rule, reading.result, says, reading.limit, reading.locator)
         self.flag(*reading.result.flags)
@@ -101,37 +108,3 @@ class Notes:
 
     def remark(self, rule: str, says: str, locator: str | None = None) -> None:
         self.evidence.append(Evidence(rule, says, locator=locator))
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What the rules say of one patient's B12."""
-
-    guideline: str
-    guideline_version: str
-    category: str
-    urgency: str
-    neurological: bool
-    evidence: tuple[Evidence, ...]
-    flags: tuple[str, ...]
-    next_steps: tuple[str, ...]
-    combined_indicator: CombinedIndicator | None
-    situation: str | None  # which of the guideline's treatments fits; None: no treatment now
-    deciding: Reading | None  # the result that decided, where one did
-    session_steps: frozenset[str] = frozenset()  # steps that a draft of this session calls for
-
-    def as_json(self) -> dict[str, Any]:
-        """The `b12` member of the assessment."""
-        plain: dict[str, Any] = {
-            "guideline": self.guideline,
-            "guidelineVersion": self.guideline_version,
-            "category": self.category,
-            "urgency": self.urgency,
-            "neurological": self.neurological,
-            "evidence": [evidence.as_json() for evidence in self.evidence],
-            "flags": list(self.flags),
-            "nextSteps": list(self.next_steps),
-        }
-        if self.combined_indicator is not None:
-            plain["combinedIndicator"] = self.combined_indicator.as_json()
-        return plain

@@ -1,0 +1,291 @@
+"""The muscle part of a card: when there is something to say, its words, and its orders."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cds_hooks.cards import Indicator
+from mappings.order_template import OrderTemplate, OrderTemplates
+from services.chart import Chart
+from services.knowledge import Known
+from services.muscle_loss import Together, b12_positive
+from services.notes import Evidence
+from services.sarcopenia.knowledge import Knowledge
+from services.sarcopenia.outcome import SCREENED_POSITIVE, Assessment
+from services.sarcopenia.weight import recent
+from services.sarcopenia.wording import CATEGORIES, FLAGS, LEVELS, NEXT_STEPS, TRIGGERS
+
+MOST_STEPS = 5
+MOST_FLAGS = 3
+MOST_ROWS = 6
+MOST_CAUSES = 4
+SHOWN = ("strength", "mass", "performance", "screen", "measure")
+SPELLINGS = {"kg/m2": "kg/m²", "{score}": "points", " m2": " m²"}
+# Blood tests for other causes: the order, and the result that makes it needless.
+CAUSES_PANEL = ("order_creatine_kinase", "order_tsh", "order_vitamin_d", "order_crp")
+URGENT_PANEL = ("order_creatine_kinase", "order_creatinine_egfr", "order_potassium")
+
+
+def worth_showing(found: Together, chart: Chart) -> tuple[bool, str | None]:
+    """Whether muscle has something to say: never without a trigger, never on age alone."""
+    muscle = found.muscle
+    asks = muscle.category in SCREENED_POSITIVE or (
+        muscle.category in ("not_assessed", "indeterminate") and bool(muscle.next_steps)
+    )
+    speaks = muscle.positive or found.urgent is not None or (asks and bool(muscle.triggers))
+    if speaks and chart.deceased:
+        return False, "muscle:deceased"
+    return speaks, None
+
+
+def indicator(found: Together) -> Indicator:
+    """Critical where a cause that cannot wait is pointed to, warning for a finding, else info."""
+    if found.urgent == "same-day":
+        return Indicator.CRITICAL
+    return Indicator.WARNING if found.muscle.positive or found.urgent else Indicator.INFO
+
+
+def topic(category: str) -> str:
+    """The stable, alphanumeric code of a kind of card."""
+    return "muscle" + "".join(part.capitalize() for part in category.split("_"))
+
+
+def units_spelt(text: str) -> str:
+    for unit, spelling in SPELLINGS.items():
+        text = text.replace(unit, spelling)
+    return text
+
+
+def summary(found: Together, known: Known) -> str:
+    """The card's summary, before it is cut to length."""
+    muscle, causes = found.muscle, {cause.id: cause for cause in known.muscle.causes}
+    urgent = next((one for one in found.differential if one.urgent), None)
+    if found.urgent and urgent:
+        return f"{causes[urgent.cause].title} pointed to ({urgent.says[0]}): {_today(found.urgent)}"
+    if muscle.positive:
+        return units_spelt(f"{_low_text(muscle)}: {CATEGORIES[muscle.category]}. {_urge(muscle)}")
+    if muscle.category in SCREENED_POSITIVE:
+        return f"{_screened(muscle)}: measure grip strength or time five chair rises."
+    if muscle.category == "not_assessed":
+        return f"{_why_looked_at(muscle)}, muscle strength not known: ask SARC-F or measure grip."
+    return f"Muscle strength cannot be judged: {_first_doubt(muscle)}."
+
+
+def _today(urgent: str) -> str:
+    return "act today." if urgent == "same-day" else "review without delay."
+
+
+def clause(found: Together) -> str:
+    """What muscle adds to a summary about B12; empty where it only asks for data."""
+    muscle = found.muscle
+    if muscle.positive:
+        return f"Also {CATEGORIES[muscle.category]}."
+    if muscle.category in SCREENED_POSITIVE:
+        return "Screening for sarcopenia positive."
+    return ""
+
+
+def _low_text(muscle: Assessment) -> str:
+    first = muscle.low[0]
+    evidence = next(e for e in muscle.evidence if e.resource == first.resource)
+    if evidence.value is None:
+        return evidence.says.partition(":")[0] + " not possible"
+    title = evidence.says.partition(" low")[0]
+    limit = f" ({evidence.limit})" if evidence.limit else ""
+    text = f"{title} {evidence.comparator or ''}{evidence.value:.4g} {evidence.unit}{limit}"
+    return f"{text}, low muscle mass" if muscle.mass == "low" else text
+
+
+def _urge(muscle: Assessment) -> str:
+    if "b12_pathway_treat" in muscle.next_steps:
+        return "Treat B12 deficiency first; look for other causes."
+    if "review_steroid" in muscle.next_steps:
+        return "Review the corticosteroid; exercise."
+    if muscle.confirmed:
+        return "Exercise, nutrition, other causes."
+    return "Look for causes; resistance exercise."
+
+
+def _screened(muscle: Assessment) -> str:
+    positive = next(e for e in muscle.evidence if e.rule == "screen" and "positive" in e.says)
+    title = positive.says.partition(" positive")[0]
+    value = "" if positive.value is None else f" {positive.value:g} {positive.unit}"
+    return units_spelt(f"{title}{value}, positive")
+
+
+def _why_looked_at(muscle: Assessment) -> str:
+    named = [TRIGGERS[name] for name in muscle.triggers if name in TRIGGERS]
+    return f"{named[0]} on record" if named else "An earlier measure is too old or unreadable"
+
+
+def _first_doubt(muscle: Assessment) -> str:
+    doubts = (e.says for e in muscle.evidence if "undecided" in e.says or e.rule == "unit-safety")
+    return next(doubts, "what is measured does not decide")
+
+
+def detail(found: Together, known: Known, *, with_b12: bool) -> str:
+    """GFM without HTML: finding, measures with limits, next, other causes, evidence, source."""
+    muscle = found.muscle
+    parts = [
+        _finding(muscle, known),
+        _table(muscle),
+        _besides(muscle, with_b12=with_b12),
+        _bullets("Next for muscle", [NEXT_STEPS[s] for s in _told(found)], MOST_STEPS),
+        _bullets("Mind", [FLAGS[f] for f in muscle.flags if f in FLAGS], MOST_FLAGS),
+        _causes(found, known.muscle),
+    ]
+    if with_b12 and muscle.positive and b12_positive(found.b12):
+        parts.append(f"**What is known:** {known.comparison['statement']['says']}")
+        if any(one.cause in _ids(known.muscle) for one in found.differential):
+            parts.append(comparison_table(known.comparison))
+    parts.append(_source(muscle, known))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _ids(knowledge: Knowledge) -> frozenset[str]:
+    return frozenset(cause.id for cause in knowledge.causes)
+
+
+def _told(found: Together) -> Iterator[str]:
+    """The steps that say something of their own: what a cause below says is said there."""
+    steps = found.muscle.next_steps
+    untold = {"review_steroid", "weight_loss_workup"} if found.muscle.positive else set()
+    if "measure_grip" not in steps:
+        untold.add("measure_chair_stand")
+    return (step for step in steps if step not in untold)
+
+
+def _finding(muscle: Assessment, known: Known) -> str:
+    levels = ", ".join(
+        f"{name} {LEVELS[level]}"
+        for name, level in (
+            ("strength", muscle.strength),
+            ("mass", muscle.mass),
+            ("performance", muscle.performance),
+        )
+    )
+    said = CATEGORIES[muscle.category]
+    return f"**Muscle, by {known.muscle.definition.id}:** {said}; {levels}."
+
+
+def _table(muscle: Assessment) -> str:
+    rows = [e for e in muscle.evidence if e.value is not None and e.rule in SHOWN]
+    if "mass_index_absolute_discordant" not in muscle.flags:
+        decisive = next((e for e in rows if e.rule == "mass"), None)
+        rows = [e for e in rows if e.rule != "mass" or e is decisive]
+    if not rows:
+        return ""
+    lines = ["| Measure | Value | Date | Compared with |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(_cells(row))} |" for row in rows[:MOST_ROWS]]
+    return "\n".join(lines)
+
+
+def _cells(row: Evidence) -> tuple[str, ...]:
+    value = units_spelt(f"{row.comparator or ''}{row.value:.4g} {row.unit}")
+    day = f"{row.day.day} {row.day:%b %Y}" if row.day else "undated"
+    limit = units_spelt(row.limit or "") or "no limit applied"
+    return tuple(_plain(text) for text in (units_spelt(row.says), value, day, limit))
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _besides(muscle: Assessment, *, with_b12: bool) -> str:
+    """Triggers on record, where the B12 part does not tell them, and measures not used."""
+    said = [] if with_b12 else [TRIGGERS[name] for name in muscle.triggers if name in TRIGGERS]
+    said += [_plain(e.says) for e in muscle.evidence if e.value is None and e.rule != "age"]
+    unique = list(dict.fromkeys(said))[:MOST_ROWS]
+    return f"**On record:** {'; '.join(unique)}." if unique else ""
+
+
+def _bullets(title: str, sentences: list[str], most: int) -> str:
+    return f"**{title}**\n\n" + "\n".join(f"- {s}" for s in sentences[:most]) if sentences else ""
+
+
+def _causes(found: Together, knowledge: Knowledge) -> str:
+    """What else the record points to; a pointer is no diagnosis."""
+    causes = {cause.id: cause for cause in knowledge.causes}
+    if not (found.muscle.positive or found.urgent):
+        return ""
+    told = [
+        f"{causes[one.cause].title} ({'; '.join(one.says[:2])}). {causes[one.cause].next}"
+        for one in found.differential
+        if one.cause in causes
+    ]
+    return _bullets("Other causes pointed to", [_plain(text) for text in told], MOST_CAUSES)
+
+
+def comparison_table(comparison: Mapping[str, Any]) -> str:
+    """The source's comparison as a table."""
+    lines = ["| | B12 deficiency | Other causes of muscle loss |", "|---|---|---|"]
+    lines += [f"| {r['aspect']} | {r['b12']} | {r['other']} |" for r in comparison["row"]]
+    return "\n".join(lines)
+
+
+def _source(muscle: Assessment, known: Known) -> str:
+    definition = known.muscle.definition
+    located = (e.locator for e in muscle.evidence if e.rule in SHOWN and e.locator)
+    where = next(located, None)
+    place = f" ({where})" if where else ""
+    return (
+        f"Source: {definition.citation}{place} Rules {definition.id} version "
+        f"{definition.version}. {definition.strength}"
+    )
+
+
+def panels(
+    found: Together, chart: Chart, known: Known
+) -> Iterator[tuple[str, tuple[OrderTemplate, ...]]]:
+    """Label and orders of each suggestion, the most useful first; nothing held already."""
+    muscle, templates = found.muscle, known.templates
+    steps = muscle.next_steps
+    if "urgent_ck_rhabdo" in steps:
+        yield from _panel("Order creatine kinase, kidneys, potassium", URGENT_PANEL, known)
+    if "refer_physio_resistance_exercise" in steps:
+        yield from _single("refer_physiotherapy", chart, known)
+    if "assess_secondary_causes" in steps and "urgent_ck_rhabdo" not in steps:
+        wanted = [n for n in CAUSES_PANEL if not _held(templates.by_id[n], chart, known)]
+        if len(wanted) == 1:
+            yield from _single(wanted[0], chart, known)
+        else:
+            named = ", ".join(templates.by_id[n].label.removeprefix("Order ") for n in wanted)
+            yield from _panel(f"Order {named}", wanted, known)
+    for step, name in (
+        ("refer_dietitian_protein", "refer_dietitian"),
+        ("order_muscle_mass_dxa_bia", "order_muscle_mass"),
+        ("complete_sarc_f", "sarc_f_questionnaire"),
+    ):
+        if step in steps:
+            yield from _single(name, chart, known)
+    if "neuro_exam" in steps and chart.has(known.muscle.groups["neuropathic_sign"]):
+        yield from _single("order_nerve_conduction", chart, known)
+    if muscle.confirmed and _may_be_coded(chart, known, templates):
+        yield templates.by_id["record_sarcopenia"].label, (templates.by_id["record_sarcopenia"],)
+
+
+def _panel(
+    label: str, names: list[str] | tuple[str, ...], known: Known
+) -> Iterator[tuple[str, tuple[OrderTemplate, ...]]]:
+    if names:
+        yield label, tuple(known.templates.by_id[name] for name in names)
+
+
+def _single(
+    name: str, chart: Chart, known: Known
+) -> Iterator[tuple[str, tuple[OrderTemplate, ...]]]:
+    template = known.templates.by_id[name]
+    if not _held(template, chart, known):
+        yield template.label, (template,)
+
+
+def _may_be_coded(chart: Chart, known: Known, templates: OrderTemplates) -> bool:
+    """M62.84 only where the locale has it, and never beside a code that it excludes."""
+    excluded = known.muscle.groups["sarcopenia_code_excluded"]
+    return "record_sarcopenia" in templates.by_id and not chart.has(excluded)
+
+
+def _held(template: OrderTemplate, chart: Chart, known: Known) -> bool:
+    """Whether the order is on its way, or its result recent."""
+    if chart.orders.get(template.concept):
+        return True
+    return recent(template.concept, chart, known.muscle) is not None

@@ -1,0 +1,231 @@
+"""What a published definition says of a patient's muscle."""
+
+from collections.abc import Iterable
+
+from mappings.guideline import Cutoff
+from mappings.sarcopenia_definition import ADULT
+from services.chart import Chart
+from services.notes import Evidence, Notes
+from services.sarcopenia.findings import BODY, Findings, findings, measures_of
+from services.sarcopenia.knowledge import Knowledge
+from services.sarcopenia.measures import Tested, is_fresh
+from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, Assessment
+from services.sarcopenia.stages import ALGORITHMS
+from services.sarcopenia.weight import weight_loss
+
+REASONS = {
+    "sex": "the limits of men and women part here, and the sex to apply is not known",
+    "method": "the limits for DXA and BIA part here, and the method is not stated",
+    "bound": "only a bound is reported",
+    "best-trial": "another trial of the day cannot be read",
+    "unanswered": "questions are unanswered",
+    "unable": "could not be done or completed",
+    "no-unit": "reported without a unit",
+    "unknown-unit": "the unit cannot be read",
+    "impossible-value": "the value is not possible in this unit",
+    "no-value": "reported without a number",
+    "wrong-specimen": "the code is for another unit",
+    "no-distance": "the distance walked is not stated",
+}
+UNREADABLE_UNIT = frozenset({"no-unit", "unknown-unit", "no-distance", "wrong-specimen"})
+RULES = {"low_strength": "strength", "low_mass": "mass", "low_performance": "performance"}
+
+
+def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
+    """The assessment of `chart` on the day `chart.today`."""
+    definition = knowledge.definition
+    notes = Notes()
+    in_scope = chart.age_at_least(definition.minimum_age)
+    if chart.age_at_least(ADULT) is False:
+        notes.remark("age", f"under {ADULT} years")
+        return _conclude(chart, knowledge, notes, "out_of_scope_age", None)
+    found = findings(chart, knowledge)
+    category = ALGORITHMS[definition.algorithm](
+        found.strength, found.mass, found.performance, found.screen.outcome, found.attempted
+    )
+    _evidence(found, knowledge, notes)
+    if in_scope is False:
+        locator = definition.minimum_age_locator
+        notes.remark("age", f"under {definition.minimum_age} years", locator)
+        if found.strength == "low":
+            notes.flag("low_grip_below_reference")
+        return _conclude(chart, knowledge, notes, "out_of_scope_age", found)
+    if in_scope is None and category != "not_assessed":
+        notes.remark("age", "the birth date does not say whether the definition holds")
+        category = "indeterminate"
+    _flags(found, category, chart, knowledge, notes)
+    triggers = triggers_of(chart, knowledge)
+    _steps(found, category, triggers, notes)
+    if in_scope is None and triggers:
+        notes.step("record_birth_date")
+    return _conclude(chart, knowledge, notes, category, found)
+
+
+def _conclude(
+    chart: Chart, knowledge: Knowledge, notes: Notes, category: str, found: Findings | None
+) -> Assessment:
+    definition = knowledge.definition
+    return Assessment(
+        definition=definition.id,
+        definition_version=definition.version,
+        category=category,
+        strength=found.strength if found else "unknown",
+        mass=found.mass if found else "unknown",
+        performance=found.performance if found else "unknown",
+        evidence=tuple(notes.evidence),
+        flags=tuple(notes.flags),
+        next_steps=tuple(notes.steps),
+        triggers=triggers_of(chart, knowledge),
+        low=tuple(t for t in found.tests if t.level == "low") if found else (),
+        asymmetry=tuple(g.resource for g in found.asymmetry) if found else (),
+    )
+
+
+def triggers_of(chart: Chart, knowledge: Knowledge) -> tuple[str, ...]:
+    """Why muscle is looked at; never age alone. "measured" for any measure, old ones included."""
+    reasons = [name for name in knowledge.groups["muscle_trigger"] if chart.has(name)]
+    fallen = chart.latest("falls_12_months")
+    if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
+        reasons.append("falls")
+    if weight_loss(chart, knowledge):
+        reasons.append("weight_loss")
+    names = (*measures_of(knowledge), *knowledge.sarc_f_items)
+    sources = (chart.measurements, chart.unusable, chart.unable)
+    if any(source.get(name) for source in sources for name in names if name not in BODY):
+        reasons.insert(0, "measured")
+    return tuple(dict.fromkeys(reasons))
+
+
+def _evidence(found: Findings, knowledge: Knowledge, notes: Notes) -> None:
+    for test in found.tests:
+        rule = RULES.get(_meaning(test, knowledge), "measure")
+        _write(test, rule, knowledge, notes)
+    for test in found.screen.tests:
+        _write(test, "screen", knowledge, notes)
+    for measure in found.stale:
+        says = f"{_title(knowledge, measure.observation)}: too old to decide"
+        notes.result("stale", measure, says)
+    for result in found.refused:
+        why = knowledge.refused[result.observation]
+        says = f"{_title(knowledge, result.observation)} is not used: {why}"
+        notes.unusable("refused", result, says)
+    for grip in found.asymmetry:
+        notes.result("asymmetry", grip, f"Grip strength, {grip.side} hand")
+
+
+def _meaning(test: Tested, knowledge: Knowledge) -> str:
+    rows: Iterable[Cutoff] = knowledge.definition.cutoffs
+    met = next((row.means for row in rows if row.observation == test.observation), "")
+    return "low_strength" if met == "intermediate_strength" else met
+
+
+def _write(test: Tested, rule: str, knowledge: Knowledge, notes: Notes) -> None:
+    result, row = test.result, test.row
+    title = _title(knowledge, test.observation)
+    if test.unable is not None:
+        meaning = knowledge.definition.if_unable(test.observation)
+        says = f"{title}: {REASONS['unable']}"
+        says += f", {test.level}" if meaning else ""
+        unable = test.unable
+        locator = meaning.locator if meaning else None
+        notes.evidence.append(
+            Evidence(rule, says, unable.resource, day=unable.day, locator=locator)
+        )
+        return
+    if test.unusable is not None:
+        says = f"{_title(knowledge, test.unusable.observation)}: {REASONS[test.unusable.reason]}"
+        notes.unusable("unit-safety", test.unusable, says)
+    if result is None:
+        return
+    says = f"{title} {_said(test, rule)}"
+    if result.reported and result.reported != f"{result.value:g} {result.unit}":
+        says += f" ({result.reported})"
+    locator = None
+    if row is not None:
+        locator = f"{row.source}: {row.locator}" if row.source else row.locator
+    notes.result(rule, result, says, str(row) if row else None, locator)
+
+
+def _said(test: Tested, rule: str) -> str:
+    if test.level == "unknown":
+        return f"undecided, {REASONS.get(test.why, test.why)}"
+    if rule == "screen":
+        return "positive" if test.level == "low" else "negative"
+    return "intermediate" if test.intermediate else test.level
+
+
+def _title(knowledge: Knowledge, observation: str) -> str:
+    return knowledge.titles.get(observation, observation)
+
+
+def _flags(
+    found: Findings, category: str, chart: Chart, knowledge: Knowledge, notes: Notes
+) -> None:
+    tests = (*found.tests, *found.screen.tests)
+    if chart.sex is None and any(test.row is not None and test.row.sex for test in tests):
+        notes.flag("sex_missing")
+    masses = [t for t in found.tests if t.observation.startswith("asm") and t.result is not None]
+    if any(test.result is not None and test.result.method is None for test in masses):
+        notes.flag("method_missing")
+    if any(test.why == "method" for test in tests):
+        notes.flag("method_required")
+    if found.stale:
+        notes.flag("stale")
+    if found.discordant:
+        notes.flag("mass_index_absolute_discordant")
+    if found.asymmetry:
+        notes.flag("grip_asymmetry_red_flag")
+    if found.screen.at_limit:
+        notes.flag("equality_conflict")
+    if found.mass == "normal" and found.strength == "low":
+        notes.flag("mass_normal_strength_low")
+    if found.mass == "low" and category == "no_sarcopenia":
+        notes.flag("low_mass_only")
+    awgs = knowledge.definition.algorithm == "awgs2019"
+    if awgs and found.performance == "unknown" and found.strength != "unknown":
+        notes.flag("awgs_performance_not_assessed")
+
+
+def _steps(found: Findings, category: str, triggers: tuple[str, ...], notes: Notes) -> None:
+    """What to do, or the cheapest thing to find out."""
+    if category in POSITIVE:
+        notes.step("assess_secondary_causes", "refer_physio_resistance_exercise")
+        if found.mass == "unknown":
+            notes.step("order_muscle_mass_dxa_bia")
+        if found.performance == "unknown":
+            notes.step("measure_gait_or_sppb")
+    if category in CONFIRMED:
+        notes.step("refer_dietitian_protein", "falls_assessment")
+    elif category in POSITIVE and "falls" in triggers:
+        notes.step("falls_assessment")
+    if category in SCREENED_POSITIVE:
+        notes.step("measure_grip", "measure_chair_stand")
+    _what_is_missing(found, category, triggers, notes)
+    if found.asymmetry:
+        notes.step("neuro_exam")
+
+
+def _what_is_missing(
+    found: Findings, category: str, triggers: tuple[str, ...], notes: Notes
+) -> None:
+    tests = (*found.tests, *found.screen.tests)
+    reasons = {test.why for test in tests} | {
+        test.unusable.reason for test in tests if test.unusable is not None
+    }
+    if reasons & UNREADABLE_UNIT:
+        notes.step("clarify_unit")
+    if "sex" in reasons:
+        notes.step("record_sex_parameter")
+    if found.height_missing:
+        notes.step("record_height")
+    if category == "not_assessed" and triggers:
+        if found.screen.score is None or not found.screen.score.complete:
+            notes.step("complete_sarc_f")
+        notes.step("measure_grip")
+    if category == "indeterminate":
+        if found.strength == "unknown":
+            notes.step("measure_grip", "measure_chair_stand")
+        elif found.performance == "unknown":
+            notes.step("measure_gait_or_sppb")
+        if found.mass == "unknown" and found.strength == "low":
+            notes.step("order_muscle_mass_dxa_bia")

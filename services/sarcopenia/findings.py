@@ -1,0 +1,106 @@
+"""Low strength, low mass, low performance: each low, normal or unknown, and by what measure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.chart import Chart, Measurement, Unusable
+from services.sarcopenia.knowledge import Knowledge
+from services.sarcopenia.mass import mass_tests
+from services.sarcopenia.measures import Tested, is_fresh, read_test
+from services.sarcopenia.screening import Screen, screen
+
+# Measures of the body that are needed for an index; on their own they say nothing of muscle.
+BODY = frozenset({"height", "weight", "bmi", "walk_distance"})
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything the definition looks at."""
+
+    strength: str
+    mass: str
+    performance: str
+    tests: tuple[Tested, ...]  # of strength, mass and performance, in this order
+    screen: Screen
+    discordant: bool  # index and absolute mass disagree
+    stale: tuple[Measurement, ...]  # measures too old to decide, where nothing newer is there
+    refused: tuple[Unusable, ...]
+    asymmetry: tuple[Measurement, ...]  # right and left grip that differ too much
+    height_missing: bool
+
+    @property
+    def attempted(self) -> bool:
+        """Whether something was measured that could not be decided."""
+        return any(test.level == "unknown" for test in self.tests)
+
+
+def findings(chart: Chart, knowledge: Knowledge) -> Findings:
+    """What the chart's measures say by the definition."""
+    strength = _tests("low_strength", chart, knowledge)
+    performance = _tests("low_performance", chart, knowledge)
+    mass = mass_tests(chart, knowledge)
+    decided = [test for test in mass if test.level != "unknown"]
+    return Findings(
+        strength=_level(strength),
+        mass=decided[0].level if decided else "unknown",
+        performance=_level(performance),
+        tests=(*strength, *mass, *performance),
+        screen=screen(chart, knowledge),
+        discordant=len({test.level for test in decided}) > 1,
+        stale=tuple(_stale(chart, knowledge)),
+        refused=tuple(_refused(chart, knowledge)),
+        asymmetry=_asymmetry(chart, knowledge),
+        height_missing="asm_height2" in knowledge.definition.mass_order
+        and bool(chart.measurements.get("asm"))
+        and not any(test.observation == "asm_height2" for test in mass),
+    )
+
+
+def _tests(meaning: str, chart: Chart, knowledge: Knowledge) -> tuple[Tested, ...]:
+    tests = (
+        read_test(name, chart.measurements.get(name, ()), chart, knowledge)
+        for name in knowledge.definition.observations(meaning)
+    )
+    return tuple(test for test in tests if test is not None)
+
+
+def _level(tests: Iterable[Tested]) -> str:
+    """Low by any test is low; each test suffices by itself, so one normal one is normal."""
+    levels = {test.level for test in tests}
+    return "low" if "low" in levels else "normal" if "normal" in levels else "unknown"
+
+
+def measures_of(knowledge: Knowledge) -> tuple[str, ...]:
+    """The names of everything that the definition prints a limit for."""
+    return tuple(dict.fromkeys(cutoff.observation for cutoff in knowledge.definition.cutoffs))
+
+
+def _stale(chart: Chart, knowledge: Knowledge) -> Iterable[Measurement]:
+    for name in measures_of(knowledge):
+        latest = chart.latest(name)
+        if latest is not None and not is_fresh(chart, knowledge, latest):
+            yield latest
+
+
+def _refused(chart: Chart, knowledge: Knowledge) -> Iterable[Unusable]:
+    for name in knowledge.refused:
+        yield from (u for u in chart.unusable.get(name, ()) if is_fresh(chart, knowledge, u))
+
+
+def _asymmetry(chart: Chart, knowledge: Knowledge) -> tuple[Measurement, ...]:
+    """The best of each hand on the newest day, where they differ by more than the site's choice."""
+    grips = [g for g in chart.measurements.get("grip_strength", ()) if g.comparator is None]
+    if not grips or not is_fresh(chart, knowledge, grips[0]):
+        return ()
+    best: dict[str, Measurement] = {}
+    for grip in grips:
+        if grip.day == grips[0].day and grip.side is not None:
+            held = best.get(grip.side)
+            if held is None or grip.value > held.value:
+                best[grip.side] = grip
+    if len(best) < len(("left", "right")):
+        return ()
+    stronger, weaker = sorted(best.values(), key=lambda grip: grip.value, reverse=True)
+    difference = (stronger.value - weaker.value) / stronger.value if stronger.value else 0.0
+    limit = knowledge.policy["grip_asymmetry_percent"] / 100
+    return (stronger, weaker) if difference > limit else ()

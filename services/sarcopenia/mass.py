@@ -1,0 +1,57 @@
+"""Appendicular muscle mass: measured as an index, or made one with height or BMI."""
+
+from mappings.units import to_unit
+from services.chart import Chart, Measurement
+from services.sarcopenia.knowledge import Knowledge
+from services.sarcopenia.measures import Tested, is_fresh, read_test
+
+
+def results_of(name: str, chart: Chart, knowledge: Knowledge) -> tuple[Measurement, ...]:
+    """Results of `asm`, `asm_height2` or `asm_bmi`, newest first; what was measured as such goes
+    before what is computed on the same day."""
+    measured = chart.measurements.get(name, ())
+    if name == "asm":
+        return measured
+    divisor = _height_squared(chart) if name == "asm_height2" else _bmi(chart, knowledge)
+    if divisor is None:
+        return measured
+    by, number = divisor
+    unit = "kg/m2" if name == "asm_height2" else "m2"
+    computed = (
+        mass._replace(
+            observation=name,
+            value=mass.value / number,
+            unit=unit,
+            reported=f"{mass.reported}, {by}",
+        )
+        for mass in chart.measurements.get("asm", ())
+    )
+    return tuple(sorted((*measured, *computed), key=lambda r: r.day, reverse=True))
+
+
+def _height_squared(chart: Chart) -> tuple[str, float] | None:
+    height = chart.latest("height")
+    if height is None or height.comparator is not None:
+        return None
+    metres = to_unit(height.value, height.unit, "m")
+    return None if metres is None else (f"height {height.value:g} {height.unit}", metres**2)
+
+
+def _bmi(chart: Chart, knowledge: Knowledge) -> tuple[str, float] | None:
+    measured = chart.latest("bmi")
+    if measured and measured.comparator is None and is_fresh(chart, knowledge, measured):
+        return f"BMI {measured.value:g} kg/m2", measured.value
+    weight, height = chart.latest("weight"), _height_squared(chart)
+    if weight is None or height is None or not is_fresh(chart, knowledge, weight):
+        return None
+    bmi = weight.value / height[1]
+    return f"BMI {bmi:.1f} kg/m2", bmi
+
+
+def mass_tests(chart: Chart, knowledge: Knowledge) -> tuple[Tested, ...]:
+    """What each measure of mass says, in the definition's order of preference."""
+    tests = (
+        read_test(name, results_of(name, chart, knowledge), chart, knowledge)
+        for name in knowledge.definition.mass_order
+    )
+    return tuple(test for test in tests if test is not None)

@@ -1,0 +1,139 @@
+"""One measure of strength, mass or performance, against the limits of one definition."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+
+from mappings.guideline import Cutoff, Undecided
+from services.chart import Chart, Measurement, Unable, Unusable, months_before
+from services.sarcopenia.knowledge import Knowledge
+
+SEXES = ("male", "female")
+METHODS = ("DXA", "BIA")
+LEVELS = {
+    "low_strength": "low",
+    "low_mass": "low",
+    "low_performance": "low",
+    "positive_screen": "low",
+    "intermediate_strength": "normal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What one measure says. `level` is "low", "normal" or "unknown"."""
+
+    observation: str
+    level: str
+    result: Measurement | None = None  # None: nothing usable, or the test could not be done
+    row: Cutoff | None = None  # the limit that it was compared with
+    why: str = ""  # why unknown: "sex", "method", "bound", "best-trial", or an Unusable's reason
+    intermediate: bool = False
+    resource: str = ""
+    unable: Unable | None = None
+    unusable: Unusable | None = None
+
+
+def is_fresh(chart: Chart, knowledge: Knowledge, measured: Measurement | Unable | Unusable) -> bool:
+    """Whether a measure is recent enough to decide. An undated unreadable one counts as recent."""
+    months = int(knowledge.policy["muscle_measure_max_age_months"])
+    return measured.day is None or measured.day >= months_before(chart.today, months)
+
+
+def decide(result: Measurement, chart: Chart, knowledge: Knowledge) -> Tested | None:
+    """The level of one result; None where the definition prints no limit for it.
+
+    Where sex or method is not known, the limits of each are tried: what they agree on holds, and
+    what they do not is unknown, with the reason.
+    """
+    definition, name = knowledge.definition, result.observation
+    rows = definition.rows(name, result.unit)
+    if not rows:
+        return None
+    sexes = (chart.sex,) if chart.sex or not any(r.sex for r in rows) else SEXES
+    asked = result.method is None and any(row.method for row in rows)
+    methods: Iterable[str | None] = METHODS if asked else (result.method,)
+    read = {
+        (sex, method): definition.read(
+            name, result.value, result.comparator, result.unit, sex=sex, method=method
+        )
+        for sex, method in product(sexes, methods)
+    }
+    shown = next(
+        (row for row in rows if row.sex in (None, *sexes) and row.method in (None, *methods)),
+        rows[0],
+    )
+    if any(isinstance(row, Undecided) for row in read.values()):
+        return Tested(name, "unknown", result, shown, "bound", resource=result.resource)
+    levels = {key: _level(row) for key, row in read.items()}
+    if len(set(levels.values())) > 1:
+        by_sex = any(len({levels[s, m] for s in sexes}) > 1 for m in methods)
+        why = "sex" if by_sex else "method"
+        return Tested(name, "unknown", result, shown, why, resource=result.resource)
+    met = next((row for row in read.values() if isinstance(row, Cutoff)), None)
+    return Tested(
+        name,
+        next(iter(levels.values())),
+        result,
+        met or shown,
+        intermediate=met is not None and met.means == "intermediate_strength",
+        resource=result.resource,
+    )
+
+
+def _level(row: Cutoff | Undecided | None) -> str:
+    return LEVELS[row.means] if isinstance(row, Cutoff) else "normal"
+
+
+def read_test(
+    observation: str,
+    results: Iterable[Measurement],
+    chart: Chart,
+    knowledge: Knowledge,
+) -> Tested | None:
+    """What the newest day's results say; None where nothing recent is on record.
+
+    Of grip and walking the best trial of the day counts: one normal trial is normal, and low
+    needs every trial to be low and none to be unreadable.
+    """
+    fresh = [r for r in results if is_fresh(chart, knowledge, r)]
+    unusable = [u for u in chart.unusable.get(observation, ()) if is_fresh(chart, knowledge, u)]
+    failed = _not_done(observation, fresh, chart, knowledge)
+    if failed is not None:
+        return failed
+    if not fresh:
+        if not unusable:
+            return None
+        first = unusable[0]
+        return Tested(
+            observation, "unknown", why=first.reason, resource=first.resource, unusable=first
+        )
+    day = fresh[0].day
+    counted = [r for r in fresh if r.day == day]
+    if observation not in knowledge.best_of_day:
+        counted = counted[:1]
+    counted.sort(key=lambda r: r.value, reverse=True)
+    tested = [t for r in counted if (t := decide(r, chart, knowledge)) is not None]
+    if not tested:
+        return None
+    unread = next((u for u in unusable if u.day is None or u.day >= day), None)
+    best = next(
+        (test for level in ("normal", "unknown") for test in tested if test.level == level),
+        tested[0],
+    )
+    if unread is not None and best.level == "low" and observation in knowledge.best_of_day:
+        return replace(best, level="unknown", why="best-trial", unusable=unread)
+    return replace(best, unusable=unread)
+
+
+def _not_done(
+    observation: str, fresh: list[Measurement], chart: Chart, knowledge: Knowledge
+) -> Tested | None:
+    """A test that could not be done, where that is the newest that is known of it."""
+    failures = [u for u in chart.unable.get(observation, ()) if is_fresh(chart, knowledge, u)]
+    if not failures or (fresh and fresh[0].day >= failures[0].day):
+        return None
+    failure = failures[0]
+    meaning = knowledge.definition.if_unable(observation)
+    level = LEVELS[meaning.means] if meaning else "unknown"
+    return Tested(observation, level, why="unable", resource=failure.resource, unable=failure)

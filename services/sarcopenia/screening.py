@@ -1,0 +1,100 @@
+"""SARC-F, calf circumference and SARC-CalF. A question not answered is unknown, never zero."""
+
+from dataclasses import dataclass
+
+from services.chart import Chart, Measurement
+from services.sarcopenia.knowledge import Knowledge
+from services.sarcopenia.measures import Tested, decide, is_fresh, read_test
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """SARC-F between what is known and what the unanswered questions could add."""
+
+    lower: Measurement
+    upper: Measurement
+    unanswered: int
+
+    @property
+    def complete(self) -> bool:
+        return self.unanswered == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What screening says: "positive", "negative", or None where nothing is known or decided."""
+
+    outcome: str | None
+    tests: tuple[Tested, ...]
+    score: Score | None
+    at_limit: bool  # a calf exactly at its limit, on which SARC-CalF and AWGS part
+
+
+def screen(chart: Chart, knowledge: Knowledge) -> Screen:
+    """Screening by the tests that the definition names."""
+    score = sarc_f(chart, knowledge)
+    tests: list[Tested] = []
+    at_limit = False
+    for name in knowledge.definition.observations("positive_screen"):
+        if name == "sarc_f":
+            test = _by_bounds(score, chart, knowledge) if score else None
+        elif name == "sarc_calf":
+            test = read_test(name, chart.measurements.get(name, ()), chart, knowledge)
+            if test is None:
+                test, at_limit = _sarc_calf(score, chart, knowledge)
+        else:
+            test = read_test(name, chart.measurements.get(name, ()), chart, knowledge)
+        if test is not None:
+            tests.append(test)
+    levels = {test.level for test in tests}
+    outcome = "positive" if "low" in levels else "negative" if "normal" in levels else None
+    if outcome == "negative" and score is not None and not score.complete:
+        # A bound that leaves SARC-F open leaves the screen open, whatever the calf says.
+        decided = next(t for t in tests if t.observation == "sarc_f").level
+        outcome = None if decided == "unknown" else outcome
+    return Screen(outcome, tuple(tests), score, at_limit)
+
+
+def sarc_f(chart: Chart, knowledge: Knowledge) -> Score | None:
+    """The newest SARC-F, from its total or its questions; of one day's the total goes first."""
+    total = chart.latest("sarc_f")
+    items = {name: chart.latest(name) for name in knowledge.sarc_f_items}
+    newest = max((item.day for item in items.values() if item is not None), default=None)
+    answered = {n: item for n, item in items.items() if item is not None and item.day == newest}
+    if total is not None and (newest is None or total.day >= newest):
+        return Score(total, total, 0) if is_fresh(chart, knowledge, total) else None
+    first = next(iter(answered.values()), None)
+    if first is None or not is_fresh(chart, knowledge, first):
+        return None
+    known = sum(item.value for item in answered.values())
+    missing = [most for name, most in knowledge.sarc_f_items.items() if name not in answered]
+    lower = first._replace(observation="sarc_f", value=known, reported="")
+    return Score(lower, lower._replace(value=known + sum(missing)), len(missing))
+
+
+def _by_bounds(score: Score, chart: Chart, knowledge: Knowledge) -> Tested | None:
+    low, high = (decide(result, chart, knowledge) for result in (score.lower, score.upper))
+    if low is None or high is None or low.level == high.level:
+        return low
+    return Tested("sarc_f", "unknown", score.lower, low.row, "unanswered", resource=low.resource)
+
+
+def _sarc_calf(
+    score: Score | None, chart: Chart, knowledge: Knowledge
+) -> tuple[Tested | None, bool]:
+    """SARC-F with the calf's points; not computed where the calf is exactly at its limit."""
+    calf = read_test(
+        "calf_circumference", chart.measurements.get("calf_circumference", ()), chart, knowledge
+    )
+    if calf is None or calf.result is None or calf.row is None:
+        return None, False
+    if calf.level != "unknown" and calf.result.value == calf.row.limit:
+        return None, True
+    points = knowledge.definition.calf_score
+    if score is None or not score.complete or points is None or calf.level == "unknown":
+        return None, False
+    added = points if calf.level == "low" else 0
+    summed = score.lower._replace(
+        observation="sarc_calf", value=score.lower.value + added, reported=""
+    )
+    return decide(summed, chart, knowledge), False

@@ -1,0 +1,25 @@
+"""Weight lost, from weights on record."""
+
+from services.chart import Chart, Measurement, months_before
+from services.sarcopenia.knowledge import Knowledge
+
+
+def recent(name: str, chart: Chart, knowledge: Knowledge) -> Measurement | None:
+    """The newest result, where it is recent enough for a laboratory result to decide."""
+    result = chart.latest(name)
+    months = int(knowledge.policy["result_max_age_months"])
+    return result if result and result.day >= months_before(chart.today, months) else None
+
+
+def weight_loss(chart: Chart, knowledge: Knowledge) -> tuple[Measurement, ...]:
+    """The newest weight and the highest of the months before, where the fall is large enough."""
+    newest = recent("weight", chart, knowledge)
+    if newest is None:
+        return ()
+    since = months_before(newest.day, int(knowledge.policy["weight_loss_months"]))
+    earlier = [w for w in chart.measurements["weight"] if since <= w.day < newest.day]
+    if not earlier:
+        return ()
+    highest = max(earlier, key=lambda weight: weight.value)
+    lost = (highest.value - newest.value) / highest.value
+    return (newest, highest) if lost > knowledge.policy["weight_loss_percent"] / 100 else ()

@@ -1,0 +1,42 @@
+"""What comes of an assessment of vitamin B12."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.notes import Evidence
+from services.vitamin_b12.combined_indicator import CombinedIndicator
+from services.vitamin_b12.results import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the rules say of one patient's B12."""
+
+    guideline: str
+    guideline_version: str
+    category: str
+    urgency: str
+    neurological: bool
+    evidence: tuple[Evidence, ...]
+    flags: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    combined_indicator: CombinedIndicator | None
+    situation: str | None  # which of the guideline's treatments fits; None: no treatment now
+    deciding: Reading | None  # the result that decided, where one did
+    session_steps: frozenset[str] = frozenset()  # steps that a draft of this session calls for
+
+    def as_json(self) -> dict[str, Any]:
+        """The `b12` member of the assessment."""
+        plain: dict[str, Any] = {
+            "guideline": self.guideline,
+            "guidelineVersion": self.guideline_version,
+            "category": self.category,
+            "urgency": self.urgency,
+            "neurological": self.neurological,
+            "evidence": [evidence.as_json() for evidence in self.evidence],
+            "flags": list(self.flags),
+            "nextSteps": list(self.next_steps),
+        }
+        if self.combined_indicator is not None:
+            plain["combinedIndicator"] = self.combined_indicator.as_json()
+        return plain

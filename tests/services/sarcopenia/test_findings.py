@@ -1,0 +1,324 @@
+"""Strength, mass and performance: just below, at and just above each printed limit; each unknown."""
+
+import pytest
+from patients import muscle
+from tables import cases
+
+
+def wanted(case, found):
+    """What a row says of strength, mass, performance and category, where it says something."""
+    for name in ("strength", "mass", "performance", "category"):
+        if case.get(name):
+            assert found[name] == case[name], (name, found)
+    for name, key in (("flag", "flags"), ("step", "nextSteps")):
+        for word in case.get(name, "").split():
+            assert word in found[key]
+
+
+@cases("""
+    definition   | sex    | measure            | strength
+    -------------+--------+--------------------+---------
+    ewgsop2-2019 | male   | grip 26.9          | low
+    ewgsop2-2019 | male   | grip 26.999        | low
+    ewgsop2-2019 | male   | grip 27            | normal
+    ewgsop2-2019 | female | grip 15.9          | low
+    ewgsop2-2019 | female | grip 16            | normal
+    ewgsop2-2019 | female | chair 15           | normal
+    ewgsop2-2019 | female | chair 15.1         | low
+    awgs-2019    | male   | grip 27.9          | low
+    awgs-2019    | male   | grip 28            | normal
+    awgs-2019    | female | grip 17.9          | low
+    awgs-2019    | female | grip 18            | normal
+    awgs-2019    | female | chair 20           | unknown
+    sdoc-2020    | male   | grip 35.4          | low
+    sdoc-2020    | male   | grip 35.5          | normal
+    sdoc-2020    | female | grip 19.9          | low
+    sdoc-2020    | female | grip 20            | normal
+    fnih-2014    | male   | grip 25.9          | low
+    fnih-2014    | male   | grip 26            | normal
+    fnih-2014    | female | grip 15.9          | low
+    fnih-2014    | female | grip 16            | normal
+    fnih-2014    | female | chair 20           | unknown
+""")
+def test_strength_at_each_limit(case):
+    wanted(case, muscle(case["measure"], case["definition"], sex=case["sex"]))
+
+
+@cases("""
+    definition   | sex    | measure               | mass
+    -------------+--------+-----------------------+--------
+    ewgsop2-2019 | male   | asmi 6.99 by DXA      | low
+    ewgsop2-2019 | male   | asmi 7 by DXA         | normal
+    ewgsop2-2019 | female | asmi 5.49 by BIA      | low
+    ewgsop2-2019 | female | asmi 5.5 by BIA       | normal
+    ewgsop2-2019 | male   | asm 19.9 by DXA       | low
+    ewgsop2-2019 | male   | asm 20 by DXA         | normal
+    ewgsop2-2019 | female | asm 14.9 by DXA       | low
+    ewgsop2-2019 | female | asm 15 by DXA         | normal
+    awgs-2019    | male   | asmi 6.99 by DXA      | low
+    awgs-2019    | male   | asmi 7 by BIA         | normal
+    awgs-2019    | female | asmi 5.39 by DXA      | low
+    awgs-2019    | female | asmi 5.4 by DXA       | normal
+    awgs-2019    | female | asmi 5.69 by BIA      | low
+    awgs-2019    | female | asmi 5.7 by BIA       | normal
+    awgs-2019    | female | asm 12 by DXA         | unknown
+    sdoc-2020    | female | asmi 4 by DXA         | unknown
+    fnih-2014    | male   | asm 19.7 by DXA; bmi 25 | low
+    fnih-2014    | male   | asm 19.725 by DXA; bmi 25 | normal
+    fnih-2014    | female | asm 12.7 by DXA; bmi 25 | low
+    fnih-2014    | female | asm 12.8 by DXA; bmi 25 | normal
+    fnih-2014    | male   | asm 19.74 by DXA      | low
+    fnih-2014    | male   | asm 19.75 by DXA      | normal
+    fnih-2014    | female | asm 15.01 by DXA      | low
+    fnih-2014    | female | asm 15.02 by DXA      | normal
+    fnih-2014    | female | asm 12.7 by DXA; weight 64; height 160 | low
+""")
+def test_mass_at_each_limit(case):
+    wanted(case, muscle(case["measure"], case["definition"], sex=case["sex"]))
+
+
+@cases("""
+    definition   | measure         | performance
+    -------------+-----------------+------------
+    ewgsop2-2019 | gait 0.8        | low
+    ewgsop2-2019 | gait 0.81       | normal
+    ewgsop2-2019 | sppb 8          | low
+    ewgsop2-2019 | sppb 9          | normal
+    ewgsop2-2019 | tug 19.9        | normal
+    ewgsop2-2019 | tug 20          | low
+    ewgsop2-2019 | walk400 359     | normal
+    ewgsop2-2019 | walk400 360     | low
+    ewgsop2-2019 | walk400 6 min   | low
+    awgs-2019    | gait 0.99       | low
+    awgs-2019    | gait 1          | normal
+    awgs-2019    | chair 11.9      | normal
+    awgs-2019    | chair 12        | low
+    awgs-2019    | sppb 9          | low
+    awgs-2019    | sppb 10         | normal
+    awgs-2019    | tug 30          | unknown
+    awgs-2019    | walk400 900     | unknown
+    sdoc-2020    | gait 0.79       | low
+    sdoc-2020    | gait 0.8        | normal
+    fnih-2014    | gait 0.79       | low
+    fnih-2014    | gait 0.8        | normal
+    ewgsop2-2019 | walk 5 over 4 m | low
+    ewgsop2-2019 | walk 4.9 over 4 m | normal
+    ewgsop2-2019 | walk 8 over 6 m | low
+    ewgsop2-2019 | walk 5          | unknown
+    ewgsop2-2019 | gait 2.88 km/h  | low
+    ewgsop2-2019 | gait 79 cm/s    | low
+    ewgsop2-2019 | sppb 7.5        | unknown
+""")
+def test_performance_at_each_limit(case):
+    wanted(case, muscle(case["measure"], case["definition"]))
+
+
+@cases("""
+    measures                                | strength | step         | why
+    ----------------------------------------+----------+--------------+------------------------------------
+    grip 15.9 kg                            | low      |              | kilograms as dynamometers show them
+    grip 15.9 kgf                           | low      |              | kilogram-force is the same
+    grip 16 kgf                             | normal   |              |
+    grip 156 N                              | low      |              | 15.9 kgf
+    grip 157 N                              | normal   |              | 16.01 kgf
+    grip 35.2 [lbf_av]                      | low      |              | LOINC's example unit: 15.97 kgf
+    grip 35.3 [lbf_av]                      | normal   |              | 16.01 kgf
+    grip 35.2 lb                            | low      |              | pounds, as American dynamometers show them
+    grip 14 none                            | unknown  | clarify_unit | never guessed
+    grip 14 stone                           | unknown  | clarify_unit |
+    grip 300 kg                             | unknown  |              | not possible
+    grip_right 14; grip_left 17             | normal   |              | the best hand counts
+    grip_right 14; grip_left 15             | low      |              | never their sum
+    grip_right 14; grip_right 17            | normal   |              | the best trial counts
+    grip_right 14; grip_left 30 none        | unknown  | clarify_unit | the other hand cannot be read
+    grip_right 17; grip_left 14 none        | normal   | clarify_unit | one normal trial is enough
+    grip_right 17 @2026-10-01; grip_left 14 | low      |              | the newest day counts
+    grip_sum 29                             | unknown  |              | a sum is refused
+    grip_sum 29; grip_right 14              | low      |              |
+    grip_score 95                           | unknown  |              | a score is no kilogram
+    grip <16                                | low      |              | every value below is low
+    grip <15                                | low      |              |
+    grip <20                                | unknown  |              | may lie on either side
+    grip >16                                | normal   |              |
+    grip >15                                | unknown  |              |
+    grip 17; chair 16                       | low      |              | either test suffices for low
+    grip 15; chair 12                       | low      |              |
+    grip 14 none; chair 12                  | normal   | clarify_unit | the other test decides
+""")
+def test_grip_is_read_by_its_unit_and_its_best_trial(case):
+    wanted(case, muscle(case["measures"]))
+
+
+@cases("""
+    definition   | measures                              | strength | performance | why
+    -------------+---------------------------------------+----------+-------------+--------------------
+    ewgsop2-2019 | unable walk400                        | unknown  | low         | not completed counts
+    ewgsop2-2019 | unable chair                          | low      | unknown     |
+    ewgsop2-2019 | unable walk                           | unknown  | low         |
+    ewgsop2-2019 | unable tug                            | unknown  | low         |
+    ewgsop2-2019 | unable grip                           | unknown  | unknown     | pain is no weakness
+    awgs-2019    | unable chair                          | unknown  | low         | performance there
+    ewgsop2-2019 | unable chair @2026-10-01; chair 12    | normal   | unknown     | done since
+    ewgsop2-2019 | chair 12 @2026-10-01; unable chair    | low      | unknown     | the newest counts
+""")
+def test_unable_counts_as_the_definition_says(case):
+    wanted(case, muscle(case["measures"], case["definition"]))
+
+
+@cases("""
+    measures                               | mass    | flag                           | step          | why
+    ---------------------------------------+---------+--------------------------------+---------------+-----
+    asm 12.6 by DXA; height 158            | low     |                                |               | 5.05
+    asm 14.5 by DXA; height 158            | normal  | mass_index_absolute_discordant |               | the index goes first: 5.81
+    asm 15.5 by DXA; height 172            | low     | mass_index_absolute_discordant |               | 5.24
+    asm 12.6 by DXA                        | low     |                                | record_height | absolute limit
+    asmi 5.2                               | low     | method_missing                 |               | EWGSOP2 asks for none
+    lean 40                                | unknown |                                |               | total lean mass is not ASM
+    asm 12.6 by DXA; height 1.58 m         | low     |                                |               |
+    asm 27.8 lb by DXA; height 158         | low     |                                |               |
+""")
+def test_mass_prefers_the_index(case):
+    wanted(case, muscle(case["measures"]))
+
+
+@cases("""
+    sex    | measures       | mass    | flag                           | why
+    -------+----------------+---------+--------------------------------+----------------
+    male   | asmi 6.9       | low     | method_missing                 | both methods agree
+    male   | asmi 7.1       | normal  | method_missing                 |
+    female | asmi 5.3       | low     | method_missing                 |
+    female | asmi 5.5       | unknown | method_missing method_required | 5.4 or 5.7
+    female | asmi 5.8       | normal  | method_missing                 |
+    female | asmi 5.5 by bioimpedance (InBody) | low |                 |
+    female | asmi 5.5 by dual-energy x-ray absorptiometry | normal | |
+    female | asmi 5.5 by DXA and BIA | unknown | method_required       | both named is none
+""")
+def test_awgs_needs_the_method_where_its_limits_part(case):
+    wanted(case, muscle(case["measures"], "awgs-2019", sex=case["sex"]))
+
+
+@cases("""
+    definition   | measures          | strength | mass    | performance | category      | flag        | step
+    -------------+-------------------+----------+---------+-------------+---------------+-------------+--------------------
+    ewgsop2-2019 | grip 15           | low      |         |             | probable      | sex_missing |
+    ewgsop2-2019 | grip 16           | unknown  |         |             | indeterminate | sex_missing | record_sex_parameter
+    ewgsop2-2019 | grip 26.9         | unknown  |         |             | indeterminate | sex_missing | record_sex_parameter
+    ewgsop2-2019 | grip 27           | normal   |         |             | no_sarcopenia | sex_missing |
+    ewgsop2-2019 | chair 16          | low      |         |             | probable      |             |
+    ewgsop2-2019 | gait 0.7          |          |         | low         |               |             |
+    ewgsop2-2019 | asmi 5.4 by DXA   |          | low     |             |               | sex_missing |
+    ewgsop2-2019 | asmi 6 by DXA     |          | unknown |             |               | sex_missing | record_sex_parameter
+    awgs-2019    | asmi 5.5          |          | unknown |             |               | sex_missing | record_sex_parameter
+    sdoc-2020    | grip 19; gait 0.7 | low      |         | low         | sarcopenia    | sex_missing |
+""")
+def test_without_a_sex_only_what_needs_none_is_decided(case):
+    wanted(case, muscle(case["measures"], case["definition"], sex="unknown"))
+
+
+@cases("""
+    measures                        | strength | category     | flag  | step
+    --------------------------------+----------+--------------+-------+-------------
+    grip 14 @2024-11-20             | low      | probable     |       |
+    grip 14 @2024-11-19             | unknown  | not_assessed | stale | measure_grip
+    grip 14 @2024-11-19; chair 12   | normal   |              | stale |
+    grip 14 @2024-11-19; grip 17    | normal   |              |       |
+""")
+def test_a_measure_over_two_years_old_asks_for_a_new_one(case):
+    found = muscle(case["measures"])
+    wanted(case, found)
+    assert ("stale" in found["flags"]) == (case["flag"] == "stale")
+
+
+@cases("""
+    measures                            | asymmetric
+    ------------------------------------+-----------
+    grip_right 20; grip_left 16         |
+    grip_right 20; grip_left 15.9       | yes
+    grip_right 20; grip_left 15.9 @2026-10-01 |
+    grip 20; grip 10                    |
+    grip_right 20; grip_right 10        |
+""")
+def test_hands_that_differ_are_flagged(case):
+    found = muscle(case["measures"])
+    assert ("grip_asymmetry_red_flag" in found["flags"]) == bool(case["asymmetric"])
+    assert ("neuro_exam" in found["nextSteps"]) == bool(case["asymmetric"])
+    if case["asymmetric"]:
+        assert found["differential"]["other-neuropathy"] == ["Observation/o0", "Observation/o1"]
+
+
+@cases("""
+    definition   | born       | category         | strength | why
+    -------------+------------+------------------+----------+---------------------------
+    ewgsop2-2019 | 1961-11-20 | probable         | low      | 65 today
+    ewgsop2-2019 | 1961-11-21 | out_of_scope_age | low      | 65 tomorrow
+    awgs-2019    | 1966-11-20 | possible         | low      | 60 today
+    awgs-2019    | 1966-11-21 | out_of_scope_age | low      |
+    ewgsop2-2019 | 2008-11-20 | out_of_scope_age | low      | 18 today
+    ewgsop2-2019 | 2008-11-21 | out_of_scope_age | unknown  | adults' limits say nothing of a child
+    ewgsop2-2019 | 1961       | indeterminate    | low      | 64 or 65
+    ewgsop2-2019 | 1960       | probable         | low      | 65 whatever the day
+    ewgsop2-2019 | 1962       | out_of_scope_age | low      | 64 whatever the day
+    ewgsop2-2019 | 1961-11    | indeterminate    | low      |
+    ewgsop2-2019 | 1961-10    | probable         | low      |
+    ewgsop2-2019 |            | indeterminate    | low      | unknown is not old
+""")
+def test_age_gates(case):
+    found = muscle("grip 14", case["definition"], born=case["born"] or None)
+    wanted(case, found)
+    assert ("record_birth_date" in found["nextSteps"]) == (found["category"] == "indeterminate")
+    adult = found["category"] == "out_of_scope_age" and found["strength"] == "low"
+    assert ("low_grip_below_reference" in found["flags"]) == adult
+
+
+@cases("""
+    measures                                  | flag
+    ------------------------------------------+-------------------------
+    grip 14; asmi 6 by DXA                    | mass_normal_strength_low
+    grip 17; asmi 5 by DXA                    | low_mass_only
+""")
+def test_mass_and_strength_that_part_are_flagged(case):
+    wanted(case, muscle(case["measures"]))
+
+
+def test_awgs_says_that_performance_was_not_measured():
+    assert "awgs_performance_not_assessed" in muscle("grip 19", "awgs-2019")["flags"]
+    assert "awgs_performance_not_assessed" not in muscle("grip 19; gait 1.1", "awgs-2019")["flags"]
+
+
+def test_fnih_says_intermediate_grip():
+    said = [e["says"] for e in muscle("grip 27", "fnih-2014", sex="male")["evidence"]]
+    assert said == ["Grip strength intermediate"]
+    said = [e["says"] for e in muscle("grip 32", "fnih-2014", sex="male")["evidence"]]
+    assert said == ["Grip strength normal"]
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        ("http://loinc.org", code)
+        for code in (
+            *("83189-2", "83191-8", "83193-4", "62951-8", "62952-6"),  # circulate, no LOINC codes
+            "66217-1",  # 8 feet, not Timed Up and Go
+            "66253-6",  # balance points, not the SPPB's total
+            "66264-3",  # whether five rises are safe, not their time
+            "66247-8",  # rises in 30 seconds
+            "41957-2",  # speed over a day
+            "38269-7",  # a report about bone
+            "83311-1",
+        )
+    ]
+    + [("http://snomed.info/sct", "249869000"), ("http://www.ama-assn.org/go/cpt", "77081")],
+)
+def test_codes_that_mean_something_else_are_not_known(system, code):
+    from patients import index
+
+    assert index().lookup(system, code) == ()
+
+
+def test_every_measure_says_value_unit_day_limit_and_locator():
+    found = muscle("grip 14; asmi 5.2 by DXA; gait 0.7; sarcf 5")
+    for evidence in found["evidence"]:
+        assert {"rule", "says", "resource", "value", "unit", "date", "limit", "locator"} <= {
+            *evidence
+        }
+    assert [e["rule"] for e in found["evidence"]] == ["strength", "mass", "performance", "screen"]
