@@ -104,7 +104,7 @@ class CardMaker:
                     muscle_card.topic(found.muscle.category), CATEGORIES[found.muscle.category]
                 ),
             ),
-            detail=muscle_card.detail(found, self.known, with_b12=False),
+            detail=muscle_card.detail(found, chart, self.known, with_b12=False),
             suggestions=self._muscle_suggestions(found, chart, encounter, recommends=True)[:MOST],
             links=self.muscle_links,
         )
@@ -132,7 +132,7 @@ class CardMaker:
             detail="\n\n".join(
                 (
                     b12_detail(found.b12, chart, self.known),
-                    muscle_card.detail(found, self.known, with_b12=True),
+                    muscle_card.detail(found, chart, self.known, with_b12=True),
                 )
             ),
             suggestions=(*kept, *of_muscle)[:MOST_OF_BOTH],

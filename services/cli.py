@@ -22,6 +22,7 @@ from cds_hooks.settings import (
     load_settings,
     refuse_exposed,
 )
+from mappings.export import artefacts, validate
 from mappings.fault import KnowledgeFault
 from services.card_maker import CardMaker
 from services.catalog import CANONICAL
@@ -205,3 +206,21 @@ def check_config(file: Path | None) -> None:
     """
     settings, known = _load(file)
     show_configuration(Console(soft_wrap=True), settings, known)
+
+
+@main.command("export-knowledge")
+@config_option
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def export_knowledge(config: Path | None, folder: Path) -> None:
+    """Write the project's own FHIR R4 artefacts to a folder: SARC-F and the code systems."""
+    _settings, known = _load(config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, resource in artefacts(known.index, known.readable.questionnaire).items():
+            validate(resource)
+            file = folder / f"{name.replace('/', '-')}.json"
+            file.write_bytes(orjson.dumps(resource, option=orjson.OPT_INDENT_2) + b"\n")
+            click.echo(file)
+    except OSError as fault:
+        ERRORS.print(f"{folder}: {fault.strerror}", style="red", markup=False)
+        raise SystemExit(1) from None

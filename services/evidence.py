@@ -1,5 +1,6 @@
 """The knowledge as pages to read and as JSON: every limit with its locator, every attribute."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,13 @@ import orjson
 from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
+from mappings.export import artefacts
 from mappings.guideline import Cutoff, Guideline
 from mappings.guideline_file import guideline_ids, read_guideline
+from mappings.sarcopenia_definition import Definition, read_definition
 from services.knowledge import Known
 
+TOGETHER = "b12-and-muscle"
 # The pages need no script, no other host and no frame.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -82,36 +86,100 @@ def _limit(cutoff: Cutoff) -> dict[str, Any]:
         "locator": cutoff.locator,
         "source": cutoff.source,
         "sex": cutoff.sex,
+        "method": cutoff.method,
         "confidence": cutoff.confidence,
     }
     return {key: value for key, value in plain.items() if value is not None}
 
 
+def definition_as_document(definition: Definition) -> dict[str, Any]:
+    """A definition of sarcopenia as JSON: what the file says, nothing else."""
+    return {
+        "id": definition.id,
+        "version": definition.version,
+        "title": definition.title,
+        "publisher": definition.publisher,
+        "citation": definition.citation,
+        "url": definition.url,
+        "published": definition.published.isoformat(),
+        "reviewed": definition.reviewed.isoformat(),
+        "reviewer": definition.reviewer,
+        "strength": definition.strength,
+        "algorithm": definition.algorithm,
+        "algorithmLocator": definition.algorithm_locator,
+        "minimumAge": definition.minimum_age,
+        "minimumAgeLocator": definition.minimum_age_locator,
+        "notFor": list(definition.not_for),
+        "limits": [_limit(cutoff) for cutoff in definition.cutoffs],
+        "unable": [
+            {
+                "observation": row.observation,
+                "means": row.means,
+                "locator": row.locator,
+                "confidence": row.confidence,
+            }
+            for row in definition.unable
+        ],
+        "massOrder": list(definition.mass_order),
+        "sourceAttributes": dict(definition.source_attributes),
+    }
+
+
+def _together_as_document(known: Known) -> dict[str, Any]:
+    """What is known of B12 and muscle, the comparison, and the other causes."""
+    causes = [
+        {f.name: getattr(cause, f.name) for f in fields(cause)} for cause in known.muscle.causes
+    ]
+    told = [{k: v for k, v in cause.items() if v not in ((), None, False)} for cause in causes]
+    return {**known.comparison, "cause": told}
+
+
 def evidence_pages(known: Known) -> Blueprint:
-    """`/evidence` and `/evidence/<guideline>`: HTML for a browser, JSON for who asks for it."""
+    """`/evidence` and below: HTML for a browser, JSON for who asks for it; `/fhir/...`: the
+    project's own FHIR artefacts."""
     pages = Blueprint(
         "evidence", __name__, template_folder=str(Path(__file__).parent / "templates")
     )
     shipped = (read_guideline(id_, known.index) for id_ in guideline_ids())
     guidelines = {guideline.id: guideline for guideline in shipped}
     guidelines[known.b12.guideline.id] = known.b12.guideline
+    defined = (read_definition(id_, known.index) for id_ in guideline_ids("sarcopenia"))
+    definitions = {definition.id: definition for definition in defined}
+    definitions[known.muscle.definition.id] = known.muscle.definition
     documents = {id_: orjson.dumps(as_document(g)) for id_, g in guidelines.items()}
+    documents |= {id_: orjson.dumps(definition_as_document(d)) for id_, d in definitions.items()}
+    documents[TOGETHER] = orjson.dumps(_together_as_document(known))
+    own = artefacts(known.index, known.readable.questionnaire)
+    fhir = {name: orjson.dumps(resource) for name, resource in own.items()}
     titles = known.b12.titles
 
     @pages.get("/evidence")
     def index() -> Response:
         return _page(
-            "evidence_index.html", guidelines=guidelines.values(), used=known.b12.guideline
+            "evidence_index.html",
+            guidelines=guidelines.values(),
+            definitions=definitions.values(),
+            used=(known.b12.guideline.id, known.muscle.definition.id),
         )
 
     @pages.get("/evidence/<id_>")
     def guideline(id_: str) -> Response:
-        if id_ not in guidelines:
+        if id_ not in documents:
             raise NotFound
         accepted = request.accept_mimetypes.best_match(["text/html", "application/json"])
         if accepted == "application/json" or request.args.get("format") == "json":
             return Response(documents[id_], mimetype="application/json")
+        if id_ == TOGETHER:
+            return _page("b12_and_muscle.html", known=known, titles=titles)
+        if id_ in definitions:
+            return _page("definition.html", definition=definitions[id_], titles=titles)
         return _page("evidence.html", guideline=guidelines[id_], titles=titles)
+
+    @pages.get("/fhir/<kind>/<id_>")
+    def artefact(kind: str, id_: str) -> Response:
+        if f"{kind}/{id_}" not in fhir:
+            raise NotFound
+        return Response(fhir[f"{kind}/{id_}"], mimetype="application/fhir+json")
 
     return pages
 

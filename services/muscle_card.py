@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cds_hooks.cards import Indicator
+from mappings.differential import Cause
 from mappings.order_template import OrderTemplate, OrderTemplates
 from services.chart import Chart
 from services.knowledge import Known
-from services.muscle_loss import Together, b12_positive
+from services.muscle_loss import Pointed, Together, b12_positive
 from services.notes import Evidence
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.outcome import SCREENED_POSITIVE, Assessment
 from services.sarcopenia.weight import recent
 from services.sarcopenia.wording import CATEGORIES, FLAGS, LEVELS, NEXT_STEPS, TRIGGERS
 
+GAPS = {"muscle_observations": "measures of muscle", "questionnaire_responses": "questionnaires"}
 MOST_STEPS = 5
 MOST_FLAGS = 3
 MOST_ROWS = 6
@@ -60,7 +62,9 @@ def summary(found: Together, known: Known) -> str:
     muscle, causes = found.muscle, {cause.id: cause for cause in known.muscle.causes}
     urgent = next((one for one in found.differential if one.urgent), None)
     if found.urgent and urgent:
-        return f"{causes[urgent.cause].title} pointed to ({urgent.says[0]}): {_today(found.urgent)}"
+        title, why = causes[urgent.cause].title, urgent.says[0]
+        start = f"{title} on record" if why == title else f"{why}: think of {title.lower()}"
+        return f"{start}; {_today(found.urgent)}"
     if muscle.positive:
         return units_spelt(f"{_low_text(muscle)}: {CATEGORIES[muscle.category]}. {_urge(muscle)}")
     if muscle.category in SCREENED_POSITIVE:
@@ -122,7 +126,7 @@ def _first_doubt(muscle: Assessment) -> str:
     return next(doubts, "what is measured does not decide")
 
 
-def detail(found: Together, known: Known, *, with_b12: bool) -> str:
+def detail(found: Together, chart: Chart, known: Known, *, with_b12: bool) -> str:
     """GFM without HTML: finding, measures with limits, next, other causes, evidence, source."""
     muscle = found.muscle
     parts = [
@@ -130,14 +134,14 @@ def detail(found: Together, known: Known, *, with_b12: bool) -> str:
         _table(muscle),
         _besides(muscle, with_b12=with_b12),
         _bullets("Next for muscle", [NEXT_STEPS[s] for s in _told(found)], MOST_STEPS),
-        _bullets("Mind", [FLAGS[f] for f in muscle.flags if f in FLAGS], MOST_FLAGS),
+        _bullets("Mind", [FLAGS[f] for f in muscle.flags if f not in _implied(muscle)], MOST_FLAGS),
         _causes(found, known.muscle),
     ]
     if with_b12 and muscle.positive and b12_positive(found.b12):
         parts.append(f"**What is known:** {known.comparison['statement']['says']}")
         if any(one.cause in _ids(known.muscle) for one in found.differential):
             parts.append(comparison_table(known.comparison))
-    parts.append(_source(muscle, known))
+    parts += [_gaps(chart), _source(muscle, known)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -154,7 +158,16 @@ def _told(found: Together) -> Iterator[str]:
     return (step for step in steps if step not in untold)
 
 
+def _implied(muscle: Assessment) -> frozenset[str]:
+    """Flags that another says better."""
+    return frozenset({"method_missing"} if "method_required" in muscle.flags else ())
+
+
 def _finding(muscle: Assessment, known: Known) -> str:
+    said = CATEGORIES[muscle.category]
+    start = f"**Muscle, by {known.muscle.definition.id}:** {said}"
+    if {muscle.strength, muscle.mass, muscle.performance} == {"unknown"}:
+        return f"{start}."
     levels = ", ".join(
         f"{name} {LEVELS[level]}"
         for name, level in (
@@ -163,8 +176,7 @@ def _finding(muscle: Assessment, known: Known) -> str:
             ("performance", muscle.performance),
         )
     )
-    said = CATEGORIES[muscle.category]
-    return f"**Muscle, by {known.muscle.definition.id}:** {said}; {levels}."
+    return f"{start}; {levels}."
 
 
 def _table(muscle: Assessment) -> str:
@@ -207,12 +219,13 @@ def _causes(found: Together, knowledge: Knowledge) -> str:
     causes = {cause.id: cause for cause in knowledge.causes}
     if not (found.muscle.positive or found.urgent):
         return ""
-    told = [
-        f"{causes[one.cause].title} ({'; '.join(one.says[:2])}). {causes[one.cause].next}"
-        for one in found.differential
-        if one.cause in causes
-    ]
+    told = [_cause(one, causes[one.cause]) for one in found.differential if one.cause in causes]
     return _bullets("Other causes pointed to", [_plain(text) for text in told], MOST_CAUSES)
+
+
+def _cause(one: Pointed, cause: Cause) -> str:
+    source = f" ({cause.gross['source']})" if cause.gross and one.urgent else ""
+    return f"{cause.title} ({'; '.join(one.says[:2])}). {cause.next}{source}"
 
 
 def comparison_table(comparison: Mapping[str, Any]) -> str:
@@ -220,6 +233,14 @@ def comparison_table(comparison: Mapping[str, Any]) -> str:
     lines = ["| | B12 deficiency | Other causes of muscle loss |", "|---|---|---|"]
     lines += [f"| {r['aspect']} | {r['b12']} | {r['other']} |" for r in comparison["row"]]
     return "\n".join(lines)
+
+
+def _gaps(chart: Chart) -> str:
+    """What could not be looked up; never taken for nothing being there."""
+    missing = [said for key, said in GAPS.items() if key in chart.unknown]
+    partly = [said for key, said in GAPS.items() if key in chart.incomplete - chart.unknown]
+    said = f"Could not be checked: {', '.join(missing)}." if missing else ""
+    return said + (f" Only a part was available: {', '.join(partly)}." if partly else "")
 
 
 def _source(muscle: Assessment, known: Known) -> str:

@@ -22,7 +22,7 @@ NEXT_STEPS = {
     "urgent_ck_rhabdo": "Creatine kinase far above range or rhabdomyolysis on record: creatine kinase, kidney function and potassium today.",
     "urgent_neuro_review": "Nerve disease that cannot wait is on record: neurological review without delay.",
     "b12_pathway_treat": "Treat the B12 deficiency first, for its own reasons; no measurement of muscle delays it.",
-    "b12_pathway_mma": "Resolve the B12 result (MMA) for its own reasons.",
+    "b12_pathway_mma": "Resolve the B12 result, for its own reasons.",
     "assess_secondary_causes": "Look for other causes: drugs, thyroid, muscle enzymes, vitamin D, inflammation, nutrition, nerves.",
     "refer_physio_resistance_exercise": "Resistance-based exercise with physiotherapy (strongly recommended, ICFSR 2018).",
     "refer_dietitian_protein": "Dietitian: protein and energy intake (conditionally recommended; caution with impaired kidneys).",

@@ -223,6 +223,42 @@ def test_the_evidence_page_of_a_card_can_be_read(service, call):
     is_outcome(service.get("/evidence/none"))
 
 
+def test_the_muscle_pages_and_artefacts_can_be_read(service, call):
+    [card] = service.cards(call("muscle-loss"))
+    urls = [link["url"] for link in card["links"] if "/evidence/" in link["url"]]
+    assert [url.rpartition("/")[2] for url in urls] == [
+        "uk-ng239",
+        "ewgsop2-2019",
+        "b12-and-muscle",
+    ]
+    said = ("below 16 kg", "What is known", "did not improve")
+    texts = [
+        service.session.get(url, headers={"Accept": "text/html"}, timeout=5).text for url in urls
+    ]
+    assert "below 16 kg" in texts[1]
+    assert all(words.casefold() in texts[2].casefold() for words in said[1:])
+    document = service.session.get(urls[1], params={"format": "json"}, timeout=5).json()
+    assert len(document["sourceAttributes"]) == 13
+    sarc_f = service.get("/fhir/Questionnaire/sarc-f")
+    assert sarc_f.headers["Content-Type"].startswith("application/fhir+json")
+    assert len(sarc_f.json()["item"]) == 5
+    is_outcome(service.get("/fhir/Questionnaire/none"))
+
+
+def test_both_axes_come_in_one_card_and_one_log_line(service, call):
+    body = call("muscle-loss")
+    [card] = service.cards(body)
+    assert card["source"]["topic"]["code"] == "b12IndeterminateAndMuscle"
+    assert "severe sarcopenia" in card["summary"]
+    decided = [line for line in service.lines() if line["event"] == "decision"][-1]
+    assert (decided["sarcopeniaCategory"], decided["tier"]) == ("severe", "T2")
+    # The measures may come with the other observations, as an EHR with one query sends them.
+    muscle = body["prefetch"].pop("muscle_observations")
+    body["prefetch"]["observations"]["entry"] += muscle["entry"]
+    [other] = service.cards(body)
+    assert other["summary"] == card["summary"]
+
+
 @verifies("PF-06", "RESP-05", "RESP-07")
 def test_required_data_that_cannot_be_had_is_412(service, call):
     body = call("neuropathy")

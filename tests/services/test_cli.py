@@ -79,7 +79,9 @@ def test_the_guideline_and_the_day_are_chosen():
     assert "no guideline none" in unknown.stderr
 
 
-@pytest.mark.parametrize("sample", ["neuropathy", "functional", "untested", "folic-acid"])
+@pytest.mark.parametrize(
+    "sample", ["neuropathy", "functional", "untested", "folic-acid", "muscle-loss"]
+)
 def test_a_hook_request_gets_its_cards_too(sample):
     file = ROOT / "services" / "samples" / f"{sample}.json"
     run = cobalamin("assess", "--as-of", "2026-11-20", file)
@@ -101,6 +103,7 @@ def test_check_config_says_what_is_in_force():
     run = cobalamin("check-config")
     assert run.returncode == 0
     assert "uk-ng239@1.0.0" in run.stdout
+    assert "ewgsop2-2019@1.0.0" in run.stdout
     assert "result_max_age_months" in run.stdout
 
 
@@ -109,6 +112,8 @@ def test_check_config_says_what_is_in_force():
     [
         ("[b12]\nguideline = 'x'", "b12.guideline: no guideline x"),
         ("[b12]\nlaboratory = 'none.toml'", "none.toml: file: No such file"),
+        ("[sarcopenia]\ndefinition = 'x'", "sarcopenia.definition: no definition x"),
+        ("[sarcopenia]\nminimum_age = 12", "sarcopenia.minimum_age: must be a whole number"),
         ("[policy]\nnone = 1", "policy.none: no such choice"),
         ("[policy]\nresult_max_age_months = 0", "must be a number above 0"),
         (
@@ -172,3 +177,63 @@ def test_a_draft_in_a_bundle_is_an_order_about_to_be_made():
     [result] = assessed(run)
     assert result["b12"]["category"] == "at-risk-untested"
     assert "check-b12-before-folic-acid" in result["b12"]["nextSteps"]
+
+
+def test_the_definition_of_sarcopenia_is_chosen():
+    given = json.dumps(bundle("grip 17"))
+    [european] = assessed(cobalamin("assess", "--as-of", "2026-11-20", given=given))
+    assert european["sarcopenia"]["category"] == "no_sarcopenia"
+    run = cobalamin(
+        "assess", "--sarcopenia-definition", "awgs-2019", "--as-of", "2026-11-20", given=given
+    )
+    [asian] = assessed(run)
+    assert asian["sarcopenia"]["definition"] == "awgs-2019"
+    assert asian["sarcopenia"]["category"] == "possible"
+    unknown = cobalamin("assess", "--sarcopenia-definition", "none", given=given)
+    assert unknown.returncode == 1
+    assert "no definition none" in unknown.stderr
+
+
+def test_every_input_gets_both_axes_a_tier_and_a_differential():
+    for text in ("", "b12 112", "grip 14; rx statin", "+falls"):
+        run = cobalamin("assess", "--as-of", "2026-11-20", given=json.dumps(bundle(text)))
+        [result] = assessed(run)
+        assert {"b12", "sarcopenia", "tier", "differential"} <= {*result}
+
+
+def test_a_sites_own_walk_grip_and_age_are_used(tmp_path):
+    (tmp_path / "cobalamin.toml").write_text(
+        "[sarcopenia]\nminimum_age = 80\n"
+        '[[local_code]]\nsystem = "https://physio.example"\ncode = "WALK6M"\n'
+        'value_set = "walk_time"\ndistance_m = 6\n'
+        '[[local_code]]\nsystem = "https://physio.example"\ncode = "ASMI"\n'
+        'value_set = "asm_height2"\nmethod = "BIA"\n'
+    )
+    document = bundle("walk 8; asmi 5.6")
+    for entry, code in zip(document["entry"][1:], ("WALK6M", "ASMI"), strict=True):
+        coding = {"system": "https://physio.example", "code": code}
+        entry["resource"]["code"] = {"coding": [coding]}
+    run = cobalamin(
+        "assess",
+        "--sarcopenia-definition",
+        "awgs-2019",
+        "--as-of",
+        "2026-11-20",
+        given=json.dumps(document),
+        COBALAMIN_CONFIG=str(tmp_path / "cobalamin.toml"),
+    )
+    [result] = assessed(run)
+    assert result["sarcopenia"]["performance"] == "low"
+    assert result["sarcopenia"]["mass"] == "low"
+    assert result["sarcopenia"]["category"] == "out_of_scope_age"
+    assert "(8 s for 6 m)" in str(result["sarcopenia"]["evidence"])
+
+
+def test_the_projects_own_artefacts_are_exported(tmp_path):
+    run = cobalamin("export-knowledge", tmp_path / "fhir")
+    assert run.returncode == 0, run.stderr
+    files = sorted(path.name for path in (tmp_path / "fhir").iterdir())
+    assert "Questionnaire-sarc-f.json" in files
+    assert "CodeSystem-muscle-measure.json" in files
+    (tmp_path / "taken").write_text("")
+    assert cobalamin("export-knowledge", tmp_path / "taken" / "fhir").returncode == 1
