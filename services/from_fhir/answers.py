@@ -54,7 +54,7 @@ def _is_ours(resource: Resource, readable: Readable) -> bool:
     text = named.get("reference") if isinstance(named, dict) else named
     if isinstance(text, str):
         return tail_of(text.partition("|")[0]) == readable.questionnaire.tail
-    return any(item.get("linkId") in readable.questionnaire.items for item in _items(resource))
+    return any(str(item.get("linkId")) in readable.questionnaire.items for item in _items(resource))
 
 
 def _items(node: Resource) -> Iterator[dict[str, Any]]:
@@ -74,7 +74,7 @@ def _score(answer: Resource, link_id: str, readable: Readable) -> float | None:
                 weights = (
                     number(e.get("valueDecimal"))
                     for e in as_list(coding.get("extension"))
-                    if isinstance(e, dict) and e.get("url") in ORDINALS
+                    if isinstance(e, dict) and str(e.get("url")) in ORDINALS
                 )
                 score = next(weights, None)
         case {"valueInteger": value} | {"valueDecimal": value}:

@@ -31,9 +31,9 @@ def _stated(patient: Resource, url: str, index: ValueSetIndex, today: date) -> I
         if not isinstance(extension, dict) or extension.get("url") != url:
             continue
         parts = {
-            part.get("url"): part
+            part["url"]: part
             for part in as_list(extension.get("extension"))
-            if isinstance(part, dict)
+            if isinstance(part, dict) and isinstance(part.get("url"), str)
         }
         if any(_is_over(parts.get(name), today) for name in PERIODS) or "value" not in parts:
             continue

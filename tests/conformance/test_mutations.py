@@ -68,7 +68,9 @@ def mutated(body, chance):
 
 def test_broken_bodies_get_clear_answers(service, call):
     chance = random.Random(SEED)
-    samples = [call(name) for name in ("neuropathy", "functional", "untested", "folic-acid")]
+    samples = [
+        call(name) for name in ("neuropathy", "functional", "untested", "folic-acid", "muscle-loss")
+    ]
     seen = {}
     for number in range(BODIES):
         body = chance.choice(samples)

@@ -45,6 +45,7 @@ def recorded(code, **more):
         ("female", [clinical("male-typical", period={"start": "2030-01-01"})], "female"),
         ("female", [recorded("male", effectivePeriod={"end": "2020-01-01"})], "female"),
         ("female", [{"url": f"{BASE}patient-sexParameterForClinicalUse"}], "female"),
+        ("female", [{**clinical("male-typical"), "extension": [{"url": ["value"]}]}], "female"),
         ("female", ["not an extension", {"url": "https://other.example"}], "female"),
     ],
 )

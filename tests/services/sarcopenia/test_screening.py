@@ -119,6 +119,7 @@ def score(resource):
         (response(CODED, questionnaire="https://ehr.example/fhir/Questionnaire/sarc-f|2"), (1, 9)),
         (response(CODED, questionnaire={"reference": "Questionnaire/sarc-f"}), (1, 9)),  # STU3
         (response(CODED, questionnaire=None), (1, 9)),
+        (response(CODED, questionnaire=None, item=[{"linkId": ["sarc-f-rise"]}]), None),
         (
             response(
                 CODED,
