@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mappings.fault import KnowledgeFault
@@ -10,7 +11,7 @@ from mappings.schema import check
 from mappings.value_set import ValueSetIndex
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cause:
     """One cause and what in a record points to it; names are those of value sets."""
 
@@ -29,6 +30,14 @@ class Cause:
     weight_loss: bool = False
     urgent: str | None = None  # "same-day" or "urgent"
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every value set that can point to it."""
+        named = {*self.conditions, *self.medications, *self.above_range, *self.outside_range}
+        named |= {*self.below_range, *((self.gross["observation"],) if self.gross else ())}
+        named |= {"grip_strength"} if self.asymmetry else set()
+        return frozenset(named | ({"weight"} if self.weight_loss else set()))
+
 
 def read_differential(index: ValueSetIndex) -> tuple[Cause, ...]:
     """The causes, in the order of the file: those that cannot wait first."""
@@ -39,8 +48,7 @@ def read_differential(index: ValueSetIndex) -> tuple[Cause, ...]:
     for entry in document["cause"]:
         lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
         cause = Cause(**{**entry, **lists})
-        named = (*cause.conditions, *cause.medications, *cause.above_range, *cause.outside_range)
-        for name in (*named, *cause.below_range):
+        for name in cause.names:
             if name not in index.sets:
                 raise KnowledgeFault(path.name, cause.id, f"no value set {name}")
         causes.append(cause)

@@ -7,7 +7,7 @@ what happens exactly at a limit.
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
@@ -126,6 +126,16 @@ class Limits:
     """An ordered table of cut-offs; the first row that a value meets says what it means."""
 
     cutoffs: tuple[Cutoff, ...]
+    placed: Mapping[tuple[str, str], tuple[Cutoff, ...]] = field(
+        init=False, repr=False, compare=False
+    )  # the rows by observation and unit
+
+    def __post_init__(self) -> None:
+        placed: dict[tuple[str, str], tuple[Cutoff, ...]] = {}
+        for row in self.cutoffs:
+            key = (row.observation, row.unit)
+            placed[key] = (*placed.get(key, ()), row)
+        object.__setattr__(self, "placed", placed)
 
     def first_met(
         self,
@@ -142,11 +152,9 @@ class Limits:
         None where no limit is printed in `unit`, or none for `sex` or `method`. Mass is never
         converted to moles: publications round the two limits separately.
         """
-        for cutoff in self.cutoffs:
+        for cutoff in self.placed.get((observation, unit), ()):
             if (
-                cutoff.observation == observation
-                and cutoff.unit == unit
-                and cutoff.sex in (None, sex)
+                cutoff.sex in (None, sex)
                 and cutoff.pregnant in (None, pregnant)
                 and cutoff.method in (None, method)
                 and cutoff.is_met_by(value)
@@ -190,7 +198,7 @@ class Limits:
 
     def rows(self, observation: str, unit: str) -> tuple[Cutoff, ...]:
         """The printed limits for `observation` in `unit`, in the order of the file."""
-        return tuple(c for c in self.cutoffs if (c.observation, c.unit) == (observation, unit))
+        return self.placed.get((observation, unit), ())
 
 
 def _points_allowed(comparator: str, value: float, edges: Iterable[float]) -> list[float]:

@@ -131,7 +131,10 @@ def _differential(
         pointers = tuple(dict.fromkeys((*result, *signs)))
         if pointers:
             yield Pointed(B12_CAUSE, pointers)
+    on_record = {*chart.findings, *chart.medications, *chart.measurements}
     for cause in knowledge.causes:
+        if cause.names.isdisjoint(on_record):
+            continue
         found = {p.resource: p for p in _pointers(cause, chart, muscle, knowledge)}
         if found:
             recent = any(pointer.recent for pointer in found.values())

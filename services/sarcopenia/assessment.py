@@ -6,7 +6,7 @@ from mappings.guideline import Cutoff
 from mappings.sarcopenia_definition import ADULT
 from services.chart import Chart
 from services.notes import Evidence, Notes
-from services.sarcopenia.findings import BODY, Findings, findings, measures_of
+from services.sarcopenia.findings import BODY, Findings, findings
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, is_fresh
 from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, Assessment
@@ -34,11 +34,11 @@ RULES = {"low_strength": "strength", "low_mass": "mass", "low_performance": "per
 def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     """The assessment of `chart` on the day `chart.today`."""
     definition = knowledge.definition
-    notes = Notes()
+    notes, triggers = Notes(), triggers_of(chart, knowledge)
     in_scope = chart.age_at_least(definition.minimum_age)
     if chart.age_at_least(ADULT) is False:
         notes.remark("age", f"under {ADULT} years")
-        return _conclude(chart, knowledge, notes, "out_of_scope_age", None)
+        return _conclude(triggers, knowledge, notes, "out_of_scope_age", None)
     found = findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
         found.strength, found.mass, found.performance, found.screen.outcome, found.attempted
@@ -49,20 +49,23 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
         notes.remark("age", f"under {definition.minimum_age} years", locator)
         if found.strength == "low":
             notes.flag("low_grip_below_reference")
-        return _conclude(chart, knowledge, notes, "out_of_scope_age", found)
+        return _conclude(triggers, knowledge, notes, "out_of_scope_age", found)
     if in_scope is None and category != "not_assessed":
         notes.remark("age", "the birth date does not say whether the definition holds")
         category = "indeterminate"
     _flags(found, category, chart, knowledge, notes)
-    triggers = triggers_of(chart, knowledge)
     _steps(found, category, triggers, notes)
     if in_scope is None and triggers:
         notes.step("record_birth_date")
-    return _conclude(chart, knowledge, notes, category, found)
+    return _conclude(triggers, knowledge, notes, category, found)
 
 
 def _conclude(
-    chart: Chart, knowledge: Knowledge, notes: Notes, category: str, found: Findings | None
+    triggers: tuple[str, ...],
+    knowledge: Knowledge,
+    notes: Notes,
+    category: str,
+    found: Findings | None,
 ) -> Assessment:
     definition = knowledge.definition
     return Assessment(
@@ -75,7 +78,7 @@ def _conclude(
         evidence=tuple(notes.evidence),
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
-        triggers=triggers_of(chart, knowledge),
+        triggers=triggers,
         low=tuple(t for t in found.tests if t.level == "low") if found else (),
         asymmetry=tuple(g.resource for g in found.asymmetry) if found else (),
     )
@@ -89,7 +92,7 @@ def triggers_of(chart: Chart, knowledge: Knowledge) -> tuple[str, ...]:
         reasons.append("falls")
     if weight_loss(chart, knowledge):
         reasons.append("weight_loss")
-    names = (*measures_of(knowledge), *knowledge.sarc_f_items)
+    names = (*knowledge.measures, *knowledge.sarc_f_items)
     sources = (chart.measurements, chart.unusable, chart.unable)
     if any(source.get(name) for source in sources for name in names if name not in BODY):
         reasons.insert(0, "measured")

@@ -59,7 +59,7 @@ def findings(chart: Chart, knowledge: Knowledge) -> Findings:
 def _tests(meaning: str, chart: Chart, knowledge: Knowledge) -> tuple[Tested, ...]:
     tests = (
         read_test(name, chart.measurements.get(name, ()), chart, knowledge)
-        for name in knowledge.definition.observations(meaning)
+        for name in knowledge.tests_of.get(meaning, ())
     )
     return tuple(test for test in tests if test is not None)
 
@@ -70,13 +70,8 @@ def _level(tests: Iterable[Tested]) -> str:
     return "low" if "low" in levels else "normal" if "normal" in levels else "unknown"
 
 
-def measures_of(knowledge: Knowledge) -> tuple[str, ...]:
-    """The names of everything that the definition prints a limit for."""
-    return tuple(dict.fromkeys(cutoff.observation for cutoff in knowledge.definition.cutoffs))
-
-
 def _stale(chart: Chart, knowledge: Knowledge) -> Iterable[Measurement]:
-    for name in measures_of(knowledge):
+    for name in knowledge.measures:
         latest = chart.latest(name)
         if latest is not None and not is_fresh(chart, knowledge, latest):
             yield latest

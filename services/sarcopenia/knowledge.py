@@ -1,7 +1,7 @@
 """What muscle is judged by: one definition, the site's choices, the causes to tell apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mappings.differential import Cause
 from mappings.sarcopenia_definition import Definition
@@ -19,3 +19,12 @@ class Knowledge:
     refused: Mapping[str, str]  # value sets never read as a measure, and why
     sarc_f_items: Mapping[str, float]  # the questions of SARC-F, with the highest score of each
     causes: tuple[Cause, ...]  # mappings/differential.toml
+    tests_of: Mapping[str, tuple[str, ...]] = field(init=False)  # meaning -> the measures of it
+    measures: tuple[str, ...] = field(init=False)  # everything that has a limit
+
+    def __post_init__(self) -> None:
+        means = dict.fromkeys(row.means for row in self.definition.cutoffs)
+        tests = {meaning: self.definition.observations(meaning) for meaning in means}
+        object.__setattr__(self, "tests_of", tests)
+        named = dict.fromkeys(row.observation for row in self.definition.cutoffs)
+        object.__setattr__(self, "measures", tuple(named))

@@ -1,6 +1,6 @@
 """One measure of strength, mass or performance, against the limits of one definition."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -87,7 +87,7 @@ def _level(row: Cutoff | Undecided | None) -> str:
 
 def read_test(
     observation: str,
-    results: Iterable[Measurement],
+    results: Sequence[Measurement],
     chart: Chart,
     knowledge: Knowledge,
 ) -> Tested | None:
@@ -96,6 +96,8 @@ def read_test(
     Of grip and walking the best trial of the day counts: one normal trial is normal, and low
     needs every trial to be low and none to be unreadable.
     """
+    if not results and observation not in chart.unusable and observation not in chart.unable:
+        return None
     fresh = [r for r in results if is_fresh(chart, knowledge, r)]
     unusable = [u for u in chart.unusable.get(observation, ()) if is_fresh(chart, knowledge, u)]
     failed = _not_done(observation, fresh, chart, knowledge)

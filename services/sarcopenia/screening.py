@@ -35,7 +35,7 @@ def screen(chart: Chart, knowledge: Knowledge) -> Screen:
     score = sarc_f(chart, knowledge)
     tests: list[Tested] = []
     at_limit = False
-    for name in knowledge.definition.observations("positive_screen"):
+    for name in knowledge.tests_of.get("positive_screen", ()):
         if name == "sarc_f":
             test = _by_bounds(score, chart, knowledge) if score else None
         elif name == "sarc_calf":
