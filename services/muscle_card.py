@@ -31,12 +31,23 @@ def worth_showing(found: Together, chart: Chart) -> tuple[bool, str | None]:
     """Whether muscle has something to say: never without a trigger, never on age alone."""
     muscle = found.muscle
     asks = muscle.category in SCREENED_POSITIVE or (
-        muscle.category in ("not_assessed", "indeterminate") and bool(muscle.next_steps)
+        muscle.category in ("not_assessed", "indeterminate")
+        and bool(muscle.next_steps)
+        and (muscle.category == "not_assessed" or _in_doubt(muscle))
     )
     speaks = muscle.positive or found.urgent is not None or (asks and bool(muscle.triggers))
     if speaks and chart.deceased:
         return False, "muscle:deceased"
     return speaks, None
+
+
+def _in_doubt(muscle: Assessment) -> bool:
+    """Whether something is low or unreadable, or muscle is in question besides the measures.
+
+    Measures that are all normal and leave a definition open ask for nobody's attention.
+    """
+    unread = any(e.rule == "unit-safety" or "undecided" in e.says for e in muscle.evidence)
+    return bool(muscle.low) or unread or any(name != "measured" for name in muscle.triggers)
 
 
 def indicator(found: Together) -> Indicator:
@@ -66,11 +77,15 @@ def summary(found: Together, known: Known) -> str:
         start = f"{title} on record" if why == title else f"{why}: think of {title.lower()}"
         return f"{start}; {_today(found.urgent)}"
     if muscle.positive:
-        return units_spelt(f"{_low_text(muscle)}: {CATEGORIES[muscle.category]}. {_urge(muscle)}")
+        return units_spelt(
+            f"{_low_text(muscle, known)}: {CATEGORIES[muscle.category]}. {_urge(muscle)}"
+        )
     if muscle.category in SCREENED_POSITIVE:
         return f"{_screened(muscle)}: measure grip strength or time five chair rises."
     if muscle.category == "not_assessed":
         return f"{_why_looked_at(muscle)}, muscle strength not known: ask SARC-F or measure grip."
+    if muscle.low:
+        return units_spelt(f"{_low_text(muscle, known)}; {_wanted(muscle)}")
     return f"Muscle strength cannot be judged: {_first_doubt(muscle)}."
 
 
@@ -88,15 +103,15 @@ def clause(found: Together) -> str:
     return ""
 
 
-def _low_text(muscle: Assessment) -> str:
+def _low_text(muscle: Assessment, known: Known) -> str:
     first = muscle.low[0]
-    evidence = next(e for e in muscle.evidence if e.resource == first.resource)
-    if evidence.value is None:
-        return evidence.says.partition(":")[0] + " not possible"
-    title = evidence.says.partition(" low")[0]
-    limit = f" ({evidence.limit})" if evidence.limit else ""
-    text = f"{title} {evidence.comparator or ''}{evidence.value:.4g} {evidence.unit}{limit}"
-    return f"{text}, low muscle mass" if muscle.mass == "low" else text
+    title, result = known.muscle.titles[first.observation], first.result
+    if result is None:
+        return f"{title} not possible"
+    text = f"{title} {result.comparator or ''}{result.value:.4g} {result.unit}"
+    text += f" ({first.row})" if first.row else ""
+    beside = muscle.mass == "low" and not first.observation.startswith("asm")
+    return f"{text}, low muscle mass" if beside else text
 
 
 def _urge(muscle: Assessment) -> str:
@@ -119,6 +134,15 @@ def _screened(muscle: Assessment) -> str:
 def _why_looked_at(muscle: Assessment) -> str:
     named = [TRIGGERS[name] for name in muscle.triggers if name in TRIGGERS]
     return f"{named[0]} on record" if named else "An earlier measure is too old or unreadable"
+
+
+def _wanted(muscle: Assessment) -> str:
+    """What would decide, where something is low."""
+    if muscle.strength == "unknown":
+        return "strength is not known: measure grip or five chair rises."
+    if "order_muscle_mass_dxa_bia" in muscle.next_steps:
+        return "muscle mass is not known, and decides."
+    return "performance is not known: measure gait speed or SPPB."
 
 
 def _first_doubt(muscle: Assessment) -> str:

@@ -10,7 +10,7 @@ from services.sarcopenia.findings import BODY, Findings, findings
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, is_fresh
 from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, Assessment
-from services.sarcopenia.stages import ALGORITHMS
+from services.sarcopenia.stages import ALGORITHMS, USES
 from services.sarcopenia.weight import weight_loss
 
 REASONS = {
@@ -54,7 +54,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
         notes.remark("age", "the birth date does not say whether the definition holds")
         category = "indeterminate"
     _flags(found, category, chart, knowledge, notes)
-    _steps(found, category, triggers, notes)
+    _steps(found, category, triggers, USES[definition.algorithm], notes)
     if in_scope is None and triggers:
         notes.step("record_birth_date")
     return _conclude(triggers, knowledge, notes, category, found)
@@ -189,28 +189,44 @@ def _flags(
         notes.flag("awgs_performance_not_assessed")
 
 
-def _steps(found: Findings, category: str, triggers: tuple[str, ...], notes: Notes) -> None:
+def _steps(
+    found: Findings, category: str, triggers: tuple[str, ...], uses: frozenset[str], notes: Notes
+) -> None:
     """What to do, or the cheapest thing to find out."""
     if category in POSITIVE:
         notes.step("assess_secondary_causes", "refer_physio_resistance_exercise")
-        if found.mass == "unknown":
-            notes.step("order_muscle_mass_dxa_bia")
-        if found.performance == "unknown":
-            notes.step("measure_gait_or_sppb")
+        _measure_unknown(found, uses, notes)
     if category in CONFIRMED:
         notes.step("refer_dietitian_protein", "falls_assessment")
     elif category in POSITIVE and "falls" in triggers:
         notes.step("falls_assessment")
     if category in SCREENED_POSITIVE:
         notes.step("measure_grip", "measure_chair_stand")
-    _what_is_missing(found, category, triggers, notes)
+    _clarify(found, notes)
+    if category == "not_assessed" and triggers:
+        if found.screen.score is None or not found.screen.score.complete:
+            notes.step("complete_sarc_f")
+        notes.step("measure_grip")
+    if category == "indeterminate":
+        if found.strength == "unknown":
+            notes.step("measure_grip", "measure_chair_stand")
+        else:
+            _measure_unknown(found, uses, notes)
     if found.asymmetry:
         notes.step("neuro_exam")
 
 
-def _what_is_missing(
-    found: Findings, category: str, triggers: tuple[str, ...], notes: Notes
-) -> None:
+def _measure_unknown(found: Findings, uses: frozenset[str], notes: Notes) -> None:
+    """Mass, where strength or performance is low; performance, where the definition uses it."""
+    low = "low" in (found.strength, found.performance)
+    if found.mass == "unknown" and "mass" in uses and low:
+        notes.step("order_muscle_mass_dxa_bia")
+    if found.performance == "unknown" and "performance" in uses:
+        notes.step("measure_gait_or_sppb")
+
+
+def _clarify(found: Findings, notes: Notes) -> None:
+    """What on record cannot be read, and what would make it readable."""
     tests = (*found.tests, *found.screen.tests)
     reasons = {test.why for test in tests} | {
         test.unusable.reason for test in tests if test.unusable is not None
@@ -221,14 +237,3 @@ def _what_is_missing(
         notes.step("record_sex_parameter")
     if found.height_missing:
         notes.step("record_height")
-    if category == "not_assessed" and triggers:
-        if found.screen.score is None or not found.screen.score.complete:
-            notes.step("complete_sarc_f")
-        notes.step("measure_grip")
-    if category == "indeterminate":
-        if found.strength == "unknown":
-            notes.step("measure_grip", "measure_chair_stand")
-        elif found.performance == "unknown":
-            notes.step("measure_gait_or_sppb")
-        if found.mass == "unknown" and found.strength == "low":
-            notes.step("order_muscle_mass_dxa_bia")

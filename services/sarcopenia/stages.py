@@ -74,3 +74,10 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "sdoc2020": sdoc2020,
     "fnih2014": fnih2014,
 }
+# What each algorithm looks at; what it leaves out is never asked for.
+USES: Mapping[str, frozenset[str]] = {
+    "ewgsop2": frozenset({"strength", "mass", "performance"}),
+    "awgs2019": frozenset({"strength", "mass", "performance"}),
+    "sdoc2020": frozenset({"strength", "performance"}),
+    "fnih2014": frozenset({"strength", "mass"}),
+}

@@ -37,6 +37,7 @@ def made(text, guideline="uk-ng239", definition="ewgsop2-2019", **options):
     weight 60; weight 66 @2026-07-01            | info      | muscleNotAssessed            | Weight loss on record
     grip 14 none                                | info      | muscleIndeterminate          | reported without a unit
     grip 14 @2023-01-01                         | info      | muscleNotAssessed            | too old
+    asmi 5 by DXA                               | info      | muscleIndeterminate          | strength is not known: measure grip
     +muscle_weakness; ck 2400 range 170         | critical  | muscleNotAssessed            | think of rhabdomyolysis; act today
     +guillain_barre @2026-11-15; +muscle_weakness | critical | muscleNotAssessed           | Guillain-Barré syndrome on record; act today
     +motor_neuron_disease; grip 14              | warning   | muscleProbable               | Motor neuron disease on record; review without delay
@@ -53,6 +54,30 @@ def test_one_card_says_what_is_found(case):
     assert card["source"]["topic"]["code"] == case["topic"]
     assert case["summary has"] in card["summary"]
     assert len(card["summary"]) <= 139
+
+
+@cases("""
+    definition   | patient                   | summary has                                          | steps
+    -------------+---------------------------+------------------------------------------------------+--------------------------
+    sdoc-2020    | grip 14                   | performance is not known: measure gait speed         | measure_gait_or_sppb
+    fnih-2014    | grip 14                   | muscle mass is not known, and decides                | order_muscle_mass_dxa_bia
+    sdoc-2020    | gait 0.5                  | strength is not known: measure grip                  | measure_grip measure_chair_stand
+    awgs-2019    | asmi 5 by DXA; grip 20    | performance is not known: measure gait speed or SPPB | measure_gait_or_sppb
+    ewgsop2-2019 | gait 0.5                  | Gait speed 0.5 m/s (at most 0.8 m/s); strength is not known | measure_grip measure_chair_stand
+""")
+def test_what_would_decide_is_asked_for_and_nothing_else(case):
+    [card], _ = made(case["patient"], definition=case["definition"])
+    assert case["summary has"] in card["summary"]
+    found = evaluate(chart(case["patient"]), known(definition=case["definition"]))
+    assert list(found.muscle.next_steps) == case["steps"].split()
+
+
+@pytest.mark.parametrize(
+    ("definition", "text"),
+    [("awgs-2019", "grip 20"), ("ewgsop2-2019", "asmi 6 by DXA"), ("ewgsop2-2019", "gait 1.1")],
+)
+def test_normal_measures_that_leave_a_definition_open_ask_for_no_attention(definition, text):
+    assert made(text, definition=definition) == ([], ())
 
 
 @cases("""

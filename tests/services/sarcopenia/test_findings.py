@@ -1,8 +1,11 @@
 """Strength, mass and performance: just below, at and just above each printed limit; each unknown."""
 
 import pytest
-from patients import muscle
+from patients import MEASURE, TODAY, known, muscle, patient
 from tables import cases
+
+from services.evaluation import evaluate
+from services.from_fhir import read_chart
 
 
 def wanted(case, found):
@@ -322,3 +325,93 @@ def test_every_measure_says_value_unit_day_limit_and_locator():
             *evidence
         }
     assert [e["rule"] for e in found["evidence"]] == ["strength", "mass", "performance", "screen"]
+
+
+def read(*found):
+    whole = read_chart([patient(), *found], "1", known().readable, today=TODAY)
+    return evaluate(whole, known(definition="awgs-2019")).muscle
+
+
+def measured(code, value, unit, system=MEASURE, **more):
+    quantity = {"value": value, "unit": unit, "code": unit}
+    return {
+        "resourceType": "Observation",
+        "id": f"m-{code}",
+        "status": "final",
+        "code": {"coding": [{"system": system, "code": code}]},
+        "subject": {"reference": "Patient/1"},
+        "effectiveDateTime": "2026-11-01",
+        "valueQuantity": quantity,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "mass"),
+    [
+        ({"device": {"display": "InBody 770 BIA"}}, "low"),
+        ({"device": {"display": "Hologic Horizon DXA"}}, "normal"),
+        ({"device": {"reference": "Device/1"}}, "unknown"),
+        (
+            {
+                "contained": [
+                    {"resourceType": "Device", "id": "d", "deviceName": [{"name": "Lunar DXA"}]}
+                ],
+                "device": {"reference": "#d"},
+            },
+            "normal",
+        ),
+        ({"method": {"coding": [{"code": "x", "display": "Bioelectrical impedance"}]}}, "low"),
+        ({"method": {"text": "dialysis"}}, "unknown"),  # no "dxa" or "bia" inside a word
+        ({"method": {"text": "phobia"}}, "unknown"),
+    ],
+)
+def test_the_method_stands_in_method_or_device(more, mass):
+    assert read(measured("asm-index", 5.5, "kg/m2", **more)).mass == mass
+
+
+def test_a_panel_is_read_by_its_components():
+    loinc = "http://loinc.org"
+
+    def part(code, value, unit):
+        return {
+            "code": {"coding": [{"system": loinc, "code": code}]},
+            "valueQuantity": {"value": value, "unit": unit},
+        }
+
+    panel = measured(
+        "62825-5", 1, "1", loinc, component=[part("66255-1", 4.1, "s"), part("66254-4", 4, "m")]
+    )
+    del panel["valueQuantity"]
+    assert read(panel).performance == "low"
+    walk = measured(
+        "83144-6", 1, "1", loinc, component=[part("83169-3", 4.4, "s"), part("83170-1", 3.9, "s")]
+    )
+    del walk["valueQuantity"]
+    assert read(walk).performance == "normal"  # the faster of two trials: 1.03 m/s
+    grip = measured(
+        "83145-3", 1, "1", loinc, component=[part("83174-3", 17, "kg"), part("83173-5", 18.5, "kg")]
+    )
+    del grip["valueQuantity"]
+    assert read(grip).strength == "normal"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "entered-in-error"},
+        {"status": "preliminary"},
+        {"subject": {"reference": "Patient/2"}},
+        {"effectiveDateTime": None},
+        {"effectiveDateTime": "2099-01-01"},
+    ],
+)
+def test_what_must_not_be_read_is_not_read(change):
+    grip = {**measured("grip-strength-max", 14, "kg"), **change}
+    assert read({k: v for k, v in grip.items() if v is not None}).category == "not_assessed"
+
+
+def test_seven_newtons_are_not_seven_kilograms():
+    found = read(measured("grip-strength-max", 7, "N")).evidence
+    assert found[0].value == pytest.approx(0.7138, abs=1e-4)
+    assert "(7 N)" in found[0].says
