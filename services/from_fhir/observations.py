@@ -206,15 +206,15 @@ def walking_speed(
     """The speed of a timed walk: the course is part of the code, or stands beside the time."""
     timed = measurement(source, match, when, reference, limits)
     if isinstance(timed, Unusable):
-        return timed
-    distance, course = match.row.distance_m, ""
+        return timed._replace(observation="gait_speed")
+    distance = match.row.distance_m
     if distance is None:
         for part, beside in parts:
             if beside.value_set.name == "walk_distance":
                 read = measurement(part, beside, when, reference, limits)
                 distance = read.value if isinstance(read, Measurement) else None
     if distance is None or timed.comparator is not None:
-        return Unusable("walk_time", "no-distance", reference, when[0], timed.reported)
+        return Unusable("gait_speed", "no-distance", reference, when[0], timed.reported)
     course = f"{timed.reported} for {distance:g} m"
     return timed._replace(
         observation="gait_speed", value=distance / timed.value, unit="m/s", reported=course

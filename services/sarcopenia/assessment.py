@@ -49,6 +49,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
         notes.remark("age", f"under {definition.minimum_age} years", locator)
         if found.strength == "low":
             notes.flag("low_grip_below_reference")
+        _flags(found, "out_of_scope_age", chart, knowledge, notes)
         return _conclude(triggers, knowledge, notes, "out_of_scope_age", found)
     if in_scope is None and category != "not_assessed":
         notes.remark("age", "the birth date does not say whether the definition holds")
@@ -92,7 +93,8 @@ def triggers_of(chart: Chart, knowledge: Knowledge) -> tuple[str, ...]:
         reasons.append("falls")
     if weight_loss(chart, knowledge):
         reasons.append("weight_loss")
-    names = (*knowledge.measures, *knowledge.sarc_f_items)
+    otherwise = knowledge.groups["strength_measured_otherwise"]
+    names = (*knowledge.measures, *knowledge.sarc_f_items, *otherwise)
     sources = (chart.measurements, chart.unusable, chart.unable)
     if any(source.get(name) for source in sources for name in names if name not in BODY):
         reasons.insert(0, "measured")

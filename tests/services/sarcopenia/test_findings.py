@@ -283,6 +283,12 @@ def test_mass_and_strength_that_part_are_flagged(case):
     wanted(case, muscle(case["measures"]))
 
 
+def test_what_is_odd_is_flagged_whatever_the_age():
+    found = muscle("grip_right 30; grip_left 14; asmi 6", born="1980-01-01")
+    assert found["category"] == "out_of_scope_age"
+    assert {"grip_asymmetry_red_flag", "method_missing"} <= {*found["flags"]}
+
+
 def test_awgs_says_that_performance_was_not_measured():
     assert "awgs_performance_not_assessed" in muscle("grip 19", "awgs-2019")["flags"]
     assert "awgs_performance_not_assessed" not in muscle("grip 19; gait 1.1", "awgs-2019")["flags"]
@@ -409,6 +415,22 @@ def test_a_panel_is_read_by_its_components():
 def test_what_must_not_be_read_is_not_read(change):
     grip = {**measured("grip-strength-max", 14, "kg"), **change}
     assert read({k: v for k, v in grip.items() if v is not None}).category == "not_assessed"
+
+
+@cases("""
+    measures    | category      | step                     | says
+    ------------+---------------+--------------------------+--------------------------------
+    walk 5      | indeterminate | clarify_unit             | the distance walked is not stated
+    walk 5 none over 4 m | indeterminate | clarify_unit    | reported without a unit
+    grip_sum 29 | not_assessed  | complete_sarc_f measure_grip | a sum of both hands
+    grip_score 95 | not_assessed | measure_grip            | an age-adjusted score
+    lean 40     | not_assessed  |                          | total lean mass is not appendicular
+""")
+def test_what_is_not_read_is_said(case):
+    found = muscle(case["measures"])
+    wanted(case, found)
+    assert bool(found["nextSteps"]) == bool(case["step"])
+    assert case["says"] in str(found["evidence"])
 
 
 def test_seven_newtons_are_not_seven_kilograms():
