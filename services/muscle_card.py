@@ -138,6 +138,8 @@ def _why_looked_at(muscle: Assessment) -> str:
 
 def _wanted(muscle: Assessment) -> str:
     """What would decide, where something is low."""
+    if "record_birth_date" in muscle.next_steps:
+        return "whether the definition holds at this age is not known."
     if muscle.strength == "unknown":
         return "strength is not known: measure grip or five chair rises."
     if "order_muscle_mass_dxa_bia" in muscle.next_steps:
@@ -227,11 +229,18 @@ def _plain(text: str) -> str:
 
 
 def _besides(muscle: Assessment, *, with_b12: bool) -> str:
-    """Triggers on record, where the B12 part does not tell them, and measures not used."""
-    said = [] if with_b12 else [TRIGGERS[name] for name in muscle.triggers if name in TRIGGERS]
-    said += [_plain(e.says) for e in muscle.evidence if e.value is None and e.rule != "age"]
+    """Triggers, where the B12 part does not tell them, and measures that could not be used."""
+    untold = ("age", "trigger") if with_b12 else ("age",)
+    said = [_plain(e.says) for e in muscle.evidence if e.value is None and e.rule not in untold]
+    said += [_valued(e) for e in muscle.evidence if e.value is not None and e.rule == "trigger"]
     unique = list(dict.fromkeys(said))[:MOST_ROWS]
     return f"**On record:** {'; '.join(unique)}." if unique else ""
+
+
+def _valued(row: Evidence) -> str:
+    unit = "" if row.unit == "/a" else f" {row.unit}"
+    when = f" ({row.day.day} {row.day:%b %Y})" if row.day else ""
+    return f"{row.says} {row.value:g}{unit}{when}"
 
 
 def _bullets(title: str, sentences: list[str], most: int) -> str:

@@ -44,6 +44,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
         found.strength, found.mass, found.performance, found.screen.outcome, found.attempted
     )
     _evidence(found, knowledge, notes)
+    _trigger_evidence(chart, knowledge, notes)
     if in_scope is False:
         locator = definition.minimum_age_locator
         notes.remark("age", f"under {definition.minimum_age} years", locator)
@@ -51,13 +52,14 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
             notes.flag("low_grip_below_reference")
         _flags(found, "out_of_scope_age", chart, knowledge, notes)
         return _conclude(triggers, knowledge, notes, "out_of_scope_age", found)
-    if in_scope is None and category != "not_assessed":
-        notes.remark("age", "the birth date does not say whether the definition holds")
-        category = "indeterminate"
     _flags(found, category, chart, knowledge, notes)
-    _steps(found, category, triggers, USES[definition.algorithm], notes)
     if in_scope is None and triggers:
         notes.step("record_birth_date")
+    if in_scope is None and category != "not_assessed":
+        notes.remark("age", "the birth date does not say whether the definition holds")
+        _clarify(found, notes)
+        return _conclude(triggers, knowledge, notes, "indeterminate", found)
+    _steps(found, category, triggers, USES[definition.algorithm], notes)
     return _conclude(triggers, knowledge, notes, category, found)
 
 
@@ -95,10 +97,22 @@ def triggers_of(chart: Chart, knowledge: Knowledge) -> tuple[str, ...]:
         reasons.append("weight_loss")
     otherwise = knowledge.groups["strength_measured_otherwise"]
     names = (*knowledge.measures, *knowledge.sarc_f_items, *otherwise)
+    if knowledge.definition.mass_order:
+        names = (*names, "asm")  # what an index is made of
     sources = (chart.measurements, chart.unusable, chart.unable)
     if any(source.get(name) for source in sources for name in names if name not in BODY):
         reasons.insert(0, "measured")
     return tuple(dict.fromkeys(reasons))
+
+
+def _trigger_evidence(chart: Chart, knowledge: Knowledge, notes: Notes) -> None:
+    """Why muscle is looked at, besides what was measured."""
+    notes.findings("trigger", chart.present(knowledge.groups["muscle_trigger"]))
+    fallen = chart.latest("falls_12_months")
+    if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
+        notes.result("trigger", fallen, _title(knowledge, fallen.observation))
+    for weight in weight_loss(chart, knowledge):
+        notes.result("trigger", weight, "Weight, falling")
 
 
 def _evidence(found: Findings, knowledge: Knowledge, notes: Notes) -> None:

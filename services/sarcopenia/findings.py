@@ -46,7 +46,7 @@ def findings(chart: Chart, knowledge: Knowledge) -> Findings:
         performance=_level(performance),
         tests=(*strength, *mass, *performance),
         screen=screen(chart, knowledge),
-        discordant=len({test.level for test in decided}) > 1,
+        discordant=_discordant(decided),
         stale=tuple(_stale(chart, knowledge)),
         refused=tuple(_refused(chart, knowledge)),
         asymmetry=_asymmetry(chart, knowledge),
@@ -54,6 +54,12 @@ def findings(chart: Chart, knowledge: Knowledge) -> Findings:
         and bool(chart.measurements.get("asm"))
         and not any(test.observation == "asm_height2" for test in mass),
     )
+
+
+def _discordant(decided: list[Tested]) -> bool:
+    """Whether index and absolute mass of one day disagree; of two days it may be a change."""
+    days = {test.result.day for test in decided if test.result is not None}
+    return len({test.level for test in decided}) > 1 and len(days) == 1
 
 
 def _tests(meaning: str, chart: Chart, knowledge: Knowledge) -> tuple[Tested, ...]:

@@ -273,6 +273,36 @@ def test_age_gates(case):
     assert ("low_grip_below_reference" in found["flags"]) == adult
 
 
+def test_mass_of_two_days_may_have_changed_and_is_not_called_discordant():
+    found = muscle("asm 14 by DXA @2026-05-01; asmi 5.6 by DXA @2026-10-01")
+    assert found["mass"] == "normal"
+    assert "mass_index_absolute_discordant" not in found["flags"]
+
+
+@pytest.mark.parametrize("measures", ["grip 17", "grip 14", "gait 0.5", "sarcf 5"])
+def test_without_an_age_only_the_age_is_asked_for(measures):
+    found = muscle(measures, born=None)
+    assert (found["category"], found["nextSteps"]) == ("indeterminate", ["record_birth_date"])
+
+
+@cases("""
+    measures                       | evidence
+    -------------------------------+---------------------------------------
+    +falls                         | Repeated falls
+    fallen 2                       | Falls in the past 12 months
+    weight 60; weight 64 @2026-07-01 | Weight, falling
+""")
+def test_a_trigger_is_evidence(case):
+    found = muscle(case["measures"])
+    assert case["evidence"] in [e["says"] for e in found["evidence"] if e["rule"] == "trigger"]
+    assert found["tier"] == "T4"
+
+
+def test_muscle_mass_without_a_readable_limit_is_a_measure_too():
+    found = muscle("asm 16 by DXA; height 160", "awgs-2019", sex="other")
+    assert (found["category"], found["tier"]) == ("indeterminate", "T4")
+
+
 @cases("""
     measures                                  | flag
     ------------------------------------------+-------------------------
