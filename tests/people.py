@@ -3,8 +3,8 @@
     python tests/people.py US_FOLDER SI_FOLDER [--as-of DAY] [--guideline ID] [--http URL]
 
 Each folder holds the same people as FHIR NDJSON (Patient, Observation, Condition,
-MedicationRequest) and as hook requests (`cds-hooks/*.json`), one in pg/mL and umol/L, the other in
-pmol/L and nmol/L. Every person is assessed by `cobalamin assess`'s own function from the Bundle,
+MedicationRequest) and as hook requests (`cds-hooks/*.json`), one in pg/mL, umol/L and kg, the other
+in pmol/L, nmol/L and pounds-force. Every person is assessed by `cobalamin assess`'s own function from the Bundle,
 and through HTTP where a URL is given. A difference between the systems counts as explained where
 the two printed limits put the two numbers on different sides.
 """
@@ -73,11 +73,15 @@ def main() -> None:
     us, si = people(options.us), people(options.si)
     categories: Counter[str] = Counter()
     explained: Counter[str] = Counter()
-    unexplained = []
+    stages: Counter[str] = Counter()
+    unexplained, muscle = [], []
     for subject, bundle in us.items():
         one = assessment_of(bundle, known, maker, today)
         other = assessment_of(si[subject], known, maker, today)
         categories[one["b12"]["category"]] += 1
+        stages[one["sarcopenia"]["category"]] += 1
+        if one["sarcopenia"]["category"] != other["sarcopenia"]["category"]:
+            muscle.append(subject)
         if one["b12"]["category"] != other["b12"]["category"]:
             why = explanation(one, other, known)
             if why is None:
@@ -87,6 +91,8 @@ def main() -> None:
     print(f"{len(us)} people by {known.b12.guideline.label}: {dict(categories.most_common())}")
     print(f"differ between unit systems: {sum(explained.values())} explained {dict(explained)}")
     print(f"unexplained: {unexplained or 'none'}")
+    print(f"by {known.muscle.definition.label}: {dict(stages.most_common())}")
+    print(f"differ between units of grip: {muscle or 'none'}")
     if options.http:
         compare_http(options.us, options.http, us, known, maker, today)
 
@@ -112,7 +118,9 @@ def compare_http(
             bundles[f"Patient/{call['context']['patientId']}"], known, maker, today
         )
         cards += len(shown)
-        if shown != expected or by_bundle["b12"] != bundle["b12"]:
+        if shown != expected or any(
+            by_bundle[axis] != bundle[axis] for axis in ("b12", "sarcopenia", "tier")
+        ):
             differ.append(file.stem)
     print(f"through HTTP: {cards} cards; different from the command line: {differ or 'none'}")
 
