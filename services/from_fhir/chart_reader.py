@@ -33,6 +33,10 @@ from services.from_fhir.values import (
 )
 
 
+# What an Observation says once for all its components.
+OF_THE_WHOLE = ("method", "device", "contained")
+
+
 def read_chart(
     resources: Iterable[Resource],
     patient_id: str,
@@ -60,17 +64,20 @@ def read_chart(
         last=last or today,
         readable=readable,
         patient_references=frozenset({f"Patient/{patient_id}", patient_id, *patient_references}),
-        drugs={
-            f"Medication/{r['id']}": r
-            for r in (*gathered, *drafted)
-            if r.get("resourceType") == "Medication" and "id" in r
-        },
+        drugs=_by_reference("Medication", (*gathered, *drafted)),
+        devices=_by_reference("Device", gathered),
     )
     for resource in gathered:
         _read(resource, pages)
     for resource in drafted:
         read_draft(resource, pages)
     return bound(pages, frozenset(unknown), frozenset(incomplete))
+
+
+def _by_reference(kind: str, resources: Iterable[Resource]) -> dict[str, Resource]:
+    return {
+        f"{kind}/{r['id']}": r for r in resources if r.get("resourceType") == kind and "id" in r
+    }
 
 
 def _read(resource: Resource, pages: Pages) -> None:
@@ -106,7 +113,8 @@ def _read_observation(resource: Resource, reference: str, pages: Pages) -> None:
     coded = [(resource, match) for match in _matches(resource, pages)]
     if "component" in resource:
         parts = (c for c in as_list(resource["component"]) if isinstance(c, dict))
-        coded += [(part, match) for part in parts for match in _matches(part, pages)]
+        whole = {key: resource[key] for key in OF_THE_WHOLE if key in resource}
+        coded += [({**whole, **part}, match) for part in parts for match in _matches(part, pages)]
     if not coded:
         return
     reason = observations.usable_status(resource)
@@ -172,7 +180,9 @@ def _write_observation(
             pages.unable[tested].append(Unable(tested, when[0], reference))
         elif not _is_heading(part):
             _write_result(
-                observations.measurement(part, match, when, reference, pages.readable.plausible),
+                observations.measurement(
+                    part, match, when, reference, pages.readable.plausible, pages.devices
+                ),
                 pages,
             )
 

@@ -15,6 +15,7 @@ from services.from_fhir.values import (
     codings,
     number,
     period,
+    reference_tail,
     sort_key,
     span_of_date,
     status_code,
@@ -139,6 +140,7 @@ def measurement(
     when: tuple[date, str],
     reference: str,
     limits: Mapping[tuple[str, str], tuple[float, float]],
+    devices: Mapping[str, Resource] | None = None,
 ) -> Measurement | Unusable:
     """`source`, an Observation or one of its components, as a measurement of `match`."""
     given = source.get("valueQuantity", source.get("valueInteger"))
@@ -164,23 +166,26 @@ def measurement(
         flags=code_unit_flags(match, unit),
         code=match.row.code,
         rank=match.row.rank,
-        method=(match.row.method or method_of(source)) if match.value_set.has_method else None,
+        method=_method(source, match, devices or {}) if match.value_set.has_method else None,
         side=match.row.side,
     )
 
 
-def method_of(resource: Resource) -> str | None:
-    """ "DXA" or "BIA" by the method or the device; None where neither or both are named."""
+def _method(resource: Resource, match: Match, devices: Mapping[str, Resource]) -> str | None:
+    """ "DXA" or "BIA" by the code, the method or the device; None where neither or both are."""
+    if match.row.method is not None:
+        return match.row.method
     device = resource.get("device")
     said = [*_texts(resource.get("method"))]
     if isinstance(device, dict):
         said.append(device.get("display"))
         inside = (c for c in as_list(resource.get("contained")) if isinstance(c, dict))
-        for held in inside:
-            if f"#{held.get('id')}" == device.get("reference"):
-                said += [*_texts(held.get("type"))]
-                names = (n for n in as_list(held.get("deviceName")) if isinstance(n, dict))
-                said += [name.get("name") for name in names]
+        held = {f"#{c.get('id')}": c for c in inside} | dict(devices)
+        found = held.get(reference_tail(device) or "")
+        if found is not None:
+            said += [*_texts(found.get("type"))]
+            names = (n for n in as_list(found.get("deviceName")) if isinstance(n, dict))
+            said += [name.get("name") for name in names]
     words = " ".join(text.casefold() for text in said if isinstance(text, str))
     named = {name for name, pattern in METHODS.items() if pattern.search(words)}
     return named.pop() if len(named) == 1 else None

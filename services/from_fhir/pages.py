@@ -41,6 +41,7 @@ class Pages:
     readable: Readable
     patient_references: frozenset[str]
     drugs: Mapping[str, Resource] = field(default_factory=dict)
+    devices: Mapping[str, Resource] = field(default_factory=dict)
     sex: str | None = None
     born: tuple[date, date] | None = None
     deceased: bool = False

@@ -10,18 +10,24 @@ CLINICAL_USE = "http://hl7.org/fhir/StructureDefinition/patient-sexParameterForC
 RECORDED = "http://hl7.org/fhir/StructureDefinition/individual-recordedSexOrGender"
 PERIODS = ("period", "effectivePeriod")
 SEXES = ("male", "female")
+NEITHER = "neither_sex"
 
 
 def clinical_sex(patient: Resource, index: ValueSetIndex, today: date) -> str | None:
     """ "male", "female", or None: unknown, other, or statements that disagree.
 
     The first of the two extensions that makes a statement decides, then `gender`. A statement
-    that is neither, such as "specified", decides as well: no sex's limits apply.
+    that is neither, such as "specified", decides as well: no sex's limits apply. What is stated
+    for clinical use in a code that cannot be read is such a statement; what is merely recorded in
+    one is none.
     """
     for url in (CLINICAL_USE, RECORDED):
         stated = set(_stated(patient, url, index, today))
+        if url == RECORDED:
+            stated.discard(None)
         if stated:
-            return stated.pop() if len(stated) == 1 else None
+            sex = stated.pop() if len(stated) == 1 else None
+            return sex if sex in SEXES else None
     gender = patient.get("gender")
     return gender if gender in SEXES else None
 
@@ -42,7 +48,7 @@ def _stated(patient: Resource, url: str, index: ValueSetIndex, today: date) -> I
             match.value_set.name
             for coding in codings(concept)
             for match in index.lookup(*coding)
-            if match.value_set.name in SEXES
+            if match.value_set.name in (*SEXES, NEITHER)
         }
         yield named.pop() if len(named) == 1 else None
 

@@ -39,7 +39,11 @@ def recorded(code, **more):
         ("female", [clinical("unknown")], None),
         ("female", [clinical("male-typical"), clinical("female-typical")], None),
         ("female", [recorded("male"), recorded("female")], None),
-        ("female", [recorded("X")], None),
+        ("female", [recorded("other")], None),
+        ("female", [recorded("unknown")], None),
+        ("female", [recorded("male"), recorded("other")], None),
+        ("female", [recorded("X")], "female"),  # no code of that system
+        ("female", [clinical("X")], None),
         ("female", [clinical("male-typical", period={"end": "2020-01-01"})], "female"),
         ("female", [clinical("male-typical", period={"start": "2020-01-01"})], "male"),
         ("female", [clinical("male-typical", period={"start": "2030-01-01"})], "female"),

@@ -406,6 +406,14 @@ def test_the_method_stands_in_method_or_device(more, mass):
     assert read(measured("asm-index", 5.5, "kg/m2", **more)).mass == mass
 
 
+def test_the_device_may_come_with_the_answer():
+    device = {"resourceType": "Device", "id": "1", "deviceName": [{"name": "Tanita BIA"}]}
+    mass = measured("asm-index", 5.5, "kg/m2", device={"reference": "Device/1"})
+    assert read(mass, device).mass == "low"
+    mass["device"] = {"reference": "https://ehr.example/fhir/Device/1"}
+    assert read(device, mass).mass == "low"
+
+
 def test_a_panel_is_read_by_its_components():
     loinc = "http://loinc.org"
 
@@ -430,6 +438,19 @@ def test_a_panel_is_read_by_its_components():
     )
     del grip["valueQuantity"]
     assert read(grip).strength == "normal"
+
+
+def test_the_method_of_a_panel_holds_for_its_components():
+    quantity = {"value": 5.5, "unit": "kg/m2"}
+    part = {
+        "code": {"coding": [{"system": MEASURE, "code": "asm-index"}]},
+        "valueQuantity": quantity,
+    }
+    panel = measured(
+        "38269-7", 1, "1", "http://loinc.org", component=[part], method={"text": "BIA"}
+    )
+    del panel["valueQuantity"]
+    assert read(panel).mass == "low"
 
 
 @pytest.mark.parametrize(
