@@ -32,7 +32,6 @@ from services.from_fhir.values import (
     status_code,
 )
 
-
 # What an Observation says once for all its components.
 OF_THE_WHOLE = ("method", "device", "contained")
 
