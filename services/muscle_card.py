@@ -14,6 +14,7 @@ from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.outcome import SCREENED_POSITIVE, Assessment
 from services.sarcopenia.weight import recent
 from services.sarcopenia.wording import CATEGORIES, FLAGS, LEVELS, NEXT_STEPS, TRIGGERS
+from services.vitamin_b12.wording import KEYS
 
 GAPS = {"muscle_observations": "measures of muscle", "questionnaire_responses": "questionnaires"}
 MOST_STEPS = 5
@@ -127,7 +128,8 @@ def _urge(muscle: Assessment) -> str:
 def _screened(muscle: Assessment) -> str:
     positive = next(e for e in muscle.evidence if e.rule == "screen" and "positive" in e.says)
     title = positive.says.partition(" positive")[0]
-    value = "" if positive.value is None else f" {positive.value:g} {positive.unit}"
+    bound = {">=": "at least "}.get(positive.comparator or "", "")
+    value = "" if positive.value is None else f" {bound}{positive.value:g} {positive.unit}"
     return units_spelt(f"{title}{value}, positive")
 
 
@@ -167,7 +169,7 @@ def detail(found: Together, chart: Chart, known: Known, *, with_b12: bool) -> st
         parts.append(f"**What is known:** {known.comparison['statement']['says']}")
         if any(one.cause in _ids(known.muscle) for one in found.differential):
             parts.append(comparison_table(known.comparison))
-    parts += [_gaps(chart), _source(muscle, known)]
+    parts += [_gaps(chart, GAPS if with_b12 else {**KEYS, **GAPS}), _source(muscle, known)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -268,10 +270,10 @@ def comparison_table(comparison: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _gaps(chart: Chart) -> str:
+def _gaps(chart: Chart, keys: Mapping[str, str]) -> str:
     """What could not be looked up; never taken for nothing being there."""
-    missing = [said for key, said in GAPS.items() if key in chart.unknown]
-    partly = [said for key, said in GAPS.items() if key in chart.incomplete - chart.unknown]
+    missing = [said for key, said in keys.items() if key in chart.unknown]
+    partly = [said for key, said in keys.items() if key in chart.incomplete - chart.unknown]
     said = f"Could not be checked: {', '.join(missing)}." if missing else ""
     return said + (f" Only a part was available: {', '.join(partly)}." if partly else "")
 
@@ -294,16 +296,16 @@ def panels(
     muscle, templates = found.muscle, known.templates
     steps = muscle.next_steps
     if "urgent_ck_rhabdo" in steps:
-        yield from _panel("Order creatine kinase, kidneys, potassium", URGENT_PANEL, known)
+        # A recent result is the reason here, not a hindrance; an order on its way is one.
+        by_id = templates.by_id
+        yield from _panel(
+            [n for n in URGENT_PANEL if not chart.orders.get(by_id[n].concept)], known
+        )
     if "refer_physio_resistance_exercise" in steps:
         yield from _single("refer_physiotherapy", chart, known)
     if "assess_secondary_causes" in steps and "urgent_ck_rhabdo" not in steps:
         wanted = [n for n in CAUSES_PANEL if not _held(templates.by_id[n], chart, known)]
-        if len(wanted) == 1:
-            yield from _single(wanted[0], chart, known)
-        else:
-            named = ", ".join(templates.by_id[n].label.removeprefix("Order ") for n in wanted)
-            yield from _panel(f"Order {named}", wanted, known)
+        yield from _panel(wanted, known)
     for step, name in (
         ("refer_dietitian_protein", "refer_dietitian"),
         ("order_muscle_mass_dxa_bia", "order_muscle_mass"),
@@ -317,11 +319,11 @@ def panels(
         yield templates.by_id["record_sarcopenia"].label, (templates.by_id["record_sarcopenia"],)
 
 
-def _panel(
-    label: str, names: list[str] | tuple[str, ...], known: Known
-) -> Iterator[tuple[str, tuple[OrderTemplate, ...]]]:
-    if names:
-        yield label, tuple(known.templates.by_id[name] for name in names)
+def _panel(names: list[str], known: Known) -> Iterator[tuple[str, tuple[OrderTemplate, ...]]]:
+    """Several tests as one suggestion, named one by one."""
+    orders = tuple(known.templates.by_id[name] for name in names)
+    if orders:
+        yield f"Order {', '.join(o.label.removeprefix('Order ') for o in orders)}", orders
 
 
 def _single(

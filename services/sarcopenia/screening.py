@@ -1,6 +1,6 @@
 """SARC-F, calf circumference and SARC-CalF. A question not answered is unknown, never zero."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.chart import Chart, Measurement
 from services.sarcopenia.knowledge import Knowledge
@@ -37,7 +37,7 @@ def screen(chart: Chart, knowledge: Knowledge) -> Screen:
     at_limit = False
     for name in knowledge.tests_of.get("positive_screen", ()):
         if name == "sarc_f":
-            test = _by_bounds(score, chart, knowledge) if score else None
+            test = _by_bounds(score, chart, knowledge) if score else _unread(chart, knowledge)
         elif name == "sarc_calf":
             test = read_test(name, chart.measurements.get(name, ()), chart, knowledge)
             if test is None:
@@ -74,9 +74,24 @@ def sarc_f(chart: Chart, knowledge: Knowledge) -> Score | None:
 
 def _by_bounds(score: Score, chart: Chart, knowledge: Knowledge) -> Tested | None:
     low, high = (decide(result, chart, knowledge) for result in (score.lower, score.upper))
-    if low is None or high is None or low.level == high.level:
+    if low is None or high is None or score.complete:
         return low
-    return Tested("sarc_f", "unknown", score.lower, low.row, "unanswered", resource=low.resource)
+    if low.level != high.level:
+        at_least = score.lower._replace(comparator=">=")
+        return Tested("sarc_f", "unknown", at_least, low.row, "unanswered", resource=low.resource)
+    if low.level == "low":
+        return replace(low, result=score.lower._replace(comparator=">="))
+    return replace(high, result=score.upper._replace(comparator="<="))
+
+
+def _unread(chart: Chart, knowledge: Knowledge) -> Tested | None:
+    """A SARC-F that is on record and cannot be read."""
+    names = ("sarc_f", *knowledge.sarc_f_items)
+    found = (u for name in names for u in chart.unusable.get(name, ()))
+    first = next((u for u in found if is_fresh(chart, knowledge, u)), None)
+    if first is None:
+        return None
+    return Tested("sarc_f", "unknown", why=first.reason, resource=first.resource, unusable=first)
 
 
 def _sarc_calf(

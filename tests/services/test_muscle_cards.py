@@ -32,6 +32,7 @@ def made(text, guideline="uk-ng239", definition="ewgsop2-2019", **options):
     grip 14; asmi 5 by DXA; gait 0.7            | warning   | muscleSevere                 | severe sarcopenia
     grip 14; rx systemic_corticosteroid         | warning   | muscleProbable               | Review the corticosteroid
     sarcf 5                                     | info      | muscleFindPositive           | SARC-F 5 points, positive: measure grip
+    answers 2 2 - - -                           | info      | muscleFindPositive           | SARC-F at least 4 points, positive: measure grip
     +falls                                      | info      | muscleNotAssessed            | Falls on record
     +sarcopenia                                 | info      | muscleNotAssessed            | Sarcopenia on record
     weight 60; weight 66 @2026-07-01            | info      | muscleNotAssessed            | Weight loss on record
@@ -110,7 +111,8 @@ def test_silence_where_there_is_nothing_to_say(case):
     us-aafp2025 | b12 400; grip 14; asmi 5 by DXA; ck 90; tsh 2; vitd 80; crp 2 | Refer to physical therapy / Refer to dietitian / Add sarcopenia (M62.84) to the problem list
     uk-ng239    | grip 14; +toxic_neuropathy; ck 90; tsh 2; vitd 80; crp 2; asmi 6 by DXA | Refer to physiotherapy / Request nerve conduction study
     uk-ng239    | grip_right 14; grip_left 9; ck 90; tsh 2; vitd 80; crp 2; asmi 6 by DXA | Refer to physiotherapy
-    uk-ng239    | +muscle_weakness; ck 2400 range 170  | Order creatine kinase, kidneys, potassium / Have SARC-F answered
+    uk-ng239    | +muscle_weakness; ck 2400 range 170  | Order creatine kinase, creatinine and eGFR, potassium / Have SARC-F answered
+    uk-ng239    | +muscle_weakness; ck 2400 range 170; order creatine_kinase; order potassium; sarcf 2 | Order creatinine and eGFR
     uk-ng239    | b12 112; +vegan_diet; hb 130; folate 9; grip 14 | Cyanocobalamin 50 to 150 micrograms a day / Or hydroxocobalamin IM twice a year / Refer to physiotherapy / Order creatine kinase, TSH, 25-OH vitamin D, C-reactive protein / Measure muscle mass (DXA or BIA)
     uk-ng239    | b12 112; +paraesthesia; hb 130; folate 9; sarcf 5 | Hydroxocobalamin IM, neurological regimen / Order intrinsic factor antibody / Order coeliac serology
 """)
@@ -300,10 +302,10 @@ def test_measures_that_could_not_be_looked_up_are_said():
         "1",
         known().readable,
         today=TODAY,
-        unknown=["muscle_observations"],
+        unknown=["muscle_observations", "medications"],
         incomplete=["questionnaire_responses"],
     )
     maker = CardMaker.at_start(known(), "https://cds.example", "https://cobalamin.example/fhir")
     [card], _ = maker.cards(evaluate(found, known()), found, None)
-    assert "Could not be checked: measures of muscle." in card.detail
+    assert "Could not be checked: prescriptions, measures of muscle." in card.detail
     assert "Only a part was available: questionnaires." in card.detail

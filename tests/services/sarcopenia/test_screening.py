@@ -47,6 +47,26 @@ def test_screening(case):
 
 
 @cases("""
+    measures          | comparator | value
+    ------------------+------------+------
+    answers 2 2 - - - | >=         | 4
+    answers 1 0 0 0 - | <=         | 3
+    answers 1 1 0 0 - | >=         | 2
+    answers 1 1 0 0 0 |            | 2
+""")
+def test_unanswered_questions_make_the_score_a_bound(case):
+    [said] = muscle(case["measures"])["evidence"]
+    assert said.get("comparator", "") == case["comparator"]
+    assert said["value"] == float(case["value"])
+
+
+def test_a_score_that_cannot_be_read_is_said():
+    found = muscle("sarcf 5 none")
+    assert "SARC-F: reported without a unit" in [e["says"] for e in found["evidence"]]
+    assert {"clarify_unit", "complete_sarc_f"} <= {*found["nextSteps"]}
+
+
+@cases("""
     sex    | measures         | points
     -------+------------------+-------
     female | sarcf 1; calf 32 | 11
