@@ -4,7 +4,7 @@ import gc
 import re
 import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -25,8 +25,8 @@ TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}
 JSON = "application/json"
 
 
-def today_utc() -> date:
-    return datetime.now(UTC).date()
+def now_utc() -> datetime:
+    return datetime.now(UTC)
 
 
 def create_app(
@@ -36,7 +36,7 @@ def create_app(
     log: Any,
     *,
     version: str,
-    today: Callable[[], date] = today_utc,
+    clock: Callable[[], datetime] = now_utc,
     pages: Sequence[Blueprint] = (),
 ) -> Flask:
     """The application of one worker process."""
@@ -52,7 +52,7 @@ def create_app(
         fhir=FhirClient(settings),
         log=log,
         version=version,
-        today=today,
+        clock=clock,
     )
     app.register_blueprint(blueprint(context))
     for page in pages:

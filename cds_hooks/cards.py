@@ -56,6 +56,7 @@ class Action:
     description: str
     resource: Mapping[str, Any] | None = None
     resource_id: str | None = None
+    template: str | None = None  # the order template it was made from; never sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Card:
     selection_behavior: Literal["at-most-one", "any"] | None = None
     override_reasons: tuple[Coding, ...] = ()
     links: tuple[Link, ...] = ()
+    rests_on: frozenset[str] = frozenset()  # marks of its evidence, for the records; never sent
     uuid: str = field(default_factory=new_uuid)
 
 

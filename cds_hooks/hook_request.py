@@ -1,7 +1,7 @@
 """A call of a CDS service: bytes to a HookRequest, and what is wrong by path, never by value."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,22 +52,69 @@ class HookRequest:
 
     @property
     def selections(self) -> tuple[str, ...]:
+        """The selected drafts as sent: a list or one alone, of texts or of References."""
         found = self.context.get("selections", ())
-        return tuple(name for name in found if isinstance(name, str))
+        return tuple(_texts(found if isinstance(found, list | tuple) else [found]))
 
     @property
     def draft_orders(self) -> tuple[dict[str, Any], ...]:
-        """The orders of the session; entries that hold no resource are passed over."""
-        return tuple(resources_of(self.context.get("draftOrders")))
+        """The orders of the session; entries that hold no resource are passed over.
+
+        One without an id is known by the end of its entry's fullUrl.
+        """
+        return tuple(
+            resource if "id" in resource or url is None else {**resource, "id": _last_part(url)}
+            for url, resource in _entries_of(self.context.get("draftOrders"))
+        )
+
+    def selected(self) -> frozenset[str] | None:
+        """References ("MedicationRequest/1") of the drafts that the call is about.
+
+        None: all of them, because the hook has no selections, or because none of those sent names
+        a draft, which is a fault of the client that must not silence anybody.
+        """
+        if self.hook != "order-select":
+            return None
+        wanted = {_plain_reference(text) for text in self.selections}
+        if not wanted:
+            return frozenset()
+        drafts = {f"{draft['resourceType']}/{draft.get('id', '?')}" for draft in self.draft_orders}
+        found = {draft for draft in drafts if {draft, draft.partition("/")[2]} & wanted}
+        return frozenset(found) or None
 
 
-def resources_of(bundle: object) -> Iterator[dict[str, Any]]:
-    """The resources of a Bundle with or without a type, `entry` a list or an object."""
+def _texts(selections: Iterable[object]) -> Iterator[str]:
+    for selection in selections:
+        match selection:
+            case str(text) | {"reference": str(text)} if text:
+                yield text
+
+
+def _plain_reference(text: str) -> str:
+    """ "MedicationRequest/1" of a relative, absolute or versioned one; the id alone of a URN."""
+    text = text.partition("/_history/")[0].rstrip("/")
+    if text.startswith("urn:"):
+        return _last_part(text)
+    return "/".join(text.split("/")[-2:])
+
+
+def _last_part(url: str) -> str:
+    return url.rpartition(":")[2].rpartition("/")[2]
+
+
+def _entries_of(bundle: object) -> Iterator[tuple[str | None, dict[str, Any]]]:
     entries = bundle.get("entry") if isinstance(bundle, dict) else None
     for entry in entries if isinstance(entries, list) else [entries]:
         match entry:
             case {"resource": {"resourceType": str()} as resource}:
-                yield resource
+                url = entry.get("fullUrl") if isinstance(entry, dict) else None
+                yield (url if isinstance(url, str) and url else None), resource
+
+
+def resources_of(bundle: object) -> Iterator[dict[str, Any]]:
+    """The resources of a Bundle with or without a type, `entry` a list or an object."""
+    for _url, resource in _entries_of(bundle):
+        yield resource
 
 
 def read_json(body: bytes) -> Any:

@@ -8,23 +8,27 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, insert, select
+from sqlalchemy import Connection, Engine, Table, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from cds_hooks.database import WAIT_SECONDS, RecordsUnavailable, connect, sqlite_file, writing
 from cds_hooks.feedback import Feedback
+from cds_hooks.memory import PastCard
 from cds_hooks.migrations import migrate
 from cds_hooks.patient_hash import key_for_database, patient_hash
 from cds_hooks.tables import card, decision, feedback
 
 __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 
+SEAL_BYTES = 8
+MOST_REMEMBERED = 500  # rows of one patient's past
 # Members of a service's record that are columns, because reports group by them.
 COLUMNS = {
     "b12Category": "b12_category",
@@ -40,6 +44,7 @@ class StoredCard:
     indicator: str
     suggestions: tuple[str, ...]  # uuids
     topic_system: str | None = None
+    rests_on: frozenset[str] = frozenset()  # marks, sealed before they are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,13 @@ class Records:
     def store(self, stored: StoredDecision) -> None:
         """Keeps a decision and its cards, all or nothing. Raises RecordsUnavailable."""
         row = self._decision.bind(self._decision_row(stored))
-        cards = [self._card.bind(_card_row(stored.id, shown)) for shown in stored.cards]
+        cards = [
+            self._card.bind(
+                _card_row(stored.id, shown)
+                | {"rests_on": sorted(self.seal(stored.tenant, m) for m in shown.rests_on)}
+            )
+            for shown in stored.cards
+        ]
         with self._guarded(), self._transaction() as cursor:
             cursor.execute(self._decision.sql, row)
             if cards:
@@ -134,9 +145,29 @@ class Records:
             "record": {n: value for n, value in stored.record.items() if n not in COLUMNS},
         }
 
-    def store_feedback(self, service: str, items: Iterable[Feedback]) -> int:
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read by. Raises RecordsUnavailable."""
+        with self._guarded(), self._engine.connect() as connection:
+            yield connection
+
+    def memory(
+        self, tenant: str, patient_id: str, encounter_id: str | None, now: datetime
+    ) -> "PatientMemory":
+        """What was shown for this patient; nothing is read before it is asked for."""
+        return PatientMemory(self, tenant, patient_id, encounter_id, now)
+
+    def seal(self, tenant: str, mark: str) -> str:
+        """A mark of evidence names resources: what is kept is a keyed hash of it."""
+        keyed = blake2b(f"{tenant}\0{mark}".encode(), key=self._key[:64], digest_size=SEAL_BYTES)
+        return keyed.hexdigest()
+
+    def store_feedback(
+        self, service: str, items: Iterable[Feedback], now: datetime | None = None
+    ) -> int:
         """Keeps what is new of `items`; says how many were. Raises RecordsUnavailable."""
-        rows = [_feedback_row(service, item, datetime.now(UTC)) for item in items]
+        received = now or datetime.now(UTC)
+        rows = [_feedback_row(service, item, received) for item in items]
         if not rows:
             return 0
         dialect = postgresql_insert if self._engine.name == "postgresql" else sqlite_insert
@@ -189,6 +220,78 @@ class Records:
             yield
         except (SQLAlchemyError, self._database_error) as fault:
             raise RecordsUnavailable(_kind(fault)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMemory:
+    """The past of one patient, read from the records when a decision asks for it."""
+
+    records: Records
+    tenant: str
+    patient_id: str
+    encounter_id: str | None
+    now: datetime
+
+    def past(self, days: int) -> tuple[PastCard, ...]:
+        """Cards shown in the last `days` days, newest first. Raises RecordsUnavailable."""
+        encounter = (
+            self.records.patient_hash(self.tenant, self.encounter_id) if self.encounter_id else None
+        )
+        values = {
+            "patient": self.records.patient_hash(self.tenant, self.patient_id),
+            "tenant": self.tenant,
+            "since": self.now - timedelta(days=days),
+        }
+        with self.records.reading() as connection:
+            rows = connection.execute(PAST, values).all()
+        return tuple(_past_card(row, encounter) for row in rows)
+
+    def seal(self, mark: str) -> str:
+        return self.records.seal(self.tenant, mark)
+
+
+def _past_card(row: Any, encounter: str | None) -> PastCard:
+    answered = row.outcome_at
+    if answered is not None:
+        answered = min(answered, row.received_at)  # a client's clock may be ahead of ours
+    return PastCard(
+        topic=row.topic or "",
+        indicator=row.indicator,
+        shown_at=row.at,
+        same_encounter=encounter is not None and row.encounter_hash == encounter,
+        rests_on=frozenset(row.rests_on or ()),
+        answered_at=answered,
+        outcome=row.outcome,
+        reason=row.reason_code or None,
+    )
+
+
+# Cards of one patient since a day, one row for each answer to them; the last answers suffice.
+PAST = (
+    select(
+        card.c.topic,
+        card.c.indicator,
+        card.c.rests_on,
+        decision.c.at,
+        decision.c.encounter_hash,
+        feedback.c.outcome,
+        feedback.c.reason_code,
+        feedback.c.outcome_at,
+        feedback.c.received_at,
+    )
+    .select_from(
+        decision.join(card, card.c.decision == decision.c.id).outerjoin(
+            feedback, feedback.c.card == card.c.uuid
+        )
+    )
+    .where(
+        decision.c.patient_hash == bindparam("patient"),
+        decision.c.tenant == bindparam("tenant"),
+        decision.c.at >= bindparam("since"),
+    )
+    .order_by(decision.c.at.desc(), feedback.c.outcome_at.desc())
+    .limit(MOST_REMEMBERED)
+)
 
 
 class _Insert:

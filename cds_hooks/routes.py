@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -37,7 +37,7 @@ class Context:
     fhir: FhirClient
     log: Any
     version: str
-    today: Callable[[], date]
+    clock: Callable[[], datetime]
 
 
 def blueprint(context: Context) -> Blueprint:
@@ -63,7 +63,7 @@ def blueprint(context: Context) -> Blueprint:
     def feedback(service_id: str) -> Response:  # [FB-01, FB-02, FB-03]
         service = service_of(service_id)
         items = read_feedback(_document())
-        new = context.records.store_feedback(service.id, items)
+        new = context.records.store_feedback(service.id, items, context.clock())
         context.log.info(
             "feedback",
             version=context.version,
@@ -111,11 +111,13 @@ def answer_call(context: Context, service: Service) -> Response:
         g.hook_instance = called.hook_instance
     answers, fetches = obtain(context, service, called)
     _log_fetches(context, service, fetches)
-    decision = service.decide(Call(called, answers, context.today()))
+    now = context.clock()
+    memory = context.records.memory(TENANT, called.patient_id, called.encounter_id, now)
+    decision = service.decide(Call(called, answers, now.date(), now, memory))
     body = orjson.dumps({"cards": [as_json(card) for card in decision.cards]})  # [RESP-01]
     milliseconds = round((time.perf_counter() - began) * 1000, 2)
     counts = _counts(answers)
-    _store(context, service, called, counts, decision, milliseconds)
+    _store(context, service, called, counts, decision, milliseconds, now)
     _log_decision(context, service, called, counts, decision, milliseconds)
     return _json(body)
 
@@ -156,11 +158,12 @@ def _store(
     counts: Mapping[str, int],
     decision: Decision,
     milliseconds: float,
+    now: datetime,
 ) -> None:
     context.records.store(
         StoredDecision(
             id=g.request_id,
-            at=datetime.now(UTC),
+            at=now,
             tenant=TENANT,
             service=service.id,
             hook=service.hook,
@@ -180,7 +183,14 @@ def _stored(card: Card) -> StoredCard:
     topic = card.source.topic
     uuids = tuple(suggestion.uuid for suggestion in card.suggestions)
     code, system = (topic.code, topic.system) if topic else (None, None)
-    return StoredCard(card.uuid, code, card.indicator.value, uuids, topic_system=system)
+    return StoredCard(
+        card.uuid,
+        code,
+        card.indicator.value,
+        uuids,
+        topic_system=system,
+        rests_on=card.rests_on,
+    )
 
 
 def _log_fetches(context: Context, service: Service, fetches: tuple[Fetch, ...]) -> None:

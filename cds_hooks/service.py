@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from cds_hooks.cards import Card
 from cds_hooks.hook_request import HookRequest
+from cds_hooks.memory import Memory, NoMemory
 from cds_hooks.prefetch import Answer, lint
 
 SPECIFICATION = "3.0.0"
@@ -19,6 +20,8 @@ class Call:
     request: HookRequest
     answers: Mapping[str, Answer]
     today: date
+    now: datetime
+    memory: Memory = field(default_factory=NoMemory)
 
 
 @dataclass(frozen=True, slots=True)

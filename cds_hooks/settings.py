@@ -28,7 +28,7 @@ from cds_hooks.addresses import (
 )
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
-CLINICAL = ("b12", "sarcopenia", "policy", "local_code")
+CLINICAL = ("b12", "sarcopenia", "policy", "local_code", "attention")
 MEBIBYTE = 1024 * 1024
 
 SCHEMA = Path(__file__).parent / "schemas" / "configuration.schema.json"

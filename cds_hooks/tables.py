@@ -70,6 +70,7 @@ card = Table(
     Column("topic", String(128)),  # a code that stands for one rule and finding
     Column("indicator", String(16), nullable=False),
     Column("suggestions", JSON, nullable=False),  # their uuids
+    Column("rests_on", JSON),  # sealed marks of its evidence; null before version 0002
 )
 
 feedback = Table(

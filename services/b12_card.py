@@ -1,11 +1,14 @@
 """The B12 part of a card: whether there is something to say, how urgent, and with which orders."""
 
 from cds_hooks.cards import Indicator
-from services.chart import Chart
-from services.knowledge import Known
+from services.order_entry.session import Session
 from services.vitamin_b12.outcome import Assessment
+from services.vitamin_b12.suggestions import TESTS, suggested
 from services.vitamin_b12.wording import TITLES
 
+ASKS_FOR_A_TEST = frozenset(
+    {"at-risk-untested", "indeterminate", "insufficient-data", "uninterpretable"}
+)
 # On treatment, a card is shown for these alone; otherwise treatment is left in peace.
 WORTH_A_WORD = frozenset(
     {
@@ -18,16 +21,18 @@ WORTH_A_WORD = frozenset(
 )
 
 
-def worth_showing(assessment: Assessment, chart: Chart, known: Known) -> tuple[bool, str | None]:
+def worth_showing(assessment: Assessment, session: Session) -> tuple[bool, str | None]:
     """Whether there is something to say, and why it is withheld where there would be."""
     if assessment.category not in TITLES:
         return False, None
-    if chart.deceased:
+    if session.chart.deceased:
         return False, "b12:deceased"
     if assessment.category == "on-treatment" and not WORTH_A_WORD & {*assessment.next_steps}:
         return False, "b12:on-treatment"
-    if _right_order_drafted(assessment, chart, known):
+    if session.treatment_drafted:
         return False, "b12:already-drafted"
+    if _test_on_its_way(assessment, session):
+        return False, "b12:already-ordered"
     return True, None
 
 
@@ -39,31 +44,20 @@ def topic(category: str) -> str:
 def indicator(assessment: Assessment) -> Indicator:
     """Critical for harm at hand, warning for what needs a decision, info for the rest."""
     deficient = assessment.category in ("deficient", "deficient-functional")
-    if assessment.urgency == "emergency" or (
-        deficient and "do-not-give-folic-acid-alone" in assessment.session_steps
-    ):
+    if assessment.urgency == "emergency":
         return Indicator.CRITICAL
     if deficient or assessment.urgency == "urgent":
         return Indicator.WARNING
     return Indicator.INFO
 
 
-def _right_order_drafted(assessment: Assessment, chart: Chart, known: Known) -> bool:
-    """Whether the session already holds the treatment that the card would ask for."""
-    if assessment.situation is None or chart.has("leber_optic_neuropathy"):
+def _test_on_its_way(assessment: Assessment, session: Session) -> bool:
+    """Whether the test that the card would ask for is ordered, and nothing else is asked for."""
+    chart, known = session.chart, session.known
+    if assessment.category not in ASKS_FOR_A_TEST or assessment.urgency in ("urgent", "emergency"):
         return False
-    if "do-not-give-folic-acid-alone" in assessment.session_steps:
-        return False
-    limit = known.b12.policy["therapeutic_oral_ug_per_day"]
-    drafted = (
-        medication
-        for concept in known.b12.groups["replacement"]
-        for medication in chart.medications.get(concept, ())
-        if medication.status == "draft"
-    )
-    return any(
-        m.parenteral or m.ug_per_day is None or m.ug_per_day >= limit
-        if assessment.situation != "neurological"
-        else m.parenteral or m.route is None
-        for m in drafted
-    )
+    asked = [
+        name for step, names in TESTS.items() if step in assessment.next_steps for name in names
+    ]
+    ordered = any(chart.orders.get(known.templates.by_id[name].concept) for name in asked)
+    return ordered and not suggested(assessment, chart, known.b12, known.templates)

@@ -1,8 +1,8 @@
 """One card for a patient: about B12, about muscle, or about both together."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -20,10 +20,14 @@ from cds_hooks.cards import (
 from mappings.guideline_file import FOLDER, read_toml
 from mappings.order_template import OrderTemplate, draft
 from services import b12_card, muscle_card
+from services.attention import AND_MUSCLE, Candidate
 from services.b12_detail import detail as b12_detail
 from services.chart import Chart
 from services.knowledge import Known
 from services.muscle_loss import Together
+from services.notes import Evidence
+from services.order_entry.rules import order_findings, require_words
+from services.order_entry.session import OrderFinding, Session, Step
 from services.sarcopenia.wording import CATEGORIES
 from services.vitamin_b12.suggestions import suggested
 from services.vitamin_b12.summary import summary as b12_summary
@@ -33,6 +37,10 @@ REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}")
 INDICATORS = (Indicator.INFO, Indicator.WARNING, Indicator.CRITICAL)
 MOST = 4  # suggestions on a card about one axis
 MOST_OF_BOTH = 5
+MOST_ORDERS = 3
+ORDER_HOOKS = frozenset({"order-select", "order-sign"})
+# What these rules ask for first is the treatment; taking the draft away comes after it.
+AFTER_TREATMENT = frozenset({"folic-acid", "nitrous-oxide"})
 OF_B12 = 3  # of them at most, where muscle has orders of its own
 
 
@@ -45,9 +53,11 @@ class CardMaker:
     muscle_links: tuple[Link, ...]
     reasons: tuple[Coding, ...]
     canonical: str
+    _orders_link: Link
 
     @classmethod
     def at_start(cls, known: Known, base_url: str, canonical: str) -> "CardMaker":
+        require_words(known.order_rules)
         guideline, definition = known.b12.guideline, known.muscle.definition
         reasons = read_toml(FOLDER / "override_reasons.toml")
         evidence = f"{base_url}/evidence"
@@ -65,24 +75,181 @@ class CardMaker:
                 Coding(r["code"], reasons["system"], r["display"]) for r in reasons["reasons"]
             ),
             canonical=canonical,
+            _orders_link=Link("What is said of orders, and why", f"{evidence}/orders"),
         )
 
-    def cards(
-        self, found: Together, chart: Chart, encounter: str | None
-    ) -> tuple[tuple[Card, ...], tuple[str, ...]]:
-        """The cards for one call, and what was withheld with the reason."""
-        of_b12, b12_withheld = b12_card.worth_showing(found.b12, chart, self.known)
-        of_muscle, muscle_withheld = muscle_card.worth_showing(found, chart)
-        withheld = tuple(reason for reason in (b12_withheld, muscle_withheld) if reason)
-        if of_b12 and of_muscle:
-            return (self._of_both(found, chart, encounter),), withheld
-        if of_b12:
-            return (self._of_b12(found, chart, encounter),), withheld
-        if of_muscle:
-            return (self._of_muscle(found, chart, encounter),), withheld
-        return (), withheld
+    def candidates(
+        self, session: Session, encounter: str | None, unheard: Mapping[str, str]
+    ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+        """The cards there is reason to show, and what is withheld before attention is asked.
 
-    def _of_b12(self, found: Together, chart: Chart, encounter: str | None) -> Card:
+        `unheard` are rules that do not speak here, each with why: "off", "silent", "audience".
+        """
+        found, chart = session.found, session.chart
+        orders = () if chart.deceased else order_findings(session)
+        withheld = [f"{unheard[o.rule.id]}:{o.rule.id}" for o in orders if o.rule.id in unheard]
+        orders = tuple(order for order in orders if order.rule.id not in unheard)
+        speaks = {}
+        for axis, (worth, why) in (
+            ("b12", b12_card.worth_showing(found.b12, session)),
+            ("muscle", muscle_card.worth_showing(found, chart)),
+        ):
+            reason = why
+            if worth and axis in unheard:
+                reason = f"{unheard[axis]}:{axis}"
+            elif worth:
+                reason = self._aside(axis, session, orders)
+            if reason:
+                withheld.append(reason)
+            speaks[axis] = worth and reason is None
+        return tuple(self._compose(session, encounter, orders, speaks)), tuple(withheld)
+
+    def _aside(self, axis: str, session: Session, orders: tuple[OrderFinding, ...]) -> str | None:
+        """Why a finding about the patient does not belong beside these orders; None: it does.
+
+        While an order is chosen only what concerns it is said; before signing, warnings are said
+        once more. What is urgent is said at any hook.
+        """
+        if session.hook not in ORDER_HOOKS or any(order.rule.problem == axis for order in orders):
+            return None
+        found, chart = session.found, session.chart
+        urgent = _b12_urgent(found) if axis == "b12" else found.urgent is not None
+        group = session.group(f"{axis}_order")
+        related = any(True for _ in chart.drafted(group)) or any(
+            True for _ in chart.ordering(group)
+        )
+        if urgent or related:
+            return None
+        loud = b12_card.indicator(found.b12) if axis == "b12" else muscle_card.indicator(found)
+        if session.hook == "order-sign" and loud is not Indicator.INFO:
+            return None
+        return f"{axis}:not-about-these-orders"
+
+    def _compose(
+        self,
+        session: Session,
+        encounter: str | None,
+        orders: tuple[OrderFinding, ...],
+        speaks: Mapping[str, bool],
+    ) -> Iterator[Candidate]:
+        """One card for each problem; one for both where both axes speak."""
+        found = session.found
+        of_b12 = tuple(order for order in orders if order.rule.problem == "b12")
+        of_muscle = tuple(order for order in orders if order.rule.problem == "muscle")
+        if speaks["b12"] and speaks["muscle"]:
+            urgent = _b12_urgent(found) or found.urgent is not None
+            card = self._of_both(session, encounter)
+            both = tuple(order for order in orders)
+            yield self._led(card, both, session, encounter, urgent=urgent)
+            return
+        if speaks["b12"]:
+            card = self._of_b12(session, encounter)
+            yield self._led(card, of_b12, session, encounter, urgent=_b12_urgent(found))
+        elif of_b12:
+            yield self._led(None, of_b12, session, encounter, urgent=_b12_urgent(found))
+        if speaks["muscle"]:
+            card = self._of_muscle(session, encounter)
+            yield self._led(card, of_muscle, session, encounter, urgent=found.urgent is not None)
+        elif of_muscle:
+            yield self._led(None, of_muscle, session, encounter, urgent=False)
+
+    def _led(
+        self,
+        card: Card | None,
+        orders: tuple[OrderFinding, ...],
+        session: Session,
+        encounter: str | None,
+        *,
+        urgent: bool,
+    ) -> Candidate:
+        """`card` with what is to be said of the orders put first; without orders, as it is."""
+        if not orders:
+            if card is None or card.source.topic is None:
+                raise ValueError("a candidate needs a card, and the card a topic")
+            return Candidate(card, card.source.topic.code, urgent)
+        first = orders[0]
+        topic = f"order{''.join(part.capitalize() for part in first.rule.id.split('-'))}"
+        proposed = tuple(self._proposed(orders, session, encounter))
+        held = card.suggestions if card else ()
+        made = {a.template for s in held for a in s.actions if a.template}
+        proposed = tuple(
+            s for s in proposed if not ({a.template for a in s.actions if a.template} & made)
+        )
+        ordered = (*held, *proposed) if first.rule.id in AFTER_TREATMENT else (*proposed, *held)
+        most = MOST_OF_BOTH if card and len(held) > MOST else MOST
+        suggestions = tuple(
+            replace(s, is_recommended=place == 0 and _is_forward(s))
+            for place, s in enumerate(ordered[:most])
+        )
+        loud = [Indicator(order.indicator) for order in orders]
+        if card:
+            loud.append(card.indicator)
+        led = self._card(
+            summary=_lead(first.summary, card.summary if card else None),
+            indicator=max(loud, key=INDICATORS.index),
+            source=Source(
+                shorten(first.rule.source, 160),
+                self._url_of(first),
+                self._topic(topic, first.rule.title),
+            ),
+            detail="\n\n".join(
+                part for part in (_of_orders(orders), self._beside(card, first, session)) if part
+            ),
+            suggestions=suggestions,
+            links=card.links if card else (self._orders_link, *self._links_of(first)),
+            rests_on=(card.rests_on if card else frozenset())
+            | {f"{order.rule.id}|{mark}" for order in orders for mark in order.about},
+        )
+        return Candidate(led, topic, urgent)
+
+    def _url_of(self, order: OrderFinding) -> str:
+        if order.rule.url is not None:
+            return order.rule.url
+        b12 = order.rule.problem == "b12"
+        return self.known.b12.guideline.url if b12 else self.known.muscle.definition.url
+
+    def _links_of(self, order: OrderFinding) -> tuple[Link, ...]:
+        return (self.b12_links if order.rule.problem == "b12" else self.muscle_links)[:1]
+
+    def _beside(self, card: Card | None, first: OrderFinding, session: Session) -> str:
+        """What is known of the patient, and what could not be checked."""
+        if card is not None:
+            return card.detail or ""
+        if first.rule.problem == "b12":
+            return b12_detail(session.found.b12, session.chart, self.known)
+        return muscle_card.gaps(session.chart)
+
+    def _proposed(
+        self, orders: tuple[OrderFinding, ...], session: Session, encounter: str | None
+    ) -> Iterator[Suggestion]:
+        """The suggestions of the rules; one draft is changed or removed by one of them only."""
+        touched: set[str] = set()
+        for order in orders:
+            for proposal in order.proposals:
+                drafts = {step.draft for step in proposal.steps if step.draft}
+                if drafts & touched:
+                    continue
+                touched |= drafts
+                actions = tuple(
+                    self._step(step, order, session, encounter) for step in proposal.steps
+                )
+                yield Suggestion(shorten(proposal.label, 120), actions)
+
+    def _step(
+        self, step: Step, order: OrderFinding, session: Session, encounter: str | None
+    ) -> Action:
+        if step.type == "delete":
+            return Action("delete", f"Remove {step.name} from this session", resource_id=step.draft)
+        template = self.known.templates.by_id[step.template or ""]
+        if step.type == "create":
+            reason = _reason_of(session.found)
+            return _action(template, session.chart, encounter, reason, order.rule.title)
+        changed = changed_draft(session.drafts[step.draft or ""], template.resource)
+        said = f"{template.description} (check the quantity to dispense)"
+        return Action("update", said, changed, template=template.id)
+
+    def _of_b12(self, session: Session, encounter: str | None) -> Card:
+        found, chart = session.found, session.chart
         return self._card(
             summary=shorten(b12_summary(found.b12, self.known.templates.locale)),
             indicator=b12_card.indicator(found.b12),
@@ -90,9 +257,11 @@ class CardMaker:
             detail=b12_detail(found.b12, chart, self.known),
             suggestions=self._b12_suggestions(found, chart, encounter),
             links=self.b12_links,
+            rests_on=_marks(found.b12.evidence),
         )
 
-    def _of_muscle(self, found: Together, chart: Chart, encounter: str | None) -> Card:
+    def _of_muscle(self, session: Session, encounter: str | None) -> Card:
+        found, chart = session.found, session.chart
         definition = self.known.muscle.definition
         return self._card(
             summary=shorten(muscle_card.summary(found, self.known)),
@@ -107,10 +276,12 @@ class CardMaker:
             detail=muscle_card.detail(found, chart, self.known, with_b12=False),
             suggestions=self._muscle_suggestions(found, chart, encounter, recommends=True)[:MOST],
             links=self.muscle_links,
+            rests_on=_muscle_marks(found),
         )
 
-    def _of_both(self, found: Together, chart: Chart, encounter: str | None) -> Card:
+    def _of_both(self, session: Session, encounter: str | None) -> Card:
         """B12 first: what is wrong with nerves never waits for muscle."""
+        found, chart = session.found, session.chart
         said = b12_summary(found.b12, self.known.templates.locale)
         both = f"{said} {muscle_card.clause(found)}".strip()
         of_b12 = self._b12_suggestions(found, chart, encounter)
@@ -128,7 +299,7 @@ class CardMaker:
                 muscle_card.indicator(found),
                 key=INDICATORS.index,
             ),
-            source=self._b12_source(found, f"{b12_card.topic(found.b12.category)}AndMuscle"),
+            source=self._b12_source(found, f"{b12_card.topic(found.b12.category)}{AND_MUSCLE}"),
             detail="\n\n".join(
                 (
                     b12_detail(found.b12, chart, self.known),
@@ -137,6 +308,7 @@ class CardMaker:
             ),
             suggestions=(*kept, *of_muscle)[:MOST_OF_BOTH],
             links=(*self.b12_links, *self.muscle_links),
+            rests_on=_marks(found.b12.evidence) | _muscle_marks(found),
         )
 
     def _card(
@@ -148,6 +320,7 @@ class CardMaker:
         detail: str,
         suggestions: tuple[Suggestion, ...],
         links: tuple[Link, ...],
+        rests_on: frozenset[str],
     ) -> Card:
         return Card(
             summary=summary,
@@ -158,6 +331,7 @@ class CardMaker:
             selection_behavior="any" if suggestions else None,
             override_reasons=self.reasons,
             links=links,
+            rests_on=rests_on,
         )
 
     def _b12_source(self, found: Together, topic: str) -> Source:
@@ -174,12 +348,11 @@ class CardMaker:
     def _b12_suggestions(
         self, found: Together, chart: Chart, encounter: str | None
     ) -> tuple[Suggestion, ...]:
-        deciding = found.b12.deciding
-        reason = deciding.result.resource if deciding else None
+        reason, why = _reason_of(found), TITLES.get(found.b12.category, "Vitamin B12")
         offered = suggested(found.b12, chart, self.known.b12, self.known.templates)
         made = []
         for place, template in enumerate(offered):
-            action = _action(template, chart, encounter, reason)
+            action = _action(template, chart, encounter, reason, why)
             label = template.label
             if place and action.resource and action.resource["resourceType"] == "MedicationRequest":
                 label = f"Or {label[:1].lower()}{label[1:]}"  # instead of the first, not beside it
@@ -190,37 +363,97 @@ class CardMaker:
         self, found: Together, chart: Chart, encounter: str | None, *, recommends: bool
     ) -> tuple[Suggestion, ...]:
         reason = found.muscle.low[0].resource if found.muscle.low else None
+        why = f"Muscle: {CATEGORIES[found.muscle.category]}"
         return tuple(
             Suggestion(
                 label,
-                tuple(_action(template, chart, encounter, reason) for template in templates),
+                tuple(_action(template, chart, encounter, reason, why) for template in templates),
                 is_recommended=recommends and place == 0,
             )
             for place, (label, templates) in enumerate(muscle_card.panels(found, chart, self.known))
         )
 
 
+def _b12_urgent(found: Together) -> bool:
+    return found.b12.urgency in ("urgent", "emergency")
+
+
+def _reason_of(found: Together) -> str | None:
+    """The result that decided, else the first result or condition that the finding rests on."""
+    if found.b12.deciding:
+        return found.b12.deciding.result.resource
+    named = (e.resource for e in found.b12.evidence if e.resource)
+    return next((name for name in named if name.startswith(("Observation/", "Condition/"))), None)
+
+
+def _marks(evidence: Iterable[Evidence]) -> frozenset[str]:
+    """What stands for results and conditions: a corrected value is another mark."""
+    return frozenset(f"{e.rule}|{e.resource}|{e.value}|{e.unit}" for e in evidence if e.resource)
+
+
+def _muscle_marks(found: Together) -> frozenset[str]:
+    pointers = (p for one in found.differential for p in one.pointers)
+    return _marks(found.muscle.evidence) | frozenset(f"pointer|{p}" for p in pointers)
+
+
+def _lead(first: str, said: str | None) -> str:
+    """What is said of the order, then as much of the patient as there is room for."""
+    if said is None:
+        return shorten(first)
+    whole = f"{first} {said}"
+    if len(whole) <= SUMMARY_LENGTH:
+        return whole
+    short = f"{first} {said.split('. ')[0].rstrip('.')}."
+    return short if len(short) <= SUMMARY_LENGTH else shorten(first)
+
+
+def _of_orders(orders: tuple[OrderFinding, ...]) -> str:
+    said = "\n".join(
+        f"- {o.says} (Source: {o.rule.source}, {o.rule.locator})" for o in orders[:MOST_ORDERS]
+    )
+    return f"**About the order**\n\n{said}"
+
+
+def _is_forward(suggestion: Suggestion) -> bool:
+    """Whether it does something besides taking an order away, which is never pre-selected."""
+    return any(action.type != "delete" for action in suggestion.actions)
+
+
+def changed_draft(draft: Mapping[str, Any], order: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole draft with the drug and dosage of `order`; every other member as it came."""
+    changed = {k: v for k, v in draft.items() if k not in ("medicationReference", "medication")}
+    return changed | {
+        "medicationCodeableConcept": order["medicationCodeableConcept"],
+        "dosageInstruction": order["dosageInstruction"],
+    }
+
+
 def _action(
-    template: OrderTemplate, chart: Chart, encounter: str | None, reason: str | None
+    template: OrderTemplate, chart: Chart, encounter: str | None, reason: str | None, why: str
 ) -> Action:
     resource: dict[str, Any] = draft(
         template,
         chart.patient,
         f"Encounter/{encounter.rpartition('/')[2]}" if encounter else None,
     )
+    if resource["resourceType"] in ("ServiceRequest", "MedicationRequest"):
+        resource["reasonCode"] = [{"text": why}]
     if reason is not None and REFERENCE.fullmatch(reason):
         match resource["resourceType"]:
             case "ServiceRequest" | "MedicationRequest":
                 resource["reasonReference"] = [{"reference": reason}]
             case "Condition":
                 resource["evidence"] = [{"detail": [{"reference": reason}]}]
-    return Action("create", template.description, resource)
+    return Action("create", template.description, resource, template=template.id)
 
 
-def record_of(found: Together, known: Known, suppressed: Iterable[str]) -> Mapping[str, Any]:
+def record_of(
+    found: Together, known: Known, suppressed: Iterable[str], topics: Iterable[str] = ()
+) -> Mapping[str, Any]:
     """What the log and the records keep of an assessment: names, never values."""
     rules = [e.rule for e in found.b12.evidence]
     rules += [f"muscle:{e.rule}" for e in found.muscle.evidence]
+    rules += [f"order:{topic}" for topic in topics if topic.startswith("order")]
     return {
         "b12Category": found.b12.category,
         "sarcopeniaCategory": found.muscle.category,

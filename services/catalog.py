@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from cds_hooks.prefetch import Answer
+from cds_hooks import prefetch
 from cds_hooks.service import Call, Decision, Service
+from mappings.attention import AttentionRules, read_attention
 from mappings.questionnaire import read_questionnaire
 from mappings.value_set import ValueSetIndex
-from services.card_maker import CardMaker, record_of
+from services.answer import Answer, answer
+from services.card_maker import CardMaker
 from services.chart import Chart
-from services.evaluation import evaluate
 from services.from_fhir import read_chart
+from services.from_fhir.values import as_list, codings
 from services.knowledge import Known
 
 CANONICAL = "https://cobalamin.example/fhir"
+ROLE = "practitioner_role"  # asked for only where a site speaks to some specialties alone
 REQUIRED = frozenset({"patient", "observations"})
 PATIENT = "{{context.patientId}}"
 HOOKS = {
@@ -66,36 +69,79 @@ def chart_of(call: Call, known: Known) -> Chart:
         today=call.today,
         last=call.today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         drafts=call.request.draft_orders,
+        about=call.request.selected(),
         unknown=[answer.key for answer in answers if not answer.known],
         incomplete=[answer.key for answer in answers if not answer.complete],
     )
 
 
-def _resources(answers: Iterable[Answer]) -> Iterator[Mapping[str, Any]]:
-    for answer in answers:
-        yield from answer.resources
+def _resources(answers: Iterable[prefetch.Answer]) -> Iterator[Mapping[str, Any]]:
+    for one in answers:
+        yield from one.resources
 
 
-def decider(known: Known, maker: CardMaker) -> Callable[[Call], Decision]:
-    """The decision behind all three services."""
+def answer_to(call: Call, chart: Chart, maker: CardMaker, rules: AttentionRules) -> Answer:
+    """What a call is answered: a request and the command line alike."""
+    return answer(
+        chart,
+        call.request.draft_orders,
+        maker,
+        rules,
+        hook=call.request.hook,
+        encounter=call.request.encounter_id,
+        memory=call.memory,
+        now=call.now,
+        specialties=_specialties(call.answers.get(ROLE)),
+    )
+
+
+def _specialties(role: prefetch.Answer | None) -> frozenset[str] | None:
+    """The user's specialties; None where none is known."""
+    if role is None or not role.known:
+        return None
+    found = [
+        f"{system}|{code}"
+        for resource in role.resources
+        if resource.get("resourceType") == "PractitionerRole"
+        for specialty in as_list(resource.get("specialty"))
+        for system, code in codings(specialty)
+    ]
+    return frozenset(found) or None
+
+
+def decider(known: Known, maker: CardMaker, rules: AttentionRules) -> Callable[[Call], Decision]:
+    """The decision behind a service."""
 
     def decide(call: Call) -> Decision:
-        chart = chart_of(call, known)
-        found = evaluate(chart, known)
-        cards, withheld = maker.cards(found, chart, call.request.encounter_id)
-        return Decision(cards, record_of(found, known, withheld))
+        answered = answer_to(call, chart_of(call, known), maker, rules)
+        return Decision(answered.cards, answered.record)
 
     return decide
 
 
-def services(known: Known, base_url: str) -> tuple[Service, ...]:
-    """The services of one configuration."""
+def attention_of(attention: Mapping[str, Any] | None, known: Known) -> Mapping[str, AttentionRules]:
+    """What is in force for each service. Raises KnowledgeFault."""
+    return read_attention(
+        attention, (service_id(hook) for hook in HOOKS), (*known.order_rules, "b12", "muscle")
+    )
+
+
+def service_id(hook: str) -> str:
+    return f"b12-muscle-{hook}"
+
+
+def services(
+    known: Known, base_url: str, attention: Mapping[str, Any] | None = None
+) -> tuple[Service, ...]:
+    """The services of one configuration. Raises KnowledgeFault."""
     templates = prefetch_templates(known.index)
-    decide = decider(known, CardMaker.at_start(known, base_url, CANONICAL))
+    maker = CardMaker.at_start(known, base_url, CANONICAL)
+    rules = attention_of(attention, known)
+    user = {ROLE: "PractitionerRole?practitioner={{userPractitionerId}}"}
     guideline, definition = known.b12.guideline, known.muscle.definition
     return tuple(
         Service(
-            id=f"b12-muscle-{hook}",
+            id=service_id(hook),
             hook=hook,
             hook_version=HOOK_VERSION,
             title="Vitamin B12 deficiency and muscle loss",
@@ -109,9 +155,9 @@ def services(known: Known, base_url: str) -> tuple[Service, ...]:
                 "server; says what else could not be checked. B12 for people of "
                 f"{guideline.minimum_age} years and over, sarcopenia from {definition.minimum_age}."
             ),
-            prefetch=templates,
+            prefetch=templates | (user if rules[service_id(hook)].audience else {}),
             required=REQUIRED,
-            decide=decide,
+            decide=decider(known, maker, rules[service_id(hook)]),
         )
         for hook, when in HOOKS.items()
     )

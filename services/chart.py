@@ -114,6 +114,7 @@ class Chart:
     findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
     medications: Mapping[str, tuple[Medication, ...]] = field(default_factory=dict)
     orders: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)
+    about: frozenset[str] | None = None  # the drafts that the call is about; None: all of them
     unknown: frozenset[str] = frozenset()  # prefetch keys that could not be had
     incomplete: frozenset[str] = frozenset()  # prefetch keys of which only a part was had
     dropped: Mapping[str, int] = field(default_factory=dict)  # reason -> resources not used
@@ -142,6 +143,24 @@ class Chart:
             for medication in self.medications.get(concept, ()):
                 if medication.status == "current":
                     yield medication
+
+    def drafted(self, concepts: Iterable[str], *, aside: bool = False) -> Iterator[Medication]:
+        """Drugs about to be ordered that the call is about; with `aside`, all of the session."""
+        for concept in concepts:
+            for drug in self.medications.get(concept, ()):
+                if drug.status == "draft" and (aside or self.is_about(drug.resource)):
+                    yield drug
+
+    def ordering(self, concepts: Iterable[str]) -> Iterator[Order]:
+        """Tests and services about to be ordered that the call is about."""
+        for concept in concepts:
+            for order in self.orders.get(concept, ()):
+                if order.status == "draft" and self.is_about(order.resource):
+                    yield order
+
+    def is_about(self, draft: str) -> bool:
+        """Whether the call is about this draft, or it only stands beside."""
+        return self.about is None or draft in self.about
 
     def age_at_least(self, years: int) -> bool | None:
         """Whether the patient has reached `years`; None where the birth date does not say.

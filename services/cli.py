@@ -25,7 +25,7 @@ from cds_hooks.settings import (
 from mappings.export import artefacts, validate
 from mappings.fault import KnowledgeFault
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL
+from services.catalog import CANONICAL, attention_of
 from services.documents import UnusableDocument, assessment_of
 from services.knowledge import Known, load_knowledge
 from services.show import show_cards, show_configuration, without_password
@@ -58,11 +58,13 @@ def _load(
         if definition:
             chosen = clinical.get("sarcopenia", {})
             clinical["sarcopenia"] = {**chosen, "definition": definition}
-        return settings, load_knowledge(clinical)
+        known = load_knowledge(clinical)
+        attention_of(clinical.get("attention"), known)
     except (ConfigurationFault, KnowledgeFault) as fault:
         for line in str(fault).splitlines():
             ERRORS.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
+    return settings, known
 
 
 @main.command()
@@ -112,8 +114,9 @@ def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
         raise SystemExit(2)
     document = orjson.loads(source.read_bytes())
     maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
+    attention = attention_of(settings.clinical.get("attention"), known)
     today = date.fromisoformat(document.pop("sampleDay"))
-    result = assessment_of(document, known, maker, today)
+    result = assessment_of(document, known, maker, today, attention)
     if as_text:
         click.echo(orjson.dumps({"cards": result["cards"]}, option=orjson.OPT_INDENT_2))
     else:
@@ -145,6 +148,7 @@ def assess(
     """
     settings, known = _load(config, b12_guideline, sarcopenia_definition)
     maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
+    attention = attention_of(settings.clinical.get("attention"), known)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer
     unusable = 0
@@ -152,7 +156,7 @@ def assess(
         try:
             if isinstance(document, UnusableDocument):
                 raise document
-            out.write(orjson.dumps(assessment_of(document, known, maker, today)) + b"\n")
+            out.write(orjson.dumps(assessment_of(document, known, maker, today, attention)) + b"\n")
         except UnusableDocument as fault:
             unusable += 1
             click.echo(f"{name}: {fault}", err=True)

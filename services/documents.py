@@ -1,7 +1,7 @@
 """One JSON document to one assessment: what `cobalamin assess` does for each line."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from cds_hooks import prefetch
@@ -9,8 +9,16 @@ from cds_hooks.cards import as_json
 from cds_hooks.errors import DataUnobtainable, Refusal
 from cds_hooks.hook_request import HookRequest, read_request, resources_of
 from cds_hooks.service import Call
+from mappings.attention import AttentionRules
 from services.card_maker import CardMaker
-from services.catalog import HOOKS, REQUIRED, chart_of, prefetch_templates
+from services.catalog import (
+    HOOKS,
+    REQUIRED,
+    answer_to,
+    chart_of,
+    prefetch_templates,
+    service_id,
+)
 from services.chart import Chart
 from services.evaluation import as_json as evaluation_json
 from services.evaluation import evaluate
@@ -24,14 +32,22 @@ class UnusableDocument(ValueError):
     """Why a document cannot be assessed: a path or a rule, never a value."""
 
 
-def assessment_of(document: Any, known: Known, maker: CardMaker, today: date) -> dict[str, Any]:
+def assessment_of(
+    document: Any,
+    known: Known,
+    maker: CardMaker,
+    today: date,
+    attention: Mapping[str, AttentionRules],
+) -> dict[str, Any]:
     """The assessment of a Bundle about one patient, or of a CDS Hooks request.
+
+    Nothing is remembered here: cards are those of a first call.
 
     Raises UnusableDocument.
     """
     match document:
         case {"hook": str(hook)} if hook in HOOKS:
-            return _of_request(_request(document, hook), known, maker, today)
+            return _of_request(_request(document, hook), known, maker, today, attention)
         case {"hook": _}:
             raise UnusableDocument("hook: none of the hooks that are answered")
         case {"resourceType": "Bundle"}:
@@ -48,17 +64,23 @@ def _request(document: Mapping[str, Any], hook: str) -> HookRequest:
 
 
 def _of_request(
-    request: HookRequest, known: Known, maker: CardMaker, today: date
+    request: HookRequest,
+    known: Known,
+    maker: CardMaker,
+    today: date,
+    attention: Mapping[str, AttentionRules],
 ) -> dict[str, Any]:
     answers = prefetch.read(request, prefetch_templates(known.index))
     missing = sorted(key for key in REQUIRED if not answers[key].known)
     if missing:
         refusal = DataUnobtainable(f"prefetch does not hold: {', '.join(missing)}")
         raise UnusableDocument(refusal.diagnostics)
-    chart = chart_of(Call(request, answers, today), known)
-    found = evaluate(chart, known)
-    cards, _withheld = maker.cards(found, chart, request.encounter_id)
-    return {**evaluation_json(chart, found), "cards": [as_json(card) for card in cards]}
+    now = datetime.combine(today, time(), UTC)
+    call = Call(request, answers, today, now)
+    chart = chart_of(call, known)
+    answered = answer_to(call, chart, maker, attention[service_id(request.hook)])
+    cards = [as_json(card) for card in answered.cards]
+    return {**evaluation_json(chart, answered.found), "cards": cards}
 
 
 def _chart_of_bundle(bundle: Mapping[str, Any], known: Known, today: date) -> Chart:

@@ -15,6 +15,7 @@ from mappings.guideline_file import (
     read_policy,
     read_toml,
 )
+from mappings.order_rules import OrderRule, read_order_rules
 from mappings.order_template import OrderTemplates, read_order_templates
 from mappings.questionnaire import read_questionnaire
 from mappings.sarcopenia_definition import read_definition
@@ -37,6 +38,7 @@ class Known:
     muscle: MuscleKnowledge
     comparison: Mapping[str, Any]  # mappings/comparison.toml
     templates: OrderTemplates
+    order_rules: Mapping[str, OrderRule]
 
 
 def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
@@ -70,6 +72,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
         muscle=_muscle(tables.get("sarcopenia", {}), index, policy, groups, titles),
         comparison=read_comparison(),
         templates=read_order_templates(b12.get("locale", guideline.locale), index),
+        order_rules=read_order_rules(),
     )
 
 

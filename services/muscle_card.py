@@ -169,7 +169,7 @@ def detail(found: Together, chart: Chart, known: Known, *, with_b12: bool) -> st
         parts.append(f"**What is known:** {known.comparison['statement']['says']}")
         if any(one.cause in _ids(known.muscle) for one in found.differential):
             parts.append(comparison_table(known.comparison))
-    parts += [_gaps(chart, GAPS if with_b12 else {**KEYS, **GAPS}), _source(muscle, known)]
+    parts += [_gaps(chart, GAPS) if with_b12 else gaps(chart), _source(muscle, known)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -268,6 +268,11 @@ def comparison_table(comparison: Mapping[str, Any]) -> str:
     lines = ["| | B12 deficiency | Other causes of muscle loss |", "|---|---|---|"]
     lines += [f"| {r['aspect']} | {r['b12']} | {r['other']} |" for r in comparison["row"]]
     return "\n".join(lines)
+
+
+def gaps(chart: Chart) -> str:
+    """Everything that could not be looked up."""
+    return _gaps(chart, {**KEYS, **GAPS})
 
 
 def _gaps(chart: Chart, keys: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ def application() -> Flask:
     log = configure(settings.log_level)
     records = Records.open(settings.records_url, settings.records_key_file)
     app = create_app(
-        services(known, settings.base_url),
+        services(known, settings.base_url, settings.clinical.get("attention")),
         settings,
         records,
         log,

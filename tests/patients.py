@@ -11,15 +11,19 @@ Muscle: `grip_right 14 kg`, `asmi 5.2 by DXA`, `walk 6 s over 4 m`, `unable chai
 """
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from functools import cache
 from typing import Any
 
+from cds_hooks.cards import Card
 from mappings.value_set import ValueSetIndex, load_value_sets
 from services import evaluation
+from services.card_maker import CardMaker
 from services.chart import Chart
 from services.from_fhir import read_chart
 from services.knowledge import Known, load_knowledge
+from services.order_entry.session import Session
 from services.vitamin_b12.assessment import assess
 
 TODAY = date(2026, 11, 20)
@@ -273,3 +277,25 @@ def muscle(
 def words(assessment: dict[str, Any]) -> set[str]:
     """Next steps and flags together."""
     return {*assessment["nextSteps"], *assessment["flags"]}
+
+
+def maker(knows: Known) -> CardMaker:
+    return CardMaker.at_start(knows, "https://cds.example", "https://cobalamin.example/fhir")
+
+
+def cards(
+    found: Chart,
+    knows: Known | None = None,
+    encounter: str | None = None,
+    drafts: Iterable[dict[str, Any]] = (),
+) -> tuple[tuple[Card, ...], tuple[str, ...]]:
+    """The cards there is reason to show, whatever was shown before, and what is withheld."""
+    knows = knows or known()
+    session = Session(
+        found,
+        evaluation.evaluate(found, knows),
+        knows,
+        {f"{draft['resourceType']}/{draft['id']}": draft for draft in drafts},
+    )
+    candidates, withheld = maker(knows).candidates(session, encounter, {})
+    return tuple(one.card for one in candidates), withheld

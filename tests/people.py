@@ -12,6 +12,7 @@ the two printed limits put the two numbers on different sides.
 import argparse
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 import orjson
 import requests
 
+from mappings.attention import AttentionRules
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL
+from services.catalog import CANONICAL, attention_of
 from services.documents import assessment_of
 from services.knowledge import Known, load_knowledge
 
@@ -69,6 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     known = load_knowledge({"b12": {"guideline": options.guideline}})
     maker = CardMaker.at_start(known, "http://127.0.0.1:8000", CANONICAL)
+    attention = attention_of(None, known)
     today = date.fromisoformat(options.as_of)
     us, si = people(options.us), people(options.si)
     categories: Counter[str] = Counter()
@@ -76,8 +79,8 @@ def main() -> None:
     stages: Counter[str] = Counter()
     unexplained, muscle = [], []
     for subject, bundle in us.items():
-        one = assessment_of(bundle, known, maker, today)
-        other = assessment_of(si[subject], known, maker, today)
+        one = assessment_of(bundle, known, maker, today, attention)
+        other = assessment_of(si[subject], known, maker, today, attention)
         categories[one["b12"]["category"]] += 1
         stages[one["sarcopenia"]["category"]] += 1
         if one["sarcopenia"]["category"] != other["sarcopenia"]["category"]:
@@ -94,7 +97,7 @@ def main() -> None:
     print(f"by {known.muscle.definition.label}: {dict(stages.most_common())}")
     print(f"differ between units of grip: {muscle or 'none'}")
     if options.http:
-        compare_http(options.us, options.http, us, known, maker, today)
+        compare_http(options.us, options.http, us, known, maker, today, attention)
 
 
 def compare_http(
@@ -104,6 +107,7 @@ def compare_http(
     known: Known,
     maker: CardMaker,
     today: date,
+    attention: Mapping[str, AttentionRules],
 ) -> None:
     """The same people through the running service: the same card, or none."""
     session = requests.Session()
@@ -112,10 +116,10 @@ def compare_http(
         call = json.loads(file.read_text())
         answer = session.post(f"{base}/cds-services/b12-muscle-patient-view", json=call, timeout=5)
         shown = [card["summary"] for card in answer.json()["cards"]]
-        bundle = assessment_of(call, known, maker, today)
+        bundle = assessment_of(call, known, maker, today, attention)
         expected = [card["summary"] for card in bundle["cards"]]
         by_bundle = assessment_of(
-            bundles[f"Patient/{call['context']['patientId']}"], known, maker, today
+            bundles[f"Patient/{call['context']['patientId']}"], known, maker, today, attention
         )
         cards += len(shown)
         if shown != expected or any(

@@ -44,6 +44,7 @@ def read_chart(
     today: date,
     last: date | None = None,
     drafts: Iterable[Resource] = (),
+    about: frozenset[str] | None = None,
     patient_references: Iterable[str] = (),
     unknown: Iterable[str] = (),
     incomplete: Iterable[str] = (),
@@ -52,6 +53,7 @@ def read_chart(
 
     `last` is the latest day a resource may bear (a day after `today` where the patient may be
     ahead of our clock); `drafts` are the orders of the session, not yet in the record;
+    `about` names those of them that the call is about, None all of them;
     `patient_references` are further references that mean this patient, such as a Bundle's
     `urn:uuid`. `unknown` and `incomplete` name what could not be had.
     """
@@ -65,6 +67,7 @@ def read_chart(
         patient_references=frozenset({f"Patient/{patient_id}", patient_id, *patient_references}),
         drugs=_by_reference("Medication", (*gathered, *drafted)),
         devices=_by_reference("Device", gathered),
+        about=about,
     )
     for resource in gathered:
         _read(resource, pages)

@@ -17,10 +17,17 @@ from services.from_fhir.values import (
     status_code,
 )
 
-ORDER_TYPES = frozenset({"ServiceRequest", "ProcedureRequest", "DiagnosticOrder"})
+ORDER_TYPES = frozenset({"ServiceRequest", "ProcedureRequest", "DiagnosticOrder", "Task"})
+# A draft of the session with one of these is no longer about to be ordered.
+WITHDRAWN = frozenset(
+    {"cancelled", "entered-in-error", "revoked", "stopped", "completed", "rejected", "failed"}
+)
 
 
-OPEN_ORDERS = frozenset({"active", "draft", "on-hold", "requested", "proposed", "in-progress"})
+OPEN_ORDERS = frozenset(
+    {"active", "draft", "on-hold", "requested", "proposed", "in-progress", "received", "accepted"}
+    | {"ready"}  # the last three are a Task's
+)
 
 
 MEDICATION_TYPES = frozenset(
@@ -36,7 +43,7 @@ MEDICATION_TYPES = frozenset(
 
 
 def is_about(resource: Resource, pages: Pages) -> bool:
-    about = resource.get("subject", resource.get("patient"))
+    about = resource.get("subject", resource.get("patient", resource.get("for")))
     # Nearly every resource of an answer refers to the patient in the same words.
     if isinstance(about, dict) and about.get("reference") == pages.in_same_words:
         return True
@@ -80,6 +87,9 @@ def read_draft(resource: Resource, pages: Pages) -> None:
     kind = resource.get("resourceType")
     reference = f"{kind}/{resource.get('id', '?')}"
     if kind == "Medication" or not is_about(resource, pages):
+        return
+    if resource.get("doNotPerform") is True or status_code(resource.get("status")) in WITHDRAWN:
+        pages.dropped["not-ordered"] += 1
         return
     if kind in ORDER_TYPES:
         _write_order(resource, reference, "draft", pages)

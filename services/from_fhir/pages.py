@@ -53,6 +53,7 @@ class Pages:
     medications: dict[str, list[Medication]] = field(default_factory=lambda: defaultdict(list))
     orders: dict[str, list[Order]] = field(default_factory=lambda: defaultdict(list))
     dropped: Counter[str] = field(default_factory=Counter)
+    about: frozenset[str] | None = None
     in_same_words: object = field(default_factory=object)
     seen: set[str] = field(default_factory=set)
 
@@ -77,6 +78,7 @@ def bound(pages: Pages, unknown: frozenset[str], incomplete: frozenset[str]) -> 
         findings={name: tuple(found) for name, found in pages.findings.items()},
         medications={name: tuple(found) for name, found in pages.medications.items()},
         orders={name: tuple(found) for name, found in pages.orders.items()},
+        about=pages.about,
         unknown=unknown,
         incomplete=incomplete,
         dropped=dict(pages.dropped),

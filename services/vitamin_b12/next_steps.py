@@ -181,13 +181,13 @@ def _orders_of_the_session(case: Case, notes: Notes, category: str) -> None:
         notes.session_step("do-not-give-folic-acid-alone", "b12-before-or-with-folic-acid")
     if case.drafted_folic_acid and category in ("indeterminate", "uninterpretable"):
         notes.session_step("check-b12-before-folic-acid")
-    level = [o for name in ("total_b12", "active_b12") for o in chart.orders.get(name, ())]
+    level = any(True for _ in chart.ordering(("total_b12", "active_b12")))
     if level and category == "on-treatment" and case.replacement.parenteral:
         notes.session_step("suggest-cancel-repeat-b12")
     if case.drafted_nitrous_oxide and category in (*DEFICIENT, "indeterminate", "on-treatment"):
         notes.flag("warn-avoid-nitrous-oxide")
-    drafted = [m for m in chart.medications.get("cyanocobalamin", ()) if m.status == "draft"]
-    if drafted and chart.has("leber_optic_neuropathy"):
+    cyanocobalamin = any(True for _ in chart.drafted(("cyanocobalamin",)))
+    if cyanocobalamin and chart.has("leber_optic_neuropathy"):
         notes.session_step("use-hydroxocobalamin", "suggest-hydroxocobalamin-im")
 
 

@@ -43,10 +43,10 @@ def suggested(
     for step, names in TESTS.items():
         if step in assessment.next_steps:
             offered = [templates.by_id[name] for name in names]
-            if step in ALTERNATIVES and any(_held(t, chart, knowledge) for t in offered):
+            if step in ALTERNATIVES and any(is_held(t, chart, knowledge) for t in offered):
                 continue
             for template in offered:
-                if not _held(template, chart, knowledge):
+                if not is_held(template, chart, knowledge):
                     found[template.id] = template
     return tuple(found.values())[:MOST]
 
@@ -66,7 +66,7 @@ def _treatments(
         yield templates.by_id[name]
 
 
-def _held(template: OrderTemplate, chart: Chart, knowledge: Knowledge) -> bool:
+def is_held(template: OrderTemplate, chart: Chart, knowledge: Knowledge) -> bool:
     """Whether the test is on its way, or has a recent result."""
     name = template.concept
     if chart.orders.get(name) or chart.qualitative.get(name):

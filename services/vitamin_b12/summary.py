@@ -39,8 +39,6 @@ def _deficient(assessment: Assessment) -> str:
 
 
 def _urge(assessment: Assessment) -> str:
-    if "do-not-give-folic-acid-alone" in assessment.session_steps:
-        return "Do not give folic acid without B12."
     if "switch-to-im-or-oral-1mg" in assessment.next_steps:
         return "The present B12 dose does not suffice."
     if "avoid-cyanocobalamin" in assessment.flags:

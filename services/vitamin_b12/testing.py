@@ -1,8 +1,10 @@
 """Whether the guideline offers a test to somebody in whom nothing usable has been measured."""
 
+from services.chart import Chart
 from services.notes import Notes
 from services.vitamin_b12.case import Case
-from services.vitamin_b12.features import duration_met
+from services.vitamin_b12.features import Features, duration_met
+from services.vitamin_b12.knowledge import Knowledge
 
 
 def test_is_called_for(case: Case, notes: Notes) -> bool:
@@ -67,7 +69,7 @@ def _by_blood_finding(case: Case, notes: Notes) -> bool:
         return False
     notes.remark("macrocytosis", "macrocytosis calls for B12 and folate")
     notes.step(first_step(case), "check-folate")
-    if any(order.status == "draft" for order in case.chart.orders.get("order_cbc", ())):
+    if any(True for _ in case.chart.ordering(("order_cbc",))):
         notes.step("add-total-b12", "add-folate")
     return True
 
@@ -75,7 +77,7 @@ def _by_blood_finding(case: Case, notes: Notes) -> bool:
 def _by_order(case: Case, notes: Notes) -> bool:
     """A draft of folic acid or nitrous oxide while B12 is not known."""
     called = False
-    if case.drafted_folic_acid and _folic_acid_matters(case):
+    if case.drafted_folic_acid and folic_acid_matters(case.chart, case.features, case.knowledge):
         notes.remark("folic-acid", "folic acid can correct the blood while nerves worsen")
         notes.step("check-b12-before-folic-acid", "exclude-b12-before-folic-acid")
         notes.step(first_step(case))
@@ -87,13 +89,19 @@ def _by_order(case: Case, notes: Notes) -> bool:
     return called
 
 
-def _folic_acid_matters(case: Case) -> bool:
-    """Rule R12: not for a preconception dose without macrocytosis, risk factor or symptom."""
-    limit = case.knowledge.policy["folic_acid_preconception_ug_per_day"]
-    doses = [m for m in case.chart.medications.get("folic_acid", ()) if m.status == "draft"]
+def folic_acid_matters(chart: Chart, found: Features, knowledge: Knowledge) -> bool:
+    """Rule R12: not for a preconception dose without macrocytosis, risk factor or symptom.
+
+    Nor beside an antifolate such as methotrexate, whose companion it is, without such a reason.
+    """
+    reason = found.macrocytosis or bool(found.risks or found.symptoms or found.neurological)
+    limit = knowledge.policy["folic_acid_preconception_ug_per_day"]
+    doses = list(chart.drafted(("folic_acid",)))
     small = all(dose.ug_per_day is not None and dose.ug_per_day <= limit for dose in doses)
-    found = case.features
-    return not small or found.macrocytosis or bool(found.risks or found.symptoms)
+    companion = chart.has("antifolate") or any(
+        True for _ in chart.drafted(("antifolate",), aside=True)
+    )
+    return reason or not (small or companion)
 
 
 def _by_old_result(case: Case, notes: Notes) -> bool:

@@ -5,11 +5,12 @@ import re
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
-from patients import chart, known
+from patients import cards as cards_of
+from patients import chart, known, resources
 from tables import cases
 
 from cds_hooks.cards import as_json
-from services.card_maker import CardMaker, record_of
+from services.card_maker import record_of
 from services.evaluation import evaluate
 from services.sarcopenia.outcome import CONFIRMED
 from services.sarcopenia.wording import CATEGORIES, FLAGS, NEXT_STEPS
@@ -17,8 +18,7 @@ from services.sarcopenia.wording import CATEGORIES, FLAGS, NEXT_STEPS
 
 def made(text, guideline="uk-ng239", definition="ewgsop2-2019", **options):
     knows, found = known(guideline, definition), chart(text, **options)
-    maker = CardMaker.at_start(knows, "https://cds.example", "https://cobalamin.example/fhir")
-    cards, withheld = maker.cards(evaluate(found, knows), found, "7")
+    cards, withheld = cards_of(found, knows, "7", resources(text)[1])
     return [as_json(card) for card in cards], withheld
 
 
@@ -284,8 +284,7 @@ def test_the_dead_get_no_card():
     record, _ = resources("grip 14; b12 112")
     dead = {**patient(), "deceasedBoolean": True}
     found = read_chart([dead, *record], "1", known().readable, today=TODAY)
-    maker = CardMaker.at_start(known(), "https://cds.example", "https://cobalamin.example/fhir")
-    assert maker.cards(evaluate(found, known()), found, None) == (
+    assert cards_of(found) == (
         (),
         ("b12:deceased", "muscle:deceased"),
     )
@@ -305,7 +304,6 @@ def test_measures_that_could_not_be_looked_up_are_said():
         unknown=["muscle_observations", "medications"],
         incomplete=["questionnaire_responses"],
     )
-    maker = CardMaker.at_start(known(), "https://cds.example", "https://cobalamin.example/fhir")
-    [card], _ = maker.cards(evaluate(found, known()), found, None)
+    [card], _ = cards_of(found)
     assert "Could not be checked: prescriptions, measures of muscle." in card.detail
     assert "Only a part was available: questionnaires." in card.detail

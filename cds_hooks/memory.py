@@ -1,0 +1,39 @@
+"""What a decision may know of earlier ones about the same patient: never a name, never a value."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PastCard:
+    """A card that was shown for the patient before, and what became of it."""
+
+    topic: str
+    indicator: str
+    shown_at: datetime
+    same_encounter: bool
+    rests_on: frozenset[str]  # sealed
+    answered_at: datetime | None = None  # None: nobody said what became of it
+    outcome: str | None = None  # "accepted" or "overridden"
+    reason: str | None = None  # code of the override reason
+
+
+class Memory(Protocol):
+    """The past of one patient of one tenant."""
+
+    def past(self, days: int) -> tuple[PastCard, ...]:
+        """Cards shown in the last `days` days, the newest first."""
+
+    def seal(self, mark: str) -> str:
+        """What stands for `mark` in the records: one mark of one tenant, one seal."""
+
+
+class NoMemory:
+    """For evaluations that nobody remembers: the command line, a population run."""
+
+    def past(self, days: int) -> tuple[PastCard, ...]:  # noqa: ARG002  # as Memory has it
+        return ()
+
+    def seal(self, mark: str) -> str:
+        return mark

@@ -1,0 +1,68 @@
+"""One patient and one session to cards: what a hook call and the command line both ask."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cds_hooks.cards import Card
+from cds_hooks.memory import Memory
+from mappings.attention import AttentionRules
+from services.attention import attend
+from services.card_maker import CardMaker, record_of
+from services.chart import Chart
+from services.evaluation import evaluate
+from services.muscle_loss import Together
+from services.order_entry.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found, what is shown of it, and what the record and the log keep."""
+
+    found: Together
+    cards: tuple[Card, ...]
+    record: Mapping[str, Any]
+
+
+def answer(
+    chart: Chart,
+    drafts: Iterable[Mapping[str, Any]],
+    maker: CardMaker,
+    rules: AttentionRules,
+    *,
+    hook: str | None,
+    encounter: str | None,
+    memory: Memory,
+    now: datetime,
+    specialties: frozenset[str] | None = None,
+) -> Answer:
+    """Evaluates `chart`, and says what is worth saying.
+
+    `drafts` are the orders of the session as they came. `specialties` ("system|code") are those
+    of the user; None: not known, and then nothing is kept from anybody.
+    """
+    known = maker.known
+    found = evaluate(chart, known)
+    session = Session(chart, found, known, {_reference(d): d for d in drafts}, hook)
+    candidates, before = maker.candidates(session, encounter, unheard(rules, specialties))
+    attended = attend(candidates, rules, memory, now)
+    topics = (candidate.topic for candidate in candidates)
+    record = record_of(found, known, (*before, *attended.withheld), topics)
+    return Answer(found, attended.cards, record)
+
+
+def unheard(rules: AttentionRules, specialties: frozenset[str] | None) -> dict[str, str]:
+    """Rules that do not speak to this user, each with why."""
+    if rules.mode == "everything":
+        return {}
+    others = {
+        one.rule: "audience"
+        for one in rules.audience
+        if specialties is not None and not specialties & one.specialties
+    }
+    return {**others, **dict.fromkeys(rules.silent, "silent"), **dict.fromkeys(rules.off, "off")}
+
+
+def _reference(draft: Mapping[str, Any]) -> str:
+    return f"{draft.get('resourceType')}/{draft.get('id', '?')}"

@@ -1,0 +1,113 @@
+"""Which cards are worth an interruption now: a pure function of the cards and of what was shown.
+
+Nothing is lost: whatever is withheld is named, with why, in the record and in the log.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cds_hooks.cards import Card, Indicator
+from cds_hooks.memory import Memory, PastCard
+from mappings.attention import AttentionRules
+
+LEAST_FIRST = tuple(Indicator)
+AND_MUSCLE = "AndMuscle"  # a card about both axes has said what the card about one would
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A card that there is reason to show."""
+
+    card: Card
+    topic: str
+    urgent: bool  # days matter, by the rules' own urgency
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    cards: tuple[Card, ...]
+    withheld: tuple[str, ...]  # "snoozed:b12Indeterminate"
+
+
+def attend(
+    candidates: Iterable[Candidate], rules: AttentionRules, memory: Memory, now: datetime
+) -> Attended:
+    """The cards to show, the most urgent first, and what is withheld and why."""
+    ordered = sorted(candidates, key=_urgency, reverse=True)
+    if rules.mode == "everything":
+        return Attended(tuple(one.card for one in ordered), ())
+    shown: list[Card] = []
+    withheld: list[str] = []
+    past = _recall(ordered, rules, memory)
+    for one in ordered:
+        reason = _reason_to_withhold(one, rules, past, memory, now)
+        if reason is None and len(shown) >= rules.cards and not _critical(one):
+            reason = "limit"
+        if rules.mode == "silent" and reason is None:
+            reason = "silent"
+        if reason is None:
+            shown.append(one.card)
+        else:
+            withheld.append(f"{reason}:{one.topic}")
+    return Attended(tuple(shown), tuple(withheld))
+
+
+def _urgency(one: Candidate) -> tuple[int, bool]:
+    return LEAST_FIRST.index(one.card.indicator), one.urgent
+
+
+def _critical(one: Candidate) -> bool:
+    return one.card.indicator is Indicator.CRITICAL
+
+
+def _recall(
+    candidates: list[Candidate], rules: AttentionRules, memory: Memory
+) -> tuple[PastCard, ...]:
+    """The past, where anything depends on it."""
+    if all(_critical(one) for one in candidates):
+        return ()
+    return memory.past(rules.longest_quiet)
+
+
+def _reason_to_withhold(
+    one: Candidate,
+    rules: AttentionRules,
+    past: tuple[PastCard, ...],
+    memory: Memory,
+    now: datetime,
+) -> str | None:
+    if _critical(one):
+        return None
+    if LEAST_FIRST.index(one.card.indicator) < LEAST_FIRST.index(Indicator(rules.at_least)):
+        return "below"
+    sealed: frozenset[str] | None = None
+    for before in _same_topic(one, past):
+        repeated = rules.repeat_guard and before.same_encounter
+        if not repeated and not _snoozed(one, before, rules, now):
+            continue
+        if sealed is None:
+            sealed = frozenset(map(memory.seal, one.card.rests_on))
+        if not _is_woken(one, before, sealed):
+            return "repeat" if repeated else "snoozed"
+    return None
+
+
+def _same_topic(one: Candidate, past: tuple[PastCard, ...]) -> Iterator[PastCard]:
+    for before in past:
+        if before.topic in (one.topic, one.topic + AND_MUSCLE):
+            yield before
+
+
+def _snoozed(one: Candidate, before: PastCard, rules: AttentionRules, now: datetime) -> bool:
+    if before.answered_at is None:
+        return False
+    reason = before.reason if before.outcome == "overridden" else None
+    days = rules.quiet_days(reason, urgent=one.urgent)
+    return now < before.answered_at + timedelta(days=days)
+
+
+def _is_woken(one: Candidate, before: PastCard, sealed: frozenset[str]) -> bool:
+    """By a new result or symptom, or a worse finding. (A worse category is another topic.)"""
+    worse = LEAST_FIRST.index(one.card.indicator) > LEAST_FIRST.index(Indicator(before.indicator))
+    return worse or not sealed <= before.rests_on
