@@ -3,6 +3,7 @@
 from cds_hooks.cards import Indicator
 from services.order_entry.session import Session
 from services.vitamin_b12.outcome import Assessment
+from services.vitamin_b12.results import FIRST_LINE
 from services.vitamin_b12.suggestions import TESTS, suggested
 from services.vitamin_b12.wording import TITLES
 
@@ -59,5 +60,7 @@ def _test_on_its_way(assessment: Assessment, session: Session) -> bool:
     asked = [
         name for step, names in TESTS.items() if step in assessment.next_steps for name in names
     ]
+    if assessment.category in ("at-risk-untested", "insufficient-data"):
+        return any(chart.orders.get(name) for name in FIRST_LINE)
     ordered = any(chart.orders.get(known.templates.by_id[name].concept) for name in asked)
     return ordered and not suggested(assessment, chart, known.b12, known.templates)

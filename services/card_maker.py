@@ -40,6 +40,8 @@ MOST_OF_BOTH = 5
 MOST_ORDERS = 3
 ORDER_HOOKS = frozenset({"order-select", "order-sign"})
 # What these rules ask for first is the treatment; taking the draft away comes after it.
+# Cases whose words leave nothing to add about the patient.
+SAYS_IT_ALL = frozenset({"level", "unknown", "unknown-with-reason"})
 AFTER_TREATMENT = frozenset({"folic-acid", "nitrous-oxide"})
 OF_B12 = 3  # of them at most, where muscle has orders of its own
 
@@ -114,6 +116,8 @@ class CardMaker:
             return None
         found, chart = session.found, session.chart
         urgent = _b12_urgent(found) if axis == "b12" else found.urgent is not None
+        if axis == "b12" and not urgent and self._nothing_to_do(session):
+            return "b12:nothing-to-do"
         group = session.group(f"{axis}_order")
         related = any(True for _ in chart.drafted(group)) or any(
             True for _ in chart.ordering(group)
@@ -124,6 +128,15 @@ class CardMaker:
         if session.hook == "order-sign" and loud is not Indicator.INFO:
             return None
         return f"{axis}:not-about-these-orders"
+
+    def _nothing_to_do(self, session: Session) -> bool:
+        """Whether the finding neither presses nor asks for anything: no reason to interrupt."""
+        b12 = session.found.b12
+        return (
+            b12.urgency in ("none", "routine")
+            and b12_card.indicator(b12) is Indicator.INFO
+            and not suggested(b12, session.chart, self.known.b12, self.known.templates)
+        )
 
     def _compose(
         self,
@@ -175,7 +188,10 @@ class CardMaker:
         proposed = tuple(
             s for s in proposed if not ({a.template for a in s.actions if a.template} & made)
         )
-        ordered = (*held, *proposed) if first.rule.id in AFTER_TREATMENT else (*proposed, *held)
+        treatments = tuple(s for s in held if _is_drug(s))
+        ordered = (*proposed, *held)
+        if first.rule.id in AFTER_TREATMENT:
+            ordered = (*treatments, *proposed, *(s for s in held if s not in treatments))
         most = MOST_OF_BOTH if card and len(held) > MOST else MOST
         suggestions = tuple(
             replace(s, is_recommended=place == 0 and _is_forward(s))
@@ -185,7 +201,7 @@ class CardMaker:
         if card:
             loud.append(card.indicator)
         led = self._card(
-            summary=_lead(first.summary, card.summary if card else None),
+            summary=_lead(first.summary, self._beside_in_short(card, first)),
             indicator=max(loud, key=INDICATORS.index),
             source=Source(
                 shorten(first.rule.source, 160),
@@ -210,6 +226,14 @@ class CardMaker:
 
     def _links_of(self, order: OrderFinding) -> tuple[Link, ...]:
         return (self.b12_links if order.rule.problem == "b12" else self.muscle_links)[:1]
+
+    def _beside_in_short(self, card: Card | None, first: OrderFinding) -> str | None:
+        """What the summary adds about the patient, where the words on the order leave it open."""
+        if card is None or first.case in SAYS_IT_ALL:
+            return None
+        if first.case == "uncertain":
+            return f"{card.summary.split('. ')[0].rstrip('.')}."
+        return card.summary
 
     def _beside(self, card: Card | None, first: OrderFinding, session: Session) -> str:
         """What is known of the patient, and what could not be checked."""
@@ -412,6 +436,11 @@ def _of_orders(orders: tuple[OrderFinding, ...]) -> str:
         f"- {o.says} (Source: {o.rule.source}, {o.rule.locator})" for o in orders[:MOST_ORDERS]
     )
     return f"**About the order**\n\n{said}"
+
+
+def _is_drug(suggestion: Suggestion) -> bool:
+    resources = (action.resource or {} for action in suggestion.actions)
+    return any(resource.get("resourceType") == "MedicationRequest" for resource in resources)
 
 
 def _is_forward(suggestion: Suggestion) -> bool:

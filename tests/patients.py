@@ -8,6 +8,8 @@ value set, and `since`, `until`, `dose ug/d`, `route`). Codes come from the valu
 
 Muscle: `grip_right 14 kg`, `asmi 5.2 by DXA`, `walk 6 s over 4 m`, `unable chair`, `sarcf 5`, and
 `answers 1 2 - 0 1` for the questions of SARC-F, `-` for one not answered.
+
+Orders: `order total_b12` is drafted in the session, `pending total_b12` is on its way.
 """
 
 import re
@@ -220,6 +222,11 @@ def order(number: int, text: str) -> dict[str, Any]:
     }
 
 
+def pending(number: int, text: str) -> dict[str, Any]:
+    """A test that is on its way already."""
+    return {**order(number, text), "status": "active", "authoredOn": "2026-11-18"}
+
+
 def resources(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The resources on record and the drafts of the session."""
     record: list[dict[str, Any]] = []
@@ -231,6 +238,8 @@ def resources(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             record.append(drug(number, part))
         elif part.startswith("draft "):
             drafts.append(drug(number, part))
+        elif part.startswith("pending "):
+            record.append(pending(number, part))
         elif part.startswith("order "):
             drafts.append(order(number, part))
         elif part.startswith("unable "):

@@ -17,6 +17,7 @@ from services.order_entry.session import (
     marks,
     removal,
 )
+from services.vitamin_b12.results import kidneys
 from services.vitamin_b12.suggestions import TESTS, is_held, suggested
 from services.vitamin_b12.testing import folic_acid_matters
 
@@ -73,7 +74,7 @@ def _folic_acid(session: Session) -> Found:
     if not folic_acid_matters(session.chart, session.features, session.known.b12):
         return
     if session.category in UNCERTAIN:
-        yield _of("uncertain", drugs)
+        yield _of("uncertain", drugs, *_settling(session))
     elif session.category in UNMEASURED and not _testing(session):
         yield _of("unknown-with-reason" if session.reason_to_measure else "unknown", drugs)
 
@@ -92,9 +93,18 @@ def _nitrous_oxide(session: Session) -> Found:
             steps = removal(drugs[0].resource, "nitrous oxide")
             yield _of("deficient", drugs, Proposal("Remove nitrous oxide", steps))
     elif session.category in UNCERTAIN:
-        yield _of("uncertain", drugs)
+        yield _of("uncertain", drugs, *_settling(session))
     elif session.category in UNMEASURED and not _testing(session):
         yield _of("unknown", drugs)
+
+
+def _settling(session: Session) -> Iterator[Proposal]:
+    """The second test for a level between the limits, symptoms or not: the order is the reason."""
+    if session.category == "indeterminate":
+        status, _egfr = kidneys(session.chart, session.known.b12)
+        second = session.known.b12.guideline.testing.second_test_step
+        step = "order-active-b12" if status == "impaired" else second
+        yield from _tests(session, TESTS.get(step, ()))
 
 
 def _lowering_medicine(session: Session) -> Found:
@@ -164,8 +174,10 @@ def _oral_dose(session: Session) -> Found:
         low = drug.ug_per_day is not None and drug.ug_per_day < limit
         if situation == "neurological":
             yield _of("neurological", [drug], *_replaced(session, drug, "neurological"))
-        elif low and any(session.has_group(name) for name in MALABSORBING):
-            yield _of("malabsorption", [drug], *_raised(session, drug))
+        elif low and (cause := next(filter(session.has_group, MALABSORBING), None)):
+            oral = ORAL in session.known.b12.guideline.treatments[cause].templates
+            better = _raised(session, drug) if oral else _replaced(session, drug, cause)
+            yield _of("malabsorption", [drug], *better)
         elif low and situation not in (None, "dietary"):
             yield _of("deficiency", [drug], *_raised(session, drug))
 

@@ -114,7 +114,10 @@ def _untested(assessment: Assessment) -> str:
         for e in assessment.evidence
         if e.rule in ("risk-factor", "neurological", "symptom", "duration", "blood-count")
     )
-    listed = ", ".join(name[:1].lower() + name[1:] for name in list(names)[:2])
+    # "MCV" stays as it is.
+    listed = ", ".join(
+        name if name[:2].isupper() else name[:1].lower() + name[1:] for name in list(names)[:2]
+    )
     return f"No vitamin B12 on file; {listed or 'a finding'}: a test is due."
 
 

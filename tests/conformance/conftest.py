@@ -43,11 +43,15 @@ def rolled(node: Any, by: timedelta) -> Any:
 def sample(name: str) -> dict[str, Any]:
     """A bundled sample call, as if its day were today; births stay where they are."""
     document = json.loads((files("services") / "samples" / f"{name}.json").read_text())
-    by = datetime.now(UTC).date() - date.fromisoformat(document.pop("sampleDay"))
+    by = today() - date.fromisoformat(document.pop("sampleDay"))
     born = document["prefetch"]["patient"]["birthDate"]
     call: dict[str, Any] = rolled(document, by)
     call["prefetch"]["patient"]["birthDate"] = born
     return call
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 class Service:
