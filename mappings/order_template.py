@@ -22,6 +22,9 @@ FOLDER = Path(__file__).parent / "order_templates"
 PATIENT_ELEMENT = {"Task": "for"}  # every other resource calls it "subject"
 # HL7's own code systems that every Condition needs; no value set of ours.
 STATUS_SYSTEMS = "http://terminology.hl7.org/CodeSystem/condition-"
+# A service or task ordered by a template says so, for some are in words alone: an EHR that keeps it
+# tells us that the order is there already.
+ORDER_URI = "https://cobalamin.example/fhir/order/"
 FILES = {"en-GB": "uk.toml", "en-US": "us.toml"}
 
 
@@ -96,12 +99,17 @@ def _template(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> Orde
         resource = json.loads(entry["resource"])
     except json.JSONDecodeError as fault:
         raise KnowledgeFault(file, entry["id"], f"resource is not JSON: {fault}") from fault
-    _validate(resource, file, entry["id"])
     for system, code in _codes(resource):
         if not system.startswith(STATUS_SYSTEMS) and not index.lookup(system, code):
             raise KnowledgeFault(file, entry["id"], f"{system}|{code} is in no value set")
     if entry["concept"] not in index.sets:
         raise KnowledgeFault(file, entry["id"], f"no value set {entry['concept']}")
+    match resource["resourceType"]:
+        case "ServiceRequest":
+            resource["instantiatesUri"] = [f"{ORDER_URI}{entry['concept']}"]
+        case "Task":
+            resource["instantiatesUri"] = f"{ORDER_URI}{entry['concept']}"
+    _validate(resource, file, entry["id"])
     return OrderTemplate(**{**entry, "resource": resource, "body": orjson.dumps(resource)})
 
 

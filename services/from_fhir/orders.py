@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from mappings.order_template import ORDER_URI
 from mappings.value_set import Match
 from services.chart import (
     Order,
@@ -62,9 +63,14 @@ def read_order(resource: Resource, reference: str, pages: Pages) -> None:
 
 def _write_order(resource: Resource, reference: str, status: str, pages: Pages) -> None:
     day = first_day(resource.get("authoredOn", resource.get("orderedOn")))
-    for match in _order_matches(resource, pages):
-        name = match.value_set.name
-        if match.value_set.kind in ("observation", "order"):
+    matched = {match.value_set.name: match.value_set for match in _order_matches(resource, pages)}
+    uris = resource.get("instantiatesUri")  # a Task has one, a ServiceRequest a list
+    for uri in uris if isinstance(uris, list) else [uris]:
+        name = uri.removeprefix(ORDER_URI) if isinstance(uri, str) else ""
+        if name != uri and name in pages.readable.index.sets:
+            matched[name] = pages.readable.index.sets[name]
+    for name, value_set in matched.items():
+        if value_set.kind in ("observation", "order"):
             pages.orders[name].append(Order(name, reference, status, day))
 
 

@@ -8,6 +8,7 @@ that the log gives. A suggestion that does more than create an order says so: [d
 import json
 from itertools import count
 
+import pytest
 from conformance.conftest import rolled, today
 from patients import TODAY, drug, order, patient, resources
 from tables import cases
@@ -25,8 +26,8 @@ KEYS = {
 def session(text):
     """The drafts of a session, and references of those that are selected."""
     drafts, selected = [], []
-    for place, part in enumerate(p.strip() for p in text.split(";")):
-        aside, part = part.startswith("aside "), part.removeprefix("aside ")
+    for place, whole in enumerate(p.strip() for p in text.split(";")):
+        aside, part = whole.startswith("aside "), whole.removeprefix("aside ")
         draft = (drug if part.startswith("draft") else order)(50 + place, part)
         drafts.append(draft)
         if not aside:
@@ -229,3 +230,121 @@ def test_other_medicines(service, case):
 """)
 def test_what_only_stands_beside(service, case):
     check(service, case, "order-select")
+
+
+@cases("""
+    on record                                                     | session                                        | card     | says                                                   | suggestions
+    --------------------------------------------------------------+------------------------------------------------+----------+--------------------------------------------------------+------------------------------------------------
+    b12 112                                                       | draft hydroxocobalamin dose 428 route im       | info     | Still open: intrinsic factor antibody, coeliac serology | Order intrinsic factor antibody, coeliac serology
+    b12 112; +coeliac_disease; intrinsic_factor_antibody negative | draft hydroxocobalamin dose 428 route im       | -        | b12:already-drafted                                    |
+    b12 112; hb 70                                                | draft hydroxocobalamin dose 428 route im       | info     | Still open: potassium, intrinsic factor antibody       | Order potassium, intrinsic factor antibody, coeliac serology
+    b12 112; +paraesthesia                                        | draft hydroxocobalamin dose 428 route im       | warning  | use the neurological B12 regimen                       | Change to hydroxocobalamin IM, neurological regimen [update] / Order intrinsic factor antibody, coeliac serology
+    b12 112                                                       | draft folic_acid dose 5000; draft hydroxocobalamin; order intrinsic_factor_antibody; order ttg_iga | - | b12:already-drafted |
+    b12 112                                                       | order height                                   | warning  | Vitamin B12 112 ng/L: deficient                        | Hydroxocobalamin IM / Or cyanocobalamin 1 mg a day by mouth / Order full blood count / Order folate
+    b12 212; +fatigue                                             | order height                                   | -        | b12:not-about-these-orders                             |
+    b12 212; +fatigue                                             | order methylmalonic_acid; order creatinine     | -        | b12:already-ordered                                    |
+    b12 112; grip 14                                              | draft folic_acid dose 5000; draft statin       | critical | Do not give folic acid without B12.                    | Hydroxocobalamin IM / Or cyanocobalamin 1 mg a day by mouth / Remove folic acid until B12 is given [delete] / Order full blood count / Refer to physiotherapy
+    +leber_optic_neuropathy                                       | draft cyanocobalamin dose 1000 route im; draft folic_acid dose 5000 | critical | cyanocobalamin is contraindicated | Replace by hydroxocobalamin IM [delete+create] / Order vitamin B12 level / Order active B12
+""")
+def test_all_that_is_about_to_be_signed(service, case):
+    check(service, case, "order-sign")
+
+
+def test_an_order_revised_is_no_second_order(service):
+    """Re-signing: the order is in the record and in the session under one id."""
+    call = hook_call("", [order(7, "order total_b12")], "order-sign")
+    [draft] = call["context"]["draftOrders"]["entry"]
+    revised = {**draft["resource"], "status": "active", "priority": "urgent"}
+    draft["resource"] = revised
+    call["prefetch"]["service_requests"] = {
+        "resourceType": "Bundle",
+        "entry": [{"resource": revised}],
+    }
+    assert service.cards(call) == []
+
+
+def test_a_revised_drug_is_judged_like_a_new_one(service):
+    draft = {**drug(7, "draft folic_acid dose 5000"), "status": "active"}
+    [card] = service.cards(hook_call("b12 112", [draft], "order-sign"))
+    assert card["indicator"] == "critical"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error", "stopped"])
+def test_a_withdrawn_draft_is_nobodys_order(service, status):
+    draft = {**drug(7, "draft folic_acid dose 5000"), "status": status}
+    assert service.cards(hook_call("", [draft], "order-sign")) == []
+
+
+def test_a_change_keeps_what_the_ehr_put_into_the_draft(service):
+    draft = drug(7, "draft cyanocobalamin dose 50 route oral") | {
+        "extension": [{"url": "https://ehr.example/own", "valueString": "kept"}],
+        "com.vendor": {"unknown": [1, 2]},
+        "encounter": {"reference": "Encounter/7"},
+        "dispenseRequest": {"numberOfRepeatsAllowed": 3},
+    }
+    call = hook_call("b12 112; +bariatric_surgery", [draft], selected=["MedicationRequest/m7"])
+    [card] = service.cards(call)
+    [action] = card["suggestions"][0]["actions"]
+    sent = call["context"]["draftOrders"]["entry"][0]["resource"]
+    changed = action["resource"]
+    assert action["type"] == "update"
+    differing = {k for k in {*sent, *changed} if sent.get(k) != changed.get(k)}
+    assert differing == {"medicationCodeableConcept", "dosageInstruction"}
+    assert changed["dosageInstruction"][0]["doseAndRate"][0]["doseRange"]["low"]["value"] == 1
+
+
+def test_a_removal_names_the_draft_and_carries_no_resource(service):
+    drafts, selected = session("draft cyanocobalamin dose 1000 route im")
+    [card] = service.cards(hook_call("+leber_optic_neuropathy", drafts, selected=selected))
+    remove, create = card["suggestions"][0]["actions"]
+    assert remove["resourceId"] == "MedicationRequest/m50"
+    assert "resource" not in remove
+    assert create["resource"]["reasonReference"][0]["reference"].startswith("Condition/")
+    assert create["resource"]["reasonCode"] == [
+        {"text": "Cyanocobalamin in Leber's optic neuropathy"}
+    ]
+
+
+def test_a_draft_without_an_id_is_not_removed_but_still_judged(service):
+    draft = drug(7, "draft folic_acid dose 5000")
+    del draft["id"]
+    [card] = service.cards(hook_call("b12 112", [draft], "order-sign"))
+    assert card["indicator"] == "critical"
+    assert not any("Remove" in label for label in labels(card))
+
+
+SELECTIONS = {
+    "relative": ["MedicationRequest/m7"],
+    "absolute": ["https://ehr.example/fhir/MedicationRequest/m7"],
+    "versioned": ["MedicationRequest/m7/_history/2"],
+    "id alone": ["m7"],
+    "Reference": [{"reference": "MedicationRequest/m7"}],
+    "one text": "MedicationRequest/m7",
+    "naming no draft": ["MedicationRequest/elsewhere"],  # a client's fault silences nobody
+}
+
+
+@pytest.mark.parametrize("selections", SELECTIONS.values(), ids=SELECTIONS.keys())
+def test_selections_in_every_shape(service, selections):
+    drafts = [drug(7, "draft folic_acid dose 5000"), order(8, "order height")]
+    call = hook_call("b12 112", drafts)
+    call["context"]["selections"] = selections
+    [card] = service.cards(call)
+    assert "folic acid" in card["summary"]
+
+
+def test_a_draft_known_by_the_url_of_its_entry(service):
+    draft = drug(7, "draft folic_acid dose 5000")
+    del draft["id"]
+    call = hook_call("b12 112", [draft, order(8, "order height")])
+    url = "urn:uuid:0b3c1b1e-7c60-4f6f-9a55-1f2a9b3f1e11"
+    call["context"]["draftOrders"]["entry"][0]["fullUrl"] = url
+    call["context"]["selections"] = [url]
+    [card] = service.cards(call)
+    assert "folic acid" in card["summary"]
+
+
+@pytest.mark.parametrize("selections", [[], ["ServiceRequest/s8"]])
+def test_what_is_not_selected_does_not_speak(service, selections):
+    drafts = [drug(7, "draft folic_acid dose 5000"), order(8, "order height")]
+    assert service.cards(hook_call("b12 112", drafts, selected=selections)) == []
