@@ -45,7 +45,9 @@ def answer(
     known = maker.known
     found = evaluate(chart, known)
     session = Session(chart, found, known, {_reference(d): d for d in drafts}, hook)
-    candidates, before = maker.candidates(session, encounter, unheard(rules, specialties))
+    candidates, before = maker.candidates(
+        session, encounter, unheard(rules, specialties), everything=rules.mode == "everything"
+    )
     attended = attend(candidates, rules, memory, now)
     topics = (candidate.topic for candidate in candidates)
     record = record_of(found, known, (*before, *attended.withheld), topics)

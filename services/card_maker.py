@@ -81,11 +81,17 @@ class CardMaker:
         )
 
     def candidates(
-        self, session: Session, encounter: str | None, unheard: Mapping[str, str]
+        self,
+        session: Session,
+        encounter: str | None,
+        unheard: Mapping[str, str],
+        *,
+        everything: bool = False,
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
         """The cards there is reason to show, and what is withheld before attention is asked.
 
         `unheard` are rules that do not speak here, each with why: "off", "silent", "audience".
+        With `everything`, findings that have nothing to do with the orders are said too.
         """
         found, chart = session.found, session.chart
         orders = () if chart.deceased else order_findings(session)
@@ -99,7 +105,7 @@ class CardMaker:
             reason = why
             if worth and axis in unheard:
                 reason = f"{unheard[axis]}:{axis}"
-            elif worth:
+            elif worth and not everything:
                 reason = self._aside(axis, session, orders)
             if reason:
                 withheld.append(reason)

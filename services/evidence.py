@@ -1,6 +1,6 @@
 """The knowledge as pages to read and as JSON: every limit with its locator, every attribute."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mappings.sarcopenia_definition import Definition, read_definition
 from services.knowledge import Known
 
 TOGETHER = "b12-and-muscle"
+ORDERS = "orders"
 # The pages need no script, no other host and no frame.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -148,6 +149,7 @@ def evidence_pages(known: Known) -> Blueprint:
     definitions[known.muscle.definition.id] = known.muscle.definition
     documents = {id_: orjson.dumps(as_document(g)) for id_, g in guidelines.items()}
     documents |= {id_: orjson.dumps(definition_as_document(d)) for id_, d in definitions.items()}
+    documents[ORDERS] = orjson.dumps({"rule": [asdict(r) for r in known.order_rules.values()]})
     documents[TOGETHER] = orjson.dumps(_together_as_document(known))
     own = artefacts(known.index, known.readable.questionnaire)
     fhir = {name: orjson.dumps(resource) for name, resource in own.items()}
@@ -171,6 +173,8 @@ def evidence_pages(known: Known) -> Blueprint:
             return Response(documents[id_], mimetype="application/json")
         if id_ == TOGETHER:
             return _page("b12_and_muscle.html", known=known, titles=titles)
+        if id_ == ORDERS:
+            return _page("orders.html", rules=known.order_rules.values())
         if id_ in definitions:
             return _page("definition.html", definition=definitions[id_], titles=titles)
         return _page("evidence.html", guideline=guidelines[id_], titles=titles)
