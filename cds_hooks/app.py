@@ -46,7 +46,7 @@ def create_app(
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     context = Context(
-        services={service.id: service for service in services},
+        services={s.id: s for s in services if settings.dialect.answers(s.hook)},
         settings=settings,
         records=records,
         fhir=FhirClient(settings),

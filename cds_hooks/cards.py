@@ -77,6 +77,7 @@ class Card:
     selection_behavior: Literal["at-most-one", "any"] | None = None
     override_reasons: tuple[Coding, ...] = ()
     links: tuple[Link, ...] = ()
+    extension: Mapping[str, Any] = field(default_factory=dict)
     rests_on: frozenset[str] = frozenset()  # marks of its evidence, for the records; never sent
     uuid: str = field(default_factory=new_uuid)
 
@@ -98,6 +99,7 @@ def as_json(card: Card) -> dict[str, Any]:
             "selectionBehavior": card.selection_behavior,
             "overrideReasons": [_coding(reason) for reason in card.override_reasons],
             "links": [_link(link) for link in card.links],
+            "extension": dict(card.extension),
         }
     )
 

@@ -1,6 +1,7 @@
 """A call of a CDS service: bytes to a HookRequest, and what is wrong by path, never by value."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from cds_hooks.errors import NotACall, NotJson
 
 SCHEMA = Path(__file__).parent / "schemas" / "hook_request.schema.json"
 _VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+EPIC_REQUEST = "com.epic.cdshooks.request."
+EPIC_CODE = re.compile(re.escape(EPIC_REQUEST) + r"[a-z0-9-]{1,40} [A-Za-z0-9.-]{1,12}")
 # What a hook's own definition requires of its context besides the patient.
 REQUIRED_CONTEXT = {
     "patient-view": (),
@@ -40,6 +43,19 @@ class HookRequest:
     prefetch: Mapping[str, Any]
     fhir_server: str | None = None
     authorization: FhirAuthorization | None = None
+    extension: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def epic(self) -> dict[str, str]:
+        """What Epic says of the call in its extensions, such as which action triggered it.
+
+        Codes alone: whatever else may stand there is not for the log.
+        """
+        return {
+            name.removeprefix(EPIC_REQUEST): str(value)
+            for name, value in self.extension.items()
+            if name.startswith(EPIC_REQUEST) and EPIC_CODE.fullmatch(f"{name} {value}")
+        }
 
     @property
     def patient_id(self) -> str:
@@ -137,6 +153,7 @@ def read_request(document: object, hook: str) -> HookRequest:
     for name in REQUIRED_CONTEXT.get(hook, ()):
         if context.get(name) is None:
             raise NotACall(f"{hook} requires it", [f"context.{name}"])
+    extension = given.get("extension")
     return HookRequest(
         hook=hook,
         hook_instance=given["hookInstance"],
@@ -144,6 +161,7 @@ def read_request(document: object, hook: str) -> HookRequest:
         prefetch=given.get("prefetch", {}),
         fhir_server=given.get("fhirServer"),
         authorization=_authorization(given),
+        extension=extension if isinstance(extension, dict) else {},
     )
 
 

@@ -22,8 +22,8 @@ class PastCard:
 class Memory(Protocol):
     """The past of one patient of one tenant."""
 
-    def past(self, days: int) -> tuple[PastCard, ...]:
-        """Cards shown in the last `days` days, the newest first."""
+    def past(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
+        """Cards of these topics shown in the last `days` days, the newest first."""
 
     def seal(self, mark: str) -> str:
         """What stands for `mark` in the records: one mark of one tenant, one seal."""
@@ -32,7 +32,11 @@ class Memory(Protocol):
 class NoMemory:
     """For evaluations that nobody remembers: the command line, a population run."""
 
-    def past(self, days: int) -> tuple[PastCard, ...]:  # noqa: ARG002  # as Memory has it
+    def past(
+        self,
+        days: int,  # noqa: ARG002  # as Memory has it
+        topics: tuple[str, str],  # noqa: ARG002  # as Memory has it
+    ) -> tuple[PastCard, ...]:
         return ()
 
     def seal(self, mark: str) -> str:

@@ -55,9 +55,14 @@ def read(request: HookRequest, templates: Mapping[str, str]) -> dict[str, Answer
     return {
         key: _sent(key, template, request)
         if key in request.prefetch
-        else Answer(key, State.LEFT_OUT)
+        else Answer(key, State.LEFT_OUT if _askable(template, request) else State.FAILED)
         for key, template in templates.items()
     }
+
+
+def _askable(template: str, request: HookRequest) -> bool:
+    """Whether the context has every value that the query needs."""
+    return all(request.context.get(name) is not None for name in TOKEN.findall(template))
 
 
 def _sent(key: str, template: str, request: HookRequest) -> Answer:

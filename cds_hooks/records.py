@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Table, bindparam, insert, select
+from sqlalchemy import Engine, Table, bindparam, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,7 +28,7 @@ from cds_hooks.tables import card, decision, feedback
 __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 
 SEAL_BYTES = 8
-MOST_REMEMBERED = 500  # rows of one patient's past
+MOST_REMEMBERED = 50  # rows of one patient's past with one topic
 # Members of a service's record that are columns, because reports group by them.
 COLUMNS = {
     "b12Category": "b12_category",
@@ -75,6 +75,7 @@ class Records:
         self._key = key
         self._decision = _Insert(decision, engine)
         self._card = _Insert(card, engine)
+        self._past = _Past(engine)
         self._database_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._process = os.getpid()
         self._turn = threading.Lock()
@@ -145,11 +146,17 @@ class Records:
             "record": {n: value for n, value in stored.record.items() if n not in COLUMNS},
         }
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection to read by. Raises RecordsUnavailable."""
-        with self._guarded(), self._engine.connect() as connection:
-            yield connection
+    def past_cards(self, values: Mapping[str, Any]) -> list["_PastRow"]:
+        """Rows of PAST. Raises RecordsUnavailable."""
+        self._after_fork()
+        with self._guarded():
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute(self._past.sql, self._past.bind(values))
+                return [self._past.row(found) for found in cursor.fetchall()]
+            finally:
+                connection.close()
 
     def memory(
         self, tenant: str, patient_id: str, encounter_id: str | None, now: datetime
@@ -201,9 +208,7 @@ class Records:
 
         A process forked from this one starts with connections of its own.
         """
-        if self._process != os.getpid():
-            self._engine.dispose(close=False)
-            self._process, self._turn = os.getpid(), threading.Lock()
+        self._after_fork()
         if self._engine.name != "sqlite":
             yield
             return
@@ -213,6 +218,12 @@ class Records:
             yield
         finally:
             self._turn.release()
+
+    def _after_fork(self) -> None:
+        """A process forked from this one starts with connections of its own."""
+        if self._process != os.getpid():
+            self._engine.dispose(close=False)
+            self._process, self._turn = os.getpid(), threading.Lock()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -232,8 +243,11 @@ class PatientMemory:
     encounter_id: str | None
     now: datetime
 
-    def past(self, days: int) -> tuple[PastCard, ...]:
-        """Cards shown in the last `days` days, newest first. Raises RecordsUnavailable."""
+    def past(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
+        """Cards of these topics of the last `days` days, newest first.
+
+        Raises RecordsUnavailable.
+        """
         encounter = (
             self.records.patient_hash(self.tenant, self.encounter_id) if self.encounter_id else None
         )
@@ -241,18 +255,56 @@ class PatientMemory:
             "patient": self.records.patient_hash(self.tenant, self.patient_id),
             "tenant": self.tenant,
             "since": self.now - timedelta(days=days),
+            "topic": topics[0],
+            "other": topics[1],
         }
-        with self.records.reading() as connection:
-            rows = connection.execute(PAST, values).all()
-        return tuple(_past_card(row, encounter) for row in rows)
+        return tuple(_past_card(row, encounter) for row in self.records.past_cards(values))
 
     def seal(self, mark: str) -> str:
         return self.records.seal(self.tenant, mark)
 
 
-def _past_card(row: Any, encounter: str | None) -> PastCard:
+class _PastRow(NamedTuple):
+    topic: str | None
+    indicator: str
+    rests_on: list[str] | None
+    at: datetime
+    encounter_hash: str | None
+    outcome: str | None
+    reason_code: str | None
+    outcome_at: datetime | None
+    received_at: datetime | None
+
+
+class _Past:
+    """The query PAST compiled once, and how the driver's values become ours."""
+
+    def __init__(self, engine: Engine) -> None:
+        dialect = engine.dialect
+        compiled = PAST.compile(engine)
+        self.sql = str(compiled)
+        self._names = compiled.positiontup
+        # The limit, and on SQLite the offset that comes with it.
+        self._limit = {n: v for n, v in compiled.params.items() if n.startswith("param")}
+        self._since = decision.c.at.type.dialect_impl(dialect).bind_processor(dialect)
+        self._read = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in PAST.selected_columns
+        ]
+
+    def bind(self, values: Mapping[str, Any]) -> Sequence[Any] | dict[str, Any]:
+        since = self._since(values["since"]) if self._since else values["since"]
+        bound = {**values, **self._limit, "since": since}
+        return tuple(bound[name] for name in self._names) if self._names else bound
+
+    def row(self, found: Sequence[Any]) -> _PastRow:
+        values = (to(v) if to else v for to, v in zip(self._read, found, strict=True))
+        return _PastRow._make(values)
+
+
+def _past_card(row: _PastRow, encounter: str | None) -> PastCard:
     answered = row.outcome_at
-    if answered is not None:
+    if answered is not None and row.received_at is not None:
         answered = min(answered, row.received_at)  # a client's clock may be ahead of ours
     return PastCard(
         topic=row.topic or "",
@@ -288,6 +340,7 @@ PAST = (
         decision.c.patient_hash == bindparam("patient"),
         decision.c.tenant == bindparam("tenant"),
         decision.c.at >= bindparam("since"),
+        or_(card.c.topic == bindparam("topic"), card.c.topic == bindparam("other")),
     )
     .order_by(decision.c.at.desc(), feedback.c.outcome_at.desc())
     .limit(MOST_REMEMBERED)

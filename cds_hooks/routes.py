@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound, UnsupportedMediaType
 
 from cds_hooks import prefetch
 from cds_hooks.cards import Card, as_json
+from cds_hooks.dialects import Dialect
 from cds_hooks.errors import DataUnobtainable
 from cds_hooks.feedback import read_feedback
 from cds_hooks.fhir_client import Fetch, FhirClient
@@ -114,12 +115,23 @@ def answer_call(context: Context, service: Service) -> Response:
     now = context.clock()
     memory = context.records.memory(TENANT, called.patient_id, called.encounter_id, now)
     decision = service.decide(Call(called, answers, now.date(), now, memory))
+    decision = in_dialect(decision, context.settings.dialect)
     body = orjson.dumps({"cards": [as_json(card) for card in decision.cards]})  # [RESP-01]
     milliseconds = round((time.perf_counter() - began) * 1000, 2)
     counts = _counts(answers)
     _store(context, service, called, counts, decision, milliseconds, now)
     _log_decision(context, service, called, counts, decision, milliseconds)
     return _json(body)
+
+
+def in_dialect(decision: Decision, dialect: Dialect) -> Decision:
+    """The decision with its cards as this EHR can show them; what is left out is on record."""
+    adapted = [dialect.adapt(card) for card in decision.cards]
+    left_out = [reason for _card, reasons in adapted for reason in reasons]
+    record = dict(decision.record)
+    if left_out:
+        record["suppressed"] = [*record.get("suppressed", ()), *left_out]
+    return Decision(tuple(card for card, _reasons in adapted), record)
 
 
 def obtain(
@@ -231,6 +243,7 @@ def _log_decision(
         status=200,
         durationMs=milliseconds,
         prefetch=counts,
+        **({"epic": called.epic} if called.epic else {}),
         **{name: value for name, value in decision.record.items() if name != "cards"},
         cards=[
             {

@@ -26,6 +26,8 @@ from cds_hooks.addresses import (
     local_url,
     records_url,
 )
+from cds_hooks.cards import Coding
+from cds_hooks.dialects import Dialect
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
 CLINICAL = ("b12", "sarcopenia", "policy", "local_code", "attention")
@@ -85,6 +87,7 @@ class Settings:
     records_key_file: Path | None = None  # None: made beside the SQLite database
     log_level: str = "info"
     file: str | None = None  # where these settings were read
+    dialect: Dialect = field(default_factory=Dialect)
     clinical: Mapping[str, Any] = field(default_factory=dict)  # the tables of CLINICAL, opaque here
 
     def listening_on(
@@ -226,5 +229,19 @@ def _settings(document: Mapping[str, Any], path: Path) -> Settings:
         records_key_file=folder / records["key_file"] if "key_file" in records else None,
         log_level=document.get("log", {}).get("level", default.log_level),
         file=str(path),
+        dialect=_dialect(document.get("dialect", {})),
         clinical=_clinical(document, folder),
+    )
+
+
+def _dialect(table: Mapping[str, Any]) -> Dialect:
+    catalogue: dict[str, tuple[Coding, ...]] = {}
+    for entry in table.get("catalogue", ()):
+        coding = Coding(entry["code"], entry["system"], entry.get("display"))
+        catalogue[entry["template"]] = (*catalogue.get(entry["template"], ()), coding)
+    return Dialect(
+        name=table.get("name", "standard"),
+        detail=table.get("detail", "markdown"),
+        links=tuple(table.get("links", ())),
+        catalogue=catalogue,
     )

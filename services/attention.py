@@ -3,7 +3,7 @@
 Nothing is lost: whatever is withheld is named, with why, in the record and in the log.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,9 +39,8 @@ def attend(
         return Attended(tuple(one.card for one in ordered), ())
     shown: list[Card] = []
     withheld: list[str] = []
-    past = _recall(ordered, rules, memory)
     for one in ordered:
-        reason = _reason_to_withhold(one, rules, past, memory, now)
+        reason = _reason_to_withhold(one, rules, memory, now)
         if reason is None and len(shown) >= rules.cards and not _critical(one):
             reason = "limit"
         if rules.mode == "silent" and reason is None:
@@ -61,28 +60,15 @@ def _critical(one: Candidate) -> bool:
     return one.card.indicator is Indicator.CRITICAL
 
 
-def _recall(
-    candidates: list[Candidate], rules: AttentionRules, memory: Memory
-) -> tuple[PastCard, ...]:
-    """The past, where anything depends on it."""
-    if all(_critical(one) for one in candidates):
-        return ()
-    return memory.past(rules.longest_quiet)
-
-
 def _reason_to_withhold(
-    one: Candidate,
-    rules: AttentionRules,
-    past: tuple[PastCard, ...],
-    memory: Memory,
-    now: datetime,
+    one: Candidate, rules: AttentionRules, memory: Memory, now: datetime
 ) -> str | None:
     if _critical(one):
         return None
     if LEAST_FIRST.index(one.card.indicator) < LEAST_FIRST.index(Indicator(rules.at_least)):
         return "below"
     sealed: frozenset[str] | None = None
-    for before in _same_topic(one, past):
+    for before in memory.past(rules.longest_quiet, (one.topic, one.topic + AND_MUSCLE)):
         repeated = rules.repeat_guard and before.same_encounter
         if not repeated and not _snoozed(one, before, rules, now):
             continue
@@ -91,12 +77,6 @@ def _reason_to_withhold(
         if not _is_woken(one, before, sealed):
             return "repeat" if repeated else "snoozed"
     return None
-
-
-def _same_topic(one: Candidate, past: tuple[PastCard, ...]) -> Iterator[PastCard]:
-    for before in past:
-        if before.topic in (one.topic, one.topic + AND_MUSCLE):
-            yield before
 
 
 def _snoozed(one: Candidate, before: PastCard, rules: AttentionRules, now: datetime) -> bool:

@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from cds_hooks import prefetch
+from cds_hooks.dialects import Dialect
 from cds_hooks.service import Call, Decision, Service
 from mappings.attention import AttentionRules, read_attention
+from mappings.fault import KnowledgeFault
 from mappings.questionnaire import read_questionnaire
 from mappings.value_set import ValueSetIndex
 from services.answer import Answer, answer
@@ -126,6 +128,19 @@ def attention_of(attention: Mapping[str, Any] | None, known: Known) -> Mapping[s
     )
 
 
+def unmapped(dialect: Dialect, known: Known) -> tuple[str, ...]:
+    """Order templates that have no code of the site's catalogue.
+
+    Raises KnowledgeFault where the catalogue names a template that does not exist.
+    """
+    for name in dialect.catalogue.keys() - known.templates.by_id.keys():
+        there = ", ".join(sorted(known.templates.by_id))
+        raise KnowledgeFault(
+            "dialect.catalogue", name, f"no such order template; there are {there}"
+        )
+    return tuple(name for name in known.templates.by_id if name not in dialect.catalogue)
+
+
 def service_id(hook: str) -> str:
     return f"b12-muscle-{hook}"
 
@@ -137,7 +152,8 @@ def services(
     templates = prefetch_templates(known.index)
     maker = CardMaker.at_start(known, base_url, CANONICAL)
     rules = attention_of(attention, known)
-    user = {ROLE: "PractitionerRole?practitioner={{userPractitionerId}}"}
+    # A user known by a PractitionerRole is found by no Practitioner: then everybody is spoken to.
+    user = {ROLE: "PractitionerRole?practitioner={{context.userId}}"}
     guideline, definition = known.b12.guideline, known.muscle.definition
     return tuple(
         Service(

@@ -25,7 +25,7 @@ from cds_hooks.settings import (
 from mappings.export import artefacts, validate
 from mappings.fault import KnowledgeFault
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL, attention_of
+from services.catalog import CANONICAL, attention_of, unmapped
 from services.documents import UnusableDocument, assessment_of
 from services.knowledge import Known, load_knowledge
 from services.show import show_cards, show_configuration, without_password
@@ -60,6 +60,7 @@ def _load(
             clinical["sarcopenia"] = {**chosen, "definition": definition}
         known = load_knowledge(clinical)
         attention_of(clinical.get("attention"), known)
+        unmapped(settings.dialect, known)
     except (ConfigurationFault, KnowledgeFault) as fault:
         for line in str(fault).splitlines():
             ERRORS.print(line, style="red", markup=False, highlight=False, soft_wrap=True)

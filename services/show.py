@@ -9,9 +9,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cds_hooks.dialects import Dialect
 from cds_hooks.settings import Settings
 from mappings.guideline_file import FOLDER, read_toml
-from services.catalog import HOOKS
+from services.catalog import HOOKS, attention_of, service_id, unmapped
 from services.knowledge import Known
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
@@ -62,6 +63,8 @@ def show_configuration(console: Console, settings: Settings, known: Known) -> No
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table)
+    _show_dialect(console, settings.dialect, known)
+    _show_attention(console, settings, known)
     policy = Table(title="Choices of this service (set in \\[policy])")
     for column in ("choice", "value", "why"):
         policy.add_column(column)
@@ -69,6 +72,32 @@ def show_configuration(console: Console, settings: Settings, known: Known) -> No
     for name, chosen in known.b12.policy.items():
         policy.add_row(name, f"{chosen:g}", whys[name]["why"])
     console.print(policy)
+
+
+def _show_dialect(console: Console, dialect: Dialect, known: Known) -> None:
+    """How the EHR is spoken to, and which orders its catalogue does not know."""
+    console.print(f"EHR dialect: [bold]{dialect.name}[/], details as {dialect.detail}")
+    if dialect.catalogue or dialect.name == "epic":
+        missing = unmapped(dialect, known)
+        said = ", ".join(missing) or "none"
+        lost = ": Epic is not offered these unless they carry a code it knows" if missing else ""
+        console.print(f"orders not in the site's catalogue{lost}: {said}\n", markup=False)
+
+
+def _show_attention(console: Console, settings: Settings, known: Known) -> None:
+    """How often each service may speak."""
+    table = Table(title="Attention (set in \\[attention])")
+    rules = attention_of(settings.clinical.get("attention"), known)
+    table.add_column("setting")
+    for hook in HOOKS:
+        table.add_column(hook)
+    names = ("mode", "cards", "at_least", "snooze_days", "urgent_snooze_days", "repeat_guard")
+    by_hook = [rules[service_id(hook)] for hook in HOOKS]
+    for name in names:
+        table.add_row(name, *(str(getattr(one, name)) for one in by_hook))
+    for name in ("off", "silent"):
+        table.add_row(name, *(", ".join(sorted(getattr(one, name))) for one in by_hook))
+    console.print(table)
 
 
 def without_password(url: str) -> str:

@@ -10,7 +10,7 @@ from cds_hooks.app import create_app
 from cds_hooks.logs import configure
 from cds_hooks.records import Records
 from cds_hooks.settings import configuration_file, load_settings
-from services.catalog import services
+from services.catalog import services, unmapped
 from services.evidence import evidence_pages
 from services.knowledge import load_knowledge
 
@@ -23,6 +23,7 @@ def application() -> Flask:
     settings = load_settings(configuration_file(None))
     settings = replace(settings, base_url=os.environ.get(BASE_URL, settings.base_url))
     known = load_knowledge(settings.clinical)
+    unmapped(settings.dialect, known)
     log = configure(settings.log_level)
     records = Records.open(settings.records_url, settings.records_key_file)
     app = create_app(

@@ -11,6 +11,7 @@ file. Numbers of one run compare with each other; those of two machines do not.
 
 import argparse
 import http.client
+import itertools
 import json
 import os
 import statistics
@@ -54,6 +55,8 @@ if __name__ == "__main__":
             interface=Interfaces.WSGI, workers=int(sys.argv[2]), blocking_threads=16,
             backpressure=256, websockets=False, log_enabled=False).serve()
 """
+PATIENT = b"sample-1"
+PATIENTS = (b"p%07d" % number for number in itertools.count())
 PATH = "/cds-services/b12-muscle-patient-view"
 
 
@@ -113,7 +116,10 @@ def start(name: str, command: list[str], port: int, folder: Path, log: Path) -> 
 def send(port: int, body: bytes, connection: http.client.HTTPConnection | None = None) -> float:
     used = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     began = time.perf_counter()
-    used.request("POST", PATH, body, {"Content-Type": "application/json"})
+    # Each call is about another patient, as in a hospital's morning.
+    used.request(
+        "POST", PATH, body.replace(PATIENT, next(PATIENTS)), {"Content-Type": "application/json"}
+    )
     answer = used.getresponse()
     answer.read()
     assert answer.status == 200, answer.status

@@ -361,3 +361,29 @@ def test_a_key_that_is_not_ours_to_read_stops_the_start(folder):
     raised, reason = unprivileged(lambda: Records.open(url))
     assert raised == "ConfigurationFault"
     assert "Permission denied" in reason
+
+
+def test_the_past_of_a_patient_with_what_became_of_it(records):
+    """On either database: topics asked for alone, this tenant's and this patient's alone."""
+    now = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    shown = StoredCard("u-past", "b12Deficient", "warning", (), rests_on=frozenset({"a", "b"}))
+    other = StoredCard("u-other", "orderLeber", "critical", ())
+    told = stored(at=now, patient_id="77", encounter_id="e1", cards=(shown, other))
+    records.store(told)
+    answer = Feedback("u-past", "overridden", (), "s", "not-now", False, now + timedelta(minutes=5))
+    records.store_feedback(told.service, [answer], now + timedelta(minutes=1))
+    memory = records.memory(told.tenant, "77", "e1", now + timedelta(hours=1))
+    [past] = memory.past(30, ("b12Deficient", "b12DeficientAndMuscle"))
+    assert (past.topic, past.indicator, past.same_encounter) == ("b12Deficient", "warning", True)
+    assert (past.outcome, past.reason) == ("overridden", "not-now")
+    assert past.shown_at == now
+    assert past.answered_at == now + timedelta(minutes=1)  # when it came, not what the client says
+    assert past.rests_on == {memory.seal("a"), memory.seal("b")}
+    elsewhere = records.memory(told.tenant, "78", "e1", now)
+    assert elsewhere.past(30, ("b12Deficient", "")) == ()
+    later = records.memory(told.tenant, "77", "e2", now + timedelta(days=31))
+    assert later.past(30, ("b12Deficient", "")) == ()
+    [unseen] = records.memory(told.tenant, "77", "e2", now).past(30, ("orderLeber", ""))
+    assert not unseen.same_encounter
+    assert unseen.outcome is None
+    assert records.memory("another", "77", "e1", now).past(30, ("orderLeber", "")) == ()

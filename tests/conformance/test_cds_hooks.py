@@ -176,8 +176,12 @@ def test_suggestions_are_whole(service, call, name):
             assert suggestion["label"]
             assert re.fullmatch(r"[0-9a-f-]{36}", suggestion["uuid"])
             for action in suggestion["actions"]:
-                assert action["type"] == "create"
                 assert action["description"]
+                if action["type"] == "delete":
+                    assert re.fullmatch(r"[A-Za-z]+/[A-Za-z0-9.-]+", action["resourceId"])
+                    assert "resource" not in action
+                    continue
+                assert action["type"] == "create"
                 assert action["resource"]["resourceType"] in ("MedicationRequest", "ServiceRequest")
                 assert action["resource"]["status"] == "draft"
                 assert "id" not in action["resource"]

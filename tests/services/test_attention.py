@@ -23,8 +23,9 @@ class Remembered:
     def __init__(self, *cards):
         self.cards = cards
 
-    def past(self, days):
-        return tuple(c for c in self.cards if c.shown_at > NOW - timedelta(days=days))
+    def past(self, days, topics):
+        since = NOW - timedelta(days=days)
+        return tuple(c for c in self.cards if c.shown_at > since and c.topic in topics)
 
     def seal(self, mark):
         return mark[::-1]
@@ -145,7 +146,7 @@ def test_below_what_a_site_wants_to_see():
 
 def test_a_critical_card_asks_no_memory():
     class Unreachable:
-        def past(self, days):
+        def past(self, days, topics):
             pytest.fail("was asked")
 
     assert attend([candidate("a", "critical")], rules(), Unreachable(), NOW).cards

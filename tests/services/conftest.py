@@ -1,0 +1,37 @@
+"""An application as a site configures it, asked through its routes."""
+
+import pytest
+import structlog
+from patients import known
+
+from cds_hooks.app import create_app
+from cds_hooks.dialects import Dialect
+from cds_hooks.records import Records
+from cds_hooks.settings import Settings
+from services.catalog import services
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Asks an application in a dialect; gives the answer and the log lines."""
+
+    def ask(dialect, call, attention=None):
+        lines = []
+
+        def keep(_logger, _name, event):
+            lines.append(event)
+            raise structlog.DropEvent
+
+        app = create_app(
+            services(known(), "https://cds.example", attention),
+            Settings(dialect=dialect or Dialect()),
+            Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
+            structlog.wrap_logger(None, processors=[keep]),
+            version="test",
+        )
+        client = app.test_client()
+        reply = client.post(f"/cds-services/b12-muscle-{call['hook']}", json=call)
+        discovered = client.get("/cds-services").json["services"]
+        return reply, discovered, lines
+
+    return ask
