@@ -30,7 +30,7 @@ from cds_hooks.cards import Coding
 from cds_hooks.dialects import Dialect
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
-CLINICAL = ("b12", "sarcopenia", "policy", "local_code", "attention")
+CLINICAL = ("b12", "sarcopenia", "policy", "local_code", "attention", "language")
 MEBIBYTE = 1024 * 1024
 
 SCHEMA = Path(__file__).parent / "schemas" / "configuration.schema.json"

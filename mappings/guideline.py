@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
+from mappings.said import amount, say
+
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "below": operator.lt,
     "at_most": operator.le,
@@ -46,7 +48,11 @@ class Cutoff:
         return COMPARISONS[self.comparison](value, self.limit)
 
     def __str__(self) -> str:
-        return f"{COMPARISON_WORDS[self.comparison]} {self.limit:g} {self.unit}"
+        return say(
+            "{comparison} {amount}",
+            comparison=COMPARISON_WORDS[self.comparison],
+            amount=amount(self.limit, self.unit),
+        )
 
 
 class Undecided(Enum):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mappings.fault import KnowledgeFault
+from mappings.said import named
 from mappings.schema import check
 from mappings.units import normalise
 
@@ -103,16 +104,17 @@ def load_value_sets(local_codes: Iterable[Mapping[str, Any]] = ()) -> ValueSetIn
     sources = _sources()
     sets = {name: _value_set(name, entry) for name, entry in sources["value_sets"].items()}
     _same_names(sets)
-    rows = {name: list(_read(name)) for name in sets}
+    rows = {name: list(_read(name, sets[name].title)) for name in sets}
     for number, local in enumerate(local_codes):
         if local["value_set"] not in sets:
             raise KnowledgeFault(
                 "configuration", f"local_code[{number}]", f"no value set {local['value_set']}"
             )
+        title = sets[local["value_set"]].title
         added = Row(
             local["system"],
             local["code"],
-            local.get("display", local["code"]),
+            named(local.get("display", local["code"]), title),
             side=local.get("side"),
             distance_m=local.get("distance_m"),
             method=local.get("method"),
@@ -167,7 +169,7 @@ def _same_names(sets: Mapping[str, ValueSet]) -> None:
         raise KnowledgeFault(SOURCES.name, f"value_sets.{name}", where)
 
 
-def _read(name: str) -> Iterable[Row]:
+def _read(name: str, title: str) -> Iterable[Row]:
     path = FOLDER / f"{name}.csv"
     with path.open(encoding="utf-8", newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
@@ -176,10 +178,10 @@ def _read(name: str) -> Iterable[Row]:
                 raise KnowledgeFault(path.name, key, "confidence is neither high nor medium")
             if not row["code"] or not row["display"] or not row["source"]:
                 raise KnowledgeFault(path.name, key, "code, display and source are all needed")
-            yield _row(row, path.name, key)
+            yield _row(row, path.name, key, title)
 
 
-def _row(row: Mapping[str, str], file: str, key: str) -> Row:
+def _row(row: Mapping[str, str], file: str, key: str, title: str) -> Row:
     only = frozenset(normalise(unit) or "" for unit in (row.get("only_units") or "").split())
     if "" in only:
         raise KnowledgeFault(file, key, "only_units names a unit that is not in units.csv")
@@ -193,7 +195,7 @@ def _row(row: Mapping[str, str], file: str, key: str) -> Row:
     return Row(
         system=row["system"],
         code=code,
-        display=_TAG.sub("", row["display"]),
+        display=named(_TAG.sub("", row["display"]), title),
         route=row.get("route") or None,
         strength_ug=strength,
         expects=row.get("expects") or None,

@@ -6,13 +6,16 @@ from datetime import date
 from cds_hooks.cards import (
     escape_markdown,
 )
+from mappings.said import amount, say
 from services.chart import Chart
 from services.knowledge import Known
+from services.language import Language
 from services.notes import Evidence
 from services.vitamin_b12.outcome import Assessment
 from services.vitamin_b12.summary import unit_text
 from services.vitamin_b12.wording import FLAGS, KEYS, NEXT_STEPS
 
+INDICATOR_CLASSES = ("probable deficiency", "possible deficiency", "low", "adequate", "elevated")
 UNREADABLE = ("no-unit", "unknown-unit", "undated", "impossible-value")
 
 
@@ -41,27 +44,29 @@ STARTS = frozenset(
 
 def detail(assessment: Assessment, chart: Chart, known: Known) -> str:
     """GFM without HTML: results with dates and limits, why, what next, what misleads, source."""
+    said = known.language
     parts = [
-        _table(assessment.evidence, known.templates.locale),
-        _on_record(assessment),
-        _bullets("Next", (NEXT_STEPS.get(s) for s in _steps_told(assessment)), MOST_STEPS),
-        _bullets("Mind", (FLAGS.get(f) for f in _flags_told(assessment)), MOST_FLAGS),
-        _indicator_line(assessment),
-        _gaps(chart),
+        _table(assessment.evidence, known.templates.locale, said),
+        _on_record(assessment, said),
+        _bullets("Next", (NEXT_STEPS.get(s) for s in _steps_told(assessment)), MOST_STEPS, said),
+        _bullets("Mind", (FLAGS.get(f) for f in _flags_told(assessment)), MOST_FLAGS, said),
+        _indicator_line(assessment, said),
+        _gaps(chart, said),
         _source(assessment, known),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(evidence: Iterable[Evidence], locale: str) -> str:
+def _table(evidence: Iterable[Evidence], locale: str, said: Language) -> str:
     rows = [e for e in evidence if e.value is not None and e.unit is not None][:MOST_ROWS]
     if not rows:
         return ""
-    lines = ["| Result | Value | Date | Compared with |", "|---|---|---|---|"]
+    heads = ("Result", "Value", "Date", "Compared with")
+    lines = [f"| {' | '.join(map(said, heads))} |", "|---|---|---|---|"]
     for row in rows:
-        value = unit_text(f"{row.comparator or ''}{row.value:g} {row.unit}", locale)
-        limit = unit_text(row.limit or "", locale) or "no limit applied"
-        cells = (_cell(row.says), _cell(value), _day(row.day), _cell(limit))
+        value = unit_text(said(amount(row.value or 0.0, row.unit or "", row.comparator)), locale)
+        limit = unit_text(said(row.limit or "no limit applied"), locale)
+        cells = (_cell(said(row.says)), _cell(value), _day(row.day, said), _cell(limit))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -70,25 +75,25 @@ def _cell(text: str) -> str:
     return text.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _day(day: date | None) -> str:
-    return f"{day.day} {day:%b %Y}" if day else "undated"
+def _day(day: date | None, said: Language) -> str:
+    return said.day(day) if day else said("undated")
 
 
-def _on_record(assessment: Assessment) -> str:
+def _on_record(assessment: Assessment, said: Language) -> str:
     """What is on record besides the results, each once."""
     seen: dict[str, None] = {}
     for evidence in assessment.evidence:
         if evidence.value is None and evidence.rule not in REASONS:
-            when = f" ({_day(evidence.day)})" if evidence.day else ""
-            seen.setdefault(f"{_cell(evidence.says)}{when}")
+            when = f" ({_day(evidence.day, said)})" if evidence.day else ""
+            seen.setdefault(f"{_cell(said(evidence.says))}{when}")
     if not seen:
         return ""
-    return "**On record:** " + "; ".join(list(seen)[:MOST_ROWS]) + "."
+    return f"**{said('On record')}:** {'; '.join(list(seen)[:MOST_ROWS])}."
 
 
-def _bullets(title: str, sentences: Iterable[str | None], most: int) -> str:
-    kept = [sentence for sentence in sentences if sentence][:most]
-    return f"**{title}**\n\n" + "\n".join(f"- {s}" for s in kept) if kept else ""
+def _bullets(title: str, sentences: Iterable[str | None], most: int, said: Language) -> str:
+    kept = [said(sentence) for sentence in sentences if sentence][:most]
+    return f"**{said(title)}**\n\n" + "\n".join(f"- {s}" for s in kept) if kept else ""
 
 
 def _steps_told(assessment: Assessment) -> Iterator[str]:
@@ -105,43 +110,54 @@ def _flags_told(assessment: Assessment) -> Iterator[str]:
     return (f for f in assessment.flags if not (confounded and f in RENAL))
 
 
-def _indicator_line(assessment: Assessment) -> str:
+def _indicator_line(assessment: Assessment, said: Language) -> str:
     combined = assessment.combined_indicator
     if combined is None or combined.value is None:
         return ""
     words = (combined.klass or "").replace("-", " ")
-    return (
-        f"Combined indicator cB12 {combined.value:g} ({words}); for information, "
-        "it did not move the finding."
+    return said(
+        say(
+            "Combined indicator cB12 {value} ({words}); for information, "
+            "it did not move the finding.",
+            value=combined.value,
+            words=words,
+        )
     )
 
 
-def _gaps(chart: Chart) -> str:
-    missing = [KEYS[key] for key in KEYS if key in chart.unknown]
-    partly = [KEYS[key] for key in KEYS if key in chart.incomplete and key not in chart.unknown]
-    said = []
+def _gaps(chart: Chart, said: Language) -> str:
+    missing = tuple(KEYS[key] for key in KEYS if key in chart.unknown)
+    partly = tuple(
+        KEYS[key] for key in KEYS if key in chart.incomplete and key not in chart.unknown
+    )
+    told = []
     if missing:
-        said.append(f"Could not be checked: {', '.join(missing)}.")
+        told.append(said(say("Could not be checked: {missing}.", missing=missing)))
     if partly:
-        said.append(f"Only a part was available: {', '.join(partly)}.")
+        told.append(said(say("Only a part was available: {partly}.", partly=partly)))
     unread = sum(chart.dropped.get(reason, 0) for reason in UNREADABLE)
-    if unread:
-        said.append(f"{unread} unreadable result{'s' if unread > 1 else ''} not used.")
-    return " ".join(said)
+    if unread == 1:
+        told.append(said("1 unreadable result not used."))
+    elif unread:
+        told.append(said(say("{number} unreadable results not used.", number=unread)))
+    return " ".join(told)
 
 
 def _source(assessment: Assessment, known: Known) -> str:
-    guideline = known.b12.guideline
+    guideline, said = known.b12.guideline, known.language
     located = [e.locator for e in assessment.evidence if e.rule == "first-line-band" and e.locator]
     where = f" ({located[0]})" if located else ""
     treated = [e for e in assessment.evidence if e.rule == "treatment"]
-    regimen = f"\n\nRegimen: {treated[0].says} ({treated[0].locator})" if treated else ""
+    regimen = (
+        f"\n\n{said('Regimen')}: {said(treated[0].says)} ({treated[0].locator})" if treated else ""
+    )
     laboratory = (
-        f" Limits of the laboratory: {escape_markdown(guideline.laboratory)}."
+        f" {said('Limits of the laboratory')}: {escape_markdown(guideline.laboratory)}."
         if guideline.laboratory
         else ""
     )
+    rules = say("Rules {id} version {version}.", id=guideline.id, version=guideline.version)
     return (
-        f"Source: {guideline.citation}{where} Rules {guideline.id} version {guideline.version}. "
-        f"{guideline.strength}{laboratory}{regimen}"
+        f"{said('Source')}: {guideline.citation}{where} {said(rules)} "
+        f"{said(guideline.strength)}{laboratory}{regimen}"
     )

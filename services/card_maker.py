@@ -19,11 +19,13 @@ from cds_hooks.cards import (
 )
 from mappings.guideline_file import FOLDER, read_toml
 from mappings.order_template import OrderTemplate, draft
+from mappings.said import say, small
 from services import b12_card, muscle_card
 from services.attention import AND_MUSCLE, Candidate
 from services.b12_detail import detail as b12_detail
 from services.chart import Chart
 from services.knowledge import Known
+from services.language import Language
 from services.muscle_loss import Together
 from services.notes import Evidence
 from services.order_entry.rules import order_findings, require_words
@@ -60,24 +62,34 @@ class CardMaker:
     @classmethod
     def at_start(cls, known: Known, base_url: str, canonical: str) -> "CardMaker":
         require_words(known.order_rules)
+        said = known.language
         guideline, definition = known.b12.guideline, known.muscle.definition
         reasons = read_toml(FOLDER / "override_reasons.toml")
         evidence = f"{base_url}/evidence"
         return cls(
             known=known,
             b12_links=(
-                Link("The limits and their sources", f"{evidence}/{quote(guideline.id)}"),
-                Link(shorten(f"{guideline.publisher}: the guideline", 80), guideline.url),
+                Link(said("The limits and their sources"), f"{evidence}/{quote(guideline.id)}"),
+                Link(
+                    shorten(
+                        said(say("{publisher}: the guideline", publisher=guideline.publisher)), 80
+                    ),
+                    guideline.url,
+                ),
             ),
             muscle_links=(
-                Link("Muscle: the limits and their sources", f"{evidence}/{quote(definition.id)}"),
-                Link("B12 and muscle: what is known", f"{evidence}/b12-and-muscle"),
+                Link(
+                    said("Muscle: the limits and their sources"),
+                    f"{evidence}/{quote(definition.id)}",
+                ),
+                Link(said("B12 and muscle: what is known"), f"{evidence}/b12-and-muscle"),
             ),
             reasons=tuple(
-                Coding(r["code"], reasons["system"], r["display"]) for r in reasons["reasons"]
+                Coding(reason["code"], reasons["system"], known.language(reason["display"]))
+                for reason in reasons["reasons"]
             ),
             canonical=canonical,
-            _orders_link=Link("What is said of orders, and why", f"{evidence}/orders"),
+            _orders_link=Link(said("What is said of orders, and why"), f"{evidence}/orders"),
         )
 
     def candidates(
@@ -186,7 +198,7 @@ class CardMaker:
             if card is None or card.source.topic is None:
                 raise ValueError("a candidate needs a card, and the card a topic")
             return Candidate(card, card.source.topic.code, urgent)
-        first = orders[0]
+        first, said = orders[0], self.known.language
         topic = f"order{''.join(part.capitalize() for part in first.rule.id.split('-'))}"
         proposed = tuple(self._proposed(orders, session, encounter))
         held = card.suggestions if card else ()
@@ -207,15 +219,17 @@ class CardMaker:
         if card:
             loud.append(card.indicator)
         led = self._card(
-            summary=_lead(first.summary, self._beside_in_short(card, first)),
+            summary=_lead(said(first.summary), self._beside_in_short(card, first)),
             indicator=max(loud, key=INDICATORS.index),
             source=Source(
                 shorten(first.rule.source, 160),
                 self._url_of(first),
-                self._topic(topic, first.rule.title),
+                self._topic(topic, said(first.rule.title)),
             ),
             detail="\n\n".join(
-                part for part in (_of_orders(orders), self._beside(card, first, session)) if part
+                part
+                for part in (_of_orders(orders, said), self._beside(card, first, session))
+                if part
             ),
             suggestions=suggestions,
             links=card.links if card else (self._orders_link, *self._links_of(first)),
@@ -247,7 +261,7 @@ class CardMaker:
             return card.detail or ""
         if first.rule.problem == "b12":
             return b12_detail(session.found.b12, session.chart, self.known)
-        return muscle_card.gaps(session.chart)
+        return muscle_card.gaps(session.chart, self.known.language)
 
     def _proposed(
         self, orders: tuple[OrderFinding, ...], session: Session, encounter: str | None
@@ -263,25 +277,26 @@ class CardMaker:
                 actions = tuple(
                     self._step(step, order, session, encounter) for step in proposal.steps
                 )
-                yield Suggestion(shorten(proposal.label, 120), actions)
+                yield Suggestion(shorten(self.known.language(proposal.label), 120), actions)
 
     def _step(
         self, step: Step, order: OrderFinding, session: Session, encounter: str | None
     ) -> Action:
         if step.type == "delete":
-            return Action("delete", f"Remove {step.name} from this session", resource_id=step.draft)
+            said = self.known.language(say("Remove {name} from this session", name=step.name))
+            return Action("delete", said, resource_id=step.draft)
         template = self.known.templates.by_id[step.template or ""]
         if step.type == "create":
             reason = _reason_of(session.found)
-            return _action(template, session.chart, encounter, reason, order.rule.title)
+            return self._action(template, session.chart, encounter, reason, order.rule.title)
         changed = changed_draft(session.drafts[step.draft or ""], template.resource)
-        said = f"{template.description} (check the quantity to dispense)"
-        return Action("update", said, changed, template=template.id)
+        said = say("{what} (check the quantity to dispense)", what=template.description)
+        return Action("update", self.known.language(said), changed, template=template.id)
 
     def _of_b12(self, session: Session, encounter: str | None) -> Card:
         found, chart = session.found, session.chart
         return self._card(
-            summary=shorten(b12_summary(found.b12, self.known.templates.locale)),
+            summary=shorten(self._b12_summary(found)),
             indicator=b12_card.indicator(found.b12),
             source=self._b12_source(found, b12_card.topic(found.b12.category)),
             detail=b12_detail(found.b12, chart, self.known),
@@ -300,7 +315,8 @@ class CardMaker:
                 shorten(f"{definition.publisher}: {definition.title}", 160),
                 definition.url,
                 self._topic(
-                    muscle_card.topic(found.muscle.category), CATEGORIES[found.muscle.category]
+                    muscle_card.topic(found.muscle.category),
+                    self.known.language(CATEGORIES[found.muscle.category]),
                 ),
             ),
             detail=muscle_card.detail(found, chart, self.known, with_b12=False),
@@ -312,8 +328,8 @@ class CardMaker:
     def _of_both(self, session: Session, encounter: str | None) -> Card:
         """B12 first: what is wrong with nerves never waits for muscle."""
         found, chart = session.found, session.chart
-        said = b12_summary(found.b12, self.known.templates.locale)
-        both = f"{said} {muscle_card.clause(found)}".strip()
+        said = self._b12_summary(found)
+        both = f"{said} {muscle_card.clause(found, self.known.language)}".strip()
         of_b12 = self._b12_suggestions(found, chart, encounter)
         of_muscle: tuple[Suggestion, ...] = ()
         if found.tier != "T1" or found.muscle.positive or found.urgent:
@@ -369,8 +385,11 @@ class CardMaker:
         return Source(
             shorten(f"{guideline.publisher}: {guideline.title}", 160),
             guideline.url,
-            self._topic(topic, TITLES[found.b12.category]),
+            self._topic(topic, self.known.language(TITLES[found.b12.category])),
         )
+
+    def _b12_summary(self, found: Together) -> str:
+        return b12_summary(found.b12, self.known.templates.locale, self.known.language)
 
     def _topic(self, code: str, display: str) -> Coding:
         return Coding(code, f"{self.canonical}/CodeSystem/card-topic", display)
@@ -382,26 +401,55 @@ class CardMaker:
         offered = suggested(found.b12, chart, self.known.b12, self.known.templates)
         made = []
         for place, template in enumerate(offered):
-            action = _action(template, chart, encounter, reason, why)
-            label = template.label
+            action = self._action(template, chart, encounter, reason, why)
+            label: str = template.label
             if place and action.resource and action.resource["resourceType"] == "MedicationRequest":
-                label = f"Or {label[:1].lower()}{label[1:]}"  # instead of the first, not beside it
-            made.append(Suggestion(label, (action,), is_recommended=place == 0))
+                # Instead of the first, not beside it.
+                label = say("Or {label}", label=small(template.label))
+            made.append(
+                Suggestion(self.known.language(label), (action,), is_recommended=place == 0)
+            )
         return tuple(made)
 
     def _muscle_suggestions(
         self, found: Together, chart: Chart, encounter: str | None, *, recommends: bool
     ) -> tuple[Suggestion, ...]:
         reason = found.muscle.low[0].resource if found.muscle.low else None
-        why = f"Muscle: {CATEGORIES[found.muscle.category]}"
+        why = say("Muscle: {stage}", stage=CATEGORIES[found.muscle.category])
         return tuple(
             Suggestion(
-                label,
-                tuple(_action(template, chart, encounter, reason, why) for template in templates),
+                self.known.language(label),
+                tuple(
+                    self._action(template, chart, encounter, reason, why) for template in templates
+                ),
                 is_recommended=recommends and place == 0,
             )
             for place, (label, templates) in enumerate(muscle_card.panels(found, chart, self.known))
         )
+
+    def _action(
+        self,
+        template: OrderTemplate,
+        chart: Chart,
+        encounter: str | None,
+        reason: str | None,
+        why: str,
+    ) -> Action:
+        said = self.known.language
+        resource: dict[str, Any] = draft(
+            template,
+            chart.patient,
+            f"Encounter/{encounter.rpartition('/')[2]}" if encounter else None,
+        )
+        if resource["resourceType"] in ("ServiceRequest", "MedicationRequest"):
+            resource["reasonCode"] = [{"text": said(why)}]
+        if reason is not None and REFERENCE.fullmatch(reason):
+            match resource["resourceType"]:
+                case "ServiceRequest" | "MedicationRequest":
+                    resource["reasonReference"] = [{"reference": reason}]
+                case "Condition":
+                    resource["evidence"] = [{"detail": [{"reference": reason}]}]
+        return Action("create", said(template.description), resource, template=template.id)
 
 
 def _b12_urgent(found: Together) -> bool:
@@ -437,11 +485,12 @@ def _lead(first: str, said: str | None) -> str:
     return short if len(short) <= SUMMARY_LENGTH else shorten(first)
 
 
-def _of_orders(orders: tuple[OrderFinding, ...]) -> str:
-    said = "\n".join(
-        f"- {o.says} (Source: {o.rule.source}, {o.rule.locator})" for o in orders[:MOST_ORDERS]
+def _of_orders(orders: tuple[OrderFinding, ...], said: Language) -> str:
+    told = "\n".join(
+        f"- {said(o.says)} ({said('Source')}: {o.rule.source}, {said(o.rule.locator)})"
+        for o in orders[:MOST_ORDERS]
     )
-    return f"**About the order**\n\n{said}"
+    return f"**{said('About the order')}**\n\n{told}"
 
 
 def _is_drug(suggestion: Suggestion) -> bool:
@@ -461,25 +510,6 @@ def changed_draft(draft: Mapping[str, Any], order: Mapping[str, Any]) -> dict[st
         "medicationCodeableConcept": order["medicationCodeableConcept"],
         "dosageInstruction": order["dosageInstruction"],
     }
-
-
-def _action(
-    template: OrderTemplate, chart: Chart, encounter: str | None, reason: str | None, why: str
-) -> Action:
-    resource: dict[str, Any] = draft(
-        template,
-        chart.patient,
-        f"Encounter/{encounter.rpartition('/')[2]}" if encounter else None,
-    )
-    if resource["resourceType"] in ("ServiceRequest", "MedicationRequest"):
-        resource["reasonCode"] = [{"text": why}]
-    if reason is not None and REFERENCE.fullmatch(reason):
-        match resource["resourceType"]:
-            case "ServiceRequest" | "MedicationRequest":
-                resource["reasonReference"] = [{"reference": reason}]
-            case "Condition":
-                resource["evidence"] = [{"detail": [{"reference": reason}]}]
-    return Action("create", template.description, resource, template=template.id)
 
 
 def record_of(

@@ -1,7 +1,7 @@
 """Everything the services know, read and checked once at start."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mappings.questionnaire import read_questionnaire
 from mappings.sarcopenia_definition import read_definition
 from mappings.value_set import ValueSetIndex, derived_titles, load_value_sets
 from services.from_fhir import Readable
+from services.language import ENGLISH, Language, read_language
 from services.sarcopenia.knowledge import Knowledge as MuscleKnowledge
 from services.vitamin_b12.knowledge import Knowledge
 
@@ -39,6 +40,7 @@ class Known:
     comparison: Mapping[str, Any]  # mappings/comparison.toml
     templates: OrderTemplates
     order_rules: Mapping[str, OrderRule]
+    language: Language = field(default_factory=Language)
 
 
 def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
@@ -73,6 +75,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
         comparison=read_comparison(),
         templates=read_order_templates(b12.get("locale", guideline.locale), index),
         order_rules=read_order_rules(),
+        language=read_language(tables.get("language", {}).get("code", ENGLISH)),
     )
 
 

@@ -6,8 +6,10 @@ from typing import Any
 from cds_hooks.cards import Indicator
 from mappings.differential import Cause
 from mappings.order_template import OrderTemplate, OrderTemplates
+from mappings.said import Said, Small, amount, say
 from services.chart import Chart
 from services.knowledge import Known
+from services.language import Language
 from services.muscle_loss import Pointed, Together, b12_positive
 from services.notes import Evidence
 from services.sarcopenia.knowledge import Knowledge
@@ -71,36 +73,61 @@ def units_spelt(text: str) -> str:
 
 def summary(found: Together, known: Known) -> str:
     """The card's summary, before it is cut to length."""
+    said = known.language
     muscle, causes = found.muscle, {cause.id: cause for cause in known.muscle.causes}
     urgent = next((one for one in found.differential if one.urgent), None)
     if found.urgent and urgent:
         title, why = causes[urgent.cause].title, urgent.says[0]
-        start = f"{title} on record" if why == title else f"{why}: think of {title.lower()}"
-        return f"{start}; {_today(found.urgent)}"
-    if muscle.positive:
-        return units_spelt(
-            f"{_low_text(muscle, known)}: {CATEGORIES[muscle.category]}. {_urge(muscle)}"
+        start = (
+            say("{title} on record", title=title)
+            if why == title
+            else say("{why}: think of {title}", why=why, title=_lowered(title))
         )
+        return units_spelt(said(say("{what}; {urge}", what=start, urge=_today(found.urgent))))
+    if muscle.positive:
+        low, category = _low_text(muscle, known), CATEGORIES[muscle.category]
+        whole = say("{what}: {stage}. {urge}", what=low, stage=category, urge=_urge(muscle))
+        return units_spelt(said(whole))
     if muscle.category in SCREENED_POSITIVE:
-        return f"{_screened(muscle)}: measure grip strength or time five chair rises."
+        return units_spelt(
+            said(
+                say(
+                    "{what}: measure grip strength or time five chair rises.",
+                    what=_screened(muscle),
+                )
+            )
+        )
     if muscle.category == "not_assessed":
-        return f"{_why_looked_at(muscle)}, muscle strength not known: ask SARC-F or measure grip."
+        return said(
+            say(
+                "{what}, muscle strength not known: ask SARC-F or measure grip.",
+                what=_why_looked_at(muscle),
+            )
+        )
     if muscle.low:
-        return units_spelt(f"{_low_text(muscle, known)}; {_wanted(muscle)}")
-    return f"Muscle strength cannot be judged: {_first_doubt(muscle)}."
+        low = _low_text(muscle, known)
+        return units_spelt(said(say("{what}; {urge}", what=low, urge=_wanted(muscle))))
+    doubt = _first_doubt(muscle)
+    return said(say("Muscle strength cannot be judged: {doubt}.", doubt=doubt))
+
+
+def _lowered(title: str) -> Small:
+    lowered = Small(title.lower())
+    lowered.whole = title
+    return lowered
 
 
 def _today(urgent: str) -> str:
-    return "act today." if urgent == "same-day" else "review without delay."
+    return say("act today.") if urgent == "same-day" else say("review without delay.")
 
 
-def clause(found: Together) -> str:
+def clause(found: Together, said: Language) -> str:
     """What muscle adds to a summary about B12; empty where it only asks for data."""
     muscle = found.muscle
     if muscle.positive:
-        return f"Also {CATEGORIES[muscle.category]}."
+        return said(say("Also {stage}.", stage=CATEGORIES[muscle.category]))
     if muscle.category in SCREENED_POSITIVE:
-        return "Screening for sarcopenia positive."
+        return said("Screening for sarcopenia positive.")
     return ""
 
 
@@ -108,68 +135,80 @@ def _low_text(muscle: Assessment, known: Known) -> str:
     first = muscle.low[0]
     title, result = known.muscle.titles[first.observation], first.result
     if result is None:
-        return f"{title} not possible"
-    text = f"{title} {result.comparator or ''}{result.value:.4g} {result.unit}"
-    text += f" ({first.row})" if first.row else ""
+        return say("{title} not possible", title=title)
+    value = amount(result.value, result.unit, result.comparator, ".4g")
+    text = say("{title} {amount}", title=title, amount=value)
+    if first.row:
+        text = say("{what} ({amount})", what=text, amount=str(first.row))
     beside = muscle.mass == "low" and not first.observation.startswith("asm")
-    return f"{text}, low muscle mass" if beside else text
+    return say("{what}, low muscle mass", what=text) if beside else text
 
 
 def _urge(muscle: Assessment) -> str:
     if "b12_pathway_treat" in muscle.next_steps:
-        return "Treat B12 deficiency first; look for other causes."
+        return say("Treat B12 deficiency first; look for other causes.")
     if "review_steroid" in muscle.next_steps:
-        return "Review the corticosteroid; exercise."
+        return say("Review the corticosteroid; exercise.")
     if muscle.confirmed:
-        return "Exercise, nutrition, other causes."
-    return "Look for causes; resistance exercise."
+        return say("Exercise, nutrition, other causes.")
+    return say("Look for causes; resistance exercise.")
 
 
 def _screened(muscle: Assessment) -> str:
     positive = next(e for e in muscle.evidence if e.rule == "screen" and "positive" in e.says)
-    title = positive.says.partition(" positive")[0]
-    bound = {">=": "at least "}.get(positive.comparator or "", "")
-    value = "" if positive.value is None else f" {bound}{positive.value:g} {positive.unit}"
-    return units_spelt(f"{title}{value}, positive")
+    # "SARC-F positive" is the title and what it means.
+    title: str = positive.says.partition(" positive")[0]
+    if isinstance(positive.says, Said) and "title" in positive.says.parts:
+        title = str(positive.says.parts["title"])
+    if positive.value is None:
+        return say("{what}, positive", what=title)
+    value = amount(positive.value, positive.unit or "")
+    if positive.comparator == ">=":
+        return say("{title} at least {amount}, positive", title=title, amount=value)
+    return say("{title} {amount}, positive", title=title, amount=value)
 
 
 def _why_looked_at(muscle: Assessment) -> str:
     named = [TRIGGERS[name] for name in muscle.triggers if name in TRIGGERS]
-    return f"{named[0]} on record" if named else "An earlier measure is too old or unreadable"
+    if named:
+        return say("{title} on record", title=named[0])
+    return say("An earlier measure is too old or unreadable")
 
 
 def _wanted(muscle: Assessment) -> str:
     """What would decide, where something is low."""
     if "record_birth_date" in muscle.next_steps:
-        return "whether the definition holds at this age is not known."
+        return say("whether the definition holds at this age is not known.")
     if muscle.strength == "unknown":
-        return "strength is not known: measure grip or five chair rises."
+        return say("strength is not known: measure grip or five chair rises.")
     if "order_muscle_mass_dxa_bia" in muscle.next_steps:
-        return "muscle mass is not known, and decides."
-    return "performance is not known: measure gait speed or SPPB."
+        return say("muscle mass is not known, and decides.")
+    return say("performance is not known: measure gait speed or SPPB.")
 
 
 def _first_doubt(muscle: Assessment) -> str:
     doubts = (e.says for e in muscle.evidence if "undecided" in e.says or e.rule == "unit-safety")
-    return next(doubts, "what is measured does not decide")
+    return next(doubts, say("what is measured does not decide"))
 
 
 def detail(found: Together, chart: Chart, known: Known, *, with_b12: bool) -> str:
     """GFM without HTML: finding, measures with limits, next, other causes, evidence, source."""
-    muscle = found.muscle
+    muscle, said = found.muscle, known.language
+    flags = [FLAGS[f] for f in muscle.flags if f not in _implied(muscle)]
     parts = [
         _finding(muscle, known),
-        _table(muscle),
-        _besides(muscle, with_b12=with_b12),
-        _bullets("Next for muscle", [NEXT_STEPS[s] for s in _told(found)], MOST_STEPS),
-        _bullets("Mind", [FLAGS[f] for f in muscle.flags if f not in _implied(muscle)], MOST_FLAGS),
-        _causes(found, known.muscle),
+        _table(muscle, said),
+        _besides(muscle, said, with_b12=with_b12),
+        _bullets("Next for muscle", [NEXT_STEPS[s] for s in _told(found)], MOST_STEPS, said),
+        _bullets("Mind", flags, MOST_FLAGS, said),
+        _causes(found, known.muscle, said),
     ]
     if with_b12 and muscle.positive and b12_positive(found.b12):
-        parts.append(f"**What is known:** {known.comparison['statement']['says']}")
+        parts.append(f"**{said('What is known')}:** {said(known.comparison['statement']['says'])}")
         if any(one.cause in _ids(known.muscle) for one in found.differential):
-            parts.append(comparison_table(known.comparison))
-    parts += [_gaps(chart, GAPS) if with_b12 else gaps(chart), _source(muscle, known)]
+            parts.append(comparison_table(known.comparison, said))
+    missing = _gaps(chart, GAPS, said) if with_b12 else gaps(chart, said)
+    parts += [missing, _source(muscle, known)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -192,12 +231,13 @@ def _implied(muscle: Assessment) -> frozenset[str]:
 
 
 def _finding(muscle: Assessment, known: Known) -> str:
-    said = CATEGORIES[muscle.category]
-    start = f"**Muscle, by {known.muscle.definition.id}:** {said}"
+    said = known.language
+    by = said(say("Muscle, by {definition}", definition=known.muscle.definition.id))
+    start = f"**{by}:** {said(CATEGORIES[muscle.category])}"
     if {muscle.strength, muscle.mass, muscle.performance} == {"unknown"}:
         return f"{start}."
     levels = ", ".join(
-        f"{name} {LEVELS[level]}"
+        f"{said(name)} {said(LEVELS[level])}"
         for name, level in (
             ("strength", muscle.strength),
             ("mass", muscle.mass),
@@ -207,90 +247,105 @@ def _finding(muscle: Assessment, known: Known) -> str:
     return f"{start}; {levels}."
 
 
-def _table(muscle: Assessment) -> str:
+def _table(muscle: Assessment, said: Language) -> str:
     rows = [e for e in muscle.evidence if e.value is not None and e.rule in SHOWN]
     if "mass_index_absolute_discordant" not in muscle.flags:
         decisive = next((e for e in rows if e.rule == "mass"), None)
         rows = [e for e in rows if e.rule != "mass" or e is decisive]
     if not rows:
         return ""
-    lines = ["| Measure | Value | Date | Compared with |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(_cells(row))} |" for row in rows[:MOST_ROWS]]
+    heads = ("Measure", "Value", "Date", "Compared with")
+    lines = [f"| {' | '.join(map(said, heads))} |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(_cells(row, said))} |" for row in rows[:MOST_ROWS]]
     return "\n".join(lines)
 
 
-def _cells(row: Evidence) -> tuple[str, ...]:
-    value = units_spelt(f"{row.comparator or ''}{row.value:.4g} {row.unit}")
-    day = f"{row.day.day} {row.day:%b %Y}" if row.day else "undated"
-    limit = units_spelt(row.limit or "") or "no limit applied"
-    return tuple(_plain(text) for text in (units_spelt(row.says), value, day, limit))
+def _cells(row: Evidence, said: Language) -> tuple[str, ...]:
+    value = said(amount(row.value or 0.0, row.unit or "", row.comparator, ".4g"))
+    day = said.day(row.day) if row.day else said("undated")
+    limit = said(row.limit or "no limit applied")
+    return tuple(_plain(units_spelt(text)) for text in (said(row.says), value, day, limit))
 
 
 def _plain(text: str) -> str:
     return text.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _besides(muscle: Assessment, *, with_b12: bool) -> str:
+def _besides(muscle: Assessment, said: Language, *, with_b12: bool) -> str:
     """Triggers, where the B12 part does not tell them, and measures that could not be used."""
     untold = ("age", "trigger") if with_b12 else ("age",)
-    said = [_plain(e.says) for e in muscle.evidence if e.value is None and e.rule not in untold]
-    said += [_valued(e) for e in muscle.evidence if e.value is not None and e.rule == "trigger"]
-    unique = list(dict.fromkeys(said))[:MOST_ROWS]
-    return f"**On record:** {'; '.join(unique)}." if unique else ""
+    told = [
+        _plain(said(e.says)) for e in muscle.evidence if e.value is None and e.rule not in untold
+    ]
+    told += [
+        _valued(e, said) for e in muscle.evidence if e.value is not None and e.rule == "trigger"
+    ]
+    unique = list(dict.fromkeys(told))[:MOST_ROWS]
+    return f"**{said('On record')}:** {'; '.join(unique)}." if unique else ""
 
 
-def _valued(row: Evidence) -> str:
-    unit = "" if row.unit == "/a" else f" {row.unit}"
-    when = f" ({row.day.day} {row.day:%b %Y})" if row.day else ""
-    return f"{row.says} {row.value:g}{unit}{when}"
+def _valued(row: Evidence, said: Language) -> str:
+    value = said(amount(row.value or 0.0, "" if row.unit == "/a" else row.unit or "")).strip()
+    when = f" ({said.day(row.day)})" if row.day else ""
+    return f"{said(row.says)} {value}{when}"
 
 
-def _bullets(title: str, sentences: list[str], most: int) -> str:
-    return f"**{title}**\n\n" + "\n".join(f"- {s}" for s in sentences[:most]) if sentences else ""
+def _bullets(title: str, sentences: list[str], most: int, said: Language) -> str:
+    kept = [said(sentence) for sentence in sentences[:most]]
+    return f"**{said(title)}**\n\n" + "\n".join(f"- {s}" for s in kept) if kept else ""
 
 
-def _causes(found: Together, knowledge: Knowledge) -> str:
+def _causes(found: Together, knowledge: Knowledge, said: Language) -> str:
     """What else the record points to; a pointer is no diagnosis."""
     causes = {cause.id: cause for cause in knowledge.causes}
     if not (found.muscle.positive or found.urgent):
         return ""
-    told = [_cause(one, causes[one.cause]) for one in found.differential if one.cause in causes]
-    return _bullets("Other causes pointed to", [_plain(text) for text in told], MOST_CAUSES)
+    told = [
+        _cause(one, causes[one.cause], said) for one in found.differential if one.cause in causes
+    ]
+    return _bullets("Other causes pointed to", [_plain(text) for text in told], MOST_CAUSES, said)
 
 
-def _cause(one: Pointed, cause: Cause) -> str:
+def _cause(one: Pointed, cause: Cause, said: Language) -> str:
     source = f" ({cause.gross['source']})" if cause.gross and one.urgent else ""
-    return f"{cause.title} ({'; '.join(one.says[:2])}). {cause.next}{source}"
+    pointers = "; ".join(map(said, one.says[:2]))
+    return f"{said(cause.title)} ({pointers}). {said(cause.next)}{source}"
 
 
-def comparison_table(comparison: Mapping[str, Any]) -> str:
+def comparison_table(comparison: Mapping[str, Any], said: Language) -> str:
     """The source's comparison as a table."""
-    lines = ["| | B12 deficiency | Other causes of muscle loss |", "|---|---|---|"]
-    lines += [f"| {r['aspect']} | {r['b12']} | {r['other']} |" for r in comparison["row"]]
+    heads = ("B12 deficiency", "Other causes of muscle loss")
+    lines = [f"| | {' | '.join(map(said, heads))} |", "|---|---|---|"]
+    lines += [
+        f"| {said(r['aspect'])} | {said(r['b12'])} | {said(r['other'])} |"
+        for r in comparison["row"]
+    ]
     return "\n".join(lines)
 
 
-def gaps(chart: Chart) -> str:
+def gaps(chart: Chart, said: Language) -> str:
     """Everything that could not be looked up."""
-    return _gaps(chart, {**KEYS, **GAPS})
+    return _gaps(chart, {**KEYS, **GAPS}, said)
 
 
-def _gaps(chart: Chart, keys: Mapping[str, str]) -> str:
+def _gaps(chart: Chart, keys: Mapping[str, str], said: Language) -> str:
     """What could not be looked up; never taken for nothing being there."""
-    missing = [said for key, said in keys.items() if key in chart.unknown]
-    partly = [said for key, said in keys.items() if key in chart.incomplete - chart.unknown]
-    said = f"Could not be checked: {', '.join(missing)}." if missing else ""
-    return said + (f" Only a part was available: {', '.join(partly)}." if partly else "")
+    missing = tuple(name for key, name in keys.items() if key in chart.unknown)
+    partly = tuple(name for key, name in keys.items() if key in chart.incomplete - chart.unknown)
+    told = said(say("Could not be checked: {missing}.", missing=missing)) if missing else ""
+    if partly:
+        told += f" {said(say('Only a part was available: {partly}.', partly=partly))}"
+    return told
 
 
 def _source(muscle: Assessment, known: Known) -> str:
-    definition = known.muscle.definition
+    definition, said = known.muscle.definition, known.language
     located = (e.locator for e in muscle.evidence if e.rule in SHOWN and e.locator)
     where = next(located, None)
     place = f" ({where})" if where else ""
+    rules = say("Rules {id} version {version}.", id=definition.id, version=definition.version)
     return (
-        f"Source: {definition.citation}{place} Rules {definition.id} version "
-        f"{definition.version}. {definition.strength}"
+        f"{said('Source')}: {definition.citation}{place} {said(rules)} {said(definition.strength)}"
     )
 
 
@@ -328,7 +383,8 @@ def _panel(names: list[str], known: Known) -> Iterator[tuple[str, tuple[OrderTem
     """Several tests as one suggestion, named one by one."""
     orders = tuple(known.templates.by_id[name] for name in names)
     if orders:
-        yield f"Order {', '.join(o.label.removeprefix('Order ') for o in orders)}", orders
+        tests = tuple(order.label.removeprefix("Order ") for order in orders)
+        yield say("Order {tests}", tests=tests), orders
 
 
 def _single(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from mappings.differential import Cause
+from mappings.said import Numeral, amount, say
 from services.chart import Chart, Finding, Measurement
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.outcome import LACKS_DATA
@@ -157,20 +158,26 @@ def _pointers(
     for concept in cause.medications:
         for drug in chart.medications.get(concept, ()):
             if drug.status in ("current", "draft"):
-                drafted = ", being ordered" if drug.status == "draft" else ""
-                yield Pointer(drug.resource, f"{knowledge.titles[concept]}{drafted}")
+                title = knowledge.titles[concept]
+                drafted = drug.status == "draft"
+                says = say("{title}, being ordered", title=title) if drafted else title
+                yield Pointer(drug.resource, says)
     for result in _outside_range(cause, chart, knowledge):
         title = knowledge.titles[result.observation]
-        value = f"{result.comparator or ''}{result.value:g} {result.unit}"
-        yield Pointer(result.resource, f"{title} {value}")
+        value = amount(result.value, result.unit, result.comparator)
+        yield Pointer(result.resource, say("{title} {amount}", title=title, amount=value))
     if cause.asymmetry:
         yield from (
-            Pointer(resource, "Grip differs between hands") for resource in muscle.asymmetry
+            Pointer(resource, say("Grip differs between hands")) for resource in muscle.asymmetry
         )
     if cause.weight_loss:
         lost = weight_loss(chart, knowledge)
         if lost:
-            said = f"Weight {lost[1].value:g} to {lost[0].value:g} kg"
+            said = say(
+                "Weight {before} to {now}",
+                before=Numeral(f"{lost[1].value:g}"),
+                now=amount(lost[0].value, "kg"),
+            )
             yield from (Pointer(weight.resource, said) for weight in lost)
 
 

@@ -14,6 +14,8 @@ from cds_hooks.settings import Settings
 from mappings.guideline_file import FOLDER, read_toml
 from services.catalog import HOOKS, attention_of, service_id, unmapped
 from services.knowledge import Known
+from services.language import Language
+from services.messages import messages, untranslated
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
 
@@ -64,6 +66,7 @@ def show_configuration(console: Console, settings: Settings, known: Known) -> No
         table.add_row(name, value)
     console.print(table)
     _show_dialect(console, settings.dialect, known)
+    _show_language(console, known.language)
     _show_attention(console, settings, known)
     policy = Table(title="Choices of this service (set in \\[policy])")
     for column in ("choice", "value", "why"):
@@ -82,6 +85,14 @@ def _show_dialect(console: Console, dialect: Dialect, known: Known) -> None:
         said = ", ".join(missing) or "none"
         lost = ": Epic is not offered these unless they carry a code it knows" if missing else ""
         console.print(f"orders not in the site's catalogue{lost}: {said}\n", markup=False)
+
+
+def _show_language(console: Console, language: Language) -> None:
+    """In which language cards speak, and what they would still say in English."""
+    missing = untranslated(language)
+    console.print(f"language: {language.code}; {len(missing)} of {len(messages())} untranslated")
+    for text in missing:
+        console.print(f"  {text}", style="yellow", markup=False, highlight=False)
 
 
 def _show_attention(console: Console, settings: Settings, known: Known) -> None:

@@ -6,6 +6,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+from mappings.said import as_amount, say
 from mappings.units import normalise, to_unit
 from mappings.value_set import Match
 from services.chart import Finding, Measurement, Unusable
@@ -220,7 +221,7 @@ def walking_speed(
                 distance = read.value if isinstance(read, Measurement) else None
     if distance is None or timed.comparator is not None:
         return Unusable("gait_speed", "no-distance", reference, when[0], timed.reported)
-    course = f"{timed.reported} for {distance:g} m"
+    course = say("{time} for {distance} m", time=as_amount(timed.reported), distance=distance)
     return timed._replace(
         observation="gait_speed", value=distance / timed.value, unit="m/s", reported=course
     )

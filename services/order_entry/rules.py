@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from mappings.fault import KnowledgeFault
 from mappings.order_rules import FILE, OrderRule
+from mappings.said import Part, say, small
 from services.chart import Medication
 from services.from_fhir.medications import ug_per_day
 from services.order_entry.session import (
@@ -26,7 +27,7 @@ WORK_UP = ("order_intrinsic_factor_antibody", "order_coeliac_serology", "order_p
 ORAL = "cyanocobalamin_oral_high_dose"
 NEUROPATHIC = ("peripheral_neuropathy", "paraesthesia", "numbness")
 MALABSORBING = ("autoimmune_gastritis", "surgical", "malabsorption")
-Found = Iterator[tuple[str, Mapping[str, str], tuple[str, ...], tuple[str, ...], list[Proposal]]]
+Found = Iterator[tuple[str, Mapping[str, Part], tuple[str, ...], tuple[str, ...], list[Proposal]]]
 
 
 def order_findings(session: Session) -> tuple[OrderFinding, ...]:
@@ -53,8 +54,8 @@ def _drafts(session: Session) -> Iterator[object]:
 
 
 def _of(
-    case: str, drugs: list[Medication], *proposals: Proposal, **words: str
-) -> tuple[str, Mapping[str, str], tuple[str, ...], tuple[str, ...], list[Proposal]]:
+    case: str, drugs: list[Medication], *proposals: Proposal, **words: Part
+) -> tuple[str, Mapping[str, Part], tuple[str, ...], tuple[str, ...], list[Proposal]]:
     drafts = tuple(drug.resource for drug in drugs)
     return case, words, drafts, marks(drugs), list(proposals)
 
@@ -65,7 +66,7 @@ def _folic_acid(session: Session) -> Found:
     if not drugs or session.treated or session.treatment_drafted:
         return
     without = Proposal(
-        "Remove folic acid until B12 is given", removal(drugs[0].resource, "folic acid")
+        say("Remove folic acid until B12 is given"), removal(drugs[0].resource, say("folic acid"))
     )
     if session.category in DEFICIENT:
         if session.found.b12.situation is not None:
@@ -90,8 +91,8 @@ def _nitrous_oxide(session: Session) -> Found:
         return
     if session.category in DEFICIENT:
         if session.found.b12.situation is not None:
-            steps = removal(drugs[0].resource, "nitrous oxide")
-            yield _of("deficient", drugs, Proposal("Remove nitrous oxide", steps))
+            steps = removal(drugs[0].resource, say("nitrous oxide"))
+            yield _of("deficient", drugs, Proposal(say("Remove nitrous oxide"), steps))
     elif session.category in UNCERTAIN:
         yield _of("uncertain", drugs, *_settling(session))
     elif session.category in UNMEASURED and not _testing(session):
@@ -113,7 +114,6 @@ def _lowering_medicine(session: Session) -> Found:
         return
     for drug in session.drugs(*session.group("medicine"))[:1]:
         name = session.title(drug.concept)
-        name = name[:1].upper() + name[1:]
         found, testing = session.features, session.known.b12.guideline.testing
         if session.category in DEFICIENT:
             yield _of("deficient", [drug], drug=name)
@@ -153,13 +153,17 @@ def _leber(session: Session) -> Found:
         if drug.status in ("draft", "current")
     ]
     create = () if there else (Step("create", template=template.id),)
-    steps = tuple(step for drug in drugs for step in removal(drug.resource, "cyanocobalamin"))
-    label = "Remove cyanocobalamin" if there else f"Replace by {_small(template.label)}"
+    steps = tuple(step for drug in drugs for step in removal(drug.resource, say("cyanocobalamin")))
+    label = say("Remove cyanocobalamin") if there else _replace_by(template.label)
     yield _of("cyanocobalamin", drugs, Proposal(label, (*steps, *create)))
 
 
-def _small(label: str) -> str:
-    return label[:1].lower() + label[1:]
+def _replace_by(label: str) -> str:
+    return say("Replace by {label}", label=small(label))
+
+
+def _change_to(label: str) -> str:
+    return say("Change to {label}", label=small(label))
 
 
 def _oral_dose(session: Session) -> Found:
@@ -188,14 +192,14 @@ def _replaced(session: Session, drug: Medication, situation: str) -> Iterator[Pr
     steps = removal(drug.resource, session.title(drug.concept))
     if steps:
         create = Step("create", template=template.id)
-        yield Proposal(f"Replace by {_small(template.label)}", (*steps, create))
+        yield Proposal(_replace_by(template.label), (*steps, create))
 
 
 def _raised(session: Session, drug: Medication) -> Iterator[Proposal]:
     if drug.resource in session.drafts and ORAL in session.known.templates.by_id:
         template = session.known.templates.by_id[ORAL]
         step = Step("update", draft=drug.resource, template=ORAL, name=session.title(drug.concept))
-        yield Proposal(f"Change to {_small(template.label)}", (step,))
+        yield Proposal(_change_to(template.label), (step,))
 
 
 def _regimen(session: Session) -> Found:
@@ -211,9 +215,7 @@ def _regimen(session: Session) -> Found:
             step = Step(
                 "update", draft=drug.resource, template=name, name=session.title(drug.concept)
             )
-            yield _of(
-                "neurological", [drug], Proposal(f"Change to {_small(template.label)}", (step,))
-            )
+            yield _of("neurological", [drug], Proposal(_change_to(template.label), (step,)))
 
 
 def _right_order(session: Session) -> Found:
@@ -229,9 +231,9 @@ def _right_order(session: Session) -> Found:
     missing = [template for template in wanted if template.id in WORK_UP]
     if missing:
         steps = tuple(Step("create", template=template.id) for template in missing)
-        names = [_small(template.label.removeprefix("Order ")) for template in missing]
-        label = f"Order {', '.join(names)}"
-        yield _of("missing", right, Proposal(label, steps), open=", ".join(names))
+        tests = tuple(small(template.label.removeprefix("Order ")) for template in missing)
+        proposal = Proposal(say("Order {tests}", tests=tests), steps)
+        yield _of("missing", right, proposal, open=tests)
 
 
 def _level_on_injections(session: Session) -> Found:
@@ -240,7 +242,9 @@ def _level_on_injections(session: Session) -> Found:
         return
     for order in session.tests(*LEVELS)[:1]:
         steps = removal(order.resource, session.title(order.concept))
-        proposal = Proposal(f"Cancel the test: {session.title(order.concept)}", steps)
+        proposal = Proposal(
+            say("Cancel the test: {test}", test=session.title(order.concept)), steps
+        )
         yield "level", {}, (order.resource,), (f"draft|{order.concept}",), [proposal]
 
 
@@ -258,8 +262,8 @@ def _duplicate_test(session: Session) -> Found:
             continue
         title = session.title(concept)
         steps = removal(superfluous[0].resource, title)
-        proposal = Proposal(f"Cancel the second order: {title}", steps)
-        words = {"test": title[:1].upper() + title[1:]}
+        proposal = Proposal(say("Cancel the second order: {test}", test=title), steps)
+        words: Mapping[str, Part] = {"test": title}
         yield "twice", words, (superfluous[0].resource,), (f"draft|{concept}",), [proposal]
 
 
@@ -271,7 +275,7 @@ def _blood_count(session: Session) -> Found:
     nerves = [name for name in NEUROPATHIC if session.chart.has(name)]
     if not session.features.macrocytosis and not nerves:
         return
-    why = "macrocytosis" if session.features.macrocytosis else _small(session.title(nerves[0]))
+    why = small(say("Macrocytosis") if session.features.macrocytosis else session.title(nerves[0]))
     proposals = [*_first_tests(session), *_tests(session, ("order_folate",))]
     drafts = tuple(count.resource for count in counts)
     yield "without-b12", {"why": why}, drafts, ("draft|order_cbc",), proposals

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from mappings.order_rules import OrderRule
+from mappings.said import Part, say
 from services.chart import Chart, Medication, Order
 from services.knowledge import Known
 from services.muscle_loss import Together
@@ -37,7 +38,7 @@ class OrderFinding(NamedTuple):
 
     rule: OrderRule
     case: str
-    words: Mapping[str, str]  # what {drug} and the like stand for
+    words: Mapping[str, Part]  # what {drug} and the like stand for
     drafts: tuple[str, ...]
     about: tuple[str, ...]  # what the finding rests on, the same for the same order drawn anew
     proposals: tuple[Proposal, ...] = ()
@@ -48,15 +49,11 @@ class OrderFinding(NamedTuple):
 
     @property
     def summary(self) -> str:
-        return _sentence(self.rule.cases[self.case].summary.format(**self.words))
+        return say(self.rule.cases[self.case].summary, **self.words)
 
     @property
     def says(self) -> str:
-        return _sentence(self.rule.cases[self.case].says.format(**self.words))
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+        return say(self.rule.cases[self.case].says, **self.words)
 
 
 @dataclass(frozen=True)

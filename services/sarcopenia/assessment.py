@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from mappings.guideline import Cutoff
+from mappings.said import amount, as_amount, say
 from mappings.sarcopenia_definition import ADULT
 from services.chart import Chart
 from services.notes import Evidence, Notes
@@ -37,7 +38,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     notes, triggers = Notes(), triggers_of(chart, knowledge)
     in_scope = chart.age_at_least(definition.minimum_age)
     if chart.age_at_least(ADULT) is False:
-        notes.remark("age", f"under {ADULT} years")
+        notes.remark("age", say("under {years} years", years=ADULT))
         return _conclude(triggers, knowledge, notes, "out_of_scope_age", None)
     found = findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
@@ -47,7 +48,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     _trigger_evidence(chart, knowledge, notes)
     if in_scope is False:
         locator = definition.minimum_age_locator
-        notes.remark("age", f"under {definition.minimum_age} years", locator)
+        notes.remark("age", say("under {years} years", years=definition.minimum_age), locator)
         if found.strength == "low":
             notes.flag("low_grip_below_reference")
         _flags(found, "out_of_scope_age", chart, knowledge, notes)
@@ -56,7 +57,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     if in_scope is None and triggers:
         notes.step("record_birth_date")
     if in_scope is None and category != "not_assessed":
-        notes.remark("age", "the birth date does not say whether the definition holds")
+        notes.remark("age", say("the birth date does not say whether the definition holds"))
         _clarify(found, notes)
         return _conclude(triggers, knowledge, notes, "indeterminate", found)
     _steps(found, category, triggers, USES[definition.algorithm], notes)
@@ -112,7 +113,7 @@ def _trigger_evidence(chart: Chart, knowledge: Knowledge, notes: Notes) -> None:
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
         notes.result("trigger", fallen, _title(knowledge, fallen.observation))
     for weight in weight_loss(chart, knowledge):
-        notes.result("trigger", weight, "Weight, falling")
+        notes.result("trigger", weight, say("Weight, falling"))
 
 
 def _evidence(found: Findings, knowledge: Knowledge, notes: Notes) -> None:
@@ -122,14 +123,16 @@ def _evidence(found: Findings, knowledge: Knowledge, notes: Notes) -> None:
     for test in found.screen.tests:
         _write(test, "screen", knowledge, notes)
     for measure in found.stale:
-        says = f"{_title(knowledge, measure.observation)}: too old to decide"
+        says = say("{title}: too old to decide", title=_title(knowledge, measure.observation))
         notes.result("stale", measure, says)
     for result in found.refused:
         why = knowledge.refused[result.observation]
-        says = f"{_title(knowledge, result.observation)} is not used: {why}"
+        says = say(
+            "{title} is not used: {why}", title=_title(knowledge, result.observation), why=why
+        )
         notes.unusable("refused", result, says)
     for grip in found.asymmetry:
-        notes.result("asymmetry", grip, f"Grip strength, {grip.side} hand")
+        notes.result("asymmetry", grip, say("Grip strength, {side} hand", side=grip.side or ""))
 
 
 def _meaning(test: Tested, knowledge: Knowledge) -> str:
@@ -143,8 +146,9 @@ def _write(test: Tested, rule: str, knowledge: Knowledge, notes: Notes) -> None:
     title = _title(knowledge, test.observation)
     if test.unable is not None:
         meaning = knowledge.definition.if_unable(test.observation)
-        says = f"{title}: {REASONS['unable']}"
-        says += f", {test.level}" if meaning else ""
+        says = say("{title}: {reason}", title=title, reason=REASONS["unable"])
+        if meaning:
+            says = say("{title}, {means}", title=says, means=test.level)
         unable = test.unable
         locator = meaning.locator if meaning else None
         notes.evidence.append(
@@ -152,13 +156,17 @@ def _write(test: Tested, rule: str, knowledge: Knowledge, notes: Notes) -> None:
         )
         return
     if test.unusable is not None:
-        says = f"{_title(knowledge, test.unusable.observation)}: {REASONS[test.unusable.reason]}"
+        says = say(
+            "{title}: {reason}",
+            title=_title(knowledge, test.unusable.observation),
+            reason=REASONS[test.unusable.reason],
+        )
         notes.unusable("unit-safety", test.unusable, says)
     if result is None:
         return
-    says = f"{title} {_said(test, rule)}"
-    if result.reported and result.reported != f"{result.value:g} {result.unit}":
-        says += f" ({result.reported})"
+    says = say("{title} {means}", title=title, means=_said(test, rule))
+    if result.reported and result.reported != amount(result.value, result.unit):
+        says = say("{what} ({amount})", what=says, amount=as_amount(result.reported))
     locator = None
     if row is not None:
         locator = f"{row.source}: {row.locator}" if row.source else row.locator
@@ -167,10 +175,10 @@ def _write(test: Tested, rule: str, knowledge: Knowledge, notes: Notes) -> None:
 
 def _said(test: Tested, rule: str) -> str:
     if test.level == "unknown":
-        return f"undecided, {REASONS.get(test.why, test.why)}"
+        return say("undecided, {reason}", reason=REASONS.get(test.why, test.why))
     if rule == "screen":
-        return "positive" if test.level == "low" else "negative"
-    return "intermediate" if test.intermediate else test.level
+        return say("positive") if test.level == "low" else say("negative")
+    return say("intermediate") if test.intermediate else test.level
 
 
 def _title(knowledge: Knowledge, observation: str) -> str:

@@ -1,5 +1,6 @@
 """Appendicular muscle mass: measured as an index, or made one with height or BMI."""
 
+from mappings.said import amount, as_amount, say
 from mappings.units import to_unit
 from services.chart import Chart, Measurement
 from services.sarcopenia.knowledge import Knowledge
@@ -22,7 +23,7 @@ def results_of(name: str, chart: Chart, knowledge: Knowledge) -> tuple[Measureme
             observation=name,
             value=mass.value / number,
             unit=unit,
-            reported=f"{mass.reported}, {by}",
+            reported=say("{title}, {means}", title=as_amount(mass.reported), means=by),
         )
         for mass in chart.measurements.get("asm", ())
     )
@@ -34,18 +35,22 @@ def _height_squared(chart: Chart) -> tuple[str, float] | None:
     if height is None or height.comparator is not None:
         return None
     metres = to_unit(height.value, height.unit, "m")
-    return None if metres is None else (f"height {height.value:g} {height.unit}", metres**2)
+    return (
+        None
+        if metres is None
+        else (say("height {amount}", amount=amount(height.value, height.unit)), metres**2)
+    )
 
 
 def _bmi(chart: Chart, knowledge: Knowledge) -> tuple[str, float] | None:
     measured = chart.latest("bmi")
     if measured and measured.comparator is None and is_fresh(chart, knowledge, measured):
-        return f"BMI {measured.value:g} kg/m2", measured.value
+        return say("BMI {amount}", amount=amount(measured.value, "kg/m2")), measured.value
     weight, height = chart.latest("weight"), _height_squared(chart)
     if weight is None or height is None or not is_fresh(chart, knowledge, weight):
         return None
     bmi = weight.value / height[1]
-    return f"BMI {bmi:.1f} kg/m2", bmi
+    return say("BMI {amount}", amount=amount(bmi, "kg/m2", digits=".1f")), bmi
 
 
 def mass_tests(chart: Chart, knowledge: Knowledge) -> tuple[Tested, ...]:

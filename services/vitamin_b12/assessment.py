@@ -5,6 +5,7 @@ the first-line test, then methylmalonic acid with the kidneys. A neurological fi
 urgency in each of them.
 """
 
+from mappings.said import say
 from services.chart import Chart, months_before
 from services.notes import Notes
 from services.vitamin_b12 import next_steps
@@ -26,7 +27,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     notes = Notes()
     if chart.age_at_least(knowledge.guideline.minimum_age) is False:
         notes.step("paediatric-specialist-advice")
-        notes.remark("age", f"under {knowledge.guideline.minimum_age} years")
+        notes.remark("age", say("under {years} years", years=knowledge.guideline.minimum_age))
         return _conclude(case, notes, "out-of-scope")
     if chart.born is None:
         notes.flag("age-unknown")
@@ -80,7 +81,7 @@ def _category(case: Case, notes: Notes) -> str:
     if case.features.pregnant and case.first.result.observation == "total_b12":
         notes.remark(
             "pregnancy",
-            "total B12 falls in pregnancy without deficiency",
+            say("total B12 falls in pregnancy without deficiency"),
             case.knowledge.guideline.testing.pregnancy_locator,
         )
         return "uninterpretable" if not _shown_functional(case) else "deficient-functional"
@@ -143,7 +144,7 @@ def _without_first_line(case: Case, notes: Notes) -> str:
         return "deficient-functional"
     nothing = case.mma is None and case.hcy is None
     if case.features.strong and nothing:
-        notes.remark("neurological", "strong neurological signs and nothing measured")
+        notes.remark("neurological", say("strong neurological signs and nothing measured"))
         return "insufficient-data"
     return "at-risk-untested" if test_is_called_for(case, notes) else "no-action"
 

@@ -1,6 +1,7 @@
 """What holds whatever the category is: unreadable data, cautions, and what each result says."""
 
 from mappings.guideline import Undecided
+from mappings.said import say
 from services.notes import Notes
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.results import REQUESTS, Incomparable, Reading, locator_text
@@ -11,7 +12,9 @@ def data_quality(case: Case, notes: Notes) -> None:
     for result in case.unusable:
         notes.flag(REQUESTS[result.reason])
         notes.unusable(
-            "unit-safety", result, f"{_title(case, result.observation)}: {REASONS[result.reason]}"
+            "unit-safety",
+            result,
+            _because(_title(case, result.observation), REASONS[result.reason]),
         )
     for bound in case.incomparable:
         spans = bound.reason is Undecided.SPANS
@@ -19,11 +22,13 @@ def data_quality(case: Case, notes: Notes) -> None:
         notes.result(
             "unit-safety",
             bound.result,
-            f"{_title(case, bound.result.observation)}: {bound.reason.value}",
+            _because(_title(case, bound.result.observation), bound.reason.value),
         )
     for result in case.chart.unusable.get("methylmalonic_acid", ()):
         notes.flag("verify-mma-unit")
-        notes.unusable("unit-safety", result, f"methylmalonic acid: {REASONS[result.reason]}")
+        notes.unusable(
+            "unit-safety", result, _because(say("methylmalonic acid"), REASONS[result.reason])
+        )
     for metabolite in (case.mma, case.hcy):
         if isinstance(metabolite, Incomparable):
             notes.flag("request-exact-value")
@@ -41,6 +46,14 @@ REASONS = {
 
 def _title(case: Case, observation: str) -> str:
     return case.knowledge.titles.get(observation, observation)
+
+
+def _because(title: str, reason: str) -> str:
+    return say("{title}: {reason}", title=title, reason=reason)
+
+
+def _reads(title: str, means: str) -> str:
+    return say("{title} {means}", title=title, means=means)
 
 
 def cautions(case: Case, notes: Notes) -> None:
@@ -69,25 +82,29 @@ def _result_notes(case: Case, notes: Notes) -> None:
     if case.first is not None:
         read = case.first.means
         if case.features.pregnant and case.first.result.observation == "total_b12":
-            read = "not interpreted in pregnancy"
+            read = say("not interpreted in pregnancy")
         named = _title(case, case.first.result.observation)
-        notes.reading("first-line-band", case.first, f"{named} {read}")
+        notes.reading("first-line-band", case.first, _reads(named, read))
         _disagreement(case, case.first, notes)
     for rule, reading in (("methylmalonic-acid", case.mma), ("homocysteine", case.hcy)):
         if isinstance(reading, Reading):
             means = reading.means.replace("_", " ")
-            notes.reading(rule, reading, f"{_title(case, reading.result.observation)} {means}")
+            notes.reading(rule, reading, _reads(_title(case, reading.result.observation), means))
             if not reading.by_laboratory:
                 notes.flag("use-lab-reference-range")
     if case.egfr is not None:
         row = case.knowledge.laboratory.rows("egfr", case.egfr.unit)[0]
-        says = f"{_title(case, 'egfr')}, kidneys {case.kidneys}"
+        says = say("{title}, kidneys {status}", title=_title(case, "egfr"), status=case.kidneys)
         notes.result("kidney-function", case.egfr, says, str(row), locator_text(row))
     for reading in case.features.blood:
         named = _title(case, reading.result.observation)
-        notes.reading("blood-count", reading, f"{named}, {reading.means.replace('_', ' ')}")
+        notes.reading(
+            "blood-count",
+            reading,
+            say("{title}, {means}", title=named, means=reading.means.replace("_", " ")),
+        )
     if case.folate_low is not None:
-        notes.reading("folate", case.folate_low, "Folate low")
+        notes.reading("folate", case.folate_low, say("Folate low"))
     _metabolite_flags(case, notes)
 
 
@@ -98,7 +115,7 @@ def _disagreement(case: Case, first: Reading, notes: Notes) -> None:
         same_test = other.result.observation == first.result.observation
         notes.flag("use-most-recent-result" if same_test else "flag-discordance")
         notes.reading(
-            "first-line-band", other, f"{_title(case, other.result.observation)} {other.means}"
+            "first-line-band", other, _reads(_title(case, other.result.observation), other.means)
         )
         return
 

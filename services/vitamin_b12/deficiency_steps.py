@@ -1,5 +1,6 @@
 """What to do about a deficiency: begin, look for the cause, keep the patient safe."""
 
+from mappings.said import say
 from services.notes import Notes
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.results import fresh
@@ -86,7 +87,7 @@ def _safety(case: Case, notes: Notes) -> None:
     if case.features.severe_anaemia:
         notes.step("urgent-haematology-advice", "monitor-potassium")
     if case.potassium_low is not None:
-        notes.reading("potassium", case.potassium_low, "Potassium low")
+        notes.reading("potassium", case.potassium_low, say("Potassium low"))
     if case.potassium_low is not None or case.chart.has("hypokalaemia"):
         notes.step("correct-hypokalaemia", "monitor-potassium")
     if case.features.nitrous_oxide:

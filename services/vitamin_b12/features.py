@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from mappings.guideline import Duration
+from mappings.said import say
 from services.chart import Chart, Finding, Medication, completed_years
 from services.vitamin_b12.knowledge import Knowledge
 from services.vitamin_b12.results import Reading, by_common_limits
@@ -120,7 +121,7 @@ def duration_met(chart: Chart, row: Duration, knowledge: Knowledge) -> str | Non
             return None
         # The latest day of birth that the record allows gives the age that is certain.
         age = completed_years(chart.born[1], chart.today)
-        return f"age {age}" if row.is_met_by(age) else None
+        return say("age {age}", age=age) if row.is_met_by(age) else None
     since = course_start(chart, row.subject, knowledge)
     if since is None:
         return None
@@ -129,4 +130,4 @@ def duration_met(chart: Chart, row: Duration, knowledge: Knowledge) -> str | Non
     # Strictly more than 4 months is 4 months and a day.
     whole = since.day == chart.today.day
     elapsed = months if whole else months + 0.5
-    return f"since {since.day} {since:%B %Y}" if row.is_met_by(elapsed) else None
+    return say("since {day}", day=since) if row.is_met_by(elapsed) else None

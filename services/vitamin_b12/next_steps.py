@@ -1,5 +1,6 @@
 """What to do next, and how soon. Words are those of the published assessment."""
 
+from mappings.said import say
 from services.notes import Notes
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.deficiency_steps import deficient
@@ -27,7 +28,9 @@ def _indeterminate(case: Case, notes: Notes) -> None:
             notes.flag("interpret-mma-with-renal-function")
         else:
             notes.step(testing.second_test_step)
-            notes.remark("second-test", "a second test resolves it", testing.second_test_locator)
+            notes.remark(
+                "second-test", say("a second test resolves it"), testing.second_test_locator
+            )
             if case.kidneys == "unknown":
                 notes.step("order-creatinine-egfr")
     if not symptomatic and testing.second_test_needs_symptom and case.mma is None:
@@ -116,7 +119,7 @@ def _high(case: Case, notes: Notes) -> None:
     if twice_high(case):
         notes.step("evaluate-liver-haematological-malignancy")
         other = next(reading for reading in case.beside if reading.means == "high")
-        notes.reading("first-line-band", other, "Vitamin B12 high before")
+        notes.reading("first-line-band", other, say("Vitamin B12 high before"))
     else:
         notes.step("verify-result")
     if case.features.symptoms or case.features.neurological:
@@ -163,7 +166,7 @@ def _no_action(case: Case, notes: Notes) -> None:
         notes.step(testing.asymptomatic_drug_step)
         if any(risk.concept not in testing.asymptomatic_drugs for risk in found.risks):
             notes.step("consider-order-total-b12")
-        notes.remark("medicine", "periodic monitoring", testing.asymptomatic_drug_locator)
+        notes.remark("medicine", say("periodic monitoring"), testing.asymptomatic_drug_locator)
     if case.has_group("dietary"):
         notes.step("diet-advice-or-supplement", "prevention-advice")
     if found.nitrous_oxide:

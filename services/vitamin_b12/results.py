@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mappings.guideline import Cutoff, Undecided
+from mappings.said import Numeral, amount, say
 from services.chart import Chart, Measurement, months_before
 from services.vitamin_b12.knowledge import Knowledge
 
@@ -65,7 +66,11 @@ def band_text(row: Cutoff, knowledge: Knowledge) -> str:
     rows = knowledge.guideline.rows(row.observation, row.unit)
     below = [r.limit for r in rows if r.comparison == "below" and r.limit < row.limit]
     if row.comparison == "at_most" and below:
-        return f"{max(below):g} to {row.limit:g} {row.unit}"
+        return say(
+            "{low} to {amount}",
+            low=Numeral(f"{max(below):g}"),
+            amount=amount(row.limit, row.unit),
+        )
     return str(row)
 
 
@@ -110,7 +115,7 @@ def _by_laboratory(result: Measurement, high: float, *, gross: bool) -> Reading 
         case _:
             return Incomparable(result, Undecided.SPANS)
     means = ("grossly_raised" if gross else "raised") if raised else "normal"
-    limit = f"above {high:g} {result.unit}"
+    limit = say("above {amount}", amount=amount(high, result.unit))
     return Reading(result, means, limit, "the laboratory's reference range", by_laboratory=True)
 
 
@@ -154,11 +159,12 @@ def by_common_limits(
     if isinstance(row, Cutoff) and (own is not False or row.means == "severe_anaemia"):
         return Reading(result, row.means, str(row), locator_text(row))
     if own is True:
-        limit = f"{result.reference_low:g} {result.unit}" if result.reference_low else ""
-        if observation == "mcv":
-            limit = f"above {result.reference_high:g} {result.unit}"
-        else:
-            limit = f"below {limit}"
+        high, low = result.reference_high or 0.0, result.reference_low or 0.0
+        limit = (
+            say("above {amount}", amount=amount(high, result.unit))
+            if observation == "mcv"
+            else say("below {amount}", amount=amount(low, result.unit))
+        )
         return Reading(
             result, MEANS_OUTSIDE[observation], limit, "the laboratory's reference range", True
         )

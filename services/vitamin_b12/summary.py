@@ -1,5 +1,7 @@
 """One sentence for each finding: what, by which value, and what it asks for."""
 
+from mappings.said import amount, say, small
+from services.language import Language
 from services.notes import Evidence
 from services.vitamin_b12.outcome import Assessment
 
@@ -18,47 +20,65 @@ def unit_text(text: str, locale: str) -> str:
     return text
 
 
-def summary(assessment: Assessment, locale: str) -> str:
+def summary(assessment: Assessment, locale: str, language: Language) -> str:
     """The card's summary, before it is cut to length."""
     writer = WRITERS[assessment.category]
-    return unit_text(writer(assessment), locale)
+    return unit_text(language(writer(assessment)), locale)
 
 
 def _named(assessment: Assessment) -> str:
     deciding = assessment.deciding
     if deciding is None:
-        return "Vitamin B12"
-    name = "Active B12" if deciding.result.observation == "active_b12" else "Vitamin B12"
+        return say("Vitamin B12")
+    active = deciding.result.observation == "active_b12"
+    name = say("Active B12") if active else say("Vitamin B12")
     result = deciding.result
-    return f"{name} {result.comparator or ''}{result.value:g} {result.unit}"
+    return say(
+        "{title} {amount}",
+        title=name,
+        amount=amount(result.value, result.unit, result.comparator),
+    )
 
 
 def _deficient(assessment: Assessment) -> str:
-    limit = f" ({assessment.deciding.limit})" if assessment.deciding else ""
-    return f"{_named(assessment)}: deficient{limit}. {_urge(assessment)}"
+    said, urge = _named(assessment), _urge(assessment)
+    if assessment.deciding is None:
+        return say("{result}: deficient. {urge}", result=said, urge=urge)
+    limit = assessment.deciding.limit
+    return say("{result}: deficient ({limit}). {urge}", result=said, limit=limit, urge=urge)
 
 
 def _urge(assessment: Assessment) -> str:
     if "switch-to-im-or-oral-1mg" in assessment.next_steps:
-        return "The present B12 dose does not suffice."
+        return say("The present B12 dose does not suffice.")
     if "avoid-cyanocobalamin" in assessment.flags:
-        return "Leber's optic neuropathy: hydroxocobalamin only."
+        return say("Leber's optic neuropathy: hydroxocobalamin only.")
     if assessment.situation is None:
-        return "Treatment has begun: look for the cause, review."
+        return say("Treatment has begun: look for the cause, review.")
     if assessment.urgency == "emergency":
-        return "Spinal cord or brain affected: treat today."
+        return say("Spinal cord or brain affected: treat today.")
     if assessment.neurological:
-        return "Neurological findings: treat without waiting."
+        return say("Neurological findings: treat without waiting.")
     if "identify-cause" in assessment.next_steps:
-        return "Start replacement and look for the cause."
-    return "Start replacement."
+        return say("Start replacement and look for the cause.")
+    return say("Start replacement.")
 
 
 def _functional(assessment: Assessment) -> str:
     raised = _evidence(assessment, "methylmalonic-acid") or _evidence(assessment, "homocysteine")
-    what = f"{raised.says} ({raised.value:g} {raised.unit})" if raised else "raised MMA"
-    although = f" although {_named(assessment)}" if assessment.deciding else ""
-    return f"Functional B12 deficiency: {what}{although}. {_urge(assessment)}"
+    what: str = say("raised MMA")
+    if raised and raised.value is not None:
+        found = amount(raised.value, raised.unit or "")
+        what = say("{what} ({amount})", what=raised.says, amount=found)
+    urge = _urge(assessment)
+    if assessment.deciding is None:
+        return say("Functional B12 deficiency: {what}. {urge}", what=what, urge=urge)
+    return say(
+        "Functional B12 deficiency: {what} although {result}. {urge}",
+        what=what,
+        result=_named(assessment),
+        urge=urge,
+    )
 
 
 def _evidence(assessment: Assessment, rule: str) -> Evidence | None:
@@ -67,73 +87,100 @@ def _evidence(assessment: Assessment, rule: str) -> Evidence | None:
 
 def _indeterminate(assessment: Assessment) -> str:
     limit = assessment.deciding.limit if assessment.deciding else ""
-    start = f"{_named(assessment)} is indeterminate ({limit})"
+    start = say("{result} is indeterminate ({limit})", result=_named(assessment), limit=limit)
     if assessment.neurological:
-        return f"{start} with neurological findings: clarify without delaying treatment."
+        return say(
+            "{start} with neurological findings: clarify without delaying treatment.", start=start
+        )
     steps = assessment.next_steps
     if "consider-mma" in steps or "order-mma" in steps:
-        return f"{start}: methylmalonic acid can resolve it."
+        return say("{start}: methylmalonic acid can resolve it.", start=start)
     if "flag-renal-confounding" in assessment.flags:
-        return f"{start}; raised MMA proves nothing with impaired kidneys."
+        return say("{start}; raised MMA proves nothing with impaired kidneys.", start=start)
     if "order-creatinine-egfr" in steps:
-        return f"{start}; MMA is raised but kidney function is unknown."
-    return f"{start}. Without symptoms, no further test."
+        return say("{start}; MMA is raised but kidney function is unknown.", start=start)
+    return say("{start}. Without symptoms, no further test.", start=start)
 
 
 def _uninterpretable(assessment: Assessment) -> str:
     named, flags, steps = _named(assessment), assessment.flags, assessment.next_steps
     if "stop-nitrous-oxide" in steps:
         if assessment.deciding is None:
-            return "Nitrous oxide exposure: results so far do not exclude B12 deficiency."
-        return f"{named} does not reassure after nitrous oxide: measure homocysteine or MMA."
+            return say("Nitrous oxide exposure: results so far do not exclude B12 deficiency.")
+        return say(
+            "{result} does not reassure after nitrous oxide: measure homocysteine or MMA.",
+            result=named,
+        )
     if "flag-assay-interference" in flags:
-        return f"{named} may be falsely normal: intrinsic factor antibodies interfere."
+        return say(
+            "{result} may be falsely normal: intrinsic factor antibodies interfere.", result=named
+        )
     if any(e.rule == "pregnancy" for e in assessment.evidence):
-        return f"{named} in pregnancy: total B12 cannot be interpreted, measure active B12."
+        return say(
+            "{result} in pregnancy: total B12 cannot be interpreted, measure active B12.",
+            result=named,
+        )
     if "note-supplement-masks" in flags:
-        return f"{named} under a B12 supplement does not reassure: measure MMA or homocysteine."
-    return f"{named} must not be read as sufficient: another disease can raise or mask it."
+        return say(
+            "{result} under a B12 supplement does not reassure: measure MMA or homocysteine.",
+            result=named,
+        )
+    return say(
+        "{result} must not be read as sufficient: another disease can raise or mask it.",
+        result=named,
+    )
 
 
 def _insufficient(assessment: Assessment) -> str:
     if "take-blood-then-treat" in assessment.next_steps and assessment.deciding is None:
-        return "Neurological signs and no readable B12 on file: take blood, then treat without waiting."
-    return "A vitamin B12 result cannot be read as it was reported: verify it before deciding."
+        return say(
+            "Neurological signs and no readable B12 on file: take blood, then treat without waiting."
+        )
+    return say("A vitamin B12 result cannot be read as it was reported: verify it before deciding.")
 
 
 def _untested(assessment: Assessment) -> str:
     if "show-old-low-result" in assessment.flags:
-        return "Vitamin B12 was low and has not been measured since: test again."
+        return say("Vitamin B12 was low and has not been measured since: test again.")
     if "check-b12-before-folic-acid" in assessment.next_steps:
-        return "Folic acid ordered and vitamin B12 unknown: measure B12 first."
+        return say("Folic acid ordered and vitamin B12 unknown: measure B12 first.")
     if any(e.rule == "lifelong-need" for e in assessment.evidence):
         need = next(e.says for e in assessment.evidence if e.rule == "lifelong-need")
-        return f"{need} on record, but neither B12 treatment nor a B12 result: clarify and test."
+        return say(
+            "{need} on record, but neither B12 treatment nor a B12 result: clarify and test.",
+            need=need,
+        )
     names = dict.fromkeys(
         e.says
         for e in assessment.evidence
         if e.rule in ("risk-factor", "neurological", "symptom", "duration", "blood-count")
     )
-    # "MCV" stays as it is.
-    listed = ", ".join(
-        name if name[:2].isupper() else name[:1].lower() + name[1:] for name in list(names)[:2]
-    )
-    return f"No vitamin B12 on file; {listed or 'a finding'}: a test is due."
+    listed: tuple[str, ...] = tuple(map(small, list(names)[:2])) or (say("a finding"),)
+    return say("No vitamin B12 on file; {listed}: a test is due.", listed=listed)
 
 
 def _high(assessment: Assessment) -> str:
-    return f"{_named(assessment)} is high with no replacement on record: check supplements first."
+    return say(
+        "{result} is high with no replacement on record: check supplements first.",
+        result=_named(assessment),
+    )
 
 
 def _on_treatment(assessment: Assessment) -> str:
     steps = assessment.next_steps
     if "suggest-cancel-repeat-b12" in steps:
-        return "On B12 injections: a B12 level will not show need. Consider cancelling the test."
+        return say(
+            "On B12 injections: a B12 level will not show need. Consider cancelling the test."
+        )
     if "use-hydroxocobalamin" in steps:
-        return "Leber's optic neuropathy: cyanocobalamin is contraindicated, use hydroxocobalamin."
+        return say(
+            "Leber's optic neuropathy: cyanocobalamin is contraindicated, use hydroxocobalamin."
+        )
     if "increase-injection-frequency" in steps:
-        return "Neurological findings under B12 injections: review dose interval and diagnosis."
-    return "B12 by mouth is not working as hoped: check adherence, consider injections."
+        return say(
+            "Neurological findings under B12 injections: review dose interval and diagnosis."
+        )
+    return say("B12 by mouth is not working as hoped: check adherence, consider injections.")
 
 
 WRITERS = {

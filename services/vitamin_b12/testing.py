@@ -1,5 +1,6 @@
 """Whether the guideline offers a test to somebody in whom nothing usable has been measured."""
 
+from mappings.said import say
 from services.chart import Chart
 from services.notes import Notes
 from services.vitamin_b12.case import Case
@@ -37,7 +38,7 @@ def _by_rule(case: Case, notes: Notes) -> bool:
             called = symptom
     if called:
         notes.findings("risk-factor", found.risks, testing.risk_locator)
-        notes.remark("offer-test", "the guideline offers a test", testing.rule_locator)
+        notes.remark("offer-test", say("the guideline offers a test"), testing.rule_locator)
         notes.step(testing.nitrous_oxide_step if found.nitrous_oxide else first_step(case))
     return called
 
@@ -56,7 +57,9 @@ def _by_duration(case: Case, notes: Notes) -> bool:
         if words is not None:
             told.add(row.subject)
             title = case.knowledge.titles.get(row.subject, row.subject)
-            says = words if row.subject == "age" else f"{title} {words}"
+            says = (
+                words if row.subject == "age" else say("{title} {words}", title=title, words=words)
+            )
             notes.remark("duration", says, f"{row.source}: {row.locator}")
             pregnant = case.features.pregnant and row.step == "order-total-b12"
             notes.step(case.knowledge.guideline.testing.pregnancy_step if pregnant else row.step)
@@ -67,7 +70,7 @@ def _by_duration(case: Case, notes: Notes) -> bool:
 def _by_blood_finding(case: Case, notes: Notes) -> bool:
     if not case.features.macrocytosis:
         return False
-    notes.remark("macrocytosis", "macrocytosis calls for B12 and folate")
+    notes.remark("macrocytosis", say("macrocytosis calls for B12 and folate"))
     notes.step(first_step(case), "check-folate")
     if any(True for _ in case.chart.ordering(("order_cbc",))):
         notes.step("add-total-b12", "add-folate")
@@ -78,12 +81,12 @@ def _by_order(case: Case, notes: Notes) -> bool:
     """A draft of folic acid or nitrous oxide while B12 is not known."""
     called = False
     if case.drafted_folic_acid and folic_acid_matters(case.chart, case.features, case.knowledge):
-        notes.remark("folic-acid", "folic acid can correct the blood while nerves worsen")
+        notes.remark("folic-acid", say("folic acid can correct the blood while nerves worsen"))
         notes.step("check-b12-before-folic-acid", "exclude-b12-before-folic-acid")
         notes.step(first_step(case))
         called = True
     if case.drafted_nitrous_oxide:
-        notes.remark("nitrous-oxide", "nitrous oxide inactivates vitamin B12")
+        notes.remark("nitrous-oxide", say("nitrous oxide inactivates vitamin B12"))
         notes.step(first_step(case))
         called = True
     return called
@@ -107,7 +110,7 @@ def folic_acid_matters(chart: Chart, found: Features, knowledge: Knowledge) -> b
 def _by_old_result(case: Case, notes: Notes) -> bool:
     if case.stale_low is None:
         return False
-    notes.reading("old-result", case.stale_low, "low, but too old to decide by")
+    notes.reading("old-result", case.stale_low, say("low, but too old to decide by"))
     notes.flag("show-old-low-result")
     notes.step(first_step(case))
     return True
@@ -126,7 +129,7 @@ def _by_lifelong_need(case: Case, notes: Notes) -> bool:
 def _by_metabolite(case: Case, notes: Notes) -> bool:
     if case.mma_means not in ("raised", "grossly_raised"):
         return False
-    notes.remark("methylmalonic-acid", "methylmalonic acid is raised and B12 is not measured")
+    notes.remark("methylmalonic-acid", say("methylmalonic acid is raised and B12 is not measured"))
     notes.step(first_step(case))
     if case.kidneys == "unknown":
         notes.step("order-creatinine-egfr")

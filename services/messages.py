@@ -1,0 +1,138 @@
+"""Every message that a card can be made of: what a catalogue has to translate to be complete."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from babel.messages.extract import extract_from_dir
+
+from mappings.guideline import COMPARISON_WORDS, Undecided
+from mappings.guideline_file import FOLDER, read_toml
+from mappings.value_set import derived_titles, load_value_sets
+from services.b12_detail import INDICATOR_CLASSES
+from services.language import Language
+from services.muscle_card import GAPS
+from services.sarcopenia import assessment as muscle_assessment
+from services.sarcopenia import wording as muscle_wording
+from services.vitamin_b12 import cautions
+from services.vitamin_b12 import wording as b12_wording
+
+PACKAGES = (Path(__file__).parent, FOLDER)
+# Written into other texts, where no extractor finds them.
+HEADINGS = (
+    *("Result", "Measure", "Value", "Date", "Compared with", "Next", "Mind", "On record"),
+    *("Next for muscle", "Other causes pointed to", "What is known", "Source", "Regimen"),
+    *("Limits of the laboratory", "About the order", "B12 deficiency"),
+    *("Other causes of muscle loss", "strength", "mass", "performance"),
+)
+KEYWORDS: dict[str, Any] = {"say": None, "said": None}
+LETTERS = re.compile(r"[A-Za-z]{2}")
+
+
+def messages() -> tuple[str, ...]:
+    """All messages, each once, in a steady order: those of the code, then those of the files."""
+    found = dict.fromkeys((*_of_code(), *_of_words(), *_of_files()))
+    return tuple(text for text in found if LETTERS.search(re.sub(r"\{\w+\}", "", text)))
+
+
+def untranslated(language: Language) -> tuple[str, ...]:
+    """Messages that cards in `language` say in English."""
+    if not language.messages:
+        return ()
+    return tuple(text for text in messages() if text not in language.messages)
+
+
+def _of_code() -> Iterator[str]:
+    for package in PACKAGES:
+        found = extract_from_dir(package, keywords=KEYWORDS, method_map=[("**.py", "python")])
+        for _file, _line, message, _comments, _context in sorted(found, key=lambda m: (m[0], m[1])):
+            yield message if isinstance(message, str) else message[0]
+    yield from HEADINGS
+
+
+def _of_words() -> Iterator[str]:
+    """Words that stand in tables of the code."""
+    yield from COMPARISON_WORDS.values()
+    yield from (reason.value for reason in Undecided)
+    yield from INDICATOR_CLASSES
+    for table in (
+        b12_wording.NEXT_STEPS,
+        b12_wording.FLAGS,
+        b12_wording.TITLES,
+        b12_wording.KEYS,
+        cautions.REASONS,
+        muscle_wording.CATEGORIES,
+        muscle_wording.NEXT_STEPS,
+        muscle_wording.FLAGS,
+        muscle_wording.LEVELS,
+        muscle_wording.TRIGGERS,
+        muscle_assessment.REASONS,
+        GAPS,
+    ):
+        yield from table.values()
+    # What results and kidneys are said to be.
+    yield from ("left", "right", "working", "impaired", "unknown", "low", "normal")
+    yield from ("raised", "grossly raised")
+
+
+def _of_files() -> Iterator[str]:
+    index = load_value_sets()
+    yield from (value_set.title for value_set in index.sets.values() if _is_named(value_set.kind))
+    yield from (v.refused for v in index.sets.values() if v.refused)
+    yield from derived_titles().values()
+    yield from (
+        reason["display"] for reason in read_toml(FOLDER / "override_reasons.toml")["reasons"]
+    )
+    for rule in read_toml(FOLDER / "order_rules.toml")["rule"].values():
+        yield from (rule["title"], rule["locator"])
+        for case in rule["case"].values():
+            yield from (case["summary"], case["says"])
+    for file in sorted((FOLDER / "order_templates").glob("*.toml")):
+        for template in read_toml(file)["template"]:
+            yield from (template["label"], template["description"])
+            if template["label"].startswith("Order "):
+                yield template["label"].removeprefix("Order ")
+    for file in sorted((FOLDER / "guidelines").glob("*.toml")):
+        yield from _of_guideline(read_toml(file))
+    yield from _meanings(read_toml(FOLDER / "laboratory.toml"))
+    for cause in read_toml(FOLDER / "differential.toml")["cause"]:
+        yield from (cause["title"], cause["next"])
+    comparison = read_toml(FOLDER / "comparison.toml")
+    yield comparison["statement"]["says"]
+    for row in comparison["row"]:
+        yield from (row["aspect"], row["b12"], row["other"])
+    yield read_toml(FOLDER / "clinical_sets.toml")["leber"]["says"]
+
+
+def _is_named(kind: str) -> bool:
+    """Whether a card can name something of this kind."""
+    return kind not in ("route", "answer", "sex")
+
+
+def _of_guideline(document: dict[str, Any]) -> Iterator[str]:
+    yield document["strength"]
+    yield from (treatment["says"] for treatment in document.get("treatment", ()))
+    if document["subject"] == "b12":  # a measure of muscle is told as low, not by its limit
+        yield from _meanings(document)
+
+
+def _meanings(node: object) -> Iterator[str]:
+    match node:
+        case {"means": str(means)}:
+            yield means.replace("_", " ")
+        case dict():
+            for value in node.values():
+                yield from _meanings(value)
+        case list():
+            for value in node:
+                yield from _meanings(value)
+
+
+def template_of_catalogue() -> str:
+    """All messages as a gettext template, to begin a catalogue with."""
+    lines = ['msgid ""', 'msgstr "Content-Type: text/plain; charset=UTF-8\\n"', ""]
+    for text in messages():
+        lines += [f"msgid {json.dumps(text, ensure_ascii=False)}", 'msgstr ""', ""]
+    return "\n".join(lines)
