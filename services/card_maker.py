@@ -170,8 +170,7 @@ class CardMaker:
         if speaks["b12"] and speaks["muscle"]:
             urgent = _b12_urgent(found) or found.urgent is not None
             card = self._of_both(session, encounter)
-            both = tuple(order for order in orders)
-            yield self._led(card, both, session, encounter, urgent=urgent)
+            yield self._led(card, orders, session, encounter, urgent=urgent)
             return
         if speaks["b12"]:
             card = self._of_b12(session, encounter)
@@ -239,10 +238,8 @@ class CardMaker:
         return Candidate(led, topic, urgent)
 
     def _url_of(self, order: OrderFinding) -> str:
-        if order.rule.url is not None:
-            return order.rule.url
-        b12 = order.rule.problem == "b12"
-        return self.known.b12.guideline.url if b12 else self.known.muscle.definition.url
+        """Where the rule's source is; where it names several, the page that lists them."""
+        return order.rule.url or self._orders_link.url
 
     def _links_of(self, order: OrderFinding) -> tuple[Link, ...]:
         return (self.b12_links if order.rule.problem == "b12" else self.muscle_links)[:1]

@@ -275,10 +275,11 @@ def _blood_count(session: Session) -> Found:
     nerves = [name for name in NEUROPATHIC if session.chart.has(name)]
     if not session.features.macrocytosis and not nerves:
         return
-    why = small(say("Macrocytosis") if session.features.macrocytosis else session.title(nerves[0]))
+    reason = say("Macrocytosis") if session.features.macrocytosis else session.title(nerves[0])
+    words: Mapping[str, Part] = {"why": small(reason), "reason": reason}
     proposals = [*_first_tests(session), *_tests(session, ("order_folate",))]
     drafts = tuple(count.resource for count in counts)
-    yield "without-b12", {"why": why}, drafts, ("draft|order_cbc",), proposals
+    yield "without-b12", words, drafts, ("draft|order_cbc",), proposals
 
 
 def _chloramphenicol(session: Session) -> Found:
