@@ -4,9 +4,10 @@ from cds_hooks.cards import Indicator
 from services.order_entry.session import Session
 from services.vitamin_b12.outcome import Assessment
 from services.vitamin_b12.results import FIRST_LINE
-from services.vitamin_b12.suggestions import TESTS, suggested
+from services.vitamin_b12.suggestions import TESTS, on_its_way, suggested
 from services.vitamin_b12.wording import TITLES
 
+INSUFFICIENT = frozenset({"switch-to-im-or-oral-1mg"})
 ASKS_FOR_A_TEST = frozenset(
     {"at-risk-untested", "indeterminate", "insufficient-data", "uninterpretable"}
 )
@@ -47,7 +48,9 @@ def indicator(assessment: Assessment) -> Indicator:
     deficient = assessment.category in ("deficient", "deficient-functional")
     if assessment.urgency == "emergency":
         return Indicator.CRITICAL
-    if deficient or assessment.urgency == "urgent":
+    # Once treatment that suffices has begun, there is no decision left that cannot wait.
+    begun = assessment.situation is None and not INSUFFICIENT & {*assessment.next_steps}
+    if (deficient and not begun) or assessment.urgency == "urgent":
         return Indicator.WARNING
     return Indicator.INFO
 
@@ -61,6 +64,7 @@ def _test_on_its_way(assessment: Assessment, session: Session) -> bool:
         name for step, names in TESTS.items() if step in assessment.next_steps for name in names
     ]
     if assessment.category in ("at-risk-untested", "insufficient-data"):
-        return any(chart.orders.get(name) for name in FIRST_LINE)
-    ordered = any(chart.orders.get(known.templates.by_id[name].concept) for name in asked)
+        return any(on_its_way(name, chart, known.b12) for name in FIRST_LINE)
+    concepts = {known.templates.by_id[name].concept for name in asked}
+    ordered = any(on_its_way(concept, chart, known.b12) for concept in concepts)
     return ordered and not suggested(assessment, chart, known.b12, known.templates)

@@ -224,7 +224,8 @@ def order(number: int, text: str) -> dict[str, Any]:
 
 def pending(number: int, text: str) -> dict[str, Any]:
     """A test that is on its way already."""
-    return {**order(number, text), "status": "active", "authoredOn": "2026-11-18"}
+    text, _, day = text.partition(" @")
+    return {**order(number, text), "status": "active", "authoredOn": day or "2026-11-18"}
 
 
 def resources(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -19,7 +19,7 @@ from services.order_entry.session import (
     removal,
 )
 from services.vitamin_b12.results import kidneys
-from services.vitamin_b12.suggestions import TESTS, is_held, suggested
+from services.vitamin_b12.suggestions import TESTS, is_held, on_its_way, open_orders, suggested
 from services.vitamin_b12.testing import folic_acid_matters
 
 LEVELS = ("total_b12", "active_b12")
@@ -69,7 +69,7 @@ def _folic_acid(session: Session) -> Found:
         say("Remove folic acid until B12 is given"), removal(drugs[0].resource, say("folic acid"))
     )
     if session.category in DEFICIENT:
-        if session.found.b12.situation is not None:
+        if session.untreated:
             yield _of("deficient", drugs, without)
         return
     if not folic_acid_matters(session.chart, session.features, session.known.b12):
@@ -82,7 +82,7 @@ def _folic_acid(session: Session) -> Found:
 
 def _testing(session: Session) -> bool:
     """Whether a first-line test is on its way or drafted already."""
-    return any(session.chart.orders.get(name) for name in LEVELS)
+    return any(on_its_way(name, session.chart, session.known.b12) for name in LEVELS)
 
 
 def _nitrous_oxide(session: Session) -> Found:
@@ -90,7 +90,7 @@ def _nitrous_oxide(session: Session) -> Found:
     if not drugs or session.treated:
         return
     if session.category in DEFICIENT:
-        if session.found.b12.situation is not None:
+        if session.untreated:
             steps = removal(drugs[0].resource, say("nitrous oxide"))
             yield _of("deficient", drugs, Proposal(say("Remove nitrous oxide"), steps))
     elif session.category in UNCERTAIN:
@@ -254,7 +254,7 @@ def _duplicate_test(session: Session) -> Found:
         return
     for concept in (*LEVELS, "methylmalonic_acid", "homocysteine"):
         drafted = session.tests(concept)
-        held = session.chart.orders.get(concept, ())
+        held = open_orders(concept, session.chart, session.known.b12)
         references = {order.resource for order in drafted}
         elsewhere = {order.resource for order in held} - references
         superfluous = drafted if elsewhere else drafted[1:]

@@ -11,6 +11,7 @@ from services.chart import Chart, Medication, Order
 from services.knowledge import Known
 from services.muscle_loss import Together
 from services.vitamin_b12.features import Features, features
+from services.vitamin_b12.replacement import replacement
 
 DEFICIENT = frozenset({"deficient", "deficient-functional"})
 UNCERTAIN = frozenset({"indeterminate", "uninterpretable", "insufficient-data"})
@@ -76,6 +77,12 @@ class Session:
         return self.category == "on-treatment"
 
     @cached_property
+    def untreated(self) -> bool:
+        """Whether a deficiency stands without replacement that treats: a dietary dose does not."""
+        given = replacement(self.chart, self.known.b12)
+        return self.category in DEFICIENT and not given.therapeutic
+
+    @cached_property
     def features(self) -> Features:
         return features(self.chart, self.known.b12)
 
@@ -125,7 +132,7 @@ class Session:
     @cached_property
     def treatment_drafted(self) -> bool:
         """Whether any draft of the session, selected or not, is the treatment called for."""
-        if self.found.b12.situation is None:
+        if self.category not in DEFICIENT:
             return False
         leber = self.has_group("leber")
         drafted = self.chart.drafted(self.group("replacement"), aside=True)

@@ -1,9 +1,10 @@
 """Which orders fit the next steps: nothing that is ordered, drafted, given or resulted already."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from mappings.order_template import OrderTemplate, OrderTemplates
-from services.chart import Chart
+from services.chart import Chart, Order
 from services.vitamin_b12.knowledge import Knowledge
 from services.vitamin_b12.outcome import Assessment
 from services.vitamin_b12.results import fresh
@@ -66,9 +67,24 @@ def _treatments(
         yield templates.by_id[name]
 
 
+def open_orders(name: str, chart: Chart, knowledge: Knowledge) -> list[Order]:
+    """Orders of a test that are drafted, or made and not forgotten; an undated one is open."""
+    since = chart.today - timedelta(days=knowledge.policy["pending_order_days"])
+    return [
+        order
+        for order in chart.orders.get(name, ())
+        if order.status == "draft" or order.day is None or order.day >= since
+    ]
+
+
+def on_its_way(name: str, chart: Chart, knowledge: Knowledge) -> bool:
+    """Whether the test is drafted or ordered, and its result to be expected."""
+    return bool(open_orders(name, chart, knowledge))
+
+
 def is_held(template: OrderTemplate, chart: Chart, knowledge: Knowledge) -> bool:
     """Whether the test is on its way, or has a recent result."""
     name = template.concept
-    if chart.orders.get(name) or chart.qualitative.get(name):
+    if on_its_way(name, chart, knowledge) or chart.qualitative.get(name):
         return True
     return fresh(chart, RESULT_OF.get(name, name), knowledge) is not None

@@ -55,6 +55,8 @@ def test_the_summary_says_the_finding_with_its_value(case):
     rx hydroxocobalamin since 2026-01-01 | b12:on-treatment
     b12 112; draft hydroxocobalamin; +coeliac_disease; intrinsic_factor_antibody negative | b12:already-drafted
     +fatigue; rx metformin; order total_b12 | b12:already-ordered
+    +fatigue; rx metformin; pending total_b12 | b12:already-ordered
+    +fatigue; rx metformin; pending total_b12 @2026-09-21 | b12:already-ordered
 """)
 def test_silence_where_there_is_nothing_to_say(case):
     cards, withheld = made(case["patient"])
@@ -76,6 +78,7 @@ def test_children_get_no_card():
     b12 212; +fatigue                         | Order methylmalonic acid / Order creatinine and eGFR
     b12 212; +fatigue; order methylmalonic_acid | Order creatinine and eGFR
     +fatigue; rx metformin                    | Order vitamin B12 level / Order active B12
+    +fatigue; rx metformin; pending total_b12 @2026-09-20 | Order vitamin B12 level / Order active B12
     +pregnancy; b12 150                       | Order active B12
     b12 112; rx cyanocobalamin dose 50 route oral; hb 130; folate 9 | Order intrinsic factor antibody / Order coeliac serology
 """)

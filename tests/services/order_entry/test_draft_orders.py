@@ -50,6 +50,9 @@ def check(service, case, hook):
     rx antifolate; +numbness                                           | draft folic_acid dose 5000                         | warning  | Folic acid: measure B12 first.                                          | Order vitamin B12 level / Order active B12
     b12 420                                                            | draft folic_acid dose 5000                         | -        |                                                                         |
     +pregnancy; b12 150                                                | draft folic_acid dose 400                          | info     | Vitamin B12 150 ng/L in pregnancy: total B12 cannot be interpreted,     | Order active B12
+    b12 112; rx cyanocobalamin since 2026-01-01 dose 50 route oral | draft folic_acid dose 5000 | critical | Do not give folic acid without B12. | Remove folic acid until B12 is given [delete] / Order full blood count / Order folate / Order intrinsic factor antibody
+    b12 112; rx hydroxocobalamin since 2026-11-10 | draft folic_acid dose 5000 | info | Treatment has begun: look for the cause, review. | Order full blood count / Order folate / Order intrinsic factor antibody / Order coeliac serology
+    b12 112; rx cyanocobalamin since 2026-01-01 dose 50 route oral | draft folic_acid dose 5000; draft hydroxocobalamin dose 428 route im | - | b12:already-drafted |
 """)
 def test_folic_acid(service, case):
     check(service, case, "order-select")
@@ -64,6 +67,7 @@ def test_folic_acid(service, case):
     b12 212                                                            | draft nitrous_oxide | warning  | Nitrous oxide: B12 is not settled. Vitamin B12 212 ng/L is              | Order methylmalonic acid
                                                                        | draft nitrous_oxide | info     | Nitrous oxide: B12 is not known.                                        | Order vitamin B12 level / Order active B12
     b12 420                                                            | draft nitrous_oxide | -        |                                                                         |
+    b12 112; rx cyanocobalamin since 2026-01-01 dose 50 route oral | draft nitrous_oxide | critical | Avoid nitrous oxide: B12 deficiency is untreated. | Remove nitrous oxide [delete] / Order full blood count / Order folate / Order intrinsic factor antibody
 """)
 def test_nitrous_oxide(service, case):
     check(service, case, "order-select")
@@ -128,6 +132,7 @@ def test_dose_and_regimen(service, case):
     rx hydroxocobalamin since 2026-01-01; +pernicious_anaemia | order total_b12                                      | info | A B12 level under injections does not show need. Consider cancelling   | Cancel the test: Vitamin B12 [delete]
     rx hydroxocobalamin since 2026-01-01; +pernicious_anaemia | order methylmalonic_acid                             | -    | b12:on-treatment                                                       |
     pending total_b12                                         | order total_b12                                      | info | Vitamin B12 is ordered already.                                        | Cancel the second order: Vitamin B12 [delete]
+    pending total_b12 @2026-01-01 | order total_b12 | - | |
                                                               | order total_b12                                      | -    |                                                                        |
                                                               | order total_b12; order total_b12                     | info | Vitamin B12 is ordered already.                                        | Cancel the second order: Vitamin B12 [delete]
     b12 212; +fatigue; pending methylmalonic_acid             | order methylmalonic_acid                             | info | Methylmalonic acid is ordered already. Vitamin B12 212 ng/L is         | Cancel the second order: Methylmalonic acid [delete] / Order creatinine and eGFR
