@@ -14,7 +14,6 @@ from markdown_it import MarkdownIt
 
 from cds_hooks.cards import Action, Card, Coding, Link, Source, Suggestion, shorten
 
-NAMES = ("standard", "epic", "oracle", "sandbox")
 EPIC_CONTENT_TYPE = "com.epic.cdshooks.card.detail.content-type"
 # Resources that Epic creates from a suggestion, and the code systems by which it finds them where
 # the site has mapped nothing.
@@ -49,7 +48,9 @@ class Dialect:
 
         Suggestions keep their uuid; where one is split, its later parts get new ones.
         """
-        mapped = replace(card, suggestions=tuple(map(self._in_site_codes, card.suggestions)))
+        mapped = card
+        if self.catalogue:
+            mapped = replace(card, suggestions=tuple(map(self._in_site_codes, card.suggestions)))
         match self.name:
             case "epic":
                 return self._for_epic(mapped)
@@ -61,8 +62,6 @@ class Dialect:
         return mapped, ()
 
     def _in_site_codes(self, suggestion: Suggestion) -> Suggestion:
-        if not self.catalogue:
-            return suggestion
         return replace(suggestion, actions=tuple(map(self._mapped, suggestion.actions)))
 
     def _mapped(self, action: Action) -> Action:

@@ -79,8 +79,8 @@ class HookRequest:
         One without an id is known by the end of its entry's fullUrl.
         """
         return tuple(
-            resource if "id" in resource or url is None else {**resource, "id": _last_part(url)}
-            for url, resource in _entries_of(self.context.get("draftOrders"))
+            resource if "id" in resource or url is None else {**resource, "id": last_part(url)}
+            for url, resource in entries_of(self.context.get("draftOrders"))
         )
 
     def selected(self) -> frozenset[str] | None:
@@ -94,9 +94,14 @@ class HookRequest:
         wanted = {_plain_reference(text) for text in self.selections}
         if not wanted:
             return frozenset()
-        drafts = {f"{draft['resourceType']}/{draft.get('id', '?')}" for draft in self.draft_orders}
+        drafts = set(map(reference_of, self.draft_orders))
         found = {draft for draft in drafts if {draft, draft.partition("/")[2]} & wanted}
         return frozenset(found) or None
+
+
+def reference_of(resource: Mapping[str, Any]) -> str:
+    """ "MedicationRequest/1"; "MedicationRequest/?" of one without an id."""
+    return f"{resource['resourceType']}/{resource.get('id', '?')}"
 
 
 def _texts(selections: Iterable[object]) -> Iterator[str]:
@@ -110,15 +115,17 @@ def _plain_reference(text: str) -> str:
     """ "MedicationRequest/1" of a relative, absolute or versioned one; the id alone of a URN."""
     text = text.partition("/_history/")[0].rstrip("/")
     if text.startswith("urn:"):
-        return _last_part(text)
+        return last_part(text)
     return "/".join(text.split("/")[-2:])
 
 
-def _last_part(url: str) -> str:
+def last_part(url: str) -> str:
+    """The id at the end of a URL or a URN."""
     return url.rpartition(":")[2].rpartition("/")[2]
 
 
-def _entries_of(bundle: object) -> Iterator[tuple[str | None, dict[str, Any]]]:
+def entries_of(bundle: object) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """fullUrl, where there is one, and resource of each entry that holds a resource."""
     entries = bundle.get("entry") if isinstance(bundle, dict) else None
     for entry in entries if isinstance(entries, list) else [entries]:
         match entry:
@@ -129,7 +136,7 @@ def _entries_of(bundle: object) -> Iterator[tuple[str | None, dict[str, Any]]]:
 
 def resources_of(bundle: object) -> Iterator[dict[str, Any]]:
     """The resources of a Bundle with or without a type, `entry` a list or an object."""
-    for _url, resource in _entries_of(bundle):
+    for _url, resource in entries_of(bundle):
         yield resource
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cds_hooks.cards import Card
+from cds_hooks.hook_request import reference_of
 from cds_hooks.memory import Memory
 from mappings.attention import AttentionRules
 from services.attention import attend
@@ -44,7 +45,7 @@ def answer(
     """
     known = maker.known
     found = evaluate(chart, known)
-    session = Session(chart, found, known, {_reference(d): d for d in drafts}, hook)
+    session = Session(chart, found, known, {reference_of(d): d for d in drafts}, hook)
     candidates, before = maker.candidates(
         session, encounter, unheard(rules, specialties), everything=rules.mode == "everything"
     )
@@ -64,7 +65,3 @@ def unheard(rules: AttentionRules, specialties: frozenset[str] | None) -> dict[s
         if specialties is not None and not specialties & one.specialties
     }
     return {**others, **dict.fromkeys(rules.silent, "silent"), **dict.fromkeys(rules.off, "off")}
-
-
-def _reference(draft: Mapping[str, Any]) -> str:
-    return f"{draft.get('resourceType')}/{draft.get('id', '?')}"

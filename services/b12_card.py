@@ -58,13 +58,15 @@ def indicator(assessment: Assessment) -> Indicator:
 def _test_on_its_way(assessment: Assessment, session: Session) -> bool:
     """Whether the test that the card would ask for is ordered, and nothing else is asked for."""
     chart, known = session.chart, session.known
-    if assessment.category not in ASKS_FOR_A_TEST or assessment.urgency in ("urgent", "emergency"):
+    if assessment.category not in ASKS_FOR_A_TEST or assessment.urgent:
         return False
-    asked = [
-        name for step, names in TESTS.items() if step in assessment.next_steps for name in names
-    ]
     if assessment.category in ("at-risk-untested", "insufficient-data"):
         return any(on_its_way(name, chart, known.b12) for name in FIRST_LINE)
-    concepts = {known.templates.by_id[name].concept for name in asked}
+    concepts = {
+        known.templates.by_id[name].concept
+        for step, names in TESTS.items()
+        if step in assessment.next_steps
+        for name in names
+    }
     ordered = any(on_its_way(concept, chart, known.b12) for concept in concepts)
     return ordered and not suggested(assessment, chart, known.b12, known.templates)

@@ -1,13 +1,13 @@
 """The detail of a B12 card: GFM without HTML, every value with its date and limit."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date
 
 from cds_hooks.cards import (
     escape_markdown,
 )
 from mappings.said import amount, say
 from services.chart import Chart
+from services.detail import bullets, cell, gaps, when
 from services.knowledge import Known
 from services.language import Language
 from services.notes import Evidence
@@ -48,8 +48,8 @@ def detail(assessment: Assessment, chart: Chart, known: Known) -> str:
     parts = [
         _table(assessment.evidence, known.templates.locale, said),
         _on_record(assessment, said),
-        _bullets("Next", (NEXT_STEPS.get(s) for s in _steps_told(assessment)), MOST_STEPS, said),
-        _bullets("Mind", (FLAGS.get(f) for f in _flags_told(assessment)), MOST_FLAGS, said),
+        bullets("Next", (NEXT_STEPS.get(s) for s in _steps_told(assessment)), MOST_STEPS, said),
+        bullets("Mind", (FLAGS.get(f) for f in _flags_told(assessment)), MOST_FLAGS, said),
         _indicator_line(assessment, said),
         _gaps(chart, said),
         _source(assessment, known),
@@ -66,17 +66,9 @@ def _table(evidence: Iterable[Evidence], locale: str, said: Language) -> str:
     for row in rows:
         value = unit_text(said(amount(row.value or 0.0, row.unit or "", row.comparator)), locale)
         limit = unit_text(said(row.limit or "no limit applied"), locale)
-        cells = (_cell(said(row.says)), _cell(value), _day(row.day, said), _cell(limit))
+        cells = (cell(said(row.says)), cell(value), when(row.day, said), cell(limit))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _day(day: date | None, said: Language) -> str:
-    return said.day(day) if day else said("undated")
 
 
 def _on_record(assessment: Assessment, said: Language) -> str:
@@ -84,16 +76,11 @@ def _on_record(assessment: Assessment, said: Language) -> str:
     seen: dict[str, None] = {}
     for evidence in assessment.evidence:
         if evidence.value is None and evidence.rule not in REASONS:
-            when = f" ({_day(evidence.day, said)})" if evidence.day else ""
-            seen.setdefault(f"{_cell(said(evidence.says))}{when}")
+            dated = f" ({said.day(evidence.day)})" if evidence.day else ""
+            seen.setdefault(f"{cell(said(evidence.says))}{dated}")
     if not seen:
         return ""
     return f"**{said('On record')}:** {'; '.join(list(seen)[:MOST_ROWS])}."
-
-
-def _bullets(title: str, sentences: Iterable[str | None], most: int, said: Language) -> str:
-    kept = [said(sentence) for sentence in sentences if sentence][:most]
-    return f"**{said(title)}**\n\n" + "\n".join(f"- {s}" for s in kept) if kept else ""
 
 
 def _steps_told(assessment: Assessment) -> Iterator[str]:
@@ -126,15 +113,7 @@ def _indicator_line(assessment: Assessment, said: Language) -> str:
 
 
 def _gaps(chart: Chart, said: Language) -> str:
-    missing = tuple(KEYS[key] for key in KEYS if key in chart.unknown)
-    partly = tuple(
-        KEYS[key] for key in KEYS if key in chart.incomplete and key not in chart.unknown
-    )
-    told = []
-    if missing:
-        told.append(said(say("Could not be checked: {missing}.", missing=missing)))
-    if partly:
-        told.append(said(say("Only a part was available: {partly}.", partly=partly)))
+    told = list(gaps(chart, KEYS, said))
     unread = sum(chart.dropped.get(reason, 0) for reason in UNREADABLE)
     if unread == 1:
         told.append(said("1 unreadable result not used."))

@@ -57,7 +57,7 @@ class CardMaker:
     muscle_links: tuple[Link, ...]
     reasons: tuple[Coding, ...]
     canonical: str
-    _orders_link: Link
+    orders_link: Link
 
     @classmethod
     def at_start(cls, known: Known, base_url: str, canonical: str) -> "CardMaker":
@@ -89,7 +89,7 @@ class CardMaker:
                 for reason in reasons["reasons"]
             ),
             canonical=canonical,
-            _orders_link=Link(said("What is said of orders, and why"), f"{evidence}/orders"),
+            orders_link=Link(said("What is said of orders, and why"), f"{evidence}/orders"),
         )
 
     def candidates(
@@ -133,7 +133,7 @@ class CardMaker:
         if session.hook not in ORDER_HOOKS or any(order.rule.problem == axis for order in orders):
             return None
         found, chart = session.found, session.chart
-        urgent = _b12_urgent(found) if axis == "b12" else found.urgent is not None
+        urgent = found.b12.urgent if axis == "b12" else found.urgent is not None
         if axis == "b12" and not urgent and self._nothing_to_do(session):
             return "b12:nothing-to-do"
         group = session.group(f"{axis}_order")
@@ -168,15 +168,15 @@ class CardMaker:
         of_b12 = tuple(order for order in orders if order.rule.problem == "b12")
         of_muscle = tuple(order for order in orders if order.rule.problem == "muscle")
         if speaks["b12"] and speaks["muscle"]:
-            urgent = _b12_urgent(found) or found.urgent is not None
+            urgent = found.b12.urgent or found.urgent is not None
             card = self._of_both(session, encounter)
             yield self._led(card, orders, session, encounter, urgent=urgent)
             return
         if speaks["b12"]:
             card = self._of_b12(session, encounter)
-            yield self._led(card, of_b12, session, encounter, urgent=_b12_urgent(found))
+            yield self._led(card, of_b12, session, encounter, urgent=found.b12.urgent)
         elif of_b12:
-            yield self._led(None, of_b12, session, encounter, urgent=_b12_urgent(found))
+            yield self._led(None, of_b12, session, encounter, urgent=found.b12.urgent)
         if speaks["muscle"]:
             card = self._of_muscle(session, encounter)
             yield self._led(card, of_muscle, session, encounter, urgent=found.urgent is not None)
@@ -231,7 +231,7 @@ class CardMaker:
                 if part
             ),
             suggestions=suggestions,
-            links=card.links if card else (self._orders_link, *self._links_of(first)),
+            links=card.links if card else (self.orders_link, *self._links_of(first)),
             rests_on=(card.rests_on if card else frozenset())
             | {f"{order.rule.id}|{mark}" for order in orders for mark in order.about},
         )
@@ -239,7 +239,7 @@ class CardMaker:
 
     def _url_of(self, order: OrderFinding) -> str:
         """Where the rule's source is; where it names several, the page that lists them."""
-        return order.rule.url or self._orders_link.url
+        return order.rule.url or self.orders_link.url
 
     def _links_of(self, order: OrderFinding) -> tuple[Link, ...]:
         return (self.b12_links if order.rule.problem == "b12" else self.muscle_links)[:1]
@@ -249,7 +249,7 @@ class CardMaker:
         if card is None or first.case in SAYS_IT_ALL:
             return None
         if first.case == "uncertain":
-            return f"{card.summary.split('. ')[0].rstrip('.')}."
+            return _first_sentence(card.summary)
         return card.summary
 
     def _beside(self, card: Card | None, first: OrderFinding, session: Session) -> str:
@@ -258,7 +258,7 @@ class CardMaker:
             return card.detail or ""
         if first.rule.problem == "b12":
             return b12_detail(session.found.b12, session.chart, self.known)
-        return muscle_card.gaps(session.chart, self.known.language)
+        return muscle_card.all_gaps(session.chart, self.known.language)
 
     def _proposed(
         self, orders: tuple[OrderFinding, ...], session: Session, encounter: str | None
@@ -449,10 +449,6 @@ class CardMaker:
         return Action("create", said(template.description), resource, template=template.id)
 
 
-def _b12_urgent(found: Together) -> bool:
-    return found.b12.urgency in ("urgent", "emergency")
-
-
 def _reason_of(found: Together) -> str | None:
     """The result that decided, else the first result or condition that the finding rests on."""
     if found.b12.deciding:
@@ -478,8 +474,12 @@ def _lead(first: str, said: str | None) -> str:
     whole = f"{first} {said}"
     if len(whole) <= SUMMARY_LENGTH:
         return whole
-    short = f"{first} {said.split('. ')[0].rstrip('.')}."
+    short = f"{first} {_first_sentence(said)}"
     return short if len(short) <= SUMMARY_LENGTH else shorten(first)
+
+
+def _first_sentence(text: str) -> str:
+    return f"{text.split('. ', maxsplit=1)[0].rstrip('.')}."
 
 
 def _of_orders(orders: tuple[OrderFinding, ...], said: Language) -> str:

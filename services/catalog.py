@@ -111,11 +111,11 @@ def _specialties(role: prefetch.Answer | None) -> frozenset[str] | None:
     return frozenset(found) or None
 
 
-def decider(known: Known, maker: CardMaker, rules: AttentionRules) -> Callable[[Call], Decision]:
+def decider(maker: CardMaker, rules: AttentionRules) -> Callable[[Call], Decision]:
     """The decision behind a service."""
 
     def decide(call: Call) -> Decision:
-        answered = answer_to(call, chart_of(call, known), maker, rules)
+        answered = answer_to(call, chart_of(call, maker.known), maker, rules)
         return Decision(answered.cards, answered.record)
 
     return decide
@@ -173,7 +173,7 @@ def services(
             ),
             prefetch=templates | (user if rules[service_id(hook)].audience else {}),
             required=REQUIRED,
-            decide=decider(known, maker, rules[service_id(hook)]),
+            decide=decider(maker, rules[service_id(hook)]),
         )
         for hook, when in HOOKS.items()
     )

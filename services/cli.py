@@ -117,7 +117,7 @@ def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
     maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
     attention = attention_of(settings.clinical.get("attention"), known)
     today = date.fromisoformat(document.pop("sampleDay"))
-    result = assessment_of(document, known, maker, today, attention)
+    result = assessment_of(document, maker, today, attention)
     if as_text:
         click.echo(orjson.dumps({"cards": result["cards"]}, option=orjson.OPT_INDENT_2))
     else:
@@ -157,7 +157,7 @@ def assess(
         try:
             if isinstance(document, UnusableDocument):
                 raise document
-            out.write(orjson.dumps(assessment_of(document, known, maker, today, attention)) + b"\n")
+            out.write(orjson.dumps(assessment_of(document, maker, today, attention)) + b"\n")
         except UnusableDocument as fault:
             unusable += 1
             click.echo(f"{name}: {fault}", err=True)

@@ -7,7 +7,7 @@ from typing import Any
 from cds_hooks import prefetch
 from cds_hooks.cards import as_json
 from cds_hooks.errors import DataUnobtainable, Refusal
-from cds_hooks.hook_request import HookRequest, read_request, resources_of
+from cds_hooks.hook_request import HookRequest, entries_of, last_part, read_request, resources_of
 from cds_hooks.service import Call
 from mappings.attention import AttentionRules
 from services.card_maker import CardMaker
@@ -24,7 +24,6 @@ from services.evaluation import as_json as evaluation_json
 from services.evaluation import evaluate
 from services.from_fhir import read_chart
 from services.from_fhir.orders import MEDICATION_TYPES, ORDER_TYPES
-from services.from_fhir.values import as_list
 from services.knowledge import Known
 
 
@@ -34,7 +33,6 @@ class UnusableDocument(ValueError):
 
 def assessment_of(
     document: Any,
-    known: Known,
     maker: CardMaker,
     today: date,
     attention: Mapping[str, AttentionRules],
@@ -45,9 +43,10 @@ def assessment_of(
 
     Raises UnusableDocument.
     """
+    known = maker.known
     match document:
         case {"hook": str(hook)} if hook in HOOKS:
-            return _of_request(_request(document, hook), known, maker, today, attention)
+            return _of_request(_request(document, hook), maker, today, attention)
         case {"hook": _}:
             raise UnusableDocument("hook: none of the hooks that are answered")
         case {"resourceType": "Bundle"}:
@@ -65,11 +64,11 @@ def _request(document: Mapping[str, Any], hook: str) -> HookRequest:
 
 def _of_request(
     request: HookRequest,
-    known: Known,
     maker: CardMaker,
     today: date,
     attention: Mapping[str, AttentionRules],
 ) -> dict[str, Any]:
+    known = maker.known
     answers = prefetch.read(request, prefetch_templates(known.index))
     missing = sorted(key for key in REQUIRED if not answers[key].known)
     if missing:
@@ -89,11 +88,11 @@ def _chart_of_bundle(bundle: Mapping[str, Any], known: Known, today: date) -> Ch
     if len(patients) != 1:
         raise UnusableDocument(f"a Bundle about one patient, this one has {len(patients)}")
     id_ = patients[0].get("id")
-    urls = [url for url, resource in _urls(bundle) if resource is patients[0]]
+    urls = [url for url, resource in entries_of(bundle) if url and resource is patients[0]]
     if not isinstance(id_, str) or not id_:
         if not urls:
             raise UnusableDocument("the Patient has neither an id nor a fullUrl")
-        id_ = urls[0].rpartition(":")[2].rpartition("/")[2]
+        id_ = last_part(urls[0])
         resources = [{**r, "id": id_} if r is patients[0] else r for r in resources]
     return read_chart(
         [r for r in resources if not _is_draft(r)],
@@ -118,10 +117,3 @@ def _flat(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield from _flat(resource)
         else:
             yield resource
-
-
-def _urls(bundle: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    for entry in as_list(bundle.get("entry")):
-        match entry:
-            case {"fullUrl": str(url), "resource": dict() as resource}:
-                yield url, resource

@@ -1,6 +1,5 @@
 """Every message that a card can be made of: what a catalogue has to translate to be complete."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,7 +107,7 @@ def _of_files() -> Iterator[str]:
 
 def _is_named(kind: str) -> bool:
     """Whether a card can name something of this kind."""
-    return kind not in ("route", "answer", "sex")
+    return kind not in ("route", "answer")
 
 
 def _of_guideline(document: dict[str, Any]) -> Iterator[str]:
@@ -128,11 +127,3 @@ def _meanings(node: object) -> Iterator[str]:
         case list():
             for value in node:
                 yield from _meanings(value)
-
-
-def template_of_catalogue() -> str:
-    """All messages as a gettext template, to begin a catalogue with."""
-    lines = ['msgid ""', 'msgstr "Content-Type: text/plain; charset=UTF-8\\n"', ""]
-    for text in messages():
-        lines += [f"msgid {json.dumps(text, ensure_ascii=False)}", 'msgstr ""', ""]
-    return "\n".join(lines)

@@ -8,6 +8,7 @@ from mappings.differential import Cause
 from mappings.order_template import OrderTemplate, OrderTemplates
 from mappings.said import Said, Small, amount, say
 from services.chart import Chart
+from services.detail import bullets, cell, gaps, when
 from services.knowledge import Known
 from services.language import Language
 from services.muscle_loss import Pointed, Together, b12_positive
@@ -199,15 +200,15 @@ def detail(found: Together, chart: Chart, known: Known, *, with_b12: bool) -> st
         _finding(muscle, known),
         _table(muscle, said),
         _besides(muscle, said, with_b12=with_b12),
-        _bullets("Next for muscle", [NEXT_STEPS[s] for s in _told(found)], MOST_STEPS, said),
-        _bullets("Mind", flags, MOST_FLAGS, said),
+        bullets("Next for muscle", [NEXT_STEPS[s] for s in _told(found)], MOST_STEPS, said),
+        bullets("Mind", flags, MOST_FLAGS, said),
         _causes(found, known.muscle, said),
     ]
     if with_b12 and muscle.positive and b12_positive(found.b12):
         parts.append(f"**{said('What is known')}:** {said(known.comparison['statement']['says'])}")
         if any(one.cause in _ids(known.muscle) for one in found.differential):
             parts.append(comparison_table(known.comparison, said))
-    missing = _gaps(chart, GAPS, said) if with_b12 else gaps(chart, said)
+    missing = " ".join(gaps(chart, GAPS, said)) if with_b12 else all_gaps(chart, said)
     parts += [missing, _source(muscle, known)]
     return "\n\n".join(part for part in parts if part)
 
@@ -262,21 +263,15 @@ def _table(muscle: Assessment, said: Language) -> str:
 
 def _cells(row: Evidence, said: Language) -> tuple[str, ...]:
     value = said(amount(row.value or 0.0, row.unit or "", row.comparator, ".4g"))
-    day = said.day(row.day) if row.day else said("undated")
+    day = when(row.day, said)
     limit = said(row.limit or "no limit applied")
-    return tuple(_plain(units_spelt(text)) for text in (said(row.says), value, day, limit))
-
-
-def _plain(text: str) -> str:
-    return text.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;")
+    return tuple(cell(units_spelt(text)) for text in (said(row.says), value, day, limit))
 
 
 def _besides(muscle: Assessment, said: Language, *, with_b12: bool) -> str:
     """Triggers, where the B12 part does not tell them, and measures that could not be used."""
     untold = ("age", "trigger") if with_b12 else ("age",)
-    told = [
-        _plain(said(e.says)) for e in muscle.evidence if e.value is None and e.rule not in untold
-    ]
+    told = [cell(said(e.says)) for e in muscle.evidence if e.value is None and e.rule not in untold]
     told += [
         _valued(e, said) for e in muscle.evidence if e.value is not None and e.rule == "trigger"
     ]
@@ -286,13 +281,8 @@ def _besides(muscle: Assessment, said: Language, *, with_b12: bool) -> str:
 
 def _valued(row: Evidence, said: Language) -> str:
     value = said(amount(row.value or 0.0, "" if row.unit == "/a" else row.unit or "")).strip()
-    when = f" ({said.day(row.day)})" if row.day else ""
-    return f"{said(row.says)} {value}{when}"
-
-
-def _bullets(title: str, sentences: list[str], most: int, said: Language) -> str:
-    kept = [said(sentence) for sentence in sentences[:most]]
-    return f"**{said(title)}**\n\n" + "\n".join(f"- {s}" for s in kept) if kept else ""
+    dated = f" ({said.day(row.day)})" if row.day else ""
+    return f"{said(row.says)} {value}{dated}"
 
 
 def _causes(found: Together, knowledge: Knowledge, said: Language) -> str:
@@ -303,7 +293,7 @@ def _causes(found: Together, knowledge: Knowledge, said: Language) -> str:
     told = [
         _cause(one, causes[one.cause], said) for one in found.differential if one.cause in causes
     ]
-    return _bullets("Other causes pointed to", [_plain(text) for text in told], MOST_CAUSES, said)
+    return bullets("Other causes pointed to", [cell(text) for text in told], MOST_CAUSES, said)
 
 
 def _cause(one: Pointed, cause: Cause, said: Language) -> str:
@@ -323,19 +313,9 @@ def comparison_table(comparison: Mapping[str, Any], said: Language) -> str:
     return "\n".join(lines)
 
 
-def gaps(chart: Chart, said: Language) -> str:
+def all_gaps(chart: Chart, said: Language) -> str:
     """Everything that could not be looked up."""
-    return _gaps(chart, {**KEYS, **GAPS}, said)
-
-
-def _gaps(chart: Chart, keys: Mapping[str, str], said: Language) -> str:
-    """What could not be looked up; never taken for nothing being there."""
-    missing = tuple(name for key, name in keys.items() if key in chart.unknown)
-    partly = tuple(name for key, name in keys.items() if key in chart.incomplete - chart.unknown)
-    told = said(say("Could not be checked: {missing}.", missing=missing)) if missing else ""
-    if partly:
-        told += f" {said(say('Only a part was available: {partly}.', partly=partly))}"
-    return told
+    return " ".join(gaps(chart, {**KEYS, **GAPS}, said))
 
 
 def _source(muscle: Assessment, known: Known) -> str:

@@ -79,8 +79,8 @@ def main() -> None:
     stages: Counter[str] = Counter()
     unexplained, muscle = [], []
     for subject, bundle in us.items():
-        one = assessment_of(bundle, known, maker, today, attention)
-        other = assessment_of(si[subject], known, maker, today, attention)
+        one = assessment_of(bundle, maker, today, attention)
+        other = assessment_of(si[subject], maker, today, attention)
         categories[one["b12"]["category"]] += 1
         stages[one["sarcopenia"]["category"]] += 1
         if one["sarcopenia"]["category"] != other["sarcopenia"]["category"]:
@@ -116,10 +116,10 @@ def compare_http(
         call = json.loads(file.read_text())
         answer = session.post(f"{base}/cds-services/b12-muscle-patient-view", json=call, timeout=5)
         shown = [card["summary"] for card in answer.json()["cards"]]
-        bundle = assessment_of(call, known, maker, today, attention)
+        bundle = assessment_of(call, maker, today, attention)
         expected = [card["summary"] for card in bundle["cards"]]
         by_bundle = assessment_of(
-            bundles[f"Patient/{call['context']['patientId']}"], known, maker, today, attention
+            bundles[f"Patient/{call['context']['patientId']}"], maker, today, attention
         )
         cards += len(shown)
         if shown != expected or any(

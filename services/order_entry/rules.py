@@ -8,7 +8,6 @@ from mappings.said import Part, say, small
 from services.chart import Medication
 from services.from_fhir.medications import ug_per_day
 from services.order_entry.session import (
-    DEFICIENT,
     UNCERTAIN,
     UNMEASURED,
     OrderFinding,
@@ -18,46 +17,35 @@ from services.order_entry.session import (
     marks,
     removal,
 )
-from services.vitamin_b12.results import kidneys
+from services.vitamin_b12.assessment import DEFICIENT
+from services.vitamin_b12.results import FIRST_LINE, kidneys
 from services.vitamin_b12.suggestions import TESTS, is_held, on_its_way, open_orders, suggested
 from services.vitamin_b12.testing import folic_acid_matters
 
-LEVELS = ("total_b12", "active_b12")
 WORK_UP = ("order_intrinsic_factor_antibody", "order_coeliac_serology", "order_potassium")
 ORAL = "cyanocobalamin_oral_high_dose"
 NEUROPATHIC = ("peripheral_neuropathy", "paraesthesia", "numbness")
 MALABSORBING = ("autoimmune_gastritis", "surgical", "malabsorption")
-Found = Iterator[tuple[str, Mapping[str, Part], tuple[str, ...], tuple[str, ...], list[Proposal]]]
+Told = tuple[str, Mapping[str, Part], tuple[str, ...], list[Proposal]]
+Found = Iterator[Told]
 
 
 def order_findings(session: Session) -> tuple[OrderFinding, ...]:
     """What the rules say of the drafts that the call is about, the most urgent first."""
-    if not session.drafts and not any(True for _ in _drafts(session)):
+    if not session.drafts:
         return ()
     rules = session.known.order_rules
     found = [
-        OrderFinding(
-            rules[name], case, words, drafts, about, tuple(p for p in proposals if p.steps)
-        )
+        OrderFinding(rules[name], case, words, about, tuple(p for p in proposals if p.steps))
         for name, rule in RULES.items()
         if session.category != "out-of-scope" or name in AT_ANY_AGE
-        for case, words, drafts, about, proposals in rule(session)
+        for case, words, about, proposals in rule(session)
     ]
     return tuple(sorted(found, key=lambda one: LOUDEST_FIRST.index(one.indicator)))
 
 
-def _drafts(session: Session) -> Iterator[object]:
-    for drugs in session.chart.medications.values():
-        yield from (drug for drug in drugs if drug.status == "draft")
-    for orders in session.chart.orders.values():
-        yield from (order for order in orders if order.status == "draft")
-
-
-def _of(
-    case: str, drugs: list[Medication], *proposals: Proposal, **words: Part
-) -> tuple[str, Mapping[str, Part], tuple[str, ...], tuple[str, ...], list[Proposal]]:
-    drafts = tuple(drug.resource for drug in drugs)
-    return case, words, drafts, marks(drugs), list(proposals)
+def _of(case: str, drugs: list[Medication], *proposals: Proposal, **words: Part) -> Told:
+    return case, words, marks(drugs), list(proposals)
 
 
 def _folic_acid(session: Session) -> Found:
@@ -82,7 +70,7 @@ def _folic_acid(session: Session) -> Found:
 
 def _testing(session: Session) -> bool:
     """Whether a first-line test is on its way or drafted already."""
-    return any(on_its_way(name, session.chart, session.known.b12) for name in LEVELS)
+    return any(on_its_way(name, session.chart, session.known.b12) for name in FIRST_LINE)
 
 
 def _nitrous_oxide(session: Session) -> Found:
@@ -168,14 +156,13 @@ def _change_to(label: str) -> str:
 
 def _oral_dose(session: Session) -> Found:
     """Oral replacement where the situation asks for more, or for injections."""
-    limit = session.known.b12.policy["therapeutic_oral_ug_per_day"]
     situation = session.found.b12.situation
     if session.has_group("leber") or session.chart.findings.get("cobalamin_allergy"):
         return
     for drug in session.replacing:
         if session.is_injected(drug) or drug.route is None:
             continue
-        low = drug.ug_per_day is not None and drug.ug_per_day < limit
+        low = not session.suffices(drug)
         if situation == "neurological":
             yield _of("neurological", [drug], *_replaced(session, drug, "neurological"))
         elif low and (cause := next(filter(session.has_group, MALABSORBING), None)):
@@ -240,19 +227,19 @@ def _level_on_injections(session: Session) -> Found:
     """R15: only where injections are what treats; the test is not repeated under them."""
     if "suggest-cancel-repeat-b12" not in session.found.b12.session_steps:
         return
-    for order in session.tests(*LEVELS)[:1]:
+    for order in session.tests(*FIRST_LINE)[:1]:
         steps = removal(order.resource, session.title(order.concept))
         proposal = Proposal(
             say("Cancel the test: {test}", test=session.title(order.concept)), steps
         )
-        yield "level", {}, (order.resource,), (f"draft|{order.concept}",), [proposal]
+        yield "level", {}, (f"draft|{order.concept}",), [proposal]
 
 
 def _duplicate_test(session: Session) -> Found:
     """The same test on its way, or twice in one session. An order revised is no second one."""
     if "suggest-cancel-repeat-b12" in session.found.b12.session_steps:
         return
-    for concept in (*LEVELS, "methylmalonic_acid", "homocysteine"):
+    for concept in (*FIRST_LINE, "methylmalonic_acid", "homocysteine"):
         drafted = session.tests(concept)
         held = open_orders(concept, session.chart, session.known.b12)
         references = {order.resource for order in drafted}
@@ -264,7 +251,7 @@ def _duplicate_test(session: Session) -> Found:
         steps = removal(superfluous[0].resource, title)
         proposal = Proposal(say("Cancel the second order: {test}", test=title), steps)
         words: Mapping[str, Part] = {"test": title}
-        yield "twice", words, (superfluous[0].resource,), (f"draft|{concept}",), [proposal]
+        yield "twice", words, (f"draft|{concept}",), [proposal]
 
 
 def _blood_count(session: Session) -> Found:
@@ -278,8 +265,7 @@ def _blood_count(session: Session) -> Found:
     reason = say("Macrocytosis") if session.features.macrocytosis else session.title(nerves[0])
     words: Mapping[str, Part] = {"why": small(reason), "reason": reason}
     proposals = [*_first_tests(session), *_tests(session, ("order_folate",))]
-    drafts = tuple(count.resource for count in counts)
-    yield "without-b12", words, drafts, ("draft|order_cbc",), proposals
+    yield "without-b12", words, ("draft|order_cbc",), proposals
 
 
 def _chloramphenicol(session: Session) -> Found:

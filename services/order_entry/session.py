@@ -10,10 +10,10 @@ from mappings.said import Part, say
 from services.chart import Chart, Medication, Order
 from services.knowledge import Known
 from services.muscle_loss import Together
+from services.vitamin_b12.assessment import DEFICIENT
 from services.vitamin_b12.features import Features, features
-from services.vitamin_b12.replacement import replacement
+from services.vitamin_b12.replacement import is_injected, replacement, suffices
 
-DEFICIENT = frozenset({"deficient", "deficient-functional"})
 UNCERTAIN = frozenset({"indeterminate", "uninterpretable", "insufficient-data"})
 UNMEASURED = frozenset({"at-risk-untested", "no-action"})
 
@@ -40,7 +40,6 @@ class OrderFinding(NamedTuple):
     rule: OrderRule
     case: str
     words: Mapping[str, Part]  # what {drug} and the like stand for
-    drafts: tuple[str, ...]
     about: tuple[str, ...]  # what the finding rests on, the same for the same order drawn anew
     proposals: tuple[Proposal, ...] = ()
 
@@ -115,9 +114,10 @@ class Session:
         return list(by_draft.values())
 
     def is_injected(self, drug: Medication) -> bool:
-        if drug.route is None:
-            return drug.concept in self.group("parenteral_by_nature")
-        return drug.parenteral
+        return is_injected(drug, self.known.b12)
+
+    def suffices(self, drug: Medication) -> bool:
+        return suffices(drug, self.known.b12)
 
     def treats(self, drug: Medication) -> bool:
         """Whether a draft of replacement is the treatment that the situation calls for."""
@@ -126,8 +126,7 @@ class Session:
             return True
         if situation == "neurological":
             return drug.route is None
-        limit = self.known.b12.policy["therapeutic_oral_ug_per_day"]
-        return situation == "dietary" or drug.ug_per_day is None or drug.ug_per_day >= limit
+        return situation == "dietary" or self.suffices(drug)
 
     @cached_property
     def treatment_drafted(self) -> bool:

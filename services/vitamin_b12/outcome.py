@@ -25,6 +25,11 @@ class Assessment:
     deciding: Reading | None  # the result that decided, where one did
     session_steps: frozenset[str] = frozenset()  # steps that a draft of this session calls for
 
+    @property
+    def urgent(self) -> bool:
+        """Whether days matter."""
+        return self.urgency in ("urgent", "emergency")
+
     def as_json(self) -> dict[str, Any]:
         """The `b12` member of the assessment."""
         plain: dict[str, Any] = {

@@ -36,13 +36,11 @@ def replacement(chart: Chart, knowledge: Knowledge) -> Replacement:
         for drug in chart.medications.get(concept, ())
         if drug.status != "draft" and not _is_antidote(drug, chart)
     ]
-    by_nature = knowledge.groups["parenteral_by_nature"]
-    injected = [d for d in given if d.parenteral or (d.route is None and d.concept in by_nature)]
+    injected = [drug for drug in given if is_injected(drug, knowledge)]
     swallowed = [d for d in given if d not in injected]
     parenteral = tuple(d for d in injected if _within_window(d, chart, knowledge))
     oral = tuple(d for d in swallowed if _still_hides(d, chart, knowledge))
-    limit = knowledge.policy["therapeutic_oral_ug_per_day"]
-    treats = any(d.ug_per_day is None or d.ug_per_day >= limit for d in oral)
+    treats = any(suffices(drug, knowledge) for drug in oral)
     known = any(True for _ in chart.present(knowledge.groups["known_deficiency"]))
     return Replacement(
         parenteral=parenteral,
@@ -51,6 +49,19 @@ def replacement(chart: Chart, knowledge: Knowledge) -> Replacement:
         therapeutic=bool(parenteral) or treats,
         known_deficiency=known or bool(past_deficiency(chart, knowledge)),
     )
+
+
+def is_injected(drug: Medication, knowledge: Knowledge) -> bool:
+    """Whether the drug is injected; where no route is recorded, by its nature."""
+    if drug.route is None:
+        return drug.concept in knowledge.groups["parenteral_by_nature"]
+    return drug.parenteral
+
+
+def suffices(drug: Medication, knowledge: Knowledge) -> bool:
+    """Whether an oral dose treats rather than supplements; an unknown dose is taken to."""
+    limit = knowledge.policy["therapeutic_oral_ug_per_day"]
+    return drug.ug_per_day is None or drug.ug_per_day >= limit
 
 
 def _is_antidote(drug: Medication, chart: Chart) -> bool:
