@@ -1,0 +1,97 @@
+"""Where the time of one call goes, in one process without HTTP or contention.
+
+    cd tests; python -m benchmarks.phases [--calls N]
+
+Medians of CPU time for two bundled samples: `neuropathy` has no measures of muscle, `muscle-loss`
+has both axes.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from conformance.conftest import sample
+
+from cds_hooks import prefetch
+from cds_hooks.hook_request import read_request
+from cds_hooks.records import Records, StoredCard, StoredDecision
+from cds_hooks.service import Call
+from services.card_maker import CardMaker
+from services.catalog import CANONICAL, chart_of, prefetch_templates
+from services.evaluation import evaluate
+from services.knowledge import load_knowledge
+from services.muscle_loss import together
+from services.order_entry.session import Session
+from services.sarcopenia.assessment import assess as assess_muscle
+from services.vitamin_b12.assessment import assess as assess_b12
+
+NUMBERS = count()
+
+
+def milliseconds(work: Callable[[], Any], calls: int) -> float:
+    taken = []
+    for _ in range(calls):
+        began = time.process_time_ns()
+        work()
+        taken.append((time.process_time_ns() - began) / 1e6)
+    return statistics.median(taken)
+
+
+def decision(now: datetime, patient: str) -> StoredDecision:
+    shown = StoredCard(str(uuid4()), "b12Deficient", "warning", (), rests_on=frozenset("abcdef"))
+    return StoredDecision(
+        id=str(uuid4()),
+        at=now,
+        tenant="local",
+        service="s",
+        hook="patient-view",
+        hook_instance="",
+        patient_id=patient,
+        encounter_id="e",
+        version="1",
+        duration_ms=1.0,
+        record={"rules": ["r"] * 8},
+        cards=(shown,),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=400)
+    calls = parser.parse_args().calls
+    known = load_knowledge()
+    maker = CardMaker.at_start(known, "https://cds.example", CANONICAL)
+    templates, now = prefetch_templates(known.index), datetime.now(UTC)
+    for name in ("neuropathy", "muscle-loss"):
+        request = read_request(sample(name), "patient-view")
+        call = Call(request, prefetch.read(request, templates), now.date(), now)
+        chart = chart_of(call, known)
+        b12, muscle = assess_b12(chart, known.b12), assess_muscle(chart, known.muscle)
+        session = Session(chart, evaluate(chart, known), known, {}, request.hook)
+        phases: dict[str, Callable[[], Any]] = {
+            "chart": lambda call=call: chart_of(call, known),
+            "b12": lambda chart=chart: assess_b12(chart, known.b12),
+            "muscle": lambda chart=chart: assess_muscle(chart, known.muscle),
+            "together": lambda c=chart, b=b12, m=muscle: together(c, b, m, known.muscle),
+            "cards": lambda session=session: maker.candidates(session, None, {}),
+        }
+        told = {phase: round(milliseconds(work, calls), 3) for phase, work in phases.items()}
+        print(f"{name}: {told} ms")
+    with tempfile.TemporaryDirectory() as folder:
+        records = Records.open(f"sqlite:///{Path(folder) / 'records.sqlite3'}")
+        store = milliseconds(lambda: records.store(decision(now, f"p{next(NUMBERS)}")), calls)
+        memory = records.memory("local", "p7", "e", now + timedelta(minutes=1))
+        past = milliseconds(lambda: memory.past(90, ("b12Deficient", "")), calls)
+        records.close()
+    print(f"records: store {store:.3f} ms, what was shown before {past:.3f} ms")
+
+
+if __name__ == "__main__":
+    main()
