@@ -16,6 +16,11 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def is_loopback_url(url: str) -> bool:
+    """Whether the host of a checked URL can only be this machine."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
 def local_url(host: str, port: int) -> str:
     """The URL of a service that listens on `host` and `port`."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -30,6 +35,15 @@ def is_fhir_base_url(text: str) -> bool:
     """A web URL that patients' data may travel to: https, or this machine."""
     parts = _split(text)
     return parts is not None and (parts.scheme == "https" or is_loopback(parts.hostname or ""))
+
+
+def is_network(text: str) -> bool:
+    """An address, or a network as "10.0.0.0/24"."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_origin(text: str) -> bool:

@@ -3,7 +3,7 @@
 import gc
 import re
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,12 +14,15 @@ from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from cds_hooks.addresses import is_loopback
-from cds_hooks.errors import NotRecorded, Refusal, operation_outcome
-from cds_hooks.fhir_client import FhirClient
+from cds_hooks.authentication import Authentication, Unauthenticated
+from cds_hooks.errors import NotRecorded, Refusal, TooManyCalls, operation_outcome
+from cds_hooks.key_sets import KeySet, key_set_of
 from cds_hooks.records import Records, RecordsUnavailable
-from cds_hooks.routes import Context, blueprint
+from cds_hooks.routes import Context, Site, blueprint
 from cds_hooks.service import Service
 from cds_hooks.settings import Settings
+from cds_hooks.tenants import Tenant
+from cds_hooks.throttle import Throttle
 
 TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 JSON = "application/json"
@@ -30,7 +33,7 @@ def now_utc() -> datetime:
 
 
 def create_app(
-    services: Sequence[Service],
+    services: Mapping[str, Iterable[Service]],
     settings: Settings,
     records: Records,
     log: Any,
@@ -39,17 +42,26 @@ def create_app(
     clock: Callable[[], datetime] = now_utc,
     pages: Sequence[Blueprint] = (),
 ) -> Flask:
-    """The application of one worker process."""
+    """The application of one worker process.
+
+    `services`: those of each tenant, by its id. Raises ConfigurationFault for pinned keys.
+    """
     app = Flask("cds_hooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     context = Context(
-        services={s.id: s for s in services if settings.dialect.answers(s.hook)},
+        sites={tenant.id: Site.of(tenant, services[tenant.id]) for tenant in settings.tenants},
         settings=settings,
+        authentication=Authentication(
+            settings.tenants,
+            key_sets(settings.tenants, log, version),
+            records.use_token,
+            settings.trusted_proxies,
+        ),
+        throttle=None if settings.is_open else Throttle(settings.requests_per_minute_and_address),
         records=records,
-        fhir=FhirClient(settings),
         log=log,
         version=version,
         clock=clock,
@@ -57,8 +69,8 @@ def create_app(
     app.register_blueprint(blueprint(context))
     for page in pages:
         app.register_blueprint(page)
-    _around(app, settings)
-    _errors(app, log)
+    _around(app, context)
+    _errors(app, context)
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -66,7 +78,22 @@ def create_app(
     return app
 
 
-def _around(app: Flask, settings: Settings) -> None:
+def key_sets(tenants: Iterable[Tenant], log: Any, version: str) -> dict[str, KeySet]:
+    """The keys of each tenant that is known by tokens. Raises ConfigurationFault."""
+
+    def made(tenant: Tenant) -> Iterable[tuple[str, KeySet]]:
+        def told(reason: str) -> None:
+            write = log.info if reason == "ok" else log.warning
+            write("fetch", version=version, tenant=tenant.id, key="jwks", reason=reason)
+
+        if tenant.trust is not None:
+            yield tenant.id, key_set_of(tenant, tenant.trust, told)
+
+    return dict(pair for tenant in tenants for pair in made(tenant))
+
+
+def _around(app: Flask, context: Context) -> None:
+    settings = context.settings
     allowed = frozenset(settings.cors_origins)
 
     def origin_allowed(origin: str) -> bool:
@@ -80,6 +107,8 @@ def _around(app: Flask, settings: Settings) -> None:
         g.request_id = str(uuid4())
         parent = TRACE_PARENT.match(request.headers.get("traceparent", ""))
         g.trace_id = parent[1] if parent else None
+        if context.throttle is not None:
+            context.throttle.address(_address(context))
         if request.method == "OPTIONS":  # a preflight is answered to anybody [CORS-01]
             return Response(status=204)
         return None
@@ -102,18 +131,52 @@ def _around(app: Flask, settings: Settings) -> None:
         return response
 
 
-def _errors(app: Flask, log: Any) -> None:
+def _address(context: Context) -> str:
+    """Where a request comes from: what a trusted proxy says of it, else who connected."""
+    address = request.remote_addr or ""
+    if context.authentication.is_trusted(address):
+        # Each proxy adds at the end whom it heard; what stands before a stranger is hearsay.
+        for one in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+            if one.strip():
+                address = one.strip()
+            if not context.authentication.is_trusted(address):
+                break
+    return address
+
+
+def _errors(app: Flask, context: Context) -> None:
     """Every answer that is not 2xx is an OperationOutcome. [RESP-07]"""
+    log = context.log
+    unauthorized = operation_outcome(401)
+
+    @app.errorhandler(Unauthenticated)
+    def unauthenticated(refused: Unauthenticated) -> Response:
+        """One answer, whatever the reason: that is for the log alone."""
+        log.warning(
+            "auth-refused",
+            version=context.version,
+            requestId=g.get("request_id"),
+            path=str(request.url_rule),
+            reason=refused.reason,
+            **({"tenant": refused.tenant} if refused.tenant else {}),
+            **(refused.details if refused.tenant else {}),
+        )
+        response = outcome(401, unauthorized)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     @app.errorhandler(Refusal)
     def refused(refusal: Refusal) -> Response:
         _log_refusal(log, refusal.status, type(refusal).__name__, refusal.expressions)
-        return outcome(
+        response = outcome(
             refusal.status,
             operation_outcome(
                 refusal.status, refusal.text, refusal.diagnostics, refusal.expressions
             ),
         )
+        if isinstance(refusal, TooManyCalls):
+            response.headers["Retry-After"] = "60"
+        return response
 
     @app.errorhandler(RecordsUnavailable)
     def unrecorded(fault: RecordsUnavailable) -> Response:

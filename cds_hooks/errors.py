@@ -4,6 +4,7 @@
   x NotJson          400  the body is no JSON
   x NotACall         422  JSON, but not this call; names the path, never the value
   x DataUnobtainable 412  required FHIR data could not be had [PF-06, RESP-05]
+  x TooManyCalls     429  from this tenant or address
   x NotRecorded      503  the records are down: no answer without its record
 """
 
@@ -14,12 +15,14 @@ from typing import Any
 # HTTP status -> FHIR issue type
 ISSUE_TYPES = {
     400: "structure",
+    401: "login",
     404: "not-found",
     405: "not-supported",
     412: "incomplete",
     413: "too-long",
     415: "not-supported",
     422: "invalid",
+    429: "throttled",
     503: "transient",
 }
 
@@ -49,6 +52,11 @@ class NotACall(Refusal):
 class DataUnobtainable(Refusal):
     status = 412
     text = "FHIR data that this service needs could not be obtained."
+
+
+class TooManyCalls(Refusal):
+    status = 429
+    text = "Too many calls; try again in a minute."
 
 
 class NotRecorded(Refusal):

@@ -1,17 +1,18 @@
 """What became of a card: the specification's shape and Epic's, checked, as plain records.
 
-Free text that a clinician typed is patient data: it is neither kept nor logged, only that there
-was some.
+Free text that a clinician typed is patient data: it is never logged, and kept encrypted or not at
+all, by the site's policy.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from cds_hooks.errors import NotACall
 
 MAX_ITEMS = 1000
+MAX_COMMENT = 4000  # characters; what is longer is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class Feedback:
     accepted: tuple[str, ...]  # uuids of suggestions
     reason_system: str | None
     reason_code: str | None
-    had_comment: bool
     at: datetime
+    comment: str | None = field(default=None, repr=False)
 
 
 def read_feedback(document: object) -> tuple[Feedback, ...]:
@@ -51,7 +52,7 @@ def _item(item: object, path: str) -> Feedback:
         raise NotACall("is required with 'accepted' [cds-fb-2]", [f"{path}.acceptedSuggestions"])
     system, code, comment = _reason(item, path)
     at = _timestamp(item.get("outcomeTimestamp"), f"{path}.outcomeTimestamp")
-    return Feedback(card, outcome, accepted, system, code, comment, at)
+    return Feedback(card, outcome, accepted, system, code, at, comment)
 
 
 def _text(value: object, path: str) -> str:
@@ -73,20 +74,21 @@ def _accepted(value: object, path: str) -> Iterator[str]:
                 raise NotACall("must be an object with an id", [f"{path}[{place}]"])
 
 
-def _reason(item: Mapping[str, Any], path: str) -> tuple[str | None, str | None, bool]:
-    """(system, code, whether there was a comment) of `overrideReason`, or of Epic's spellings."""
+def _reason(item: Mapping[str, Any], path: str) -> tuple[str | None, str | None, str | None]:
+    """(system, code, comment) of `overrideReason`, or of Epic's spellings."""
     given = item.get("overrideReason", item.get("overrideReasons"))
     if given is None:
         given = _epic_extension(item.get("extension"))
     if given is None:
-        return None, None, False
+        return None, None, None
     if isinstance(given, list):
         given = given[0] if given else {}
     if not isinstance(given, dict):
         raise NotACall("must be an object", [f"{path}.overrideReason"])
     coding = given.get("reason", given if "code" in given else None)
-    comment = isinstance(given.get("userComment"), str) and bool(given["userComment"])
-    if coding is None and not comment:
+    typed = given.get("userComment")
+    comment = typed[:MAX_COMMENT] if isinstance(typed, str) and typed else None
+    if coding is None and comment is None:
         raise NotACall(
             "needs a reason, a userComment, or both [cds-fb-3]", [f"{path}.overrideReason"]
         )

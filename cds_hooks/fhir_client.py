@@ -1,27 +1,37 @@
 """Fetching what a client left out: in parallel, under one deadline, from allowed servers only.
 
-The only user of requests. An access token goes to the server of its own call and nowhere else: no
-redirect is followed, a next page must lie under the same base URL.
+An access token goes to its tenant's server and nowhere else: no redirect is followed, a next page
+must lie under the same base URL, and what the token's scopes don't cover is not asked for. A server
+that fails call after call is left alone for a while.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import orjson
 import requests
-from requests.adapters import HTTPAdapter
+from circuitbreaker import CircuitBreaker
+from requests_hardened.ip_filter import InvalidIPAddress
+from urllib3.exceptions import HTTPError
 
-from cds_hooks.addresses import is_loopback
+from cds_hooks.addresses import is_loopback, is_loopback_url
 from cds_hooks.hook_request import HookRequest
+from cds_hooks.outbound import Attempt, session
 from cds_hooks.prefetch import Answer, State, expand, interpret, wanted_type
-from cds_hooks.settings import Settings
+from cds_hooks.scopes import Covered, covered, grants
+from cds_hooks.tenants import FhirAccess
 
 CONNECTIONS = 64
 CHUNK = 64 * 1024
+FAILED_CALLS = 5  # in a row; then the server is not asked
+PAUSE_SECONDS = 10  # before it is asked again
+# Ends of a query that say nothing good of the server, and not of the query.
+UNFIT = ("deadline", "connection", "status-500", "status-502", "status-503", "status-504")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +45,18 @@ class Fetch:
 
 
 class FhirClient:
-    """One for each process; made before the first call, its threads started with it."""
+    """One for each tenant of a process: its threads, connections and breaker are its own."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, netrc or certificate bundle by accident
-        adapter = HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+    def __init__(self, access: FhirAccess) -> None:
+        self._access = access
+        on_this_machine = any(map(is_loopback_url, access.servers))
+        self._session = session(
+            connections=CONNECTIONS,
+            loopback=access.allow_loopback or on_this_machine,
+            private_addresses=access.private_addresses,
+        )
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="fhir")
+        self._breakers: dict[str, CircuitBreaker] = {}
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -58,9 +70,9 @@ class FhirClient:
         parts = _parts(base)
         if parts is None:
             return None
-        if base in self._settings.fhir_servers:
+        if base in self._access.servers:
             return base
-        return base if self._settings.allow_loopback_fhir and is_loopback(parts) else None
+        return base if self._access.allow_loopback and is_loopback(parts) else None
 
     def complete(
         self, request: HookRequest, answers: Mapping[str, Answer], templates: Mapping[str, str]
@@ -74,31 +86,72 @@ class FhirClient:
         if base is None:
             return done, ()
         wanted = [a for a in answers.values() if a.state is State.LEFT_OUT or a.next_url]
-        deadline = time.monotonic() + self._settings.fhir_deadline_ms / 1000
-        began = time.monotonic()
-        running: dict[Future[tuple[Answer, str]], Answer] = {
-            self._threads.submit(
-                self._one, answer, templates[answer.key], request, base, deadline
-            ): answer
-            for answer in wanted
-        }
-        finished, late = wait(running, timeout=max(deadline - time.monotonic(), 0))
-        fetches = []
-        for future in finished:
-            answer, reason = future.result()
-            done[answer.key] = answer
-            fetches.append(_fetch(answer, reason, began))
-        for future in late:
-            future.cancel()
-            answer = _gave_up(running[future])
-            done[answer.key] = answer
-            fetches.append(_fetch(answer, "deadline", began))
+        breaker = self._breaker(base)
+        fetches: list[Fetch] = []
+        queries: list[_Query] = []
+        for answer in wanted:
+            allowed = _allowed(request, templates[answer.key])
+            if breaker.opened or not allowed.tried:
+                given_up = _gave_up(answer)
+                done[answer.key] = given_up
+                reason = allowed.reason if not allowed.tried else "server-unfit"
+                fetches.append(Fetch(answer.key, given_up.state, reason, 0.0))
+            else:
+                queries.append(_Query(answer, templates[answer.key], allowed.wholly))
+        if not queries:
+            return done, tuple(fetches)
+        ended = self._together(queries, request, base)
+        done |= {answer.key: answer for answer, _fetch in ended}
+        fetches += (fetch for _answer, fetch in ended)
+        with suppress(_ServerUnfit), breaker:
+            if all(fetch.reason in UNFIT for _answer, fetch in ended):
+                raise _ServerUnfit
         return done, tuple(fetches)
 
+    def _breaker(self, base: str) -> CircuitBreaker:
+        """Tells how the server at `base` has been of late."""
+        if base not in self._breakers:
+            if len(self._breakers) >= CONNECTIONS:  # many only where any local server is allowed
+                self._breakers.clear()
+            self._breakers[base] = CircuitBreaker(FAILED_CALLS, PAUSE_SECONDS, _ServerUnfit)
+        return self._breakers[base]
+
+    def _together(
+        self, queries: "Sequence[_Query]", request: HookRequest, base: str
+    ) -> list[tuple[Answer, Fetch]]:
+        """What became of each query by the deadline, or until the token ends if that is sooner."""
+        began = time.monotonic()
+        deadline = began + self._access.deadline_ms / 1000
+        authorization = request.authorization
+        if authorization is not None and authorization.expires_in is not None:
+            deadline = min(deadline, began + authorization.expires_in)
+        running: dict[Future[tuple[Answer, str]], _Query] = {
+            self._threads.submit(self._one, query, request, base, deadline): query
+            for query in queries
+        }
+        finished, late = wait(running, timeout=max(deadline - time.monotonic(), 0))
+        ended = []
+        for future in finished:
+            answer, reason = future.result()
+            ended.append((answer, _fetch(answer, reason, began)))
+        for future in late:
+            future.cancel()
+            running[future].attempt.end()
+            answer = _gave_up(running[future].answer)
+            ended.append((answer, _fetch(answer, "deadline", began)))
+        return ended
+
     def _one(
-        self, answer: Answer, template: str, request: HookRequest, base: str, deadline: float
+        self, query: "_Query", request: HookRequest, base: str, deadline: float
     ) -> tuple[Answer, str]:
         """The answer for one key, and why it ended: "ok" or a reason."""
+        with query.attempt:
+            return self._pages(query, request, base, deadline)
+
+    def _pages(
+        self, query: "_Query", request: HookRequest, base: str, deadline: float
+    ) -> tuple[Answer, str]:
+        answer, template = query.answer, query.template
         url = answer.next_url or f"{base}/{expand(template, request.context)}"
         gathered = list(answer.resources)
         pages = 0
@@ -118,18 +171,20 @@ class FhirClient:
                         answer,
                         state=state,
                         resources=tuple(gathered),
-                        complete=page.complete,
+                        complete=page.complete and query.wholly,
                         fetched=True,
                         next_url=None,
                     ), "ok"
-                if pages >= self._settings.fhir_max_pages:
+                if pages >= self._access.max_pages:
                     return _partial(answer, gathered), "too-many-pages"
                 url = urljoin(url, page.next_url)
         except _Unreadable as fault:
             return _partial(answer, gathered), fault.reason
         except requests.Timeout:
             return _partial(answer, gathered), "deadline"
-        except (requests.RequestException, OSError):
+        except InvalidIPAddress:
+            return _partial(answer, gathered), "private-address"
+        except (requests.RequestException, HTTPError, OSError):
             return _partial(answer, gathered), "connection"
 
     def _get(self, url: str, request: HookRequest, deadline: float) -> Any:
@@ -155,17 +210,46 @@ class FhirClient:
         body = bytearray()
         for chunk in response.iter_content(CHUNK):
             body += chunk
-            if len(body) > self._settings.fhir_max_bytes:
+            if len(body) > self._access.max_bytes:
                 raise _Unreadable("too-large")
             if time.monotonic() > deadline:
                 raise requests.Timeout
         return bytes(body)
 
 
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """One search that is to be tried."""
+
+    answer: Answer
+    template: str
+    wholly: bool  # whether the token's scopes cover all that it asks for
+    attempt: Attempt = field(default_factory=Attempt)
+
+
+class _ServerUnfit(Exception):
+    """None of a call's queries was answered."""
+
+
 class _Unreadable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def _allowed(request: HookRequest, template: str) -> Covered:
+    """Whether the token lets the query be tried; without a token the server decides."""
+    given = request.authorization
+    if given is None:
+        return Covered(True, wholly=True)
+    if given.expires_in is not None and given.expires_in <= 0:
+        return Covered(False, reason="expired")
+    return covered(
+        grants(given.scope),
+        wanted_type(template),
+        search="?" in template,
+        same_patient=given.patient in (None, request.patient_id),
+    )
 
 
 def _json(body: bytes) -> Any:

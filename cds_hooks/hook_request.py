@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 from jsonschema import Draft202012Validator
 
 from cds_hooks.errors import NotACall, NotJson
+from cds_hooks.strict_json import Unreadable, loads
 
 SCHEMA = Path(__file__).parent / "schemas" / "hook_request.schema.json"
 _VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
@@ -31,6 +31,7 @@ class FhirAuthorization:
     access_token: str = field(repr=False)
     scope: str = ""
     expires_in: float | None = None
+    patient: str | None = None  # whom scopes that begin with "patient/" are about
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,9 @@ def resources_of(bundle: object) -> Iterator[dict[str, Any]]:
 def read_json(body: bytes) -> Any:
     """The document in `body`. Raises NotJson."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as fault:
-        raise NotJson(f"not JSON at line {fault.lineno}, column {fault.colno}") from None
+        return loads(body)
+    except Unreadable as fault:
+        raise NotJson(str(fault)) from None
 
 
 def read_request(document: object, hook: str) -> HookRequest:
@@ -193,8 +194,10 @@ def _authorization(given: Mapping[str, Any]) -> FhirAuthorization | None:
     if "fhirServer" not in given:
         raise NotACall("is required with fhirAuthorization [cds-r-1]", ["fhirServer"])
     scope, expires_in = found.get("scope"), found.get("expires_in")
+    patient = found.get("patient")
     return FhirAuthorization(
         access_token=found["access_token"],
         scope=scope if isinstance(scope, str) else "",
         expires_in=expires_in if isinstance(expires_in, int | float) else None,
+        patient=last_part(patient) if isinstance(patient, str) and patient else None,
     )

@@ -25,8 +25,8 @@ class Memory(Protocol):
     def past(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
         """Cards of these topics shown in the last `days` days, the newest first."""
 
-    def seal(self, mark: str) -> str:
-        """What stands for `mark` in the records: one mark of one tenant, one seal."""
+    def seals(self, mark: str) -> frozenset[str]:
+        """What may stand for `mark` in the records of this tenant: one seal for each key."""
 
 
 class NoMemory:
@@ -39,5 +39,5 @@ class NoMemory:
     ) -> tuple[PastCard, ...]:
         return ()
 
-    def seal(self, mark: str) -> str:
-        return mark
+    def seals(self, mark: str) -> frozenset[str]:
+        return frozenset({mark})

@@ -1,40 +1,50 @@
 """What was decided, shown and answered: kept before the answer leaves, never by a patient's name.
 
-SQLite by default, PostgreSQL by URL.
+SQLite by default, PostgreSQL by URL. Each record is bound into its tenant's chain (audit.py) in the
+transaction that keeps it. While the database is down, a site's policy says whether calls are
+refused or records wait in a folder (spool.py).
 """
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Engine, Table, bindparam, insert, or_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Engine, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from cds_hooks.audit import Kept, bound
 from cds_hooks.database import WAIT_SECONDS, RecordsUnavailable, connect, sqlite_file, writing
 from cds_hooks.feedback import Feedback
-from cds_hooks.memory import PastCard
 from cds_hooks.migrations import migrate
-from cds_hooks.patient_hash import key_for_database, patient_hash
-from cds_hooks.tables import card, decision, feedback
+from cds_hooks.past import PastRow, PatientMemory, past_query
+from cds_hooks.patient_hash import Keyring, read_keyring
+from cds_hooks.settings import ConfigurationFault, Fault
+from cds_hooks.spool import Spool
+from cds_hooks.statements import Insert, Query, insert_of
+from cds_hooks.tables import audit, card, decision, feedback, key_used, seen_token
 
 __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 
-SEAL_BYTES = 8
-MOST_REMEMBERED = 50  # rows of one patient's past with one topic
+# Tokens are remembered a while longer than they are good: replicas' clocks differ.
+REMEMBERED_LONGER = timedelta(hours=1)
 # Members of a service's record that are columns, because reports group by them.
 COLUMNS = {
     "b12Category": "b12_category",
     "sarcopeniaCategory": "sarcopenia_category",
     "tier": "tier",
 }
+LAST = (
+    select(audit.c.seq, audit.c.link)
+    .where(audit.c.tenant == bindparam("tenant"))
+    .order_by(audit.c.seq.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +80,35 @@ class StoredDecision:
 class Records:
     """One for each process; safe for its threads, and for a process forked from it."""
 
-    def __init__(self, engine: Engine, key: bytes) -> None:
-        self._engine = engine
-        self._key = key
-        self._decision = _Insert(decision, engine)
-        self._card = _Insert(card, engine)
-        self._past = _Past(engine)
+    def __init__(self, engine: Engine, ring: Keyring, spool: Spool | None = None) -> None:
+        self.engine = engine
+        self.ring = ring
+        self.spool = spool
+        self._decision = Insert(decision, engine)
+        self._card = Insert(card, engine)
+        self._audit = Insert(audit, engine)
+        self._seen = Insert(seen_token, engine, once=True)
+        self._last = Query(LAST, engine)
+        self._past = Query(past_query(len(ring.ids)), engine)
         self._database_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._process = os.getpid()
         self._turn = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, key_file: Path | None = None) -> "Records":
+    def open(
+        cls,
+        url: str,
+        key_file: Path | None = None,
+        old_key_files: Iterable[Path] = (),
+        spool: Path | None = None,
+    ) -> "Records":
         """Opens the database and migrates it to the newest schema.
 
-        Raises ConfigurationFault for the key, RecordsUnavailable for the database.
+        Raises ConfigurationFault for keys and the spool, RecordsUnavailable for the database.
         """
         file = sqlite_file(url)
-        key = key_for_database(file, key_file)
+        ring = read_keyring(file, key_file, old_key_files)
+        folder = _prepared(spool)
         engine = connect(url)
         with ExitStack() as undo:
             undo.callback(engine.dispose)
@@ -95,37 +116,53 @@ class Records:
                 if file is not None:
                     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 migrate(engine)
+                _check_keys(engine, ring)
             except (SQLAlchemyError, OSError) as fault:
                 raise RecordsUnavailable(_kind(fault)) from fault
             undo.pop_all()
-        return cls(engine, key)
+        return cls(engine, ring, folder)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.engine.dispose()
 
     def check(self) -> None:
         """Raises RecordsUnavailable where the database does not answer."""
-        with self._guarded(), self._engine.connect() as connection:
+        with self.guarded(), self.engine.connect() as connection:
             connection.execute(select(decision.c.id).limit(1)).first()
 
     def patient_hash(self, tenant: str, identifier: str) -> str:
         """What stands for a patient, or an encounter, of `tenant`."""
-        return patient_hash(self._key, tenant, identifier)
+        return self.ring.patient(tenant, identifier)
 
     def store(self, stored: StoredDecision) -> None:
-        """Keeps a decision and its cards, all or nothing. Raises RecordsUnavailable."""
-        row = self._decision.bind(self._decision_row(stored))
-        cards = [
-            self._card.bind(
-                _card_row(stored.id, shown)
-                | {"rests_on": sorted(self.seal(stored.tenant, m) for m in shown.rests_on)}
-            )
-            for shown in stored.cards
-        ]
-        with self._guarded(), self._transaction() as cursor:
-            cursor.execute(self._decision.sql, row)
+        """Keeps a decision and its cards, all or nothing.
+
+        Raises RecordsUnavailable where they are neither in the database nor in the spool.
+        """
+        row = self._decision_row(stored)
+        cards = [self._card_row(stored, shown) for shown in stored.cards]
+        try:
+            self._insert_decision(row, cards)
+        except RecordsUnavailable as fault:
+            self._let_wait({"kind": "decision", "row": row, "cards": cards}, fault)
+
+    def _insert_decision(self, row: Mapping[str, Any], cards: list[dict[str, Any]]) -> None:
+        content = content_of(row, cards)
+        with self._transaction() as cursor:
+            cursor.execute(self._decision.sql, self._decision.bind(row))
             if cards:
-                cursor.executemany(self._card.sql, cards)
+                cursor.executemany(self._card.sql, list(map(self._card.bind, cards)))
+            kept = Kept(row["at"], "decision", row["id"], content)
+            self._bind(cursor, row["tenant"], [kept])
+
+    def _bind(self, cursor: Any, tenant: str, kept: Iterable[Kept]) -> None:
+        """Binds what this transaction keeps into the tenant's chain, one transaction at a time."""
+        if self.engine.name == "postgresql":
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_lock(tenant),))
+        found = self._last.rows(cursor, {"tenant": tenant})
+        last = (found[0][0], found[0][1]) if found else None
+        for entry in bound(self.ring, tenant, last, kept):
+            cursor.execute(self._audit.sql, self._audit.bind(entry._asdict()))
 
     def _decision_row(self, stored: StoredDecision) -> dict[str, Any]:
         encounter = stored.encounter_id
@@ -144,58 +181,167 @@ class Records:
             **{column: stored.record.get(name) for name, column in COLUMNS.items()},
             "prefetch": stored.prefetch or {},
             "record": {n: value for n, value in stored.record.items() if n not in COLUMNS},
+            "key_id": self.ring.current_id,
         }
 
-    def past_cards(self, values: Mapping[str, Any]) -> list["_PastRow"]:
-        """Rows of PAST. Raises RecordsUnavailable."""
-        self._after_fork()
-        with self._guarded():
-            connection = self._engine.raw_connection()
-            try:
-                cursor = connection.cursor()
-                cursor.execute(self._past.sql, self._past.bind(values))
-                return [self._past.row(found) for found in cursor.fetchall()]
-            finally:
-                connection.close()
+    def _card_row(self, stored: StoredDecision, shown: StoredCard) -> dict[str, Any]:
+        return {
+            "uuid": shown.uuid,
+            "decision": stored.id,
+            "topic_system": shown.topic_system,
+            "topic": shown.topic,
+            "indicator": shown.indicator,
+            "suggestions": shown.suggestions,
+            "rests_on": sorted(self.ring.seal(stored.tenant, mark) for mark in shown.rests_on),
+        }
 
     def memory(
         self, tenant: str, patient_id: str, encounter_id: str | None, now: datetime
-    ) -> "PatientMemory":
-        """What was shown for this patient; nothing is read before it is asked for."""
-        return PatientMemory(self, tenant, patient_id, encounter_id, now)
+    ) -> PatientMemory:
+        """What was shown for this patient."""
+        return PatientMemory(self._read_past, self.ring, tenant, patient_id, encounter_id, now)
 
-    def seal(self, tenant: str, mark: str) -> str:
-        """A mark of evidence names resources: what is kept is a keyed hash of it."""
-        keyed = blake2b(f"{tenant}\0{mark}".encode(), key=self._key[:64], digest_size=SEAL_BYTES)
-        return keyed.hexdigest()
+    def _read_past(self, values: Mapping[str, Any]) -> list[PastRow]:
+        """Raises RecordsUnavailable; with a spool, nothing is known of the past meanwhile."""
+        self._after_fork()
+        try:
+            with self.guarded():
+                connection = self.engine.raw_connection()
+                try:
+                    rows = self._past.rows(connection.cursor(), values)
+                finally:
+                    connection.close()
+        except RecordsUnavailable:
+            if self.spool is None:
+                raise
+            return []
+        return list(map(PastRow._make, rows))
 
     def store_feedback(
-        self, service: str, items: Iterable[Feedback], now: datetime | None = None
+        self,
+        tenant: str,
+        service: str,
+        items: Iterable[Feedback],
+        now: datetime | None = None,
+        *,
+        comments: bool = False,
     ) -> int:
-        """Keeps what is new of `items`; says how many were. Raises RecordsUnavailable."""
+        """Keeps what is new of `items`; says how many were, or went to the spool.
+
+        Free text is kept encrypted with `comments`, and otherwise not at all. Raises
+        RecordsUnavailable.
+        """
         received = now or datetime.now(UTC)
-        rows = [_feedback_row(service, item, received) for item in items]
+        rows = [self._feedback_row(tenant, service, item, received, comments) for item in items]
         if not rows:
             return 0
-        dialect = postgresql_insert if self._engine.name == "postgresql" else sqlite_insert
-        with self._guarded(), self._in_turn(), writing(self._engine).begin() as connection:
-            named = select(card.c.uuid).where(card.c.uuid.in_({row["card"] for row in rows}))
+        try:
+            return self._insert_feedback(tenant, rows)
+        except RecordsUnavailable as fault:
+            self._let_wait({"kind": "feedback", "tenant": tenant, "rows": rows}, fault)
+            return len(rows)
+
+    def _insert_feedback(self, tenant: str, rows: list[dict[str, Any]]) -> int:
+        with self.guarded(), self._in_turn(), writing(self.engine).begin() as connection:
+            named = (
+                select(card.c.uuid)
+                .join(decision, decision.c.id == card.c.decision)
+                .where(card.c.uuid.in_({row["card"] for row in rows}), decision.c.tenant == tenant)
+            )
             known = set(connection.execute(named).scalars())
             for row in rows:
                 row["known_card"] = row["card"] in known
-            new = dialect(feedback).on_conflict_do_nothing().returning(feedback.c.id)
-            return len(connection.execute(new, rows).all())
+            new = insert_of(self.engine)(feedback).on_conflict_do_nothing().returning(*feedback.c)
+            kept = [
+                Kept(row["received_at"], "feedback", str(row["id"]), dict(row))
+                for row in connection.execute(new, rows).mappings().all()
+            ]
+            cursor: Any = connection.connection.cursor()
+            self._bind(cursor, tenant, kept)
+            return len(kept)
+
+    def _feedback_row(
+        self, tenant: str, service: str, item: Feedback, received: datetime, comments: bool
+    ) -> dict[str, Any]:
+        keeps = comments and item.comment is not None
+        return {
+            "tenant": tenant,
+            "card": _storable(item.card),
+            "service": service,
+            "outcome": item.outcome,
+            "accepted": [_storable(uuid) for uuid in item.accepted],
+            "reason_system": _storable(item.reason_system or ""),
+            "reason_code": _storable(item.reason_code or ""),
+            "had_comment": item.comment is not None,
+            "comment": self.ring.encrypt(tenant, item.comment or "") if keeps else None,
+            "outcome_at": item.at,
+            "received_at": received,
+        }
+
+    def use_token(self, tenant: str, digest: str, until: datetime) -> bool:
+        """Whether a token was never used before, by any worker or replica; now it was.
+
+        Raises RecordsUnavailable. While the database is down, a spool remembers for the workers
+        of this machine.
+        """
+        if self.spool is not None and self.spool.was_used(tenant, digest):
+            return False
+        try:
+            with self._transaction() as cursor:
+                row = {"tenant": tenant, "digest": digest, "until": until}
+                return self._seen.run(cursor, row)
+        except RecordsUnavailable:
+            if self.spool is None:
+                raise
+            with _spooling():
+                return self.spool.use_once(tenant, digest)
+
+    def tidy(self, now: datetime) -> int:
+        """Brings what waits in the spool into the database and forgets tokens that are over.
+
+        Says how many records came in. Raises RecordsUnavailable.
+        """
+        with self.guarded(), self._in_turn(), writing(self.engine).begin() as connection:
+            over = seen_token.c.until < now - REMEMBERED_LONGER
+            connection.execute(seen_token.delete().where(over))
+        if self.spool is None:
+            return 0
+        came = 0
+        for file, record in self.spool.waiting():
+            self._take_in(record)
+            file.unlink(missing_ok=True)
+            came += 1
+        self.spool.forget_used((now - timedelta(days=1)).timestamp())
+        return came
+
+    def _take_in(self, record: dict[str, Any]) -> None:
+        """Keeps a record that waited; one that another process has brought in already stays."""
+        if record["kind"] == "feedback":
+            rows = [_with_moments(row, "outcome_at", "received_at") for row in record["rows"]]
+            self._insert_feedback(record["tenant"], rows)
+            return
+        row = _with_moments(record["row"], "at")
+        with self.guarded(), self.engine.connect() as connection:
+            found = connection.execute(select(decision.c.id).where(decision.c.id == row["id"]))
+            is_kept = found.first() is not None
+        if not is_kept:
+            self._insert_decision(row, record["cards"])
+
+    def _let_wait(self, record: dict[str, Any], fault: RecordsUnavailable) -> None:
+        """Puts a record into the spool; raises `fault` where there is none."""
+        if self.spool is None:
+            raise fault
+        with _spooling():
+            self.spool.keep(record)
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
-        """A driver's cursor in a transaction: SQLAlchemy's own execution costs as much again as
-        all the rest of a call's record.
-        """
-        with self._in_turn():
-            connection = self._engine.raw_connection()
+        """A driver's cursor in a transaction. Raises RecordsUnavailable."""
+        with self.guarded(), self._in_turn():
+            connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
-                if self._engine.name == "sqlite":
+                if self.engine.name == "sqlite":
                     cursor.execute("BEGIN IMMEDIATE")
                 yield cursor
                 connection.commit()
@@ -209,7 +355,7 @@ class Records:
         A process forked from this one starts with connections of its own.
         """
         self._after_fork()
-        if self._engine.name != "sqlite":
+        if self.engine.name != "sqlite":
             yield
             return
         if not self._turn.acquire(timeout=WAIT_SECONDS):
@@ -222,172 +368,66 @@ class Records:
     def _after_fork(self) -> None:
         """A process forked from this one starts with connections of its own."""
         if self._process != os.getpid():
-            self._engine.dispose(close=False)
+            self.engine.dispose(close=False)
             self._process, self._turn = os.getpid(), threading.Lock()
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def guarded(self) -> Iterator[None]:
+        """Turns faults of the database into RecordsUnavailable."""
         try:
             yield
         except (SQLAlchemyError, self._database_error) as fault:
             raise RecordsUnavailable(_kind(fault)) from None
 
 
-@dataclass(frozen=True, slots=True)
-class PatientMemory:
-    """The past of one patient, read from the records when a decision asks for it."""
-
-    records: Records
-    tenant: str
-    patient_id: str
-    encounter_id: str | None
-    now: datetime
-
-    def past(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
-        """Cards of these topics of the last `days` days, newest first.
-
-        Raises RecordsUnavailable.
-        """
-        encounter = (
-            self.records.patient_hash(self.tenant, self.encounter_id) if self.encounter_id else None
-        )
-        values = {
-            "patient": self.records.patient_hash(self.tenant, self.patient_id),
-            "tenant": self.tenant,
-            "since": self.now - timedelta(days=days),
-            "topic": topics[0],
-            "other": topics[1],
-        }
-        return tuple(_past_card(row, encounter) for row in self.records.past_cards(values))
-
-    def seal(self, mark: str) -> str:
-        return self.records.seal(self.tenant, mark)
+def content_of(row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the chain binds of a decision: every column, and its cards in a steady order."""
+    return {**row, "cards": sorted(map(dict, cards), key=lambda one: str(one["uuid"]))}
 
 
-class _PastRow(NamedTuple):
-    topic: str | None
-    indicator: str
-    rests_on: list[str] | None
-    at: datetime
-    encounter_hash: str | None
-    outcome: str | None
-    reason_code: str | None
-    outcome_at: datetime | None
-    received_at: datetime | None
+def _check_keys(engine: Engine, ring: Keyring) -> None:
+    """Remembers the current key. Raises ConfigurationFault where one of the past is missing."""
+    with writing(engine).begin() as connection:
+        used = set(connection.execute(select(key_used.c.key_id)).scalars())
+        missing = sorted(used - set(ring.ids))
+        if missing:
+            reason = (
+                f"lacks the key {', '.join(missing)} that records here were written with: name "
+                "its file here, or purge those records first"
+            )
+            raise ConfigurationFault([Fault("", "records.old_key_files", reason)])
+        row = {"key_id": ring.current_id, "since": datetime.now(UTC)}
+        new = insert_of(engine)(key_used).values(row).on_conflict_do_nothing()
+        connection.execute(new)
 
 
-class _Past:
-    """The query PAST compiled once, and how the driver's values become ours."""
-
-    def __init__(self, engine: Engine) -> None:
-        dialect = engine.dialect
-        compiled = PAST.compile(engine)
-        self.sql = str(compiled)
-        self._names = compiled.positiontup
-        # The limit, and on SQLite the offset that comes with it.
-        self._limit = {n: v for n, v in compiled.params.items() if n.startswith("param")}
-        self._since = decision.c.at.type.dialect_impl(dialect).bind_processor(dialect)
-        self._read = [
-            column.type.dialect_impl(dialect).result_processor(dialect, None)
-            for column in PAST.selected_columns
-        ]
-
-    def bind(self, values: Mapping[str, Any]) -> Sequence[Any] | dict[str, Any]:
-        since = self._since(values["since"]) if self._since else values["since"]
-        bound = {**values, **self._limit, "since": since}
-        return tuple(bound[name] for name in self._names) if self._names else bound
-
-    def row(self, found: Sequence[Any]) -> _PastRow:
-        values = (to(v) if to else v for to, v in zip(self._read, found, strict=True))
-        return _PastRow._make(values)
+def _prepared(folder: Path | None) -> Spool | None:
+    if folder is None:
+        return None
+    spool = Spool(folder)
+    try:
+        spool.prepare()
+    except OSError as fault:
+        reason = f"cannot be written: {fault.strerror}"
+        raise ConfigurationFault([Fault(str(folder), "records.spool", reason)]) from None
+    return spool
 
 
-def _past_card(row: _PastRow, encounter: str | None) -> PastCard:
-    answered = row.outcome_at
-    if answered is not None and row.received_at is not None:
-        answered = min(answered, row.received_at)  # a client's clock may be ahead of ours
-    return PastCard(
-        topic=row.topic or "",
-        indicator=row.indicator,
-        shown_at=row.at,
-        same_encounter=encounter is not None and row.encounter_hash == encounter,
-        rests_on=frozenset(row.rests_on or ()),
-        answered_at=answered,
-        outcome=row.outcome,
-        reason=row.reason_code or None,
-    )
+@contextmanager
+def _spooling() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        raise RecordsUnavailable(f"spool: {type(fault).__name__}") from None
 
 
-# Cards of one patient since a day, one row for each answer to them; the last answers suffice.
-PAST = (
-    select(
-        card.c.topic,
-        card.c.indicator,
-        card.c.rests_on,
-        decision.c.at,
-        decision.c.encounter_hash,
-        feedback.c.outcome,
-        feedback.c.reason_code,
-        feedback.c.outcome_at,
-        feedback.c.received_at,
-    )
-    .select_from(
-        decision.join(card, card.c.decision == decision.c.id).outerjoin(
-            feedback, feedback.c.card == card.c.uuid
-        )
-    )
-    .where(
-        decision.c.patient_hash == bindparam("patient"),
-        decision.c.tenant == bindparam("tenant"),
-        decision.c.at >= bindparam("since"),
-        or_(card.c.topic == bindparam("topic"), card.c.topic == bindparam("other")),
-    )
-    .order_by(decision.c.at.desc(), feedback.c.outcome_at.desc())
-    .limit(MOST_REMEMBERED)
-)
+def _lock(tenant: str) -> int:
+    """A number for PostgreSQL's lock of one tenant's chain."""
+    return int.from_bytes(blake2b(tenant.encode(), digest_size=8).digest(), signed=True)
 
 
-class _Insert:
-    """An insert that is compiled once, and how values become the driver's."""
-
-    def __init__(self, table: Table, engine: Engine) -> None:
-        compiled = insert(table).compile(engine)
-        self.sql = str(compiled)
-        self._positional = compiled.positional
-        dialect = engine.dialect
-        self._columns = [
-            (column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
-            for column in table.columns
-        ]
-
-    def bind(self, row: Mapping[str, Any]) -> Sequence[Any] | dict[str, Any]:
-        bound = {name: to(row[name]) if to else row[name] for name, to in self._columns}
-        return tuple(bound.values()) if self._positional else bound
-
-
-def _card_row(decision_id: str, shown: StoredCard) -> dict[str, Any]:
-    return {
-        "uuid": shown.uuid,
-        "decision": decision_id,
-        "topic_system": shown.topic_system,
-        "topic": shown.topic,
-        "indicator": shown.indicator,
-        "suggestions": shown.suggestions,
-    }
-
-
-def _feedback_row(service: str, item: Feedback, received: datetime) -> dict[str, Any]:
-    return {
-        "card": _storable(item.card),
-        "service": service,
-        "outcome": item.outcome,
-        "accepted": [_storable(uuid) for uuid in item.accepted],
-        "reason_system": _storable(item.reason_system or ""),
-        "reason_code": _storable(item.reason_code or ""),
-        "had_comment": item.had_comment,
-        "outcome_at": item.at,
-        "received_at": received,
-    }
+def _with_moments(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {**row, **{name: datetime.fromisoformat(row[name]) for name in names}}
 
 
 def _storable(given: str) -> str:

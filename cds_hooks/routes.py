@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import NotFound, UnsupportedMediaType
 
 from cds_hooks import prefetch
+from cds_hooks.authentication import Authentication
 from cds_hooks.cards import Card, as_json
 from cds_hooks.dialects import Dialect
 from cds_hooks.errors import DataUnobtainable
@@ -22,53 +23,94 @@ from cds_hooks.prefetch import Answer, State
 from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
 from cds_hooks.service import Call, Decision, Service
 from cds_hooks.settings import Settings
+from cds_hooks.tenants import Tenant
+from cds_hooks.throttle import Throttle
 
 JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
 UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-TENANT = "local"  # callers on this machine; sites with tenants name them
+DISCOVERY = "/cds-services"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One tenant and all that is made for it alone."""
+
+    tenant: Tenant
+    services: Mapping[str, Service]
+    discovery: bytes
+    fhir: FhirClient
+
+    @classmethod
+    def of(cls, tenant: Tenant, services: Iterable[Service]) -> "Site":
+        answering = {one.id: one for one in services if tenant.dialect.answers(one.hook)}
+        discovery = orjson.dumps({"services": [one.as_json() for one in answering.values()]})
+        return cls(tenant, answering, discovery, FhirClient(tenant.fhir))
+
+    def service(self, service_id: str) -> Service:
+        """Raises NotFound."""
+        service = self.services.get(service_id)
+        if service is None:
+            raise NotFound
+        return service
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the routes work with; made once for each process."""
 
-    services: Mapping[str, Service]
+    sites: Mapping[str, Site]  # by tenant
     settings: Settings
+    authentication: Authentication
+    throttle: Throttle | None  # None where callers are on this machine alone
     records: Records
-    fhir: FhirClient
     log: Any
     version: str
     clock: Callable[[], datetime]
+
+    def site(self, *paths: str) -> Site:
+        """Who calls the endpoint at `paths`. Raises Unauthenticated and TooManyCalls."""
+        trusted = self.authentication.is_trusted(request.remote_addr)
+        header = self.settings.certificate_header
+        certificate = request.headers.get(header) if trusted and header else None
+        authorization = request.headers.get("Authorization")
+        now = self.clock()
+        tenant = self.authentication.tenant(authorization, paths, now, certificate)
+        if self.throttle is not None:
+            self.throttle.tenant(tenant.id, tenant.calls_per_minute)
+        return self.sites[tenant.id]
 
 
 def blueprint(context: Context) -> Blueprint:
     """The routes of CDS Hooks and the probes."""
     routes = Blueprint("cds", __name__)
-    discovery = orjson.dumps({"services": [s.as_json() for s in context.services.values()]})
 
-    def service_of(service_id: str) -> Service:
-        service = context.services.get(service_id)
-        if service is None:
-            raise NotFound
-        return service
-
-    @routes.get("/cds-services")
+    @routes.get(DISCOVERY)
     def discover() -> Response:  # [DISC-01, DISC-02, DISC-14]
-        return _json(discovery)
+        return _json(context.site(DISCOVERY).discovery)
 
-    @routes.post("/cds-services/<service_id>")
+    @routes.post(f"{DISCOVERY}/<service_id>")
     def call(service_id: str) -> Response:  # [CALL-01]
-        return answer_call(context, service_of(service_id))
+        site = context.site(f"{DISCOVERY}/{service_id}")
+        return answer_call(context, site, site.service(service_id))
 
-    @routes.post("/cds-services/<service_id>/feedback")
+    @routes.post(f"{DISCOVERY}/<service_id>/feedback")
     def feedback(service_id: str) -> Response:  # [FB-01, FB-02, FB-03]
-        service = service_of(service_id)
+        # No publication says which of the two a token for feedback names; clients do either.
+        path = f"{DISCOVERY}/{service_id}"
+        site = context.site(f"{path}/feedback", path)
+        service, tenant = site.service(service_id), site.tenant
         items = read_feedback(_document())
-        new = context.records.store_feedback(service.id, items, context.clock())
+        new = context.records.store_feedback(
+            tenant.id,
+            service.id,
+            items,
+            context.clock(),
+            comments=tenant.comments == "encrypt",
+        )
         context.log.info(
             "feedback",
             version=context.version,
-            tenant=TENANT,
+            tenant=tenant.id,
             service=service.id,
             requestId=g.request_id,
             items=len(items),
@@ -87,6 +129,9 @@ def blueprint(context: Context) -> Blueprint:
         try:
             context.records.check()
         except RecordsUnavailable as fault:
+            if context.records.spool is not None:
+                body = orjson.dumps({"status": "ready", "records": "spooled"})
+                return _json(body)
             body = orjson.dumps({"status": "not ready", "records": str(fault)})
             return Response(body, status=503, mimetype="application/json")
         return _json(orjson.dumps({"status": "ready", "version": context.version}))
@@ -104,23 +149,24 @@ def _document() -> Any:
     return read_json(request.get_data(cache=False))
 
 
-def answer_call(context: Context, service: Service) -> Response:
+def answer_call(context: Context, site: Site, service: Service) -> Response:
     """One call from the bytes to the stored and logged answer."""
     began = time.perf_counter()
     called = read_request(_document(), service.hook)
     if UUID.fullmatch(called.hook_instance):
         g.hook_instance = called.hook_instance
-    answers, fetches = obtain(context, service, called)
-    _log_fetches(context, service, fetches)
+    answers, fetches = obtain(site, service, called)
+    _log_fetches(context, site, service, fetches)
     now = context.clock()
-    memory = context.records.memory(TENANT, called.patient_id, called.encounter_id, now)
+    tenant = site.tenant
+    memory = context.records.memory(tenant.id, called.patient_id, called.encounter_id, now)
     decision = service.decide(Call(called, answers, now.date(), now, memory))
-    decision = in_dialect(decision, context.settings.dialect)
+    decision = in_dialect(decision, tenant.dialect)
     body = orjson.dumps({"cards": [as_json(card) for card in decision.cards]})  # [RESP-01]
     milliseconds = round((time.perf_counter() - began) * 1000, 2)
     counts = _counts(answers)
-    _store(context, service, called, counts, decision, milliseconds, now)
-    _log_decision(context, service, called, counts, decision, milliseconds)
+    _store(context, tenant, service, called, counts, decision, milliseconds, now)
+    _log_decision(context, tenant, service, called, counts, decision, milliseconds)
     return _json(body)
 
 
@@ -135,13 +181,13 @@ def in_dialect(decision: Decision, dialect: Dialect) -> Decision:
 
 
 def obtain(
-    context: Context, service: Service, called: HookRequest
+    site: Site, service: Service, called: HookRequest
 ) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
     """An answer for each key of the service. Raises DataUnobtainable. [PF-05, PF-06]"""
     answers = prefetch.read(called, service.prefetch)
     fetches: tuple[Fetch, ...] = ()
     if any(a.state is State.LEFT_OUT or a.next_url for a in answers.values()):
-        answers, fetches = context.fhir.complete(called, answers, service.prefetch)
+        answers, fetches = site.fhir.complete(called, answers, service.prefetch)
     missing = sorted(key for key in service.required if not answers[key].known)
     if missing:
         names = ", ".join(missing)
@@ -165,6 +211,7 @@ def _counts(answers: Mapping[str, Answer]) -> dict[str, int]:
 
 def _store(
     context: Context,
+    tenant: Tenant,
     service: Service,
     called: HookRequest,
     counts: Mapping[str, int],
@@ -176,7 +223,7 @@ def _store(
         StoredDecision(
             id=g.request_id,
             at=now,
-            tenant=TENANT,
+            tenant=tenant.id,
             service=service.id,
             hook=service.hook,
             hook_instance=g.get("hook_instance", ""),
@@ -205,12 +252,14 @@ def _stored(card: Card) -> StoredCard:
     )
 
 
-def _log_fetches(context: Context, service: Service, fetches: tuple[Fetch, ...]) -> None:
+def _log_fetches(
+    context: Context, site: Site, service: Service, fetches: tuple[Fetch, ...]
+) -> None:
     for fetch in fetches:
         context.log.info(
             "fetch",
             version=context.version,
-            tenant=TENANT,
+            tenant=site.tenant.id,
             service=service.id,
             requestId=g.request_id,
             key=fetch.key,
@@ -222,6 +271,7 @@ def _log_fetches(context: Context, service: Service, fetches: tuple[Fetch, ...])
 
 def _log_decision(
     context: Context,
+    tenant: Tenant,
     service: Service,
     called: HookRequest,
     counts: Mapping[str, int],
@@ -236,7 +286,7 @@ def _log_decision(
     context.log.info(
         "decision",
         version=context.version,
-        tenant=TENANT,
+        tenant=tenant.id,
         service=service.id,
         hook=called.hook,
         **{name: value for name, value in identified.items() if value is not None},

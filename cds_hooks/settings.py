@@ -2,7 +2,9 @@
 
 Without a file the service is for its own machine alone: it listens on loopback, and only
 loopback browser origins and FHIR servers are let in. With a file, nothing is let in that the file
-does not name. Secrets are files that the configuration points to, so the file itself may be shown.
+does not name, and with a [[tenant]] nobody who does not prove to be one. A table of a tenant takes
+the place of the table of the same name at the top of the file. Secrets are files that the
+configuration points to, so the file itself may be shown.
 """
 
 import difflib
@@ -21,6 +23,7 @@ from cds_hooks.addresses import (
     absolute_records_url,
     is_fhir_base_url,
     is_loopback,
+    is_network,
     is_origin,
     is_web_url,
     local_url,
@@ -28,11 +31,10 @@ from cds_hooks.addresses import (
 )
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import Dialect
+from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
 CLINICAL = ("b12", "sarcopenia", "policy", "local_code", "attention", "language")
-MEBIBYTE = 1024 * 1024
-
 SCHEMA = Path(__file__).parent / "schemas" / "configuration.schema.json"
 
 
@@ -76,19 +78,33 @@ class Settings:
     workers: int = 2
     base_url: str = "http://127.0.0.1:8000"  # of links that others follow; no slash at the end
     max_body_bytes: int = 8 * MEBIBYTE
+    body_timeout_s: int = 10  # for a whole request to arrive
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks
+    certificate_header: str | None = None  # read from trusted proxies alone
+    requests_per_minute_and_address: int = 12_000  # in each worker
     cors_origins: tuple[str, ...] = ()
     allow_loopback_origins: bool = True
-    fhir_servers: tuple[str, ...] = ()  # base URLs, no slash at the end
-    allow_loopback_fhir: bool = True
-    fhir_deadline_ms: int = 400  # for all the searches of one call together
-    fhir_max_pages: int = 5
-    fhir_max_bytes: int = 16 * MEBIBYTE
     records_url: str = field(default_factory=_default_records_url)
     records_key_file: Path | None = None  # None: made beside the SQLite database
+    records_old_key_files: tuple[Path, ...] = ()
+    spool: Path | None = None  # None: a call is refused while the database is down
     log_level: str = "info"
     file: str | None = None  # where these settings were read
-    dialect: Dialect = field(default_factory=Dialect)
-    clinical: Mapping[str, Any] = field(default_factory=dict)  # the tables of CLINICAL, opaque here
+    tenants: tuple[Tenant, ...] = (LOCAL,)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers are not told from strangers."""
+        return any(tenant.is_open for tenant in self.tenants)
+
+    def tenant(self, name: str | None = None) -> Tenant:
+        """The tenant called `name`; the first where none is named. Raises ConfigurationFault."""
+        found = [tenant for tenant in self.tenants if name in (None, tenant.id)]
+        if not found:
+            there = ", ".join(tenant.id for tenant in self.tenants)
+            reason = f"is no tenant of this configuration; there are: {there}"
+            raise ConfigurationFault([Fault(self.file or "", name or "", reason)])
+        return found[0]
 
     def listening_on(
         self, host: str | None = None, port: int | None = None, workers: int | None = None
@@ -128,14 +144,14 @@ def load_settings(path: Path | None) -> Settings:
     return _settings(document, path)
 
 
-def refuse_exposed(host: str) -> str | None:
-    """Why the service will not listen on `host`; None where it will."""
-    if is_loopback(host):
+def refuse_exposed(settings: Settings) -> str | None:
+    """Why the service will not listen where it is told to; None where it will."""
+    host = settings.host
+    if is_loopback(host) or not settings.is_open:
         return None
     return (
         f"{host} can be reached from other machines, and no tenant is configured whose callers "
-        "could be told from strangers: listen on 127.0.0.1, and put a reverse proxy that "
-        "authenticates callers before it"
+        "could be told from strangers: name them in [[tenant]] tables, or listen on 127.0.0.1"
     )
 
 
@@ -152,6 +168,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _clinical(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables of CLINICAL, a laboratory's file by its whole path."""
     tables = {name: document[name] for name in CLINICAL if name in document}
     match tables:
         case {"b12": {"laboratory": file, **others}}:
@@ -163,6 +180,8 @@ _FORMATS = FormatChecker(formats=())
 for _name, _holds in {
     "web-url": is_web_url,
     "fhir-base-url": is_fhir_base_url,
+    "key-url": is_fhir_base_url,
+    "network": is_network,
     "origin": is_origin,
     "records-url": records_url,
 }.items():
@@ -179,6 +198,43 @@ def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "key_file" not in others and records_url(url) and not url.startswith("sqlite")
         ):
             yield "records.key_file", "is required with PostgreSQL: all replicas share one key"
+    match document:
+        case {"tenant": list(tenants)} if all(isinstance(tenant, dict) for tenant in tenants):
+            yield from _tenant_faults(document, tenants)
+
+
+def _tenant_faults(
+    document: Mapping[str, Any], tenants: list[dict[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """What only several tables together can have wrong."""
+    for key in document.get("fhir", {}).keys() & {"servers", "allow_loopback"}:
+        yield f"fhir.{key}", "is for callers on this machine; each [[tenant]] has its own server"
+    seen: dict[tuple[Any, ...], int] = {}
+    for place, tenant in enumerate(tenants):
+        key = f"tenant[{place}]"
+        issuer, certificate = tenant.get("issuer"), tenant.get("certificate")
+        has_keys = bool(tenant.keys() & {"jwks_url", "jwks_file"})
+        if issuer is None and certificate is None:
+            yield f"{key}.issuer", "is missing: a tenant is known by its tokens or a certificate"
+        if issuer is not None and not has_keys:
+            yield f"{key}.jwks_url", "is missing: an issuer's keys are at a URL or in a file"
+        if issuer is None and has_keys:
+            yield f"{key}.issuer", "is missing: keys prove who signed, not who that is"
+        if certificate is not None and (
+            not document.get("server", {}).keys() >= {"trusted_proxies", "certificate_header"}
+        ):
+            reason = "needs server.trusted_proxies and server.certificate_header"
+            yield f"{key}.certificate", reason
+        known_by = [("id", tenant.get("id"))]
+        if issuer is not None:
+            known_by.append(("issuer", (issuer, tenant.get("claim"))))
+        elif certificate is not None:
+            known_by.append(("certificate", certificate))
+        for name, value in known_by:
+            first = seen.setdefault((name, value), place)
+            if first != place:
+                same = "issuer and claim" if name == "issuer" else name
+                yield f"{key}.{name}", f"is that of tenant[{first}]: no two may share {same}"
 
 
 def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
@@ -206,32 +262,112 @@ def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
 def _settings(document: Mapping[str, Any], path: Path) -> Settings:
     """The settings of a document without faults; relative paths start at the file's folder."""
     folder = path.absolute().parent
-    server, cors, fhir, records = (
-        document.get(table, {}) for table in ("server", "cors", "fhir", "records")
+    server, limits, cors, records = (
+        document.get(table, {}) for table in ("server", "limits", "cors", "records")
     )
     default = Settings()
     host, port = server.get("host", default.host), server.get("port", default.port)
     url = records_url(records["url"]) if "url" in records else None
+    base_url = server.get("base_url", local_url(host, port)).rstrip("/")
     return Settings(
         host=host,
         port=port,
         workers=server.get("workers", default.workers),
-        base_url=server.get("base_url", local_url(host, port)).rstrip("/"),
+        base_url=base_url,
         max_body_bytes=server.get("max_body_bytes", default.max_body_bytes),
+        body_timeout_s=server.get("body_timeout_s", default.body_timeout_s),
+        trusted_proxies=tuple(server.get("trusted_proxies", ())),
+        certificate_header=server.get("certificate_header"),
+        requests_per_minute_and_address=limits.get(
+            "requests_per_minute_and_address", default.requests_per_minute_and_address
+        ),
         cors_origins=tuple(cors.get("origins", ())),
         allow_loopback_origins=cors.get("allow_loopback", False),
-        fhir_servers=tuple(base.rstrip("/") for base in fhir.get("servers", ())),
-        allow_loopback_fhir=fhir.get("allow_loopback", False),
-        fhir_deadline_ms=fhir.get("deadline_ms", default.fhir_deadline_ms),
-        fhir_max_pages=fhir.get("max_pages", default.fhir_max_pages),
-        fhir_max_bytes=fhir.get("max_response_bytes", default.fhir_max_bytes),
         records_url=absolute_records_url(url, folder) if url else default.records_url,
         records_key_file=folder / records["key_file"] if "key_file" in records else None,
+        records_old_key_files=tuple(folder / file for file in records.get("old_key_files", ())),
+        spool=_spool(records, folder),
         log_level=document.get("log", {}).get("level", default.log_level),
         file=str(path),
-        dialect=_dialect(document.get("dialect", {})),
-        clinical=_clinical(document, folder),
+        tenants=tuple(_tenant(tenant, document, folder, base_url) for tenant in document["tenant"])
+        if "tenant" in document
+        else (_local(document, folder),),
     )
+
+
+def _spool(records: Mapping[str, Any], folder: Path) -> Path | None:
+    if records.get("when_down") != "spool":
+        return None
+    return folder / records["spool"] if "spool" in records else state_directory() / "spool"
+
+
+def _local(document: Mapping[str, Any], folder: Path) -> Tenant:
+    """The callers on this machine, as the tables at the top of the file have them."""
+    fhir = document.get("fhir", {})
+    return Tenant(
+        LOCAL.id,
+        fhir=replace(
+            _fhir_access(fhir, fhir.get("servers", ())),
+            allow_loopback=fhir.get("allow_loopback", False),
+        ),
+        **_of_any_tenant({}, document, folder),
+    )
+
+
+def _tenant(
+    table: Mapping[str, Any], document: Mapping[str, Any], folder: Path, base_url: str
+) -> Tenant:
+    own = table.get("fhir", {})
+    fhir = _fhir_access(
+        {**document.get("fhir", {}), **own}, [own["server"]] if "server" in own else []
+    )
+    return Tenant(
+        table["id"],
+        trust=_trust(table, folder, base_url) if "issuer" in table else None,
+        certificate=table.get("certificate"),
+        fhir=fhir,
+        **_of_any_tenant(table, document, folder),
+    )
+
+
+def _trust(table: Mapping[str, Any], folder: Path, base_url: str) -> Trust:
+    chosen = {
+        name: table[name] for name in ("claim", "max_lifetime_s", "leeway_s") if name in table
+    }
+    if "algorithms" in table:
+        chosen["algorithms"] = tuple(table["algorithms"])
+    return Trust(
+        issuer=table["issuer"],
+        audience=table.get("audience", base_url).rstrip("/"),
+        jwks_url=table.get("jwks_url"),
+        jwks_file=folder / table["jwks_file"] if "jwks_file" in table else None,
+        **chosen,
+    )
+
+
+def _fhir_access(table: Mapping[str, Any], servers: Iterable[str]) -> FhirAccess:
+    default = FhirAccess()
+    return FhirAccess(
+        servers=tuple(base.rstrip("/") for base in servers),
+        private_addresses=table.get("private_addresses", False),
+        deadline_ms=table.get("deadline_ms", default.deadline_ms),
+        max_pages=table.get("max_pages", default.max_pages),
+        max_bytes=table.get("max_response_bytes", default.max_bytes),
+    )
+
+
+def _of_any_tenant(
+    table: Mapping[str, Any], document: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
+    """What a tenant may have of its own, and otherwise has from the top of the file."""
+    tables = {**document, **table}
+    amounts = {**document.get("limits", {}), **document.get("records", {}), **table}
+    names = ("calls_per_minute", "retention_days", "comments")
+    return {
+        "dialect": _dialect(tables.get("dialect", {})),
+        "clinical": _clinical(tables, folder),
+        **{name: amounts[name] for name in names if name in amounts},
+    }
 
 
 def _dialect(table: Mapping[str, Any]) -> Dialect:

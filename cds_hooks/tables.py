@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
     UniqueConstraint,
 )
@@ -57,6 +59,7 @@ decision = Table(
     Column("tier", String(8)),
     Column("prefetch", JSON, nullable=False),  # how many keys were supplied, fetched, failed
     Column("record", JSON, nullable=False),  # rules, withheld cards, knowledge in force
+    Column("key_id", String(8)),  # of the key that the hashes were made with
     Index("decision_at", "at"),
     Index("decision_patient", "patient_hash", "at"),
 )
@@ -77,6 +80,7 @@ feedback = Table(
     "feedback",
     metadata,
     Column("id", Integer, primary_key=True),
+    Column("tenant", String(64), nullable=False, server_default="local"),
     Column("card", String(255), nullable=False, index=True),
     Column("service", String(64), nullable=False),
     Column("known_card", Boolean, nullable=False),
@@ -85,10 +89,44 @@ feedback = Table(
     Column("reason_system", String(255), nullable=False),
     Column("reason_code", String(255), nullable=False),
     Column("had_comment", Boolean, nullable=False),
+    Column("comment", Text),  # encrypted; null where there was none or the site drops them
     Column("outcome_at", Moment, nullable=False),
     Column("received_at", Moment, nullable=False),
     # A repeated message changes nothing. Empty texts, not nulls: nulls are never equal.
     UniqueConstraint(
-        "card", "outcome", "outcome_at", "reason_system", "reason_code", name="feedback_once"
+        *("tenant", "card", "outcome", "outcome_at", "reason_system", "reason_code"),
+        name="feedback_once",
     ),
+)
+
+# Ids of tokens that were used: none is good twice.
+seen_token = Table(
+    "seen_token",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("digest", String(48), primary_key=True),
+    Column("until", Moment, nullable=False),
+    Index("seen_token_until", "until"),
+)
+
+# One row for each record that was kept, each bound to the one before it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3 ...
+    Column("at", Moment, nullable=False),
+    Column("kind", String(16), nullable=False),  # decision, feedback, purge
+    Column("subject", String(255), nullable=False),
+    Column("digest", String(64), nullable=False),  # of the record
+    Column("key_id", String(8), nullable=False),
+    Column("link", String(64), nullable=False),  # of this row and the link before it
+)
+
+# Keys that records here were written with: without one of them, part of the past is unreadable.
+key_used = Table(
+    "key_used",
+    metadata,
+    Column("key_id", String(8), primary_key=True),
+    Column("since", Moment, nullable=False),
 )

@@ -67,13 +67,13 @@ def _reason_to_withhold(
         return None
     if LEAST_FIRST.index(one.card.indicator) < LEAST_FIRST.index(Indicator(rules.at_least)):
         return "below"
-    sealed: frozenset[str] | None = None
+    sealed: list[frozenset[str]] | None = None
     for before in memory.past(rules.longest_quiet, (one.topic, one.topic + AND_MUSCLE)):
         repeated = rules.repeat_guard and before.same_encounter
         if not repeated and not _snoozed(one, before, rules, now):
             continue
         if sealed is None:
-            sealed = frozenset(map(memory.seal, one.card.rests_on))
+            sealed = [memory.seals(mark) for mark in one.card.rests_on]
         if not _is_woken(one, before, sealed):
             return "repeat" if repeated else "snoozed"
     return None
@@ -87,7 +87,7 @@ def _snoozed(one: Candidate, before: PastCard, rules: AttentionRules, now: datet
     return now < before.answered_at + timedelta(days=days)
 
 
-def _is_woken(one: Candidate, before: PastCard, sealed: frozenset[str]) -> bool:
+def _is_woken(one: Candidate, before: PastCard, sealed: Iterable[frozenset[str]]) -> bool:
     """By a new result or symptom, or a worse finding. (A worse category is another topic.)"""
     worse = LEAST_FIRST.index(one.card.indicator) > LEAST_FIRST.index(Indicator(before.indicator))
-    return worse or not sealed <= before.rests_on
+    return worse or any(seals.isdisjoint(before.rests_on) for seals in sealed)

@@ -7,6 +7,7 @@ from typing import Any
 from cds_hooks import prefetch
 from cds_hooks.dialects import Dialect
 from cds_hooks.service import Call, Decision, Service
+from cds_hooks.tenants import Tenant
 from mappings.attention import AttentionRules, read_attention
 from mappings.fault import KnowledgeFault
 from mappings.questionnaire import read_questionnaire
@@ -16,7 +17,7 @@ from services.card_maker import CardMaker
 from services.chart import Chart
 from services.from_fhir import read_chart
 from services.from_fhir.values import as_list, codings
-from services.knowledge import Known
+from services.knowledge import Known, load_knowledge
 
 CANONICAL = "https://cobalamin.example/fhir"
 ROLE = "practitioner_role"  # asked for only where a site speaks to some specialties alone
@@ -126,6 +127,20 @@ def attention_of(attention: Mapping[str, Any] | None, known: Known) -> Mapping[s
     return read_attention(
         attention, (service_id(hook) for hook in HOOKS), (*known.order_rules, "b12", "muscle")
     )
+
+
+def knowledge_of(tenants: Iterable[Tenant]) -> dict[str, Known]:
+    """What each tenant is answered by; those who chose alike share it. Raises KnowledgeFault."""
+    loaded: list[tuple[Mapping[str, Any], Known]] = []
+    found: dict[str, Known] = {}
+    for tenant in tenants:
+        alike = (known for clinical, known in loaded if clinical == tenant.clinical)
+        known = next(alike, None) or load_knowledge(tenant.clinical)
+        loaded.append((tenant.clinical, known))
+        attention_of(tenant.clinical.get("attention"), known)
+        unmapped(tenant.dialect, known)
+        found[tenant.id] = known
+    return found
 
 
 def unmapped(dialect: Dialect, known: Known) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +15,8 @@ import rich_click as click
 from rich.console import Console
 from rich.progress import Progress
 
-from cds_hooks.records import Records, RecordsUnavailable
+from cds_hooks.key_sets import key_set_of
+from cds_hooks.records import RecordsUnavailable
 from cds_hooks.settings import (
     VARIABLE,
     ConfigurationFault,
@@ -22,12 +25,14 @@ from cds_hooks.settings import (
     load_settings,
     refuse_exposed,
 )
+from cds_hooks.tenants import Tenant
+from cds_hooks.upkeep import open_records
 from mappings.export import artefacts, validate
 from mappings.fault import KnowledgeFault
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL, attention_of, unmapped
+from services.catalog import CANONICAL, attention_of, knowledge_of
 from services.documents import UnusableDocument, assessment_of
-from services.knowledge import Known, load_knowledge
+from services.knowledge import Known
 from services.show import show_cards, show_configuration, without_password
 
 ERRORS = Console(stderr=True)
@@ -40,32 +45,56 @@ config_option = click.option(
 )
 
 
+tenant_option = click.option(
+    "--tenant", "tenant_name", help="By whose settings (default: the first tenant's)."
+)
+
+
 @click.group()
 @click.version_option(package_name="cobalamin-cds")
 def main() -> None:
     """Decision support for vitamin B12 deficiency and muscle loss over CDS Hooks."""
 
 
-def _load(
-    config: Path | None, guideline: str | None = None, definition: str | None = None
-) -> tuple[Settings, Known]:
-    """Settings and knowledge, or every fault on standard error and exit 1."""
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """Every fault of configuration and knowledge on standard error, and exit 1."""
     try:
+        yield
+    except (ConfigurationFault, KnowledgeFault) as fault:
+        for line in str(fault).splitlines():
+            ERRORS.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+def _load_all(config: Path | None) -> tuple[Settings, dict[str, Known]]:
+    """Settings, and the knowledge of each tenant."""
+    with _faults_told():
         settings = load_settings(configuration_file(config))
-        clinical = dict(settings.clinical)
+        for tenant in settings.tenants:
+            if tenant.trust is not None:
+                key_set_of(tenant, tenant.trust, lambda _reason: None)
+        return settings, knowledge_of(settings.tenants)
+
+
+def _load(
+    config: Path | None,
+    tenant_name: str | None,
+    guideline: str | None = None,
+    definition: str | None = None,
+) -> tuple[Settings, Tenant, Known]:
+    """Settings, one tenant of them, and its knowledge."""
+    with _faults_told():
+        settings = load_settings(configuration_file(config))
+        tenant = settings.tenant(tenant_name)
+        clinical = dict(tenant.clinical)
         if guideline:
             clinical["b12"] = {**clinical.get("b12", {}), "guideline": guideline}
         if definition:
             chosen = clinical.get("sarcopenia", {})
             clinical["sarcopenia"] = {**chosen, "definition": definition}
-        known = load_knowledge(clinical)
-        attention_of(clinical.get("attention"), known)
-        unmapped(settings.dialect, known)
-    except (ConfigurationFault, KnowledgeFault) as fault:
-        for line in str(fault).splitlines():
-            ERRORS.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(1) from None
-    return settings, known
+        tenant = replace(tenant, clinical=clinical)
+        return settings, tenant, knowledge_of([tenant])[tenant.id]
 
 
 @main.command()
@@ -78,23 +107,24 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     from services.server import run  # noqa: PLC0415  # the server is not needed by the others
 
     file = configuration_file(config)
-    settings, known = _load(file)
+    settings, known = _load_all(file)
     settings = settings.listening_on(host, port, workers)
-    refused = refuse_exposed(settings.host)
+    refused = refuse_exposed(settings)
     if refused:
         ERRORS.print(refused, style="red", markup=False)
         raise SystemExit(1)
     if file is not None:
         os.environ[VARIABLE] = str(file.resolve())
-    ERRORS.print(
-        f"Cobalamin on http://{settings.host}:{settings.port}/cds-services "
-        f"with {known.b12.guideline.label} and {known.muscle.definition.label}"
-        + ("" if file else "; no configuration: open to callers on this machine, and to them only"),
-        markup=False,
-    )
+    ERRORS.print(f"Cobalamin on http://{settings.host}:{settings.port}/cds-services", markup=False)
+    for tenant in settings.tenants:
+        labels = known[tenant.id].labels
+        who = "callers on this machine" if tenant.is_open else tenant.id
+        ERRORS.print(f"{who}: {labels['b12']} and {labels['sarcopenia']}", markup=False)
+    if settings.is_open:
+        ERRORS.print("No tenant is configured: open to callers on this machine, and to them only")
     ERRORS.print(f"Records: {without_password(settings.records_url)}", soft_wrap=True)
     try:
-        Records.open(settings.records_url, settings.records_key_file).close()
+        open_records(settings).close()
     except (RecordsUnavailable, ConfigurationFault) as fault:
         ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
@@ -103,11 +133,12 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
 
 @main.command("try")
 @config_option
+@tenant_option
 @click.option("--json", "as_text", is_flag=True, help="Print the answer as JSON.")
 @click.option("--sample", default="neuropathy", help="Name of the sample patient.")
-def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
+def try_(config: Path | None, tenant_name: str | None, *, as_text: bool, sample: str) -> None:
     """Show the cards of a bundled sample patient."""
-    settings, known = _load(config)
+    settings, tenant, known = _load(config, tenant_name)
     source = files("services") / "samples" / f"{sample}.json"
     if not source.is_file():
         names = sorted(p.name[:-5] for p in (files("services") / "samples").iterdir())
@@ -115,7 +146,7 @@ def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
         raise SystemExit(2)
     document = orjson.loads(source.read_bytes())
     maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
-    attention = attention_of(settings.clinical.get("attention"), known)
+    attention = attention_of(tenant.clinical.get("attention"), known)
     today = date.fromisoformat(document.pop("sampleDay"))
     result = assessment_of(document, maker, today, attention)
     if as_text:
@@ -126,6 +157,7 @@ def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
 
 @main.command()
 @config_option
+@tenant_option
 @click.option("--b12-guideline", help="Guideline to assess B12 by, e.g. us-aafp2025.")
 @click.option(
     "--sarcopenia-definition",
@@ -137,6 +169,7 @@ def try_(config: Path | None, *, as_text: bool, sample: str) -> None:
 @click.argument("paths", nargs=-1, metavar="[FILE]...")
 def assess(
     config: Path | None,
+    tenant_name: str | None,
     b12_guideline: str | None,
     sarcopenia_definition: str | None,
     as_of: datetime | None,
@@ -147,9 +180,9 @@ def assess(
     A FILE holds one JSON document, or one on each line; `-` or none is standard input. Exit status
     2 where a document could not be used; the others are still assessed.
     """
-    settings, known = _load(config, b12_guideline, sarcopenia_definition)
+    settings, tenant, known = _load(config, tenant_name, b12_guideline, sarcopenia_definition)
     maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
-    attention = attention_of(settings.clinical.get("attention"), known)
+    attention = attention_of(tenant.clinical.get("attention"), known)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer
     unusable = 0
@@ -209,7 +242,7 @@ def check_config(file: Path | None) -> None:
 
     Exit status 1 with every fault found: file, key and reason.
     """
-    settings, known = _load(file)
+    settings, known = _load_all(file)
     show_configuration(Console(soft_wrap=True), settings, known)
 
 
@@ -218,7 +251,7 @@ def check_config(file: Path | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def export_knowledge(config: Path | None, folder: Path) -> None:
     """Write the project's own FHIR R4 artefacts to a folder: SARC-F and the code systems."""
-    _settings, known = _load(config)
+    _settings, _tenant, known = _load(config, None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, resource in artefacts(known.index, known.readable.questionnaire).items():

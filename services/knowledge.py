@@ -42,6 +42,11 @@ class Known:
     order_rules: Mapping[str, OrderRule]
     language: Language = field(default_factory=Language)
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What is in force, for the log."""
+        return {"b12": self.b12.guideline.label, "sarcopenia": self.muscle.definition.label}
+
 
 def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
     """The knowledge that the clinical tables of a configuration choose.

@@ -1,5 +1,6 @@
 """Cards and configuration on a terminal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console, Group
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from cds_hooks.dialects import Dialect
 from cds_hooks.settings import Settings
+from cds_hooks.tenants import Tenant
 from mappings.guideline_file import FOLDER, read_toml
 from services.catalog import HOOKS, attention_of, service_id, unmapped
 from services.knowledge import Known
@@ -41,33 +43,56 @@ def show_cards(console: Console, sample: str, result: dict[str, Any]) -> None:
         console.print("No card: there is nothing to say.")
 
 
-def show_configuration(console: Console, settings: Settings, known: Known) -> None:
-    """What is in force."""
-    guideline, definition = known.b12.guideline, known.muscle.definition
-    table = Table(title=f"In force: {settings.file or 'the defaults'}", show_header=False)
+def show_configuration(console: Console, settings: Settings, known: Mapping[str, Known]) -> None:
+    """What is in force, for the process and for each tenant."""
+    limit = settings.requests_per_minute_and_address
     rows = {
         "listens on": f"{settings.host}:{settings.port}, {settings.workers} workers",
         "reached at": settings.base_url,
         "services": ", ".join(f"b12-muscle-{hook}" for hook in HOOKS),
+        "browser origins": ", ".join(settings.cors_origins)
+        or ("this machine only" if settings.allow_loopback_origins else "none"),
+        "trusted proxies": ", ".join(settings.trusted_proxies) or "none",
+        "an address may send": "any number of requests"
+        if settings.is_open
+        else f"{limit} requests a minute to each worker",
+        "records": without_password(settings.records_url),
+        "records cannot be kept": f"they wait in {settings.spool}"
+        if settings.spool
+        else "calls are refused",
+    }
+    _show_rows(console, f"In force: {settings.file or 'the defaults'}", rows)
+    for tenant in settings.tenants:
+        _show_tenant(console, tenant, known[tenant.id])
+
+
+def _show_rows(console: Console, title: str, rows: Mapping[str, str]) -> None:
+    table = Table(title=title, show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def _show_tenant(console: Console, tenant: Tenant, known: Known) -> None:
+    guideline, definition = known.b12.guideline, known.muscle.definition
+    fhir = tenant.fhir
+    rows = {
+        **_known_by(tenant),
         "B12 guideline": f"{guideline.label}: {guideline.title}",
         "reviewed": f"{guideline.reviewed}, {guideline.reviewer}",
         "sarcopenia": f"{definition.label}: {definition.title}",
         "sarcopenia from": f"{definition.minimum_age} years",
         "orders": f"{known.templates.locale}, {len(known.templates.by_id)} templates",
         "codes": f"{len(known.index.exact)} in {len(known.index.sets)} value sets",
-        "FHIR servers": ", ".join(settings.fhir_servers)
-        or ("this machine only" if settings.allow_loopback_fhir else "none"),
-        "browser origins": ", ".join(settings.cors_origins)
-        or ("this machine only" if settings.allow_loopback_origins else "none"),
-        "deadline for FHIR": f"{settings.fhir_deadline_ms} ms in all",
-        "records": without_password(settings.records_url),
+        "FHIR server": ", ".join(fhir.servers)
+        or ("this machine only" if fhir.allow_loopback else "none: prefetch alone"),
+        "deadline for FHIR": f"{fhir.deadline_ms} ms in all",
+        "records": f"kept {tenant.retention_days} days; comments: {tenant.comments}",
     }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(table)
-    _show_dialect(console, settings.dialect, known)
+    _show_rows(console, f"Tenant {tenant.id}", rows)
+    _show_dialect(console, tenant.dialect, known)
     _show_language(console, known.language)
-    _show_attention(console, settings, known)
+    _show_attention(console, tenant, known)
     policy = Table(title="Choices of this service (set in \\[policy])")
     for column in ("choice", "value", "why"):
         policy.add_column(column)
@@ -75,6 +100,24 @@ def show_configuration(console: Console, settings: Settings, known: Known) -> No
     for name, chosen in known.b12.policy.items():
         policy.add_row(name, f"{chosen:g}", whys[name]["why"])
     console.print(policy)
+
+
+def _known_by(tenant: Tenant) -> dict[str, str]:
+    """How its callers prove who they are."""
+    rows: dict[str, str] = {}
+    trust = tenant.trust
+    if trust is not None:
+        rows = {
+            "issuer": trust.issuer + (f", tenant {trust.claim}" if trust.claim else ""),
+            "keys": str(trust.jwks_file or trust.jwks_url),
+            "algorithms": ", ".join(trust.algorithms),
+            "audience": f"{trust.audience}/cds-services...",
+        }
+    if tenant.certificate is not None:
+        rows["client certificate"] = tenant.certificate
+    if tenant.is_open:
+        return {"callers": "anybody on this machine"}
+    return {**rows, "may send": f"{tenant.calls_per_minute} calls a minute to each worker"}
 
 
 def _show_dialect(console: Console, dialect: Dialect, known: Known) -> None:
@@ -95,10 +138,10 @@ def _show_language(console: Console, language: Language) -> None:
         console.print(f"  {text}", style="yellow", markup=False, highlight=False)
 
 
-def _show_attention(console: Console, settings: Settings, known: Known) -> None:
+def _show_attention(console: Console, tenant: Tenant, known: Known) -> None:
     """How often each service may speak."""
     table = Table(title="Attention (set in \\[attention])")
-    rules = attention_of(settings.clinical.get("attention"), known)
+    rules = attention_of(tenant.clinical.get("attention"), known)
     table.add_column("setting")
     for hook in HOOKS:
         table.add_column(hook)

@@ -8,11 +8,10 @@ from flask import Flask
 
 from cds_hooks.app import create_app
 from cds_hooks.logs import configure
-from cds_hooks.records import Records
 from cds_hooks.settings import configuration_file, load_settings
-from services.catalog import services, unmapped
+from cds_hooks.upkeep import Upkeep, open_records
+from services.catalog import knowledge_of, services
 from services.evidence import evidence_pages
-from services.knowledge import load_knowledge
 
 VERSION = version("cobalamin-cds")
 BASE_URL = "COBALAMIN_BASE_URL"  # set by `cobalamin serve` for its workers
@@ -22,21 +21,23 @@ def application() -> Flask:
     """The application by the configuration that the environment names, or by the defaults."""
     settings = load_settings(configuration_file(None))
     settings = replace(settings, base_url=os.environ.get(BASE_URL, settings.base_url))
-    known = load_knowledge(settings.clinical)
-    unmapped(settings.dialect, known)
+    known = knowledge_of(settings.tenants)
     log = configure(settings.log_level)
-    records = Records.open(settings.records_url, settings.records_key_file)
+    records = open_records(settings)
     app = create_app(
-        services(known, settings.base_url, settings.clinical.get("attention")),
+        {
+            tenant.id: services(
+                known[tenant.id], settings.base_url, tenant.clinical.get("attention")
+            )
+            for tenant in settings.tenants
+        },
         settings,
         records,
         log,
         version=VERSION,
-        pages=[evidence_pages(known)],
+        pages=[evidence_pages(known[settings.tenant().id])],
     )
-    log.info(
-        "start",
-        version=VERSION,
-        knowledge={"b12": known.b12.guideline.label, "sarcopenia": known.muscle.definition.label},
-    )
+    for tenant in settings.tenants:
+        log.info("start", version=VERSION, tenant=tenant.id, knowledge=known[tenant.id].labels)
+    Upkeep(records, log, VERSION).start()
     return app

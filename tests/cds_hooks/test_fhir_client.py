@@ -7,7 +7,7 @@ import pytest
 from cds_hooks.fhir_client import FhirClient
 from cds_hooks.hook_request import read_request
 from cds_hooks.prefetch import State, read
-from cds_hooks.settings import Settings
+from cds_hooks.tenants import FhirAccess
 
 TEMPLATES = {
     "patient": "Patient/{{context.patientId}}",
@@ -25,7 +25,9 @@ def bundle(*resources, **members):
 
 @pytest.fixture
 def client():
-    made = FhirClient(Settings(fhir_deadline_ms=300, fhir_max_pages=3, fhir_max_bytes=10_000))
+    made = FhirClient(
+        FhirAccess(allow_loopback=True, deadline_ms=300, max_pages=3, max_bytes=10_000)
+    )
     yield made
     made.close()
 
@@ -36,7 +38,7 @@ def call(server, prefetch=None):
         "hookInstance": "i",
         "context": {"patientId": "1"},
         "fhirServer": server if isinstance(server, str) else server.base,
-        "fhirAuthorization": {"access_token": TOKEN, "token_type": "Bearer"},
+        "fhirAuthorization": {"access_token": TOKEN, "token_type": "Bearer", "scope": "user/*.rs"},
         "prefetch": prefetch,
     }
     return read_request(request, "patient-view")
@@ -196,9 +198,7 @@ def test_servers_that_are_not_allowed_are_not_asked(client, server):
 
 
 def test_the_allow_list_is_exact():
-    client = FhirClient(
-        Settings(fhir_servers=("https://ehr.example.org/fhir",), allow_loopback_fhir=False)
-    )
+    client = FhirClient(FhirAccess(servers=("https://ehr.example.org/fhir",)))
     try:
         assert client.allowed_base(call("https://ehr.example.org/fhir/"))
         assert client.allowed_base(call("https://ehr.example.org/fhir/tenant")) is None

@@ -121,10 +121,10 @@ def test_no_message_quotes_what_was_being_written(records):
 def test_repeated_feedback_changes_nothing(records, rows):
     known = stored()
     records.store(known)
-    item = Feedback(known.cards[0].uuid, "accepted", ("u",), None, None, False, NOW)
-    unknown = Feedback("nobody's", "overridden", (), "s", "c", True, NOW)
-    assert records.store_feedback("s", [item, unknown, item]) == 2
-    assert records.store_feedback("s", [item]) == 0
+    item = Feedback(known.cards[0].uuid, "accepted", ("u",), None, None, NOW)
+    unknown = Feedback("nobody's", "overridden", (), "s", "c", NOW)
+    assert records.store_feedback("local", "s", [item, unknown, item]) == 2
+    assert records.store_feedback("local", "s", [item]) == 0
     assert {(row.card, row.known_card) for row in rows(feedback)} == {
         (known.cards[0].uuid, True),
         ("nobody's", False),
@@ -132,20 +132,24 @@ def test_repeated_feedback_changes_nothing(records, rows):
 
 
 def test_another_answer_to_the_same_card_is_kept_too(records, rows):
-    first = Feedback("c", "overridden", (), "s", "not-now", False, NOW)
-    later = Feedback("c", "accepted", ("u",), None, None, False, NOW + timedelta(hours=1))
-    assert records.store_feedback("s", [first]) + records.store_feedback("s", [later]) == 2
+    first = Feedback("c", "overridden", (), "s", "not-now", NOW)
+    later = Feedback("c", "accepted", ("u",), None, None, NOW + timedelta(hours=1))
+    assert (
+        records.store_feedback("local", "s", [first])
+        + records.store_feedback("local", "s", [later])
+        == 2
+    )
     assert [row.accepted for row in rows(feedback)] == [[], ["u"]]
 
 
 def test_feedback_without_items_keeps_nothing(records):
-    assert records.store_feedback("s", []) == 0
+    assert records.store_feedback("local", "s", []) == 0
 
 
 def test_feedback_with_a_nul_is_kept(records):
-    item = Feedback("a\x00b", "accepted", ("\x00",), "\x00", "\x00", False, NOW)
-    assert records.store_feedback("s", [item]) == 1
-    assert records.store_feedback("s", [item]) == 0
+    item = Feedback("a\x00b", "accepted", ("\x00",), "\x00", "\x00", NOW)
+    assert records.store_feedback("local", "s", [item]) == 1
+    assert records.store_feedback("local", "s", [item]) == 0
 
 
 def test_a_database_that_answers_is_fit(records):
@@ -370,15 +374,15 @@ def test_the_past_of_a_patient_with_what_became_of_it(records):
     other = StoredCard("u-other", "orderLeber", "critical", ())
     told = stored(at=now, patient_id="77", encounter_id="e1", cards=(shown, other))
     records.store(told)
-    answer = Feedback("u-past", "overridden", (), "s", "not-now", False, now + timedelta(minutes=5))
-    records.store_feedback(told.service, [answer], now + timedelta(minutes=1))
+    answer = Feedback("u-past", "overridden", (), "s", "not-now", now + timedelta(minutes=5))
+    records.store_feedback(told.tenant, told.service, [answer], now + timedelta(minutes=1))
     memory = records.memory(told.tenant, "77", "e1", now + timedelta(hours=1))
     [past] = memory.past(30, ("b12Deficient", "b12DeficientAndMuscle"))
     assert (past.topic, past.indicator, past.same_encounter) == ("b12Deficient", "warning", True)
     assert (past.outcome, past.reason) == ("overridden", "not-now")
     assert past.shown_at == now
     assert past.answered_at == now + timedelta(minutes=1)  # when it came, not what the client says
-    assert past.rests_on == {memory.seal("a"), memory.seal("b")}
+    assert past.rests_on == memory.seals("a") | memory.seals("b")
     elsewhere = records.memory(told.tenant, "78", "e1", now)
     assert elsewhere.past(30, ("b12Deficient", "")) == ()
     later = records.memory(told.tenant, "77", "e2", now + timedelta(days=31))

@@ -43,8 +43,8 @@ def test_without_a_file_only_this_machine_is_served(monkeypatch, tmp_path):
     settings = load_settings(None)
     assert settings == Settings()
     assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8000, 2)
-    assert settings.fhir_servers == settings.cors_origins == ()
-    assert settings.allow_loopback_fhir
+    assert settings.tenant().fhir.servers == settings.cors_origins == ()
+    assert settings.tenant().fhir.allow_loopback
     assert settings.allow_loopback_origins
     assert settings.records_url == f"sqlite:///{tmp_path}/cobalamin/records.sqlite3"
 
@@ -59,13 +59,13 @@ def test_a_relative_state_folder_is_ignored(monkeypatch, tmp_path):
 
 def test_with_a_file_nothing_is_let_in_that_it_does_not_name(tmp_path):
     settings = load_settings(written(tmp_path, ""))
-    assert not settings.allow_loopback_fhir
+    assert not settings.tenant().fhir.allow_loopback
     assert not settings.allow_loopback_origins
 
 
 def test_the_example_is_in_order_and_shows_every_key():
     settings = load_settings(EXAMPLE)
-    assert settings.fhir_servers
+    assert settings.tenant().fhir.servers
     commented_out = "\n".join(line.removeprefix("# ") for line in EXAMPLE.read_text().splitlines())
     for name in ("host", "port", "workers", "base_url", "max_body_bytes", "origins", "servers"):
         assert f"\n{name} =" in commented_out
@@ -160,14 +160,14 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path):
     settings = load_settings(written(tmp_path, text))
     assert settings.records_url == f"sqlite:///{tmp_path}/r.db"
     assert settings.records_key_file == tmp_path / "k"
-    assert settings.clinical["b12"]["laboratory"] == str(tmp_path / "lab.toml")
+    assert settings.tenant().clinical["b12"]["laboratory"] == str(tmp_path / "lab.toml")
 
 
 def test_urls_lose_the_slash_at_their_end(tmp_path):
     text = '[server]\nbase_url = "https://a.example/"\n[fhir]\nservers = ["https://b.example/f/"]'
     settings = load_settings(written(tmp_path, text))
     assert settings.base_url == "https://a.example"
-    assert settings.fhir_servers == ("https://b.example/f",)
+    assert settings.tenant().fhir.servers == ("https://b.example/f",)
 
 
 def test_the_command_line_goes_before_the_environment(monkeypatch):
@@ -193,7 +193,7 @@ def test_the_command_line_goes_before_the_environment(monkeypatch):
     localhost.evil   |
 """)
 def test_only_this_machine_is_served_without_a_tenant(case):
-    refused = refuse_exposed(case["host"])
+    refused = refuse_exposed(Settings(host=case["host"]))
     assert (refused is None) == bool(case["served"])
     assert refused is None or "tenant" in refused
 

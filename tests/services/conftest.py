@@ -1,5 +1,7 @@
 """An application as a site configures it, asked through its routes."""
 
+from dataclasses import replace
+
 import pytest
 import structlog
 from patients import known
@@ -8,6 +10,7 @@ from cds_hooks.app import create_app
 from cds_hooks.dialects import Dialect
 from cds_hooks.records import Records
 from cds_hooks.settings import Settings
+from cds_hooks.tenants import LOCAL
 from services.catalog import services
 
 
@@ -23,8 +26,8 @@ def asked(tmp_path):
             raise structlog.DropEvent
 
         app = create_app(
-            services(known(), "https://cds.example", attention),
-            Settings(dialect=dialect or Dialect()),
+            {"local": services(known(), "https://cds.example", attention)},
+            Settings(tenants=(replace(LOCAL, dialect=dialect or Dialect()),)),
             Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
             structlog.wrap_logger(None, processors=[keep]),
             version="test",

@@ -27,8 +27,8 @@ class Remembered:
         since = NOW - timedelta(days=days)
         return tuple(c for c in self.cards if c.shown_at > since and c.topic in topics)
 
-    def seal(self, mark):
-        return mark[::-1]
+    def seals(self, mark):
+        return frozenset({mark[::-1]})
 
 
 def candidate(topic="b12Indeterminate", indicator="info", *, urgent=False, rests_on=("one",)):

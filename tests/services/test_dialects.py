@@ -221,6 +221,6 @@ def test_a_dialect_from_a_configuration_file(tmp_path):
         code = "4711"
         """
     )
-    dialect = load_settings(file).dialect
+    dialect = load_settings(file).tenant().dialect
     assert (dialect.name, dialect.detail) == ("epic", "html")
     assert dialect.catalogue == {"order_mma": (Coding("4711", PREFERENCE),)}

@@ -122,7 +122,7 @@ class Hospital:
         records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
         self.log: list[dict[str, Any]] = []
         app = create_app(
-            services(self.known, "https://cds.example", attention),
+            {"local": services(self.known, "https://cds.example", attention)},
             Settings(),
             records,
             structlog.wrap_logger(None, processors=[self._keep]),

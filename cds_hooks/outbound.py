@@ -1,0 +1,132 @@
+"""Requests to other machines: to public addresses, without redirects, and ended when told to.
+
+A name is resolved once for each request, and the connection goes to the address that was judged:
+what a name server says in between changes nothing.
+"""
+
+import logging
+import socket
+import threading
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+# A query may be sent once more where the server closed an idle connection or is starting again.
+AGAIN = Retry(
+    total=1,
+    redirect=0,
+    status_forcelist=(502, 503, 504),
+    allowed_methods=frozenset({"GET"}),
+    backoff_factor=0,
+    respect_retry_after_header=False,
+    raise_on_status=False,
+)
+_current = threading.local()
+logging.getLogger("requests_hardened").setLevel(logging.CRITICAL)
+
+
+class Attempt:
+    """What one thread asks for; another may end it, wherever it waits.
+
+    Time-outs of sockets begin anew with each byte, so a server that drips would never meet one.
+    """
+
+    def __init__(self) -> None:
+        self._connection: HTTPConnection | None = None
+        self._over = False
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> "Attempt":
+        _current.attempt = self
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        _current.attempt = None
+        with self._turn:
+            self._over, self._connection = True, None
+
+    def uses(self, connection: HTTPConnection) -> None:
+        with self._turn:
+            if self._over:
+                raise TimeoutError
+            self._connection = connection
+
+    def end(self) -> None:
+        """Whatever it waits for now fails at once; after it nothing more is sent."""
+        with self._turn:
+            self._over = True
+            # Connections of urllib3 have their socket from its making on, before TLS is agreed.
+            held = getattr(self._connection, "sock", None)
+            if held is not None:
+                try:
+                    held.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    return  # closed already
+
+
+def _announce(connection: HTTPConnection) -> None:
+    attempt = getattr(_current, "attempt", None)
+    if attempt is not None:
+        attempt.uses(connection)
+
+
+class _Plain(HTTPConnection):
+    def connect(self) -> None:
+        _announce(self)
+        super().connect()
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _announce(self)
+        super().request(*args, **options)
+
+
+class _Secure(HTTPSConnection):
+    def connect(self) -> None:
+        _announce(self)
+        super().connect()
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _announce(self)
+        super().request(*args, **options)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class _Endable(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+
+
+class _Judged(_Endable, IPFilterAdapter):  # type: ignore[misc]  # no published types
+    """Connects to public addresses, and to this machine where that is allowed."""
+
+
+def session(
+    *, connections: int, loopback: bool = False, private_addresses: bool = False
+) -> requests.Session:
+    """A session that reaches https, and http on this machine where `loopback` is set."""
+    made = requests.Session()
+    made.trust_env = False  # no proxy, netrc or certificate bundle by accident
+    made.adapters.clear()
+    for scheme in ("https://", "http://") if loopback else ("https://",):
+        if private_addresses:
+            adapter = _Endable()
+        else:
+            adapter = _Judged(  # type: ignore[call-arg]  # no published types
+                is_https_proto=scheme == "https://", allow_loopback=loopback
+            )
+        adapter.max_retries = AGAIN
+        adapter.init_poolmanager(connections, connections)
+        made.mount(scheme, adapter)
+    return made

@@ -1,0 +1,60 @@
+"""What an access token may be used for, by its SMART scopes of version 1 and 2."""
+
+import re
+from dataclasses import dataclass
+
+# "patient/Observation.read", "user/*.*", "patient/Observation.rs?category=laboratory"
+SCOPE = re.compile(
+    r"(patient|user|system)/([A-Za-z]{1,64}|\*)\.(read|write|\*|c?r?u?d?s?)(\?\S*)?", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One scope that lets resources be read."""
+
+    of_patient: bool  # for the one patient that the token was given for
+    kind: str  # a resource type, or "*"
+    read: bool
+    search: bool
+    limited: bool  # to some resources of that type
+
+
+def grants(scope: str) -> tuple[Grant, ...]:
+    """The scopes in a text that let resources be read; all others are none of ours."""
+    found = (SCOPE.fullmatch(one) for one in scope.split())
+    return tuple(
+        Grant(
+            of_patient=match[1] == "patient",
+            kind=match[2],
+            read=match[3] in ("read", "*") or ("r" in match[3] and match[3] != "write"),
+            search=match[3] in ("read", "*") or "s" in match[3],
+            limited=match[4] is not None,
+        )
+        for match in found
+        if match is not None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Whether a query may be tried, and whether its answer would be all there is."""
+
+    tried: bool
+    wholly: bool = False
+    reason: str = ""  # why it is not tried: "scope" or "other-patient"
+
+
+def covered(given: tuple[Grant, ...], kind: str, *, search: bool, same_patient: bool) -> Covered:
+    """Whether `given` let resources of `kind` be searched, or one be read.
+
+    A patient's scope is no use for a call about another patient: its empty answer would be taken
+    for "searched, and there is nothing".
+    """
+    fitting = [
+        one for one in given if one.kind in (kind, "*") and (one.search if search else one.read)
+    ]
+    usable = [one for one in fitting if same_patient or not one.of_patient]
+    if usable:
+        return Covered(True, wholly=not all(one.limited for one in usable))
+    return Covered(False, reason="other-patient" if fitting else "scope")
