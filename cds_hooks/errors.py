@@ -18,6 +18,7 @@ ISSUE_TYPES = {
     401: "login",
     404: "not-found",
     405: "not-supported",
+    408: "timeout",
     412: "incomplete",
     413: "too-long",
     415: "not-supported",

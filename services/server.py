@@ -6,13 +6,14 @@ from typing import Any
 
 from granian import Granian
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LOGGING_CONFIG, LogLevels
 
 from cds_hooks.settings import Settings
 from services.wsgi import BASE_URL
 
-THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
-BACKLOG = 256
+OPEN_REQUESTS = 2048  # of one worker: waiting for their bodies, their turn or their answer
+HEADERS = HTTP1Settings(header_read_timeout=15_000, max_buffer_size=64 * 1024)
 
 
 def server_log() -> dict[str, Any]:
@@ -30,14 +31,14 @@ def run(settings: Settings) -> None:
     """
     os.environ[BASE_URL] = settings.base_url
     Granian(
-        "services.wsgi:application",
+        "services.wsgi:gateway",
         factory=True,
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=settings.workers,
-        blocking_threads=THREADS,
-        backpressure=BACKLOG,
+        backpressure=OPEN_REQUESTS,
+        http1_settings=HEADERS,
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=10,

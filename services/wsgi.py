@@ -3,26 +3,49 @@
 import os
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 from flask import Flask
 
 from cds_hooks.app import create_app
 from cds_hooks.logs import configure
-from cds_hooks.settings import configuration_file, load_settings
+from cds_hooks.settings import Settings, configuration_file, load_settings
 from cds_hooks.upkeep import Upkeep, open_records
 from services.catalog import knowledge_of, services
 from services.evidence import evidence_pages
+from services.gateway import Gateway
 
 VERSION = version("cobalamin-cds")
+THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
 BASE_URL = "COBALAMIN_BASE_URL"  # set by `cobalamin serve` for its workers
 
 
 def application() -> Flask:
     """The application by the configuration that the environment names, or by the defaults."""
-    settings = load_settings(configuration_file(None))
-    settings = replace(settings, base_url=os.environ.get(BASE_URL, settings.base_url))
-    known = knowledge_of(settings.tenants)
+    settings = _settings()
+    return _application(settings, configure(settings.log_level))
+
+
+def gateway() -> Gateway:
+    """The same for the server of `cobalamin serve`."""
+    settings = _settings()
     log = configure(settings.log_level)
+    return Gateway(
+        _application(settings, log),
+        log,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
+        threads=THREADS,
+    )
+
+
+def _settings() -> Settings:
+    settings = load_settings(configuration_file(None))
+    return replace(settings, base_url=os.environ.get(BASE_URL, settings.base_url))
+
+
+def _application(settings: Settings, log: Any) -> Flask:
+    known = knowledge_of(settings.tenants)
     records = open_records(settings)
     app = create_app(
         {

@@ -300,7 +300,10 @@ def test_what_was_left_out_is_fetched_with_the_token(service, call, ehr):
         "Condition": prefetch["conditions"],
         "MedicationRequest": prefetch["medications"],
     }
-    body |= {"fhirServer": ehr.base, "fhirAuthorization": {"access_token": "t-1", "scope": "patient/*.read"}}
+    body |= {
+        "fhirServer": ehr.base,
+        "fhirAuthorization": {"access_token": "t-1", "scope": "patient/*.read"},
+    }
     [card] = service.cards(body)
     assert "deficient" in card["summary"]
     assert ehr.tokens == {"Bearer t-1"}
