@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import orjson
 import requests
@@ -295,5 +295,6 @@ def _under(base: str, url: str) -> bool:
     """Whether `url` is the base itself or lies under it, at the same origin."""
     one, other = urlsplit(base), urlsplit(url)
     same = (one.scheme, one.netloc) == (other.scheme, other.netloc)
-    inside = other.path == one.path or other.path.startswith(one.path.rstrip("/") + "/")
-    return same and inside and ".." not in other.path.split("/")
+    path = unquote(other.path)  # as whoever sends it will read it
+    inside = path == one.path or path.startswith(one.path.rstrip("/") + "/")
+    return same and inside and ".." not in path.split("/") and "\\" not in path

@@ -7,7 +7,7 @@ refused or records wait in a folder (spool.py).
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, select
+from sqlalchemy import Connection, Engine, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from cds_hooks.audit import Kept, bound
@@ -241,8 +241,18 @@ class Records:
             self._let_wait({"kind": "feedback", "tenant": tenant, "rows": rows}, fault)
             return len(rows)
 
+    @contextmanager
+    def chained(self, tenant: str) -> Iterator[tuple[Connection, Callable[[Iterable[Kept]], None]]]:
+        """A transaction, and what binds records that it keeps into the tenant's chain.
+
+        Raises RecordsUnavailable.
+        """
+        with self.guarded(), self.in_turn(), writing(self.engine).begin() as connection:
+            cursor: Any = connection.connection.cursor()
+            yield connection, lambda kept: self._bind(cursor, tenant, kept)
+
     def _insert_feedback(self, tenant: str, rows: list[dict[str, Any]]) -> int:
-        with self.guarded(), self._in_turn(), writing(self.engine).begin() as connection:
+        with self.chained(tenant) as (connection, bind):
             named = (
                 select(card.c.uuid)
                 .join(decision, decision.c.id == card.c.decision)
@@ -256,8 +266,7 @@ class Records:
                 Kept(row["received_at"], "feedback", str(row["id"]), dict(row))
                 for row in connection.execute(new, rows).mappings().all()
             ]
-            cursor: Any = connection.connection.cursor()
-            self._bind(cursor, tenant, kept)
+            bind(kept)
             return len(kept)
 
     def _feedback_row(
@@ -301,7 +310,7 @@ class Records:
 
         Says how many records came in. Raises RecordsUnavailable.
         """
-        with self.guarded(), self._in_turn(), writing(self.engine).begin() as connection:
+        with self.guarded(), self.in_turn(), writing(self.engine).begin() as connection:
             over = seen_token.c.until < now - REMEMBERED_LONGER
             connection.execute(seen_token.delete().where(over))
         if self.spool is None:
@@ -337,7 +346,7 @@ class Records:
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
         """A driver's cursor in a transaction. Raises RecordsUnavailable."""
-        with self.guarded(), self._in_turn():
+        with self.guarded(), self.in_turn():
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
@@ -349,7 +358,7 @@ class Records:
                 connection.close()  # back to the pool, which rolls back what was not committed
 
     @contextmanager
-    def _in_turn(self) -> Iterator[None]:
+    def in_turn(self) -> Iterator[None]:
         """SQLite has one writer at a time; who waits here is woken at once, who waits there sleeps.
 
         A process forked from this one starts with connections of its own.
@@ -382,7 +391,8 @@ class Records:
 
 def content_of(row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What the chain binds of a decision: every column, and its cards in a steady order."""
-    return {**row, "cards": sorted(map(dict, cards), key=lambda one: str(one["uuid"]))}
+    plain = [{str(name): value for name, value in one.items()} for one in cards]
+    return {**row, "cards": sorted(plain, key=lambda one: str(one["uuid"]))}
 
 
 def _check_keys(engine: Engine, ring: Keyring) -> None:

@@ -1,10 +1,18 @@
 """Fetching under one deadline, from a server that is slow, broken, or lies."""
 
+import gzip
+import resource
+import socket
+import sys
+import threading
 import time
+import traceback
+from contextlib import contextmanager
 
 import pytest
 
-from cds_hooks.fhir_client import FhirClient
+from cds_hooks.errors import NotACall
+from cds_hooks.fhir_client import FAILED_CALLS, PAUSE_SECONDS, FhirClient
 from cds_hooks.hook_request import read_request
 from cds_hooks.prefetch import State, read
 from cds_hooks.tenants import FhirAccess
@@ -205,3 +213,203 @@ def test_the_allow_list_is_exact():
         assert client.allowed_base(call("http://127.0.0.1/fhir")) is None
     finally:
         client.close()
+
+
+def authorized(client, server, **members):
+    """What comes of a call whose authorization says something else."""
+    request = call(server)
+    given = {"access_token": TOKEN, "scope": "user/*.rs", **members}
+    body = {
+        "hook": "patient-view",
+        "hookInstance": "i",
+        "context": {"patientId": "1"},
+        "fhirServer": request.fhir_server,
+        "fhirAuthorization": given,
+    }
+    request = read_request(body, "patient-view")
+    answers, fetches = client.complete(request, read(request, TEMPLATES), TEMPLATES)
+    return answers, {fetch.key: fetch.reason for fetch in fetches}
+
+
+def test_what_the_scopes_do_not_cover_is_not_asked(client, fhir_server):
+    well(fhir_server)
+    answers, reasons = authorized(client, fhir_server, scope="patient/Patient.r user/Condition.rs")
+    assert reasons == {"patient": "ok", "observations": "scope", "conditions": "ok"}
+    assert answers["observations"].state is State.FAILED
+    assert not any("Observation" in path for path, _token in fhir_server.seen)
+
+
+def test_what_the_scopes_cover_in_part_is_incomplete(client, fhir_server):
+    well(fhir_server)
+    answers, _ = authorized(client, fhir_server, scope="user/*.rs?category=laboratory")
+    assert answers["observations"].state is State.FOUND
+    assert not answers["observations"].complete
+
+
+@pytest.mark.parametrize(
+    ("patient", "reason"), [("1", "ok"), ("Patient/1", "ok"), ("2", "other-patient"), (None, "ok")]
+)
+def test_a_token_for_another_patient_is_not_used(client, fhir_server, patient, reason):
+    well(fhir_server)
+    answers, reasons = authorized(client, fhir_server, scope="patient/*.rs", patient=patient)
+    assert set(reasons.values()) == {reason}
+    assert bool(fhir_server.seen) == (reason == "ok")
+    assert answers["conditions"].known == (reason == "ok")
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(300, True), (0, False), (-5, False)])
+def test_a_token_that_is_over_is_not_used(client, fhir_server, seconds, asked):
+    well(fhir_server)
+    _answers, reasons = authorized(client, fhir_server, expires_in=seconds)
+    assert set(reasons.values()) == ({"ok"} if asked else {"expired"})
+    assert bool(fhir_server.seen) == asked
+
+
+def test_no_query_goes_on_after_the_token_is_over(client, fhir_server):
+    well(fhir_server)
+    fhir_server.behaviours["Observation"] = lambda h: (
+        time.sleep(0.25),
+        h.json(bundle(OBSERVATION)),
+    )
+    began = time.monotonic()
+    answers, reasons = authorized(client, fhir_server, expires_in=0.1)
+    assert time.monotonic() - began < 0.2
+    assert reasons["observations"] == "deadline"
+    assert answers["patient"].known
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nX-Evil: 1", "\u00e9", "x" * 20_000])
+def test_what_cannot_be_a_token_is_refused_with_its_path_alone(token):
+    with pytest.raises(NotACall) as refused:
+        authorized(None, "https://e.example", access_token=token)
+    assert refused.value.expressions == ("fhirAuthorization.access_token",)
+    assert not token or token not in str(refused.value)
+
+
+def test_a_server_that_fails_call_after_call_is_left_alone_for_a_while(
+    client, fhir_server, monkeypatch
+):
+    well(fhir_server)
+    good = dict(fhir_server.behaviours)
+    for kind in good:
+        fhir_server.behaviours[kind] = lambda h: h.connection.shutdown(2)
+    for _ in range(FAILED_CALLS):
+        _answers, reasons, _took = fetched(client, fhir_server)
+        assert set(reasons.values()) == {"connection"}
+    seen = len(fhir_server.seen)
+    answers, reasons, took = fetched(client, fhir_server)
+    assert set(reasons.values()) == {"server-unfit"}
+    assert all(answer.state is State.FAILED for answer in answers.values())
+    assert took < 0.05
+    assert len(fhir_server.seen) == seen
+    fhir_server.behaviours = good
+    [breaker] = client._breakers.values()
+    monkeypatch.setattr(breaker, "_opened", breaker._opened - PAUSE_SECONDS)
+    answers, reasons, _took = fetched(client, fhir_server)
+    assert set(reasons.values()) == {"ok"}
+    assert breaker.closed
+
+
+def test_one_bad_query_does_not_condemn_the_server(client, fhir_server):
+    well(fhir_server)
+    fhir_server.behaviours["Observation"] = lambda h: h.json({}, 500)
+    for _ in range(FAILED_CALLS + 1):
+        _answers, reasons, _took = fetched(client, fhir_server)
+        assert reasons["patient"] == "ok"
+
+
+def dripping_headers(handler):
+    """Headers without end, a byte now and then: no time-out of a socket is ever met."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    for _ in range(200):
+        handler.wfile.write(b"X")
+        time.sleep(0.05)
+
+
+def test_a_server_that_drips_holds_no_thread(client, fhir_server):
+    well(fhir_server)
+    fhir_server.behaviours["Observation"] = dripping_headers
+    for _ in range(5):
+        _answers, reasons, took = fetched(client, fhir_server)
+        assert reasons["observations"] == "deadline"
+        assert took < 0.6
+    until = time.monotonic() + 2
+    while client._threads._work_queue.qsize() or _busy():
+        assert time.monotonic() < until, "threads are still waiting for the server"
+        time.sleep(0.05)
+
+
+def _busy():
+    """Whether a thread of a client is inside a request."""
+    frames = sys._current_frames()
+    waiting = [
+        frame
+        for thread in threading.enumerate()
+        if thread.name.startswith("fhir") and (frame := frames.get(thread.ident)) is not None
+    ]
+    return any("_pages" in "".join(traceback.format_stack(frame)) for frame in waiting)
+
+
+def test_a_bomb_does_not_go_off(client, fhir_server):
+    """100 MB of spaces in 100 KB: given up at the bound, not after unpacking it all."""
+    well(fhir_server)
+    packed = gzip.compress(b"[" + b" " * 100_000_000 + b"]")
+
+    def bomb(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(packed)))
+        handler.end_headers()
+        handler.wfile.write(packed)
+
+    fhir_server.behaviours["Observation"] = bomb
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _answers, reasons, _took = fetched(client, fhir_server)
+    assert reasons["observations"] == "too-large"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # KB
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_made_again(client, fhir_server):
+    """The query is sent once more: it only reads."""
+    well(fhir_server)
+    closing = []
+
+    def once(handler):
+        if not closing:
+            closing.append(True)
+            handler.connection.shutdown(2)
+        else:
+            handler.json(bundle(OBSERVATION))
+
+    fhir_server.behaviours["Observation"] = once
+    answers, reasons, _took = fetched(client, fhir_server)
+    assert reasons["observations"] == "ok"
+    assert answers["observations"].state is State.FOUND
+
+
+def test_tenants_do_not_wait_for_each_others_servers(fhir_server):
+    """Each has its own threads: one whose server hangs cannot use up those of the other."""
+    well(fhir_server)
+    slow = FhirClient(FhirAccess(allow_loopback=True, deadline_ms=400))
+    quick = FhirClient(FhirAccess(allow_loopback=True, deadline_ms=400))
+    with hanging() as server:
+        stuck = [threading.Thread(target=fetched, args=(slow, server)) for _ in range(40)]
+        for thread in stuck:
+            thread.start()
+        time.sleep(0.1)
+        _answers, reasons, took = fetched(quick, fhir_server)
+        for thread in stuck:
+            thread.join()
+    slow.close()
+    quick.close()
+    assert set(reasons.values()) == {"ok"}
+    assert took < 0.3
+
+
+@contextmanager
+def hanging():
+    """A server that takes connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(200)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
