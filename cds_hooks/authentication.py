@@ -85,52 +85,111 @@ def _object(part: str) -> Mapping[str, Any]:
     return found
 
 
-def check_header(token: Token, trust: Trust) -> None:
-    """Raises Unauthenticated. [SEC-09, SEC-12 to SEC-15]"""
-    header = token.header
-    if header.get("alg") not in trust.algorithms:
-        raise Unauthenticated("algorithm", expected=", ".join(trust.algorithms))
-    kind = header.get("typ")
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a token is compared with."""
+
+    trust: Trust
+    audiences: Sequence[str]  # the URL of the endpoint, and what else its token may name
+    now: float  # seconds since 1970
+
+
+def _algorithm(token: Token, expected: Expected) -> None:
+    """[SEC-12 to SEC-15]"""
+    if token.header.get("alg") not in expected.trust.algorithms:
+        raise Unauthenticated("algorithm", expected=", ".join(expected.trust.algorithms))
+
+
+def _type(token: Token, _expected: Expected) -> None:
+    kind = token.header.get("typ")
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise Unauthenticated("typ")
-    if not _is_text(header.get("kid")):
+
+
+def _key_id(token: Token, _expected: Expected) -> None:
+    if not _is_text(token.header.get("kid")):
         raise Unauthenticated("kid")
-    if "crit" in header or "b64" in header:
+
+
+def _extensions(token: Token, _expected: Expected) -> None:
+    if "crit" in token.header or "b64" in token.header:
         raise Unauthenticated("crit")
-    # Pinned keys make the URL a mere remark, unless it is stated too.
-    if trust.jwks_url is not None and header.get("jku", trust.jwks_url) != trust.jwks_url:
-        raise Unauthenticated("jku", expected=trust.jwks_url)
 
 
-def check_claims(
-    claims: Mapping[str, Any], trust: Trust, audiences: Sequence[str], now: float
-) -> None:
-    """Raises Unauthenticated. `now` in seconds since 1970. [SEC-11]"""
-    aud = claims.get("aud")
+def _key_set_url(token: Token, expected: Expected) -> None:
+    """[SEC-09] Pinned keys make the URL a mere remark, unless it is stated too."""
+    url = expected.trust.jwks_url
+    if url is not None and token.header.get("jku", url) != url:
+        raise Unauthenticated("jku", expected=url)
+
+
+def _audience(token: Token, expected: Expected) -> None:
+    """[SEC-11]"""
+    aud = token.claims.get("aud")
     named = [aud] if isinstance(aud, str) else aud
     if (
         not isinstance(named, list)
         or not 0 < len(named) <= MAX_AUDIENCES
         or not all(isinstance(one, str) for one in named)
     ):
-        raise Unauthenticated("aud-shape", expected=audiences[0])
-    if not set(named) & set(audiences):
-        raise Unauthenticated("aud", expected=audiences[0], received=_loggable(named[0]))
-    exp, iat = _moment(claims, "exp"), _moment(claims, "iat")
-    if exp + trust.leeway_s <= now:
-        raise Unauthenticated("expired", seconds=str(round(now - exp)))
-    if iat - trust.leeway_s > now:
-        raise Unauthenticated("issued-in-future", seconds=str(round(iat - now)))
-    if "nbf" in claims and _moment(claims, "nbf") - trust.leeway_s > now:
+        raise Unauthenticated("aud-shape", expected=expected.audiences[0])
+    if not set(named) & set(expected.audiences):
+        received = _loggable(named[0])
+        raise Unauthenticated("aud", expected=expected.audiences[0], received=received)
+
+
+def _expiry(token: Token, expected: Expected) -> None:
+    over = expected.now - _moment(token, "exp")
+    if over >= expected.trust.leeway_s:
+        raise Unauthenticated("expired", seconds=str(round(over)))
+
+
+def _issue(token: Token, expected: Expected) -> None:
+    ahead = _moment(token, "iat") - expected.now
+    if ahead > expected.trust.leeway_s:
+        raise Unauthenticated("issued-in-future", seconds=str(round(ahead)))
+
+
+def _not_before(token: Token, expected: Expected) -> None:
+    if "nbf" in token.claims and (_moment(token, "nbf") - expected.now > expected.trust.leeway_s):
         raise Unauthenticated("not-yet-valid")
-    if not 0 < exp - iat <= trust.max_lifetime_s:
-        raise Unauthenticated("lifetime", seconds=str(round(exp - iat)))
-    if not _is_text(claims.get("jti")):
+
+
+def _lifetime(token: Token, expected: Expected) -> None:
+    seconds = _moment(token, "exp") - _moment(token, "iat")
+    if not 0 < seconds <= expected.trust.max_lifetime_s:
+        raise Unauthenticated("lifetime", seconds=str(round(seconds)))
+
+
+def _token_id(token: Token, _expected: Expected) -> None:
+    if not _is_text(token.claims.get("jti")):
         raise Unauthenticated("jti")
 
 
-def _moment(claims: Mapping[str, Any], name: str) -> float:
-    value = claims.get(name)
+# What is checked of a token besides who it is from, whose key signed it, and whether it is new.
+CHECKS: tuple[tuple[str, Callable[[Token, Expected], None]], ...] = (
+    ("algorithm", _algorithm),
+    ("type", _type),
+    ("key id", _key_id),
+    ("header extensions", _extensions),
+    ("key set URL", _key_set_url),
+    ("audience", _audience),
+    ("expiry", _expiry),
+    ("time of issue", _issue),
+    ("not before", _not_before),
+    ("lifetime", _lifetime),
+    ("token id", _token_id),
+)
+
+
+def check(token: Token, expected: Expected) -> None:
+    """Raises Unauthenticated for the first thing that is wrong."""
+    for _name, one in CHECKS:
+        one(token, expected)
+
+
+def _moment(token: Token, name: str) -> float:
+    value = token.claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
         raise Unauthenticated(name)
     return value
@@ -221,7 +280,7 @@ class Authentication:
     ) -> Tenant:
         try:
             token = read_token(text)
-            tenant, trust = self._named(token)
+            tenant, trust = self.named(token)
         except Unauthenticated:
             _decoy(text)
             raise
@@ -249,15 +308,14 @@ class Authentication:
         certificate: str | None,
     ) -> PublicKey:
         """The key of a token that is in order but for its signature. Raises Unauthenticated."""
-        check_header(token, trust)
         audiences = [f"{trust.audience}{path}" for path in paths]
-        check_claims(token.claims, trust, audiences, now.timestamp())
+        check(token, Expected(trust, audiences, now.timestamp()))
         if tenant.certificate not in (None, certificate):
             raise Unauthenticated("certificate")
         return self._key(tenant, token)
 
-    def _named(self, token: Token) -> tuple[Tenant, Trust]:
-        """Whom the token says that it is from."""
+    def named(self, token: Token) -> tuple[Tenant, Trust]:
+        """Whom the token says that it is from. Raises Unauthenticated."""
         issuer, claim = token.claims.get("iss"), token.claims.get("tenant")
         by_claim = self._by_issuer.get(issuer) if isinstance(issuer, str) else None
         if by_claim is None:

@@ -14,9 +14,10 @@ from issuers import Issuer, Key, part, place, signed
 from tables import cases
 
 from cds_hooks.authentication import (
+    Expected,
+    Token,
     Unauthenticated,
-    check_claims,
-    check_header,
+    check,
     check_signature,
     read_token,
 )
@@ -452,8 +453,7 @@ def test_published_tokens_are_read_as_their_publishers_meant_them(name):
         known["issuer"], known["audience"], known["jku"], claim=known["claim"], max_lifetime_s=10**9
     )
     token = read_token(known["token"])
-    check_header(token, trust)
-    check_claims(token.claims, trust, [known["audience"] + known["path"]], known["within"])
+    check(token, Expected(trust, [known["audience"] + known["path"]], known["within"]))
     key = usable_keys(known["jwks"])[token.header["kid"], "ES384"]
     check_signature(token, key, "ES384")
     altered = read_token(changed_signature(known["token"], lambda s: s[:-4] + "AAAA"))
@@ -467,9 +467,15 @@ def test_the_example_of_the_specification_is_long_over_and_lives_too_long():
     trust = Trust(known["issuer"], known["audience"], known["jku"], claim=known["claim"])
     audiences = [known["audience"] + known["path"]]
     with pytest.raises(Unauthenticated, match="expired"):
-        check_claims(token.claims, trust, audiences, time.time())
+        check(token, Expected(trust, audiences, time.time()))
     with pytest.raises(Unauthenticated, match="lifetime"):
-        check_claims(token.claims, trust, audiences, known["within"])
+        check(token, Expected(trust, audiences, known["within"]))
+
+
+def plain(**claims):
+    """A token of the second 1000, unsigned."""
+    header = {"alg": "ES384", "typ": "JWT", "kid": "k"}
+    return Token("", header, {"aud": DISCOVERY, "iat": 1000, "jti": "j", **claims})
 
 
 @cases("""
@@ -488,9 +494,9 @@ def test_the_example_of_the_specification_is_long_over_and_lives_too_long():
 def test_the_edges_of_a_lifetime(case):
     """Seconds after the token was issued, for 300 seconds."""
     trust = Trust("i", BASE, leeway_s=int(case["leeway"]))
-    claims = {"aud": DISCOVERY, "iat": 1000, "exp": 1300, "jti": "j"}
+    token = plain(exp=1300)
     try:
-        check_claims(claims, trust, [DISCOVERY], 1000 + int(case["moment"]))
+        check(token, Expected(trust, [DISCOVERY], 1000 + int(case["moment"])))
         reason = ""
     except Unauthenticated as refused:
         reason = refused.reason
@@ -507,10 +513,10 @@ def test_the_edges_of_a_lifetime(case):
 """)
 def test_the_edges_of_how_long_a_token_may_live(case):
     trust = Trust("i", BASE, max_lifetime_s=int(case["longest"]))
-    claims = {"aud": DISCOVERY, "iat": 1000, "exp": 1000 + int(case["lifetime"]), "jti": "j"}
+    token = plain(exp=1000 + int(case["lifetime"]))
     refused = nullcontext() if case["let in"] else pytest.raises(Unauthenticated, match="lifetime")
     with refused:
-        check_claims(claims, trust, [DISCOVERY], 1000)
+        check(token, Expected(trust, [DISCOVERY], 1000))
 
 
 WEAK = Key("RS384", "weak", bits=1024)
