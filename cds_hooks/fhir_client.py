@@ -62,18 +62,6 @@ class FhirClient:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
-    def allowed_base(self, request: HookRequest) -> str | None:
-        """The base URL that this call's server may be asked under; None where it may not."""
-        if request.fhir_server is None:
-            return None
-        base = request.fhir_server.rstrip("/")
-        parts = _parts(base)
-        if parts is None:
-            return None
-        if base in self._access.servers:
-            return base
-        return base if self._access.allow_loopback and is_loopback(parts) else None
-
     def complete(
         self, request: HookRequest, answers: Mapping[str, Answer], templates: Mapping[str, str]
     ) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
@@ -82,7 +70,7 @@ class FhirClient:
         Returns within the deadline; what is not there by then stays as it was, or failed.
         """
         done = dict(answers)
-        base = self.allowed_base(request)
+        base = allowed_base(self._access, request)
         if base is None:
             return done, ()
         wanted = [a for a in answers.values() if a.state is State.LEFT_OUT or a.next_url]
@@ -90,7 +78,7 @@ class FhirClient:
         fetches: list[Fetch] = []
         queries: list[_Query] = []
         for answer in wanted:
-            allowed = _allowed(request, templates[answer.key])
+            allowed = query_allowed(request, templates[answer.key])
             if breaker.opened or not allowed.tried:
                 given_up = _gave_up(answer)
                 done[answer.key] = given_up
@@ -237,7 +225,20 @@ class _Unreadable(Exception):
         self.reason = reason
 
 
-def _allowed(request: HookRequest, template: str) -> Covered:
+def allowed_base(access: FhirAccess, request: HookRequest) -> str | None:
+    """The base URL that this call's server may be asked under; None where it may not."""
+    if request.fhir_server is None:
+        return None
+    base = request.fhir_server.rstrip("/")
+    parts = _parts(base)
+    if parts is None:
+        return None
+    if base in access.servers:
+        return base
+    return base if access.allow_loopback and is_loopback(parts) else None
+
+
+def query_allowed(request: HookRequest, template: str) -> Covered:
     """Whether the token lets the query be tried; without a token the server decides."""
     given = request.authorization
     if given is None:

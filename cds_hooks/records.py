@@ -6,6 +6,7 @@ refused or records wait in a folder (spool.py).
 """
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -31,6 +32,7 @@ from cds_hooks.tables import audit, card, decision, feedback, key_used, seen_tok
 
 __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 
+UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Tokens are remembered a while longer than they are good: replicas' clocks differ.
 REMEMBERED_LONGER = timedelta(hours=1)
 # Members of a service's record that are columns, because reports group by them.
@@ -112,12 +114,10 @@ class Records:
         engine = connect(url)
         with ExitStack() as undo:
             undo.callback(engine.dispose)
+            bring_to("head", url, engine)
             try:
-                if file is not None:
-                    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                migrate(engine)
                 _check_keys(engine, ring)
-            except (SQLAlchemyError, OSError) as fault:
+            except SQLAlchemyError as fault:
                 raise RecordsUnavailable(_kind(fault)) from fault
             undo.pop_all()
         return cls(engine, ring, folder)
@@ -275,10 +275,10 @@ class Records:
         keeps = comments and item.comment is not None
         return {
             "tenant": tenant,
-            "card": _storable(item.card),
+            "card": self._id(tenant, item.card),
             "service": service,
             "outcome": item.outcome,
-            "accepted": [_storable(uuid) for uuid in item.accepted],
+            "accepted": [self._id(tenant, uuid) for uuid in item.accepted],
             "reason_system": _storable(item.reason_system or ""),
             "reason_code": _storable(item.reason_code or ""),
             "had_comment": item.comment is not None,
@@ -286,6 +286,12 @@ class Records:
             "outcome_at": item.at,
             "received_at": received,
         }
+
+    def _id(self, tenant: str, given: str) -> str:
+        """Ids that this service gave are UUIDs; what else a client sends may name a patient."""
+        if UUID.fullmatch(given):
+            return given.lower().removeprefix("urn:uuid:")
+        return self.ring.seal(tenant, given)
 
     def use_token(self, tenant: str, digest: str, until: datetime) -> bool:
         """Whether a token was never used before, by any worker or replica; now it was.
@@ -387,6 +393,21 @@ class Records:
             yield
         except (SQLAlchemyError, self._database_error) as fault:
             raise RecordsUnavailable(_kind(fault)) from None
+
+
+def bring_to(target: str, url: str, engine: Engine) -> tuple[str | None, str | None]:
+    """Migrates the database at `url`, an SQLite file made first where it is missing.
+
+    Returns and raises as `migrate` does, and RecordsUnavailable for the database.
+    """
+    file = sqlite_file(url)
+    try:
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.touch(0o600)
+        return migrate(engine, target)
+    except (SQLAlchemyError, OSError) as fault:
+        raise RecordsUnavailable(_kind(fault)) from fault
 
 
 def content_of(row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -20,14 +20,13 @@ from cds_hooks.feedback import read_feedback
 from cds_hooks.fhir_client import Fetch, FhirClient
 from cds_hooks.hook_request import HookRequest, read_json, read_request
 from cds_hooks.prefetch import Answer, State
-from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
+from cds_hooks.records import UUID, Records, RecordsUnavailable, StoredCard, StoredDecision
 from cds_hooks.service import Call, Decision, Service
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
 from cds_hooks.throttle import Throttle
 
 JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
-UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 DISCOVERY = "/cds-services"
 
 

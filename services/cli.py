@@ -3,7 +3,9 @@
 import rich_click as click
 
 from services.commands.assess import assess, try_
+from services.commands.doctor import doctor
 from services.commands.knowledge import check_config, export_knowledge
+from services.commands.records import audit_, migrate_, purge_
 from services.commands.serve import serve
 
 
@@ -13,5 +15,15 @@ def main() -> None:
     """Decision support for vitamin B12 deficiency and muscle loss over CDS Hooks."""
 
 
-for command in (serve, try_, assess, check_config, export_knowledge):
+for command in (
+    serve,
+    try_,
+    assess,
+    check_config,
+    export_knowledge,
+    migrate_,
+    purge_,
+    audit_,
+    doctor,
+):
     main.add_command(command)

@@ -13,10 +13,16 @@ from cds_hooks.database import RecordsUnavailable, writing
 LOCK = 5121212  # any number: on PostgreSQL, whoever holds it migrates
 
 
-def migrate(engine: Engine, target: str = "head") -> None:
-    """Brings the schema to `target`, one process at a time.
+class UnknownRevision(ValueError):
+    """There is no such version of the schema."""
 
-    Raises RecordsUnavailable for a schema that a newer version of the service has made.
+
+def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | None]:
+    """Brings the schema up or down to `target`, one process at a time: a revision, "head" or
+    "base". Says from where and to where; None is a database without tables.
+
+    Raises RecordsUnavailable for a schema that a newer version of the service has made, and
+    UnknownRevision.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
@@ -27,11 +33,28 @@ def migrate(engine: Engine, target: str = "head") -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         current = _current(connection, script)
         config.attributes["connection"] = connection
-        if target == "head":
-            if current != script.get_current_head():
-                alembic.command.upgrade(config, target)
+        wanted = _revision(script, target)
+        if wanted == current:
+            return current, current
+        older = {one.revision for one in script.iterate_revisions(current or "base", "base")}
+        if wanted is None or wanted in older:
+            alembic.command.downgrade(config, wanted or "base")
         else:
-            alembic.command.downgrade(config, target)
+            alembic.command.upgrade(config, wanted)
+        return current, wanted
+
+
+def _revision(script: ScriptDirectory, target: str) -> str | None:
+    """Raises UnknownRevision."""
+    if target == "base":
+        return None
+    if target == "head":
+        return script.get_current_head()
+    known = [one.revision for one in script.walk_revisions()]
+    if target not in known:
+        there = ", ".join(["base", *sorted(known)])
+        raise UnknownRevision(f"no such revision; there are: {there}")
+    return target
 
 
 def _current(connection: Connection, script: ScriptDirectory) -> str | None:

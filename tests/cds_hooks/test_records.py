@@ -26,6 +26,7 @@ from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDec
 from cds_hooks.settings import ConfigurationFault
 from cds_hooks.tables import card, decision, feedback
 
+PAST = str(uuid4())
 NOW = datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -122,24 +123,43 @@ def test_repeated_feedback_changes_nothing(records, rows):
     known = stored()
     records.store(known)
     item = Feedback(known.cards[0].uuid, "accepted", ("u",), None, None, NOW)
-    unknown = Feedback("nobody's", "overridden", (), "s", "c", NOW)
+    nobodys = str(uuid4())
+    unknown = Feedback(nobodys, "overridden", (), "s", "c", NOW)
     assert records.store_feedback("local", "s", [item, unknown, item]) == 2
     assert records.store_feedback("local", "s", [item]) == 0
     assert {(row.card, row.known_card) for row in rows(feedback)} == {
         (known.cards[0].uuid, True),
-        ("nobody's", False),
+        (nobodys, False),
     }
 
 
+def test_a_card_is_the_same_however_a_client_writes_its_id(records, rows):
+    known = stored()
+    records.store(known)
+    for written in (known.cards[0].uuid.upper(), f"urn:uuid:{known.cards[0].uuid}"):
+        item = Feedback(written, "accepted", (written,), None, None, NOW)
+        records.store_feedback("local", "s", [item])
+    [row] = rows(feedback)  # the second says nothing new
+    assert (row.card, row.known_card) == (known.cards[0].uuid, True)
+    assert row.accepted == [known.cards[0].uuid]
+
+
+def test_an_id_that_is_not_ours_is_kept_as_a_keyed_hash(records, rows):
+    item = Feedback("Ann Smith, born 1931", "accepted", ("Ann",), None, None, NOW)
+    assert records.store_feedback("local", "s", [item, item]) == 1
+    [row] = rows(feedback)
+    assert "Ann" not in f"{row}"
+
+
 def test_another_answer_to_the_same_card_is_kept_too(records, rows):
-    first = Feedback("c", "overridden", (), "s", "not-now", NOW)
-    later = Feedback("c", "accepted", ("u",), None, None, NOW + timedelta(hours=1))
+    first = Feedback(PAST, "overridden", (), "s", "not-now", NOW)
+    later = Feedback(PAST, "accepted", (PAST,), None, None, NOW + timedelta(hours=1))
     assert (
         records.store_feedback("local", "s", [first])
         + records.store_feedback("local", "s", [later])
         == 2
     )
-    assert [row.accepted for row in rows(feedback)] == [[], ["u"]]
+    assert [row.accepted for row in rows(feedback)] == [[], [PAST]]
 
 
 def test_feedback_without_items_keeps_nothing(records):
@@ -370,11 +390,11 @@ def test_a_key_that_is_not_ours_to_read_stops_the_start(folder):
 def test_the_past_of_a_patient_with_what_became_of_it(records):
     """On either database: topics asked for alone, this tenant's and this patient's alone."""
     now = datetime(2026, 11, 20, 9, tzinfo=UTC)
-    shown = StoredCard("u-past", "b12Deficient", "warning", (), rests_on=frozenset({"a", "b"}))
+    shown = StoredCard(PAST, "b12Deficient", "warning", (), rests_on=frozenset({"a", "b"}))
     other = StoredCard("u-other", "orderLeber", "critical", ())
     told = stored(at=now, patient_id="77", encounter_id="e1", cards=(shown, other))
     records.store(told)
-    answer = Feedback("u-past", "overridden", (), "s", "not-now", now + timedelta(minutes=5))
+    answer = Feedback(PAST, "overridden", (), "s", "not-now", now + timedelta(minutes=5))
     records.store_feedback(told.tenant, told.service, [answer], now + timedelta(minutes=1))
     memory = records.memory(told.tenant, "77", "e1", now + timedelta(hours=1))
     [past] = memory.past(30, ("b12Deficient", "b12DeficientAndMuscle"))

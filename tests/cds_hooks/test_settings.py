@@ -1,11 +1,14 @@
 """Configuration that cannot be relied on stops the start, every fault at once."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from tables import cases
 
 from cds_hooks.settings import (
+    SCHEMA,
     VARIABLE,
     ConfigurationFault,
     Settings,
@@ -63,16 +66,23 @@ def test_with_a_file_nothing_is_let_in_that_it_does_not_name(tmp_path):
     assert not settings.allow_loopback_origins
 
 
+def names_of(schema, definitions):
+    """Every key that the schema of the configuration knows."""
+    schema = definitions.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    for name, inner in schema.get("properties", {}).items():
+        yield name
+        yield from names_of(inner, definitions)
+    if "items" in schema:
+        yield from names_of(schema["items"], definitions)
+
+
 def test_the_example_is_in_order_and_shows_every_key():
     settings = load_settings(EXAMPLE)
     assert settings.tenant().fhir.servers
-    commented_out = "\n".join(line.removeprefix("# ") for line in EXAMPLE.read_text().splitlines())
-    for name in ("host", "port", "workers", "base_url", "max_body_bytes", "origins", "servers"):
-        assert f"\n{name} =" in commented_out
-    for name in ("allow_loopback", "deadline_ms", "max_pages", "max_response_bytes", "url"):
-        assert f"\n{name} =" in commented_out
-    for name in ("key_file", "level", "guideline", "laboratory", "locale", "value_set"):
-        assert f"\n{name} =" in commented_out
+    schema = json.loads(SCHEMA.read_text())
+    found = re.findall(r"^(?:# )?(?:\[+([\w.-]+)\]+|(\w+) =)", EXAMPLE.read_text(), re.MULTILINE)
+    shown = {part for table, key in found for part in (*table.split("."), key)}
+    assert set(names_of(schema, schema["$defs"])) - shown == set()
 
 
 @cases("""

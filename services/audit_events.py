@@ -1,0 +1,105 @@
+"""What was kept, as FHIR R4 AuditEvents: for the hospital's own audit repository."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from fhir.resources.R4B.auditevent import AuditEvent
+
+from cds_hooks.exports import Kept, KeptDecision, KeptFeedback, KeptPurge
+from services.catalog import CANONICAL
+
+LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
+ENTITY = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
+PERSON = {"system": ENTITY, "code": "1", "display": "Person"}
+SYSTEM_OBJECT = {"system": ENTITY, "code": "2", "display": "System Object"}
+PATIENT = {"system": ROLE, "code": "1", "display": "Patient"}
+SUCCESS = "0"
+
+
+def audit_event(kept: Kept) -> dict[str, Any]:
+    """One event, valid R4: who called, what for, about which keyed hash of a patient."""
+    match kept:
+        case KeptDecision():
+            event = _decided(kept)
+        case KeptFeedback():
+            event = _answered(kept)
+        case KeptPurge():
+            event = _purged(kept)
+    AuditEvent.model_validate(event)
+    return event
+
+
+def _decided(kept: KeptDecision) -> dict[str, Any]:
+    said = {
+        "service": kept.service,
+        "hook": kept.hook,
+        "hookInstance": kept.hook_instance,
+        "rules": ", ".join(kept.rules),
+        "cards": str(kept.cards),
+        **{f"knowledge {axis}": label for axis, label in sorted(kept.knowledge.items())},
+    }
+    what = _identified("decision", kept.id)
+    return {
+        **_event(f"decision-{kept.id}", kept.at, kept.tenant, kept.version),
+        "type": _lifecycle("access", "Access/View Record Lifecycle Event"),
+        "action": "R",
+        "entity": [
+            {"what": _identified("patient-hash", kept.patient_hash), "type": PERSON}
+            | {"role": PATIENT},
+            {"what": what, "type": SYSTEM_OBJECT, "detail": _details(said)},
+        ],
+    }
+
+
+def _answered(kept: KeptFeedback) -> dict[str, Any]:
+    said = {
+        "service": kept.service,
+        "outcome": kept.outcome,
+        "reasonSystem": kept.reason_system,
+        "reason": kept.reason_code,
+    }
+    what = _identified("card", kept.card)
+    return {
+        **_event(f"feedback-{kept.id}", kept.at, kept.tenant),
+        "type": _lifecycle("receive", "Receive/Retain Record Lifecycle Event"),
+        "action": "C",
+        "entity": [{"what": what, "type": SYSTEM_OBJECT, "detail": _details(said)}],
+    }
+
+
+def _purged(kept: KeptPurge) -> dict[str, Any]:
+    said = {"recordsFromBefore": kept.cutoff.isoformat()}
+    what = _identified("audit-row", str(kept.row))
+    return {
+        **_event(f"purge-{kept.tenant}-{kept.row}", kept.at, kept.tenant),
+        "type": _lifecycle("destroy", "Destroy/Delete Record Lifecycle Event"),
+        "action": "D",
+        "entity": [{"what": what, "type": SYSTEM_OBJECT, "detail": _details(said)}],
+    }
+
+
+def _event(name: str, at: datetime, tenant: str, version: str | None = None) -> dict[str, Any]:
+    observer: dict[str, Any] = {"display": f"Cobalamin {version}" if version else "Cobalamin"}
+    return {
+        "resourceType": "AuditEvent",
+        # 64 characters at most, of letters, digits, hyphens and points.
+        "id": name[:64],
+        "recorded": at.isoformat(),
+        "outcome": SUCCESS,
+        "agent": [{"who": _identified("tenant", tenant), "requestor": True}],
+        "source": {"observer": observer},
+    }
+
+
+def _lifecycle(code: str, display: str) -> dict[str, str]:
+    return {"system": LIFECYCLE, "code": code, "display": display}
+
+
+def _identified(kind: str, value: str) -> dict[str, Any]:
+    return {"identifier": {"system": f"{CANONICAL}/NamingSystem/{kind}", "value": value}}
+
+
+def _details(said: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"type": name, "valueString": value} for name, value in said.items() if value]

@@ -1,0 +1,61 @@
+"""The service in this process for one tenant: nothing is fetched, and nothing kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict
+from werkzeug.test import Client
+
+from cds_hooks.app import create_app, now_utc
+from cds_hooks.records import Records
+from cds_hooks.service import Service
+from cds_hooks.settings import Settings
+from cds_hooks.tenants import FhirAccess, Tenant
+from services.catalog import services
+from services.knowledge import Known
+from services.wsgi import VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A client of the service as it would answer this tenant, and the log's lines as they come."""
+
+    client: Client
+    services: tuple[Service, ...]  # those that answer this tenant's EHR
+    lines: list[dict[str, Any]]
+
+
+@contextmanager
+def rehearsal(
+    settings: Settings, tenant: Tenant, known: Known, now: datetime | None = None
+) -> Iterator[Rehearsal]:
+    """Everybody is let in, as `tenant`; its FHIR server is out of reach."""
+    lines: list[dict[str, Any]] = []
+
+    def keep(_logger: object, _name: str, event: EventDict) -> str:
+        lines.append(dict(event))
+        raise structlog.DropEvent
+
+    guest = replace(tenant, trust=None, certificate=None, fhir=FhirAccess())
+    with TemporaryDirectory(prefix="cobalamin-") as folder:
+        records = Records.open(f"sqlite:///{Path(folder) / 'records.sqlite3'}")
+        offered = services(known, settings.base_url, tenant.clinical.get("attention"))
+        app = create_app(
+            {guest.id: offered},
+            replace(settings, tenants=(guest,)),
+            records,
+            structlog.wrap_logger(None, processors=[keep]),
+            version=VERSION,
+            clock=now_utc if now is None else lambda: now,
+        )
+        answering = tuple(one for one in offered if tenant.dialect.answers(one.hook))
+        try:
+            yield Rehearsal(app.test_client(), answering, lines)
+        finally:
+            records.close()
