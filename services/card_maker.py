@@ -48,6 +48,11 @@ AFTER_TREATMENT = frozenset({"folic-acid", "nitrous-oxide"})
 OF_B12 = 3  # of them at most, where muscle has orders of its own
 
 
+def order_topic(rule: str) -> str:
+    """The stable, alphanumeric code of cards about orders that a rule leads."""
+    return f"order{''.join(part.capitalize() for part in rule.split('-'))}"
+
+
 @dataclass(frozen=True, slots=True)
 class CardMaker:
     """Makes cards from assessments; everything that is the same for each is made at start."""
@@ -198,7 +203,7 @@ class CardMaker:
                 raise ValueError("a candidate needs a card, and the card a topic")
             return Candidate(card, card.source.topic.code, urgent)
         first, said = orders[0], self.known.language
-        topic = f"order{''.join(part.capitalize() for part in first.rule.id.split('-'))}"
+        topic = order_topic(first.rule.id)
         proposed = tuple(self._proposed(orders, session, encounter))
         held = card.suggestions if card else ()
         made = {a.template for s in held for a in s.actions if a.template}

@@ -4,7 +4,7 @@ import rich_click as click
 
 from services.commands.assess import assess, try_
 from services.commands.doctor import doctor
-from services.commands.knowledge import check_config, export_knowledge
+from services.commands.knowledge import build_sheet_, check_config, export_knowledge
 from services.commands.records import audit_, migrate_, purge_
 from services.commands.serve import serve
 
@@ -25,5 +25,6 @@ for command in (
     purge_,
     audit_,
     doctor,
+    build_sheet_,
 ):
     main.add_command(command)

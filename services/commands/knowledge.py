@@ -7,11 +7,13 @@ import rich_click as click
 from rich.console import Console
 
 from mappings.export import artefacts, validate
+from services.build_sheet import as_html, build_sheet, criteria_codes
 from services.commands.configured import (
     ERRORS,
     config_option,
     load_all,
     load_tenant,
+    tenant_option,
 )
 from services.show import show_configuration
 
@@ -43,3 +45,20 @@ def export_knowledge(config: Path | None, folder: Path) -> None:
     except OSError as fault:
         ERRORS.print(f"{folder}: {fault.strerror}", style="red", markup=False)
         raise SystemExit(1) from None
+
+
+@click.command("build-sheet")
+@config_option
+@tenant_option
+@click.option("--html", "as_page", is_flag=True, help="As a page to read or print.")
+@click.option("--codes", is_flag=True, help="The codes of the criteria, as CSV.")
+def build_sheet_(
+    config: Path | None, tenant_name: str | None, *, as_page: bool, codes: bool
+) -> None:
+    """Write what an EHR's analysts enter: endpoints, criteria, prefetch, scopes, reasons."""
+    settings, tenant, known = load_tenant(config, tenant_name)
+    if codes:
+        click.echo(criteria_codes(known), nl=False)
+        return
+    sheet = build_sheet(settings, tenant, known)
+    click.echo(as_html(sheet) if as_page else sheet, nl=False)
