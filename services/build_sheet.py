@@ -26,10 +26,10 @@ from services.vitamin_b12.wording import TITLES
 
 TEMPLATES = files("services") / "templates"
 KINDS = {
-    "medication": "a medicine on the list",
-    "condition": "a problem or finding on record",
-    "procedure": "an operation on record",
     "observation": "a result on file",
+    "condition": "a problem or finding on record",
+    "medication": "a medicine on the list",
+    "procedure": "a procedure on record",
 }
 CRITERIA = {
     "patient-view": "an adult's chart, and one of the criteria below",
@@ -105,13 +105,16 @@ def _criteria(known: Known) -> list[str]:
 
 
 def _reasons(known: Known) -> Iterator[Mapping[str, Any]]:
-    for name in _criteria(known):
-        value_set = known.index.sets[name]
-        yield {
-            "kind": KINDS.get(value_set.kind, value_set.kind),
-            "title": value_set.title,
-            "codes": len(known.index.rows[name]),
-        }
+    """One row for each kind of criterion."""
+    sets = [known.index.sets[name] for name in _criteria(known)]
+    for kind, called in KINDS.items():
+        of_kind = [one for one in sets if one.kind == kind]
+        if of_kind:
+            yield {
+                "kind": called,
+                "titles": ", ".join(sorted(str(one.title) for one in of_kind)),
+                "codes": sum(len(known.index.rows[one.name]) for one in of_kind),
+            }
 
 
 def _prefetch(service: Service) -> list[Mapping[str, Any]]:
