@@ -46,7 +46,7 @@ class Upkeep:
 
     def _run(self) -> None:
         is_down = False
-        while not self._over.wait(self._seconds):
+        while not self._over.is_set():
             try:
                 came, aside = self._records.tidy(datetime.now(UTC))
             except (RecordsUnavailable, OSError, ValueError) as fault:
@@ -59,6 +59,7 @@ class Upkeep:
                     self._say(self._log.warning, "spool drained", records=came)
                 if aside:
                     self._say(self._log.error, "spooled records set aside", records=aside)
+            self._over.wait(self._seconds)
 
     def _say(self, write: Any, reason: str, **more: Any) -> None:
         write("error", version=self._version, process=os.getpid(), reason=reason, **more)

@@ -28,12 +28,18 @@ class Running:
     """One `cobalamin serve`, in a folder that holds its configuration, log and records."""
 
     def __init__(
-        self, folder: Path, configuration: str, *, workers: int = 1, port: int | None = None
+        self,
+        folder: Path,
+        configuration: str,
+        *,
+        workers: int = 1,
+        port: int | None = None,
+        log: Path | None = None,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        self.log = folder / "log"
+        self.log = log or folder / "log"
         self.errors = folder / "errors"
         self._workers = workers
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,9 +119,14 @@ def _is_worker(pid: int) -> bool:
 
 @contextmanager
 def running(
-    folder: Path, configuration: str, *, workers: int = 1, port: int | None = None
+    folder: Path,
+    configuration: str,
+    *,
+    workers: int = 1,
+    port: int | None = None,
+    log: Path | None = None,
 ) -> Iterator[Running]:
-    service = Running(folder, configuration, workers=workers, port=port)
+    service = Running(folder, configuration, workers=workers, port=port, log=log)
     try:
         yield service.start()
     finally:

@@ -1,15 +1,18 @@
 """Folders whose paths are short, and disks that are full."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from issuers import Issuer, Place, place
+from faults.load import PATH
+from issuers import Issuer
 
 OPEN = """
 [fhir]
@@ -27,11 +30,27 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
-@pytest.fixture
-def ehr() -> Iterator[Place]:
-    """Where an EHR publishes its keys."""
-    with place() as server:
-        yield server
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Another process writes to an SQLite database, and does not come to an end."""
+    program = (
+        "import sqlite3, sys\n"
+        "held = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)\n"
+        "held.execute('BEGIN EXCLUSIVE')\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        with holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            yield
+            holder.kill()  # as good as a rollback
+    finally:
+        holder.kill()
 
 
 class Disk:
@@ -76,11 +95,29 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Disk]:
 
 
 class Hospital:
-    """A tenant with an issuer whose keys lie at a place on this machine, or in a file."""
+    """A tenant that is known by its tokens."""
 
-    def __init__(self, base: str, jku: str | None = None) -> None:
-        self.issuer = Issuer("https://ehr.north.example/", jku=jku)
-        self.audience = base
+    def __init__(self, folder: Path) -> None:
+        self.issuer = Issuer("https://ehr.north.example/")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "north.json").write_text(json.dumps(self.issuer.jwks))
 
-    def token(self, path: str = "/cds-services/b12-muscle-patient-view") -> str:
-        return self.issuer.token(f"{self.audience}{path}")
+    def token(self) -> str:
+        """For one call."""
+        return self.issuer.token(f"{BASE}{PATH}")
+
+
+BASE = "https://cds.example.org"
+TENANT = f"""
+[server]
+base_url = "{BASE}"
+[limits]
+calls_per_minute = 10000000
+requests_per_minute_and_address = 10000000
+[[tenant]]
+id = "north"
+issuer = "https://ehr.north.example/"
+jwks_file = "north.json"
+[records]
+url = "sqlite:///records.sqlite3"
+"""

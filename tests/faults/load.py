@@ -121,6 +121,16 @@ class Client:
             self._connection = None
 
 
+def once(port: int, token: str | None = None, tally: Tally | None = None) -> int | None:
+    """The status of one call on a connection of its own."""
+    given = None if token is None else lambda: token
+    client = Client([port], Tally() if tally is None else tally, token=given)
+    try:
+        return client.call()
+    finally:
+        client.close()
+
+
 class Load:
     """Threads that call until they are told to stop."""
 
