@@ -34,6 +34,9 @@ def application() -> Flask:
 
 def gateway() -> Gateway:
     """The same for the server of `cobalamin serve`."""
+    # What a forked worker has from its main process would swallow the order to stop until the
+    # server's own is there.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     settings = _settings()
     log = configure(settings.log_level)
     if MAIN in os.environ:
@@ -56,8 +59,10 @@ def _end_with(main: int) -> None:
     """
     while os.getppid() == main:
         time.sleep(ORPHAN_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(STOP_SECONDS)
+    until = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < until:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(ORPHAN_SECONDS)
     os._exit(1)
 
 

@@ -53,7 +53,8 @@ class Tally:
 class Client:
     """One connection after the other to services that share the work.
 
-    A refused connection is no call yet: it goes to the next service, or is tried again.
+    A refused connection is no call yet, nor is one that ended before the call was sent: it goes to
+    the next service, or is tried again.
     """
 
     def __init__(
@@ -79,12 +80,16 @@ class Client:
         if connection is None:
             time.sleep(0.01)
             return None
-        self._tally.sent += 1
         headers = {"Content-Type": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token()}"
         try:
             connection.request("POST", PATH, body(), headers)
+        except ConnectionError:
+            self.close()  # before the service had the whole call
+            return None
+        self._tally.sent += 1
+        try:
             answer = connection.getresponse()
             data = answer.read()
         except (OSError, http.client.HTTPException) as fault:
@@ -110,7 +115,7 @@ class Client:
             made = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
             try:
                 made.connect()
-            except ConnectionRefusedError:
+            except ConnectionError:
                 continue
             self._connection = made
         return self._connection
