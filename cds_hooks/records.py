@@ -203,7 +203,7 @@ class Records:
     def _bind(self, cursor: Any, tenant: str, kept: Iterable[Kept]) -> None:
         """Binds what this transaction keeps into the tenant's chain, one transaction at a time."""
         if self.engine.name == "postgresql":
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_lock(tenant),))
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (chain_lock(tenant),))
         found = self._last.rows(cursor, {"tenant": tenant})
         last = (found[0][0], found[0][1]) if found else None
         for entry in bound(self.ring, tenant, last, kept):
@@ -521,7 +521,7 @@ def _spooling() -> Iterator[None]:
         raise RecordsUnavailable(f"spool: {type(fault).__name__}") from None
 
 
-def _lock(tenant: str) -> int:
+def chain_lock(tenant: str) -> int:
     """A number for PostgreSQL's lock of one tenant's chain."""
     return int.from_bytes(blake2b(tenant.encode(), digest_size=8).digest(), signed=True)
 

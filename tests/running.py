@@ -49,6 +49,7 @@ class Running:
         """Starts it, log and errors behind what earlier starts wrote."""
         command = Path(sys.executable).with_name("cobalamin")
         options = ["--port", str(self.port), "--workers", str(self._workers)]
+        self._began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as out, self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
                 [command, "serve", "--config", "cobalamin.toml", *options],
@@ -63,15 +64,23 @@ class Running:
         return self
 
     def wait_until_ready(self) -> None:
+        """Until all its workers have started and one of them answers."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             try:
-                if requests.get(f"{self.base}/health/ready", timeout=5).ok:
+                answers = requests.get(f"{self.base}/health/ready", timeout=5).ok
+                if answers and self._started() >= self._workers:
                     return
             except requests.RequestException:
                 assert self.process.poll() is None, self.errors.read_text()
             time.sleep(0.02)
         raise AssertionError(f"not ready: {self.errors.read_text()}")
+
+    def _started(self) -> int:
+        """How many workers have said so since the last start."""
+        with self.log.open("rb") as log:
+            log.seek(self._began)
+            return log.read().count(b'"event":"start"')
 
     def workers(self) -> list[int]:
         """The ids of its worker processes."""

@@ -118,6 +118,7 @@ class Client:
             except ConnectionError:
                 continue
             self._connection = made
+            break
         return self._connection
 
     def close(self) -> None:

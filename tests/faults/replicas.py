@@ -1,0 +1,41 @@
+"""Two replicas on one PostgreSQL, each with a spool of its own."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from faults.conftest import TENANT, Hospital
+from running import Running
+
+SPOOL = 'when_down = "spool"\nspool = "spool"\n'
+
+
+class Replicas:
+    """The two, the hospital that calls them, and where their records are."""
+
+    def __init__(self, folder: Path, url: str, policy: str) -> None:
+        self.url = url
+        self.key = folder / "patient-hash.key"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.key.write_bytes(bytes(range(32)))
+        self.key.chmod(0o600)
+        self.hospital = Hospital(folder)
+        records = f'url = "{url}"\nkey_file = "{self.key}"\n{policy}'
+        configuration = TENANT.replace('url = "sqlite:///records.sqlite3"\n', records).replace(
+            '"north.json"', f'"{folder}/north.json"'
+        )
+        self.both = [Running(folder / name, configuration) for name in ("one", "two")]
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        return self.both[0].port, self.both[1].port
+
+
+@contextmanager
+def replicas(folder: Path, url: str, policy: str = "") -> Iterator[Replicas]:
+    made = Replicas(folder, url, policy)
+    with ExitStack() as ended:
+        for one in made.both:
+            ended.callback(lambda one=one: hasattr(one, "process") and one.end())
+            one.start()
+        yield made
