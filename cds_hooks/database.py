@@ -19,8 +19,6 @@ PATIENCE = {
     "keepalives_interval": "2",
     "keepalives_count": "2",
 }
-# A replica that froze within a transaction must not hold the others' chain for ever.
-IDLE_SECONDS = 10
 
 
 class RecordsUnavailable(Exception):
@@ -98,7 +96,6 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     """A call that cannot have its lock soon is refused, as on SQLite."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
-        cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
     connection.commit()
 
 

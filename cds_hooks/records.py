@@ -44,6 +44,11 @@ __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 REMEMBERED_LONGER = timedelta(hours=1)
 # With a spool, a database that failed is left to the upkeep: calls need not wait for it.
 REST_SECONDS = 15
+# A replica that froze while it held a chain must not hold the others' for ever.
+FROZEN_AFTER = "10s"
+CHAIN_LOCK = (
+    "SELECT set_config('idle_in_transaction_session_timeout', %s, true), pg_advisory_xact_lock(%s)"
+)
 # Members of a service's record that are columns, because reports group by them.
 COLUMNS = {
     "b12Category": "b12_category",
@@ -203,7 +208,7 @@ class Records:
     def _bind(self, cursor: Any, tenant: str, kept: Iterable[Kept]) -> None:
         """Binds what this transaction keeps into the tenant's chain, one transaction at a time."""
         if self.engine.name == "postgresql":
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (chain_lock(tenant),))
+            cursor.execute(CHAIN_LOCK, (FROZEN_AFTER, chain_lock(tenant)))
         found = self._last.rows(cursor, {"tenant": tenant})
         last = (found[0][0], found[0][1]) if found else None
         for entry in bound(self.ring, tenant, last, kept):

@@ -172,6 +172,10 @@ class Load:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Returns when each client has its last answer."""
         self._over.set()
         for thread in self._threads:
             thread.join()

@@ -1,9 +1,11 @@
 """Two replicas on one PostgreSQL, each with a spool of its own."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 from faults.conftest import TENANT, Hospital
 from running import Running
 
@@ -39,3 +41,25 @@ def replicas(folder: Path, url: str, policy: str = "") -> Iterator[Replicas]:
             ended.callback(lambda one=one: hasattr(one, "process") and one.end())
             one.start()
         yield made
+
+
+@contextmanager
+def connections_cut(url: str) -> Iterator[None]:
+    """Meanwhile every connection to PostgreSQL is ended some twenty times a second."""
+    over = threading.Event()
+
+    def cut() -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            while not over.wait(0.05):
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                )
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -61,6 +61,7 @@ def test_spooled_while_it_is_locked(folder):
             assert service.process.poll() is None, service.errors.read_text()[-2000:]
             assert once(service.port, used) == 401
         load.wait_for(20)
+        load.stop()
         drained(folder / "spool")
         assert once(service.port, used) == 401
         # Fresh connections, so that both workers are asked.

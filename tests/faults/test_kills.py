@@ -10,7 +10,7 @@ from faults.conftest import OPEN
 from faults.kills import killed
 from running import running
 
-KILLS = 16
+KILLS = 10
 
 
 def test_killed_mid_write(folder):
