@@ -23,6 +23,9 @@ requests_per_minute_and_address = 10000000
 url = "sqlite:///records.sqlite3"
 """
 
+# Behind the table [records].
+SPOOL = 'when_down = "spool"\nspool = "spool"\n'
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -56,9 +59,8 @@ def locked(file: Path) -> Iterator[None]:
 class Disk:
     """A file system of its own, small enough to be filled."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.size = size
 
     def fill(self) -> None:
         """Takes what is left."""
@@ -89,7 +91,7 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Disk]:
     if mounted.returncode:
         pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
     try:
-        yield Disk(folder, kilobytes)
+        yield Disk(folder)
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

@@ -8,16 +8,17 @@ verify. What is recorded beyond the answered was on its way when the fault came.
 """
 
 import argparse
+import itertools
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from faults.conftest import OPEN, locked
+from faults.conftest import OPEN, SPOOL, locked
 from faults.kills import killed
 from faults.load import Load
 from faults.recorded import Figures, drained, figures
-from faults.replicas import SPOOL, Replicas, connections_cut, replicas
+from faults.replicas import Replicas, connections_cut, replicas
 from postgresql import Server, postgresql_server
 from running import Running, running
 
@@ -36,16 +37,24 @@ def row(name: str, found: Figures) -> str:
     return f"| {name} | {' | '.join(f'{number:,}' for number in numbers)} | {chain} |"
 
 
+def again(seconds: float) -> Iterator[int]:
+    """Once, and again for so long."""
+    until = time.monotonic() + seconds
+    for number in itertools.count(1):
+        yield number
+        if time.monotonic() > until:
+            return
+
+
 def swapped(folder: Path, seconds: float) -> Figures:
     """Old and new service in turns on one database, each ended by SIGTERM."""
     url = f"sqlite:///{folder}/records.sqlite3"
     configuration = OPEN.replace("sqlite:///", f"sqlite:///{folder}/")
     one, other = (Running(folder / name, configuration) for name in ("old", "new"))
-    until = time.monotonic() + seconds
     try:
         one.start()
         with Load(one.port, other.port) as load:
-            while time.monotonic() < until:
+            for _ in again(seconds):
                 other.start()
                 load.wait_for(50)
                 one.stop()
@@ -59,9 +68,8 @@ def swapped(folder: Path, seconds: float) -> Figures:
 
 def held(folder: Path, seconds: float, policy: str) -> Figures:
     """SQLite locked by another process, again and again."""
-    until = time.monotonic() + seconds
     with running(folder, OPEN + policy, workers=2) as service, Load(service.port) as load:
-        while time.monotonic() < until:
+        for _ in again(seconds):
             load.wait_for(50)
             with locked(folder / "records.sqlite3"):
                 time.sleep(4)
@@ -75,13 +83,12 @@ def on_postgresql(
     folder: Path, seconds: float, policy: str, fault: Callable[[Server, Replicas], None]
 ) -> Figures:
     """`fault` again and again under load on two replicas, with tokens."""
-    until = time.monotonic() + seconds
     with (
         postgresql_server() as server,
         replicas(folder, server.url, policy) as two,
     ):
         with Load(*two.ports, token=two.hospital.token) as load:
-            while time.monotonic() < until:
+            for _ in again(seconds):
                 load.wait_for(50)
                 fault(server, two)
             load.wait_for(20)

@@ -9,8 +9,6 @@ import psycopg
 from faults.conftest import TENANT, Hospital
 from running import Running
 
-SPOOL = 'when_down = "spool"\nspool = "spool"\n'
-
 
 class Replicas:
     """The two, the hospital that calls them, and where their records are."""

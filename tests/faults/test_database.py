@@ -4,12 +4,10 @@ import os
 import signal
 import time
 
-from faults.conftest import OPEN, TENANT, Hospital, locked
+from faults.conftest import OPEN, SPOOL, TENANT, Hospital, locked
 from faults.load import Load, Tally, once
 from faults.recorded import drained, figures
 from running import running
-
-SPOOL = 'when_down = "spool"\nspool = "spool"\n'
 
 
 def url(folder):

@@ -3,12 +3,10 @@
 import time
 
 import pytest
-from faults.conftest import OPEN, locked, small_disk
+from faults.conftest import OPEN, SPOOL, locked, small_disk
 from faults.load import Tally, once
 from faults.recorded import drained, figures
 from running import running
-
-SPOOL = 'when_down = "spool"\nspool = "spool"\n'
 
 
 def until_full(service, disk, tally, status):
@@ -76,9 +74,7 @@ def test_a_database_without_room_has_records_spooled_elsewhere(folder, disk):
 
 
 def test_a_spool_without_room_refuses_until_there_is_some(folder, disk):
-    configuration = OPEN + SPOOL.replace('"spool"\n', f'"{disk.folder}/spool"\n', 2).replace(
-        f'when_down = "{disk.folder}/spool"', 'when_down = "spool"'
-    )
+    configuration = OPEN + f'when_down = "spool"\nspool = "{disk.folder}/spool"\n'
     tally = Tally()
     with running(folder, configuration) as service:
         with locked(folder / "records.sqlite3"):

@@ -4,9 +4,10 @@ import time
 
 import psycopg
 import pytest
+from faults.conftest import SPOOL
 from faults.load import Client, Load, Tally, once
 from faults.recorded import drained, figures
-from faults.replicas import SPOOL, connections_cut, replicas
+from faults.replicas import connections_cut, replicas
 from faults.test_replays import at_once
 from postgresql import postgresql_server
 
