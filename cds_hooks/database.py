@@ -11,10 +11,26 @@ from sqlalchemy.engine import make_url
 
 POOLED = 16  # connections kept open: one for each thread of a worker
 WAIT_SECONDS = 2  # for a lock or a connection; then the call is refused rather than late
+# A server that is gone without a word, as libpq waits for it; the URL may say otherwise.
+PATIENCE = {
+    "connect_timeout": str(WAIT_SECONDS),
+    "tcp_user_timeout": "5000",  # milliseconds
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+}
 
 
 class RecordsUnavailable(Exception):
     """The database cannot be used. Says what kind of fault, never what was being written."""
+
+
+class DatabaseDown(RecordsUnavailable):
+    """It does not answer, and may again."""
+
+
+class RecordRejected(RecordsUnavailable):
+    """The database can be used, and does not take this record: no use trying again."""
 
 
 def connect(url: str) -> Engine:
@@ -22,6 +38,8 @@ def connect(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(query={**PATIENCE, **parsed.query})
     engine = create_engine(
         parsed,
         json_serializer=lambda value: orjson.dumps(value).decode(),
@@ -35,6 +53,8 @@ def connect(url: str) -> Engine:
     if engine.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
 
 
@@ -70,6 +90,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """A call that cannot have its lock soon is refused, as on SQLite."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
+    connection.commit()
 
 
 def _write_ahead(connection: Any) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cds_hooks.addresses import is_loopback_url
-from cds_hooks.outbound import session
+from cds_hooks.outbound import Attempt, session
 from cds_hooks.settings import ConfigurationFault, Fault
 from cds_hooks.strict_json import Unreadable, loads
 from cds_hooks.tenants import ALGORITHMS, Tenant, Trust
@@ -21,6 +21,7 @@ FRESH_SECONDS = 3600  # then the set is fetched again when it is next needed
 STALE_SECONDS = 24 * 3600  # a set that cannot be fetched again is used until then
 UNKNOWN_SECONDS = 30  # between two fetches because of a key that is not in the set
 TIMEOUT = (1.0, 2.0)  # to connect, and between two pieces of the answer
+WHOLE_SECONDS = 3.0  # for all of it: a server that drips meets no time-out of a socket
 MAX_BYTES = 256 * 1024
 MAX_KEYS = 100
 LEAST_RSA_BITS = 2048
@@ -144,7 +145,7 @@ class FetchedKeys:
                 return
             self._tried_at = self._now()
             try:
-                self._keys = self._fetch()
+                self._keys = self._fetch_in_time()
             except Unreadable as fault:
                 self._told(str(fault))
             except (requests.RequestException, OSError) as fault:
@@ -154,6 +155,27 @@ class FetchedKeys:
                 self._told("ok")
         finally:
             self._turn.release()
+
+    def _fetch_in_time(self) -> Keys:
+        """Raises Unreadable, and what requests raises."""
+        rung = threading.Event()
+        with Attempt() as attempt:
+
+            def ring() -> None:
+                rung.set()
+                attempt.end()
+
+            bell = threading.Timer(WHOLE_SECONDS, ring)
+            bell.daemon = True
+            bell.start()
+            try:
+                return self._fetch()
+            except (Unreadable, requests.RequestException, OSError):
+                if rung.is_set():  # what had come by then may look like a short answer
+                    raise Unreadable("too-slow") from None
+                raise
+            finally:
+                bell.cancel()
 
     def _fetch(self) -> Keys:
         with self._session.get(

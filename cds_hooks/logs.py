@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,18 +29,61 @@ def _render(_logger: WrappedLogger, _level: str, event: EventDict) -> bytes:
     return orjson.dumps(event, default=str)
 
 
+class Lines:
+    """Writes whole lines. Where they cannot be written, they are counted, and calls go on.
+
+    A full disk or a collector that died must not cost an answer that is on record already. When
+    there is room again, the first line says how many are missing.
+    """
+
+    def __init__(self, write: Callable[[bytes], int | None]) -> None:
+        self._write = write
+        self._lost = 0
+        self._is_torn = False
+        self._turn = threading.Lock()
+
+    def msg(self, line: bytes) -> None:
+        with self._turn:
+            missing = self._missing() if self._lost else b""
+            if self._written(missing + line + b"\n"):
+                self._lost = 0
+            else:
+                self._lost += 1
+
+    debug = info = warning = error = critical = msg
+
+    def _missing(self) -> bytes:
+        said = {"event": "error", "reason": "log lines lost", "lines": self._lost}
+        return _render(None, "error", _stamp(None, "error", said)) + b"\n"
+
+    def _written(self, whole: bytes) -> bool:
+        rest = b"\n" + whole if self._is_torn else whole
+        try:
+            while rest:
+                count = self._write(rest) or 0  # None: a pipe that is full and does not wait
+                if count == 0:
+                    return False
+                rest = rest[count:]
+                self._is_torn = bool(rest)
+        except OSError:
+            return False
+        return True
+
+
 def configure(level: str = "info") -> Any:
     """The logger of this process.
 
     Libraries' own logging is kept to warnings: their debug lines quote URLs, and URLs hold
     patients' ids.
     """
+    out = sys.stdout.buffer
+    lines = Lines(getattr(out, "raw", out).write)  # no buffer: what is in one can be lost
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[_stamp, _render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=lambda *_names: lines,
         cache_logger_on_first_use=True,
     )
     return structlog.get_logger()

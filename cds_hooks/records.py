@@ -8,6 +8,7 @@ refused or records wait in a folder (spool.py).
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,16 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from cds_hooks.audit import Kept, bound
-from cds_hooks.database import WAIT_SECONDS, RecordsUnavailable, connect, sqlite_file, writing
+from cds_hooks.database import (
+    WAIT_SECONDS,
+    DatabaseDown,
+    RecordRejected,
+    RecordsUnavailable,
+    connect,
+    sqlite_file,
+    writing,
+)
 from cds_hooks.feedback import Feedback
 from cds_hooks.migrations import migrate
 from cds_hooks.past import PastRow, PatientMemory, past_query
 from cds_hooks.patient_hash import Keyring, read_keyring
 from cds_hooks.settings import ConfigurationFault, Fault
-from cds_hooks.spool import Spool
+from cds_hooks.spool import Drained, Spool
 from cds_hooks.statements import Insert, Query, insert_of
 from cds_hooks.tables import audit, card, decision, feedback, key_used, seen_token
 
@@ -35,6 +44,13 @@ __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Tokens are remembered a while longer than they are good: replicas' clocks differ.
 REMEMBERED_LONGER = timedelta(hours=1)
+# With a spool, a database that failed is left to the upkeep: calls need not wait for it.
+REST_SECONDS = 15
+# A replica that froze while it held a chain must not hold the others' for ever.
+FROZEN_AFTER = "10s"
+CHAIN_LOCK = (
+    "SELECT set_config('idle_in_transaction_session_timeout', %s, true), pg_advisory_xact_lock(%s)"
+)
 # Members of a service's record that are columns, because reports group by them.
 COLUMNS = {
     "b12Category": "b12_category",
@@ -92,7 +108,12 @@ class Records:
         self._seen = Insert(seen_token, engine, once=True)
         self._last = Query(LAST, engine)
         self._past = Query(past_query(len(ring.ids)), engine)
-        self._database_error: type[Exception] = engine.dialect.loaded_dbapi.Error
+        driver = engine.dialect.loaded_dbapi
+        self._database_error: type[Exception] = driver.Error
+        self._rejections: tuple[type[Exception], ...] = (driver.IntegrityError, driver.DataError)
+        self._is_prepared = False
+        self._preparing = threading.Lock()
+        self._rests_until = 0.0
         self._process = os.getpid()
         self._turn = threading.Lock()
 
@@ -103,24 +124,48 @@ class Records:
         key_file: Path | None = None,
         old_key_files: Iterable[Path] = (),
         spool: Path | None = None,
+        *,
+        patient: bool = False,
     ) -> "Records":
         """Opens the database and migrates it to the newest schema.
 
-        Raises ConfigurationFault for keys and the spool, RecordsUnavailable for the database.
+        Where it does not answer, `patient` leaves that until it does. Raises ConfigurationFault
+        for keys and the spool, RecordsUnavailable for the database.
         """
-        file = sqlite_file(url)
-        ring = read_keyring(file, key_file, old_key_files)
+        ring = read_keyring(sqlite_file(url), key_file, old_key_files)
         folder = _prepared(spool)
         engine = connect(url)
         with ExitStack() as undo:
             undo.callback(engine.dispose)
-            bring_to("head", url, engine)
+            records = cls(engine, ring, folder)
             try:
-                _check_keys(engine, ring)
-            except SQLAlchemyError as fault:
-                raise RecordsUnavailable(_kind(fault)) from fault
+                records.prepare()
+            except DatabaseDown:
+                if not patient:
+                    raise
             undo.pop_all()
-        return cls(engine, ring, folder)
+        return records
+
+    def prepare(self) -> None:
+        """Brings the schema up to date. Raises ConfigurationFault and RecordsUnavailable."""
+        bring_to("head", self.engine)
+        try:
+            _check_keys(self.engine, self.ring)
+        except SQLAlchemyError as fault:
+            raise _not_had(fault, self.engine) from fault
+        self._is_prepared = True
+
+    def _prepare_late(self) -> None:
+        """By one thread, while the others are told that the database is down."""
+        if not self._preparing.acquire(blocking=False):
+            raise DatabaseDown("starting")
+        try:
+            if not self._is_prepared:
+                self.prepare()
+        except ConfigurationFault:
+            raise RecordsUnavailable("keys") from None
+        finally:
+            self._preparing.release()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -142,7 +187,8 @@ class Records:
         row = self._decision_row(stored)
         cards = [self._card_row(stored, shown) for shown in stored.cards]
         try:
-            self._insert_decision(row, cards)
+            with self._resting():
+                self._insert_decision(row, cards)
         except RecordsUnavailable as fault:
             self._let_wait({"kind": "decision", "row": row, "cards": cards}, fault)
 
@@ -158,7 +204,7 @@ class Records:
     def _bind(self, cursor: Any, tenant: str, kept: Iterable[Kept]) -> None:
         """Binds what this transaction keeps into the tenant's chain, one transaction at a time."""
         if self.engine.name == "postgresql":
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_lock(tenant),))
+            cursor.execute(CHAIN_LOCK, (FROZEN_AFTER, chain_lock(tenant)))
         found = self._last.rows(cursor, {"tenant": tenant})
         last = (found[0][0], found[0][1]) if found else None
         for entry in bound(self.ring, tenant, last, kept):
@@ -205,7 +251,7 @@ class Records:
         """Raises RecordsUnavailable; with a spool, nothing is known of the past meanwhile."""
         self._after_fork()
         try:
-            with self.guarded():
+            with self._resting(), self.guarded():
                 connection = self.engine.raw_connection()
                 try:
                     rows = self._past.rows(connection.cursor(), values)
@@ -236,7 +282,8 @@ class Records:
         if not rows:
             return 0
         try:
-            return self._insert_feedback(tenant, rows)
+            with self._resting():
+                return self._insert_feedback(tenant, rows)
         except RecordsUnavailable as fault:
             self._let_wait({"kind": "feedback", "tenant": tenant, "rows": rows}, fault)
             return len(rows)
@@ -296,58 +343,93 @@ class Records:
     def use_token(self, tenant: str, digest: str, until: datetime) -> bool:
         """Whether a token was never used before, by any worker or replica; now it was.
 
-        Raises RecordsUnavailable. While the database is down, a spool remembers for the workers
-        of this machine.
+        Raises RecordsUnavailable. A spool remembers for the workers of this machine, whether the
+        database is down or not, and tells the other replicas when it is there again.
         """
-        if self.spool is not None and self.spool.was_used(tenant, digest):
+        is_new_here = self._is_new_here(tenant, digest, until)
+        if is_new_here is False:
             return False
+        row = {"tenant": tenant, "digest": digest, "until": until}
         try:
-            with self._transaction() as cursor:
-                row = {"tenant": tenant, "digest": digest, "until": until}
-                return self._seen.run(cursor, row)
-        except RecordsUnavailable:
-            if self.spool is None:
+            with self._resting():
+                return self._insert_token(row)
+        except RecordsUnavailable as fault:
+            if is_new_here is None:
                 raise
-            with _spooling():
-                return self.spool.use_once(tenant, digest)
+            self._let_wait({"kind": "token", "row": row}, fault)
+            return True
 
-    def tidy(self, now: datetime) -> int:
+    def _is_new_here(self, tenant: str, digest: str, until: datetime) -> bool | None:
+        """None where the spool cannot tell."""
+        if self.spool is None:
+            return None
+        try:
+            return self.spool.use_once(tenant, digest, until)
+        except OSError:
+            return None
+
+    def _insert_token(self, row: Mapping[str, Any]) -> bool:
+        with self._transaction() as cursor:
+            return self._seen.run(cursor, row)
+
+    def tidy(self, now: datetime) -> Drained:
         """Brings what waits in the spool into the database and forgets tokens that are over.
 
-        Says how many records came in. Raises RecordsUnavailable.
+        Raises RecordsUnavailable.
         """
+        over = now - REMEMBERED_LONGER
         with self.guarded(), self.in_turn(), writing(self.engine).begin() as connection:
-            over = seen_token.c.until < now - REMEMBERED_LONGER
-            connection.execute(seen_token.delete().where(over))
+            connection.execute(seen_token.delete().where(seen_token.c.until < over))
         if self.spool is None:
-            return 0
-        came = 0
-        for file, record in self.spool.waiting():
-            self._take_in(record)
-            file.unlink(missing_ok=True)
-            came += 1
-        self.spool.forget_used((now - timedelta(days=1)).timestamp())
-        return came
+            return Drained()
+        self._rests_until = 0.0
+        self.spool.forget(over)
+        return self.spool.drain(self._take_in)
 
-    def _take_in(self, record: dict[str, Any]) -> None:
-        """Keeps a record that waited; one that another process has brought in already stays."""
-        if record["kind"] == "feedback":
-            rows = [_with_moments(row, "outcome_at", "received_at") for row in record["rows"]]
-            self._insert_feedback(record["tenant"], rows)
-            return
+    def _take_in(self, record: dict[str, Any]) -> bool:
+        """Keeps a record that waited; one that is there already stays as it is."""
+        match record["kind"]:
+            case "feedback":
+                rows = [_with_moments(row, "outcome_at", "received_at") for row in record["rows"]]
+                return self._insert_feedback(record["tenant"], rows) > 0
+            case "token":
+                self._insert_token(_with_moments(record["row"], "until"))
+                return False
         row = _with_moments(record["row"], "at")
-        with self.guarded(), self.engine.connect() as connection:
-            found = connection.execute(select(decision.c.id).where(decision.c.id == row["id"]))
-            is_kept = found.first() is not None
-        if not is_kept:
+        try:
             self._insert_decision(row, record["cards"])
+        except RecordRejected:
+            # A connection that broke off at its end may have kept the record all the same.
+            if not self._is_kept(row["id"]):
+                raise
+            return False
+        return True
+
+    def _is_kept(self, identifier: str) -> bool:
+        with self.guarded(), self.engine.connect() as connection:
+            found = connection.execute(select(decision.c.id).where(decision.c.id == identifier))
+            return found.first() is not None
 
     def _let_wait(self, record: dict[str, Any], fault: RecordsUnavailable) -> None:
-        """Puts a record into the spool; raises `fault` where there is none."""
-        if self.spool is None:
+        """Puts a record into the spool; raises `fault` where there is none, or no use in it."""
+        if self.spool is None or isinstance(fault, RecordRejected):
             raise fault
         with _spooling():
             self.spool.keep(record)
+
+    @contextmanager
+    def _resting(self) -> Iterator[None]:
+        """With a spool, no call waits for a database that another call found down just now."""
+        if time.monotonic() < self._rests_until:
+            raise DatabaseDown("resting")
+        try:
+            yield
+        except RecordRejected:
+            raise
+        except RecordsUnavailable:
+            if self.spool is not None:
+                self._rests_until = time.monotonic() + REST_SECONDS
+            raise
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
@@ -389,25 +471,39 @@ class Records:
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Turns faults of the database into RecordsUnavailable."""
+        if not self._is_prepared:
+            self._prepare_late()
         try:
             yield
         except (SQLAlchemyError, self._database_error) as fault:
-            raise RecordsUnavailable(_kind(fault)) from None
+            raise self._unavailable(fault) from None
+
+    def _unavailable(self, fault: Exception) -> RecordsUnavailable:
+        cause = getattr(fault, "orig", None) or fault
+        never_sent = isinstance(fault, StatementError) and not isinstance(fault, DBAPIError)
+        if never_sent or isinstance(cause, self._rejections):
+            return RecordRejected(_kind(fault))
+        return RecordsUnavailable(_kind(fault))
 
 
-def bring_to(target: str, url: str, engine: Engine) -> tuple[str | None, str | None]:
-    """Migrates the database at `url`, an SQLite file made first where it is missing.
+def bring_to(target: str, engine: Engine) -> tuple[str | None, str | None]:
+    """Migrates the database, an SQLite file made first where it is missing.
 
     Returns and raises as `migrate` does, and RecordsUnavailable for the database.
     """
-    file = sqlite_file(url)
+    file = sqlite_file(str(engine.url))
     try:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             file.touch(0o600)
         return migrate(engine, target)
     except (SQLAlchemyError, OSError) as fault:
-        raise RecordsUnavailable(_kind(fault)) from fault
+        raise _not_had(fault, engine) from fault
+
+
+def _not_had(fault: Exception, engine: Engine) -> RecordsUnavailable:
+    is_down = isinstance(getattr(fault, "orig", None), engine.dialect.loaded_dbapi.OperationalError)
+    return (DatabaseDown if is_down else RecordsUnavailable)(_kind(fault))
 
 
 def content_of(row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -452,7 +548,7 @@ def _spooling() -> Iterator[None]:
         raise RecordsUnavailable(f"spool: {type(fault).__name__}") from None
 
 
-def _lock(tenant: str) -> int:
+def chain_lock(tenant: str) -> int:
     """A number for PostgreSQL's lock of one tenant's chain."""
     return int.from_bytes(blake2b(tenant.encode(), digest_size=8).digest(), signed=True)
 

@@ -156,6 +156,7 @@ def answer_call(context: Context, site: Site, service: Service) -> Response:
         g.hook_instance = called.hook_instance
     answers, fetches = obtain(site, service, called)
     _log_fetches(context, site, service, fetches)
+    require(service, answers)
     now = context.clock()
     tenant = site.tenant
     memory = context.records.memory(tenant.id, called.patient_id, called.encounter_id, now)
@@ -182,11 +183,16 @@ def in_dialect(decision: Decision, dialect: Dialect) -> Decision:
 def obtain(
     site: Site, service: Service, called: HookRequest
 ) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
-    """An answer for each key of the service. Raises DataUnobtainable. [PF-05, PF-06]"""
+    """An answer for each key of the service, and what was tried for it. [PF-05]"""
     answers = prefetch.read(called, service.prefetch)
     fetches: tuple[Fetch, ...] = ()
     if any(a.state is State.LEFT_OUT or a.next_url for a in answers.values()):
         answers, fetches = site.fhir.complete(called, answers, service.prefetch)
+    return answers, fetches
+
+
+def require(service: Service, answers: Mapping[str, Answer]) -> None:
+    """Raises DataUnobtainable. [PF-06]"""
     missing = sorted(key for key in service.required if not answers[key].known)
     if missing:
         names = ", ".join(missing)
@@ -194,7 +200,6 @@ def obtain(
             f"neither prefetch nor the FHIR server gave: {names}",
             [f"prefetch.{key}" for key in missing],
         )
-    return answers, fetches
 
 
 def _counts(answers: Mapping[str, Answer]) -> dict[str, int]:

@@ -11,13 +11,17 @@ from cds_hooks.settings import Settings
 SECONDS = 5.0  # between two looks
 
 
-def open_records(settings: Settings) -> Records:
-    """Raises ConfigurationFault and RecordsUnavailable."""
+def open_records(settings: Settings, *, patient: bool = False) -> Records:
+    """As configured; `patient` where the database may come later.
+
+    Raises ConfigurationFault and RecordsUnavailable.
+    """
     return Records.open(
         settings.records_url,
         settings.records_key_file,
         settings.records_old_key_files,
         settings.spool,
+        patient=patient,
     )
 
 
@@ -42,9 +46,9 @@ class Upkeep:
 
     def _run(self) -> None:
         is_down = False
-        while not self._over.wait(self._seconds):
+        while not self._over.is_set():
             try:
-                came = self._records.tidy(datetime.now(UTC))
+                came, aside = self._records.tidy(datetime.now(UTC))
             except (RecordsUnavailable, OSError, ValueError) as fault:
                 if not is_down:  # said once, not every few seconds
                     self._say(self._log.error, "upkeep failed", kind=type(fault).__name__)
@@ -53,6 +57,9 @@ class Upkeep:
                 is_down = False
                 if came:
                     self._say(self._log.warning, "spool drained", records=came)
+                if aside:
+                    self._say(self._log.error, "spooled records set aside", records=aside)
+            self._over.wait(self._seconds)
 
     def _say(self, write: Any, reason: str, **more: Any) -> None:
         write("error", version=self._version, process=os.getpid(), reason=reason, **more)

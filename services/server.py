@@ -10,7 +10,7 @@ from granian.http import HTTP1Settings
 from granian.log import LOGGING_CONFIG, LogLevels
 
 from cds_hooks.settings import Settings
-from services.wsgi import BASE_URL
+from services.wsgi import BASE_URL, MAIN
 
 OPEN_REQUESTS = 2048  # of one worker: waiting for their bodies, their turn or their answer
 HEADERS = HTTP1Settings(header_read_timeout=15_000, max_buffer_size=64 * 1024)
@@ -30,6 +30,7 @@ def run(settings: Settings) -> None:
     the environment.
     """
     os.environ[BASE_URL] = settings.base_url
+    os.environ[MAIN] = str(os.getpid())
     Granian(
         "services.wsgi:gateway",
         factory=True,

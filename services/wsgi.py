@@ -1,6 +1,9 @@
 """Puts the parts together for one worker process."""
 
 import os
+import signal
+import threading
+import time
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -18,6 +21,9 @@ from services.gateway import Gateway
 VERSION = version("cobalamin-cds")
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
 BASE_URL = "COBALAMIN_BASE_URL"  # set by `cobalamin serve` for its workers
+MAIN = "COBALAMIN_MAIN"  # the id of its main process, likewise
+ORPHAN_SECONDS = 0.5  # between two looks whether that is there
+STOP_SECONDS = 10  # for calls under way
 
 
 def application() -> Flask:
@@ -28,8 +34,14 @@ def application() -> Flask:
 
 def gateway() -> Gateway:
     """The same for the server of `cobalamin serve`."""
+    # What a forked worker has from its main process would swallow the order to stop until the
+    # server's own is there.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     settings = _settings()
     log = configure(settings.log_level)
+    if MAIN in os.environ:
+        main = int(os.environ[MAIN])
+        threading.Thread(target=_end_with, args=(main,), name="orphan", daemon=True).start()
     return Gateway(
         _application(settings, log),
         log,
@@ -39,6 +51,21 @@ def gateway() -> Gateway:
     )
 
 
+def _end_with(main: int) -> None:
+    """Ends this worker when its main process is gone.
+
+    On its own it would go on answering beside the next start's workers, on the same port, with the
+    old configuration, and nobody could tell it to stop.
+    """
+    while os.getppid() == main:
+        time.sleep(ORPHAN_SECONDS)
+    until = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < until:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(ORPHAN_SECONDS)
+    os._exit(1)
+
+
 def _settings() -> Settings:
     settings = load_settings(configuration_file(None))
     return replace(settings, base_url=os.environ.get(BASE_URL, settings.base_url))
@@ -46,7 +73,7 @@ def _settings() -> Settings:
 
 def _application(settings: Settings, log: Any) -> Flask:
     known = knowledge_of(settings.tenants)
-    records = open_records(settings)
+    records = open_records(settings, patient=True)  # the first start was not
     app = create_app(
         {
             tenant.id: services(

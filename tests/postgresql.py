@@ -22,33 +22,54 @@ import psycopg
 START_SECONDS = 30
 
 
+class Server:
+    """A PostgreSQL that can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._programs, self._user = _programs(folder)
+        self.url = f"postgresql://postgres@/postgres?host={folder}"
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+        initdb = [self._programs / "initdb", *options, "-D", folder / "data"]
+        subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **self._user)
+
+    def start(self) -> None:
+        log = self._folder / "log"
+        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self._folder}"]
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._folder / "data", *settings],
+                stdout=out,
+                stderr=out,
+                cwd=self._folder,
+                **self._user,
+            )
+        _wait_for(self.url, self._process, log)
+
+    def stop(self) -> None:
+        """PostgreSQL's fast shutdown: connections are cut."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(START_SECONDS)
+
+
 @contextmanager
-def running_postgresql() -> Iterator[str]:
-    """The URL of a server that listens on a socket in a temporary folder."""
+def postgresql_server() -> Iterator[Server]:
+    """A server that listens on a socket in a temporary folder."""
     # Not pytest's tmp_path: a socket's path must be short, and `nobody` must get there.
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as made:
-        folder = Path(made)
-        programs, user = _programs(folder)
-        data = folder / "data"
-        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
-        initdb = [programs / "initdb", *options, "-D", data]
-        subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **user)
-        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [programs / "postgres", "-D", data, *settings],
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                **user,
-            )
+        server = Server(Path(made))
         try:
-            url = f"postgresql://postgres@/postgres?host={folder}"
-            _wait_for(url, server, folder / "log")
-            yield url
+            server.start()
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
-            server.wait(START_SECONDS)
+            server.stop()
+
+
+@contextmanager
+def running_postgresql() -> Iterator[str]:
+    """The URL of such a server."""
+    with postgresql_server() as server:
+        yield server.url
 
 
 def _programs(folder: Path) -> tuple[Path, dict[str, Any]]:

@@ -30,6 +30,7 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
     # On SQLite the transaction itself is the lock; both databases undo half a migration.
     with writing(engine).begin() as connection:
         if engine.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = '60s'"))  # another migrates
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         current = _current(connection, script)
         config.attributes["connection"] = connection

@@ -70,7 +70,7 @@ def migrate_(config: Path | None, target: str) -> None:
         read_keyring(sqlite_file(url), settings.records_key_file, settings.records_old_key_files)
         engine = connect(url)
         try:
-            before, after = bring_to(target, url, engine)
+            before, after = bring_to(target, engine)
         except UnknownRevision as fault:
             raise click.BadParameter(str(fault), param_hint="--to") from None
         finally:

@@ -1,7 +1,9 @@
 """Fetching an EHR's keys: seldom, from one place, and without it for a while."""
 
+import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from issuers import Issuer, Key, place
@@ -159,3 +161,30 @@ def test_a_slow_endpoint_holds_nobody_for_long(ehr, fetched, monkeypatch):
         keys.key("one", "ES384")
     assert len(told) == 1
     assert time.monotonic() - began < 1
+
+
+def test_an_endpoint_that_drips_holds_nobody_for_long(monkeypatch):
+    """Byte by byte in the headers, where the time-out of the socket begins anew each time."""
+    monkeypatch.setattr(key_sets, "WHOLE_SECONDS", 0.5)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip():
+            connection, _address = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
+                while not over.wait(0.1):
+                    connection.sendall(b"b")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        told = []
+        keys = FetchedKeys(f"http://127.0.0.1:{listening.getsockname()[1]}/keys", told.append)
+        began = time.monotonic()
+        with pytest.raises(KeysUnavailable):
+            keys.key("one", "ES384")
+        took = time.monotonic() - began
+        over.set()
+        thread.join()
+    assert took < 5
+    assert told == ["too-slow"]

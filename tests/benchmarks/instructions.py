@@ -86,10 +86,10 @@ def answer(name: str, size: int, calls: int) -> None:
 
 def counted(name: str, size: int, calls: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
+        answering = [sys.executable, "-m", "benchmarks.instructions", "--answer", name]
         run = subprocess.run(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
-            + [sys.executable, "-m", "benchmarks.instructions", "--answer", name]
-            + ["--sizes", str(size), "--calls", str(calls)],
+            [*valgrind, *answering, "--sizes", str(size), "--calls", str(calls)],
             env={**os.environ, "PYTHONHASHSEED": "0", "XDG_STATE_HOME": folder},
             capture_output=True,
             text=True,

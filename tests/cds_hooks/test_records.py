@@ -411,3 +411,20 @@ def test_the_past_of_a_patient_with_what_became_of_it(records):
     assert not unseen.same_encounter
     assert unseen.outcome is None
     assert records.memory("another", "77", "e1", now).past(30, ("orderLeber", "")) == ()
+
+
+def test_a_replica_that_freezes_while_it_holds_a_chain_lets_go_of_it(
+    postgresql_url, key_file, monkeypatch
+):
+    """PostgreSQL ends its transaction; the others go on."""
+    monkeypatch.setattr(records_module, "FROZEN_AFTER", "300ms")
+    frozen, other = Records.open(postgresql_url, key_file), Records.open(postgresql_url, key_file)
+    transaction = frozen._transaction()
+    frozen._bind(transaction.__enter__(), "local", ())
+    time.sleep(1.5)  # as a machine that is suspended
+    other.store(stored())
+    with pytest.raises(RecordsUnavailable):
+        transaction.__exit__(None, None, None)
+    frozen.store(stored())
+    for one in (frozen, other):
+        one.close()
