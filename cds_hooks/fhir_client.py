@@ -177,7 +177,7 @@ class FhirClient:
                     ), "ok"
                 if pages >= self._access.max_pages:
                     return _partial(answer, gathered), "too-many-pages"
-                url = urljoin(url, page.next_url)
+                url = _following(url, page.next_url)
         except _Unreadable as fault:
             return _partial(answer, gathered), fault.reason
         except requests.Timeout:
@@ -291,9 +291,20 @@ def _parts(url: str) -> str | None:
     return None
 
 
+def _following(url: str, link: str) -> str:
+    """Where a server says that the next page is; nothing where that is no URL."""
+    try:
+        return urljoin(url, link)
+    except ValueError:
+        return ""
+
+
 def _under(base: str, url: str) -> bool:
     """Whether `url` is the base itself or lies under it, at the same origin."""
-    one, other = urlsplit(base), urlsplit(url)
+    try:
+        one, other = urlsplit(base), urlsplit(url)
+    except ValueError:
+        return False
     same = (one.scheme, one.netloc) == (other.scheme, other.netloc)
     path = unquote(other.path)  # as whoever sends it will read it
     inside = path == one.path or path.startswith(one.path.rstrip("/") + "/")
