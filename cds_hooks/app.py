@@ -13,7 +13,7 @@ import orjson
 from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from cds_hooks.addresses import is_loopback
+from cds_hooks.addresses import is_loopback, is_origin
 from cds_hooks.authentication import Authentication, Unauthenticated
 from cds_hooks.errors import NotRecorded, Refusal, TooManyCalls, operation_outcome
 from cds_hooks.key_sets import KeySet, key_set_of
@@ -99,8 +99,9 @@ def _around(app: Flask, context: Context) -> None:
     def origin_allowed(origin: str) -> bool:
         if origin in allowed:
             return True
-        host = urlsplit(origin).hostname if settings.allow_loopback_origins else None
-        return host is not None and is_loopback(host)
+        if not (settings.allow_loopback_origins and is_origin(origin)):
+            return False
+        return is_loopback(urlsplit(origin).hostname or "")
 
     @app.before_request
     def begin() -> Response | None:

@@ -439,6 +439,15 @@ def test_cors_stands_on_errors_and_for_allowed_origins_alone(service):
     assert "Origin" in elsewhere.headers["Vary"]
 
 
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://[::1", "null", "", "://", "http://localhost:x", "http://[v1.x]"]
+)
+def test_an_origin_that_is_none_gets_an_answer_that_it_may_not_see(service, origin):
+    answer = service.get("/cds-services", headers={"Origin": origin})
+    assert answer.status_code == 200
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
 def feedback_of(card, **members):
     return {
         "card": card["uuid"],
