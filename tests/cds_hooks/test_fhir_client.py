@@ -176,10 +176,14 @@ def test_a_next_page_elsewhere_is_not_followed(client, fhir_server, elsewhere):
     assert not any("/other/" in path for path, _ in fhir_server.seen)
 
 
-@pytest.mark.parametrize("link", ["http://[", "//[::1/Observation"])
+@pytest.mark.parametrize(
+    "link",
+    ["http://[", "//[::1/Observation", "\x0f{}/Observation?page=2", "{}/Obs\tervation?page=2"],
+)
 def test_a_next_page_that_was_sent_and_is_no_url_is_not_followed(client, fhir_server, link):
     well(fhir_server)
-    page = bundle(OBSERVATION, link=[{"relation": "next", "url": link}])
+    url = link.replace("{}", fhir_server.base)
+    page = bundle(OBSERVATION, link=[{"relation": "next", "url": url}])
     answers, reasons, _ = fetched(client, fhir_server, {"observations": page})
     assert len(answers["observations"].resources) == 1
     assert not answers["observations"].complete
