@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from answers import CHECKED
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -34,7 +35,7 @@ def nothing_empty(node, path="$"):
 def is_outcome(answer):
     body = answer.json()
     assert answer.headers["Content-Type"] == "application/json"
-    assert body["resourceType"] == "OperationOutcome"
+    CHECKED["OperationOutcome"].validate(body)
     [issue] = body["issue"]
     assert issue["severity"] == "error"
     assert issue["code"]
