@@ -13,8 +13,12 @@ from cds_hooks.service import Service
 SCHEMAS = Path(__file__).parent / "schemas"
 JSON = "application/json"
 SECURED: list[dict[str, list[str]]] = [{"token": []}]
+SAYS = (
+    "Every answer that is not 2xx is an OperationOutcome. What is not HTTP at all never gets here: "
+    "the server refuses it with an empty body."
+)
 REFUSED = {
-    400: "The body is not JSON, or the request is not HTTP.",
+    400: "The body is not JSON.",
     401: "No token, or one that is not accepted; why is for the log alone.",
     404: "There is nothing here.",
     405: "Not by this method.",
@@ -43,7 +47,7 @@ def document(
     """The OpenAPI 3.1 document. `is_open`: nobody needs a token; `pages`: paths besides."""
     made = {
         "openapi": "3.1.0",
-        "info": {"title": "CDS Hooks services", "version": version},
+        "info": {"title": "CDS Hooks services", "version": version, "description": SAYS},
         "servers": [{"url": base_url}],
         "paths": {
             "/cds-services": _discovery(),

@@ -105,7 +105,7 @@ def served(folder: Path, *, tenants: bool = False, records: str | None = None) -
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], errors: Path) -> None:
-    for _ in range(400):
+    for _ in range(1200):  # a minute: a busy machine takes a while
         time.sleep(0.05)
         try:
             if requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=1).ok:
