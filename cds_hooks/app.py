@@ -5,6 +5,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -13,10 +14,11 @@ import orjson
 from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from cds_hooks.addresses import is_loopback
+from cds_hooks.addresses import is_loopback, is_origin
 from cds_hooks.authentication import Authentication, Unauthenticated
 from cds_hooks.errors import NotRecorded, Refusal, TooManyCalls, operation_outcome
 from cds_hooks.key_sets import KeySet, key_set_of
+from cds_hooks.openapi import document
 from cds_hooks.records import Records, RecordsUnavailable
 from cds_hooks.routes import Context, Site, blueprint
 from cds_hooks.service import Service
@@ -41,10 +43,12 @@ def create_app(
     version: str,
     clock: Callable[[], datetime] = now_utc,
     pages: Sequence[Blueprint] = (),
+    page_paths: Mapping[str, Any] = MappingProxyType({}),
 ) -> Flask:
     """The application of one worker process.
 
-    `services`: those of each tenant, by its id. Raises ConfigurationFault for pinned keys.
+    `services`: those of each tenant, by its id; `page_paths`: what the OpenAPI document says of
+    `pages`. Raises ConfigurationFault for pinned keys.
     """
     app = Flask("cds_hooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -66,7 +70,7 @@ def create_app(
         version=version,
         clock=clock,
     )
-    app.register_blueprint(blueprint(context))
+    app.register_blueprint(blueprint(context, _description(context, page_paths)))
     for page in pages:
         app.register_blueprint(page)
     _around(app, context)
@@ -76,6 +80,19 @@ def create_app(
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     return app
+
+
+def _description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
+    """The OpenAPI document: every service that some tenant has."""
+    services = {id_: one for site in context.sites.values() for id_, one in site.services.items()}
+    made = document(
+        services.values(),
+        version=context.version,
+        base_url=context.settings.base_url,
+        is_open=context.settings.is_open,
+        pages=page_paths,
+    )
+    return orjson.dumps(made)
 
 
 def key_sets(tenants: Iterable[Tenant], log: Any, version: str) -> dict[str, KeySet]:
@@ -99,8 +116,9 @@ def _around(app: Flask, context: Context) -> None:
     def origin_allowed(origin: str) -> bool:
         if origin in allowed:
             return True
-        host = urlsplit(origin).hostname if settings.allow_loopback_origins else None
-        return host is not None and is_loopback(host)
+        if not (settings.allow_loopback_origins and is_origin(origin)):
+            return False
+        return is_loopback(urlsplit(origin).hostname or "")
 
     @app.before_request
     def begin() -> Response | None:

@@ -4,6 +4,7 @@ Free text that a clinician typed is patient data: it is never logged, and kept e
 all, by the site's policy.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 from cds_hooks.errors import NotACall
 
 MAX_ITEMS = 1000
+TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 MAX_COMMENT = 4000  # characters; what is longer is cut
 
 
@@ -56,8 +58,9 @@ def _item(item: object, path: str) -> Feedback:
 
 
 def _text(value: object, path: str) -> str:
-    if not isinstance(value, str) or not value or len(value) > 255:
-        raise NotACall("must be a text of 1 to 255 characters", [path])
+    # Not every database keeps a NUL; none of the controls is part of an id or a code.
+    if not isinstance(value, str) or TEXT.fullmatch(value) is None:
+        raise NotACall("must be a text of 1 to 255 characters, none a control", [path])
     return value
 
 
@@ -98,7 +101,9 @@ def _reason(item: Mapping[str, Any], path: str) -> tuple[str | None, str | None,
         raise NotACall("must be a Coding", [f"{path}.overrideReason.reason"])
     code = _text(coding.get("code"), f"{path}.overrideReason.reason.code")
     system = coding.get("system")
-    return (system[:255] if isinstance(system, str) and system else None), code, comment
+    if not isinstance(system, str) or not system:
+        return None, code, comment
+    return _text(system[:255], f"{path}.overrideReason.reason.system"), code, comment
 
 
 def _epic_extension(extension: object) -> object:

@@ -5,6 +5,7 @@ must lie under the same base URL, and what the token's scopes don't cover is not
 that fails call after call is left alone for a while.
 """
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -27,6 +28,7 @@ from cds_hooks.scopes import Covered, covered, grants
 from cds_hooks.tenants import FhirAccess
 
 CONNECTIONS = 64
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CHUNK = 64 * 1024
 FAILED_CALLS = 5  # in a row; then the server is not asked
 PAUSE_SECONDS = 10  # before it is asked again
@@ -165,7 +167,7 @@ class FhirClient:
                     ), "ok"
                 if pages >= self._access.max_pages:
                     return _partial(answer, gathered), "too-many-pages"
-                url = urljoin(url, page.next_url)
+                url = _following(url, page.next_url)
         except _Unreadable as fault:
             return _partial(answer, gathered), fault.reason
         except requests.Timeout:
@@ -292,9 +294,23 @@ def _parts(url: str) -> str | None:
     return None
 
 
+def _following(url: str, link: str) -> str:
+    """Where a server says that the next page is; nothing where that is no URL."""
+    try:
+        return urljoin(url, link)
+    except ValueError:
+        return ""
+
+
 def _under(base: str, url: str) -> bool:
     """Whether `url` is the base itself or lies under it, at the same origin."""
-    one, other = urlsplit(base), urlsplit(url)
+    # urlsplit drops controls, and whoever sends it may not: then the two speak of different URLs.
+    if CONTROL.search(url):
+        return False
+    try:
+        one, other = urlsplit(base), urlsplit(url)
+    except ValueError:
+        return False
     same = (one.scheme, one.netloc) == (other.scheme, other.netloc)
     path = unquote(other.path)  # as whoever sends it will read it
     inside = path == one.path or path.startswith(one.path.rstrip("/") + "/")

@@ -79,8 +79,8 @@ class Context:
         return self.sites[tenant.id]
 
 
-def blueprint(context: Context) -> Blueprint:
-    """The routes of CDS Hooks and the probes."""
+def blueprint(context: Context, description: bytes) -> Blueprint:
+    """The routes of CDS Hooks, the probes, and what is served in the words of OpenAPI."""
     routes = Blueprint("cds", __name__)
 
     @routes.get(DISCOVERY)
@@ -118,6 +118,10 @@ def blueprint(context: Context) -> Blueprint:
             overridden=sum(item.outcome == "overridden" for item in items),
         )
         return _json(orjson.dumps({"received": len(items)}))
+
+    @routes.get("/openapi.json")
+    def described() -> Response:
+        return _json(description)
 
     @routes.get("/health/live")
     def live() -> Response:

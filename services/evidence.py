@@ -8,6 +8,7 @@ import orjson
 from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
+from cds_hooks.openapi import answer, refusals
 from mappings.export import artefacts
 from mappings.guideline import Cutoff, Guideline
 from mappings.guideline_file import guideline_ids, read_guideline
@@ -133,6 +134,40 @@ def _together_as_document(known: Known) -> dict[str, Any]:
     ]
     told = [{k: v for k, v in cause.items() if v not in ((), None, False)} for cause in causes]
     return {**known.comparison, "cause": told}
+
+
+def evidence_paths(known: Known) -> dict[str, Any]:
+    """What the OpenAPI document says of these pages."""
+    guidelines = {*guideline_ids(), known.b12.guideline.id, ORDERS, TOGETHER}
+    definitions = {*guideline_ids("sarcopenia"), known.muscle.definition.id}
+    own = artefacts(known.index, known.readable.questionnaire)
+    index = _html("The guidelines and definitions.")
+    page = _html("One of them, every limit with its place.")
+    page["content"]["application/json"] = {"schema": {"type": "object"}}
+    artefact = answer(None, "A FHIR R4 resource of the project's own.", "application/fhir+json")
+    return {
+        "/evidence": _reading("evidence-index", index),
+        "/evidence/{id}": _reading("evidence", page, id=sorted(guidelines | definitions)),
+        "/fhir/{kind}/{id}": _reading(
+            "artefact",
+            artefact,
+            kind=sorted({name.partition("/")[0] for name in own}),
+            id=sorted({name.partition("/")[2] for name in own}),
+        ),
+    }
+
+
+def _html(says: str) -> dict[str, Any]:
+    return {"description": says, "content": {"text/html": {"schema": {"type": "string"}}}}
+
+
+def _reading(name: str, ok: dict[str, Any], **parts: list[str]) -> dict[str, Any]:
+    parameters = [
+        {"name": part, "in": "path", "required": True, "schema": {"enum": values}}
+        for part, values in parts.items()
+    ]
+    get = {"operationId": name, "parameters": parameters, "responses": {"200": ok, **refusals()}}
+    return {"get": get}
 
 
 def evidence_pages(known: Known) -> Blueprint:

@@ -15,7 +15,7 @@ from cds_hooks.logs import configure
 from cds_hooks.settings import Settings, configuration_file, load_settings
 from cds_hooks.upkeep import Upkeep, open_records
 from services.catalog import knowledge_of, services
-from services.evidence import evidence_pages
+from services.evidence import evidence_pages, evidence_paths
 from services.gateway import Gateway
 
 VERSION = version("cobalamin-cds")
@@ -86,6 +86,7 @@ def _application(settings: Settings, log: Any) -> Flask:
         log,
         version=VERSION,
         pages=[evidence_pages(known[settings.tenant().id])],
+        page_paths=evidence_paths(known[settings.tenant().id]),
     )
     for tenant in settings.tenants:
         log.info("start", version=VERSION, tenant=tenant.id, knowledge=known[tenant.id].labels)

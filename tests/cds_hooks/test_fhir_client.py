@@ -158,7 +158,13 @@ def test_the_next_page_of_prefetched_data_is_fetched(client, fhir_server):
 
 @pytest.mark.parametrize(
     "elsewhere",
-    ["http://localhost:9/fhir/Observation?page=2", "https://evil.example/x", "/other/Observation"],
+    [
+        "http://localhost:9/fhir/Observation?page=2",
+        "https://evil.example/x",
+        "/other/Observation",
+        "http://[",
+        "//[::1/Observation",
+    ],
 )
 def test_a_next_page_elsewhere_is_not_followed(client, fhir_server, elsewhere):
     well(fhir_server)
@@ -168,6 +174,20 @@ def test_a_next_page_elsewhere_is_not_followed(client, fhir_server, elsewhere):
     assert not answers["observations"].complete
     assert reasons["observations"] == "other-origin"
     assert not any("/other/" in path for path, _ in fhir_server.seen)
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["http://[", "//[::1/Observation", "\x0f{}/Observation?page=2", "{}/Obs\tervation?page=2"],
+)
+def test_a_next_page_that_was_sent_and_is_no_url_is_not_followed(client, fhir_server, link):
+    well(fhir_server)
+    url = link.replace("{}", fhir_server.base)
+    page = bundle(OBSERVATION, link=[{"relation": "next", "url": url}])
+    answers, reasons, _ = fetched(client, fhir_server, {"observations": page})
+    assert len(answers["observations"].resources) == 1
+    assert not answers["observations"].complete
+    assert reasons["observations"] == "other-origin"
 
 
 def test_a_redirect_is_not_followed(client, fhir_server):
@@ -275,7 +295,7 @@ def test_no_query_goes_on_after_the_token_is_over(client, fhir_server):
     assert answers["patient"].known
 
 
-@pytest.mark.parametrize("token", ["", "a b", "a\r\nX-Evil: 1", "\u00e9", "x" * 20_000])
+@pytest.mark.parametrize("token", ["", "a b", "a\n", "a\r\nX-Evil: 1", "\u00e9", "x" * 20_000])
 def test_what_cannot_be_a_token_is_refused_with_its_path_alone(token):
     with pytest.raises(NotACall) as refused:
         authorized(None, "https://e.example", access_token=token)

@@ -35,6 +35,9 @@ FAULTS = {
     "hook is a number": ("hook", 5, "hook"),
     "no hookInstance": ("hookInstance", ..., "hookInstance"),
     "empty hookInstance": ("hookInstance", "", "hookInstance"),
+    "a line break after hookInstance": ("hookInstance", "1\n", "hookInstance"),
+    "a line break after the patient": ("context.patientId", "1\n", "context.patientId"),
+    "a line break after the server": ("fhirServer", "https://fhir.example\n", "fhirServer"),
     "null hookInstance": ("hookInstance", None, "hookInstance"),
     "no context": ("context", ..., "context"),
     "context is a list": ("context", [], "context"),
@@ -119,6 +122,18 @@ ITEM = {
 FEEDBACK_FAULTS = {
     "no list": ({}, "feedback"),
     "empty list": ({"feedback": []}, "feedback"),
+    "a card that no database keeps": (
+        {"feedback": [{**ITEM, "card": "a\0b"}]},
+        "feedback[0].card",
+    ),
+    "a code that no database keeps": (
+        {"feedback": [{**ITEM, "overrideReason": {"reason": {"code": "a\0b"}}}]},
+        "feedback[0].overrideReason.reason.code",
+    ),
+    "a system that no database keeps": (
+        {"feedback": [{**ITEM, "overrideReason": {"reason": {"code": "a", "system": "s\0"}}}]},
+        "feedback[0].overrideReason.reason.system",
+    ),
     "item is a text": ({"feedback": ["x"]}, "feedback[0]"),
     "no card": ({"feedback": [{**ITEM, "card": None}]}, "feedback[0].card"),
     "cds-fb-1": ({"feedback": [ITEM, {**ITEM, "outcome": "seen"}]}, "feedback[1].outcome"),

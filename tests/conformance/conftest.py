@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import requests
+from answers import CHECKED
 
 DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(T.*)?$")
 ID = "b12-muscle-{}"
@@ -77,6 +78,7 @@ class Service:
     def cards(self, document: dict[str, Any]) -> list[dict[str, Any]]:
         answer = self.call(document)
         assert answer.status_code == 200, answer.text
+        CHECKED["Cards"].validate(answer.json())
         cards: list[dict[str, Any]] = answer.json()["cards"]
         return cards
 

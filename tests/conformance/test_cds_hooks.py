@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from answers import CHECKED
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -34,7 +35,7 @@ def nothing_empty(node, path="$"):
 def is_outcome(answer):
     body = answer.json()
     assert answer.headers["Content-Type"] == "application/json"
-    assert body["resourceType"] == "OperationOutcome"
+    CHECKED["OperationOutcome"].validate(body)
     [issue] = body["issue"]
     assert issue["severity"] == "error"
     assert issue["code"]
@@ -437,6 +438,15 @@ def test_cors_stands_on_errors_and_for_allowed_origins_alone(service):
     elsewhere = service.get("/cds-services", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in elsewhere.headers
     assert "Origin" in elsewhere.headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://[::1", "null", "", "://", "http://localhost:x", "http://[v1.x]"]
+)
+def test_an_origin_that_is_none_gets_an_answer_that_it_may_not_see(service, origin):
+    answer = service.get("/cds-services", headers={"Origin": origin})
+    assert answer.status_code == 200
+    assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 def feedback_of(card, **members):

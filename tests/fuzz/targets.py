@@ -1,0 +1,210 @@
+"""What each parser may do with a text: its own documented exception, and nothing else.
+
+Where there is a second opinion, it must agree.
+"""
+
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+import requests
+from conformance.conftest import sample, today
+from fuzz.cases import SAMPLES, feedback_message, odd_mutation, spoilt
+from fuzz.oddities import SERVERS
+from issuers import Issuer, Key
+from patients import known
+
+from cds_hooks import prefetch
+from cds_hooks.addresses import is_fhir_base_url, is_origin, is_web_url
+from cds_hooks.authentication import Expected, Unauthenticated, check, digest_of, read_token
+from cds_hooks.errors import Refusal
+from cds_hooks.feedback import read_feedback
+from cds_hooks.fhir_client import _following, _parts, _under
+from cds_hooks.hook_request import read_json, read_request
+from cds_hooks.key_sets import usable_keys
+from cds_hooks.scopes import covered, grants
+from cds_hooks.strict_json import Unreadable, loads
+from cds_hooks.tenants import Trust
+from services.card_maker import CardMaker
+from services.catalog import CANONICAL, HOOKS, attention_of, prefetch_templates
+from services.documents import UnusableDocument, assessment_of
+from services.from_fhir import read_chart
+
+KNOWN = known()
+TEMPLATES = prefetch_templates(KNOWN.index)
+BASE = "https://fhir.example/r4"
+URL = "https://cds.example/cds-services"
+ISSUER = Issuer("https://ehr.example/", Key("ES384"))
+TODAY = today()
+
+
+def strict_json(data: bytes) -> None:
+    """Whatever is read is what Python's own reader makes of it, and no key stands twice."""
+    try:
+        found = loads(data)
+    except Unreadable:
+        return
+    twice = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in pairs}) != len(pairs):
+            twice.append(pairs)
+        return dict(pairs)
+
+    other = json.loads(data, object_pairs_hook=unique, parse_int=_number, parse_float=float)
+    assert not twice, "a key stands twice"
+    assert orjson.dumps(found) == orjson.dumps(other)
+
+
+def _number(text: str) -> int | float:
+    return (
+        int(text)
+        if -(2**63) <= float(text) < 2**64 and len(text) < 22 and _fits(text)
+        else float(text)
+    )
+
+
+def _fits(text: str) -> bool:
+    return -(2**63) <= int(text) < 2**64
+
+
+def hook_request(data: bytes) -> None:
+    for hook in HOOKS:
+        try:
+            called = read_request(read_json(data), hook)
+        except Refusal:
+            continue
+        assert called.patient_id
+        str((called.epic, called.encounter_id, called.selections, called.draft_orders))
+        called.selected()
+        prefetch.read(called, TEMPLATES)
+
+
+def feedback(data: bytes) -> None:
+    try:
+        items = read_feedback(read_json(data))
+    except Refusal:
+        return
+    for item in items:
+        assert not any(
+            "\0" in text for text in (item.card, item.reason_code or "", item.reason_system or "")
+        )
+        assert item.at.tzinfo is UTC
+
+
+def token(data: bytes) -> None:
+    try:
+        found = read_token(data.decode("latin-1"))
+        expected = Expected(Trust(ISSUER.iss, URL), [URL], datetime.now(UTC).timestamp())
+        check(found, expected)
+        if isinstance(found.claims.get("iss"), str):
+            digest_of(found)
+    except Unauthenticated:
+        return
+
+
+def key_set(data: bytes) -> None:
+    try:
+        keys = usable_keys(loads(data))
+    except Unreadable:
+        return
+    assert all(algorithm in ("ES384", "RS384", "ES256", "RS256") for _, algorithm in keys)
+
+
+def answers(data: bytes) -> None:
+    try:
+        document = loads(data)
+    except Unreadable:
+        return
+    for key, template in TEMPLATES.items():
+        found = prefetch.interpret(key, prefetch.wanted_type(template), document)
+        assert found.state is not prefetch.State.FOUND or found.resources or found.next_url
+
+
+def chart(data: bytes) -> None:
+    try:
+        document = loads(data)
+    except Unreadable:
+        return
+    listed = document if isinstance(document, list) else [document]
+    resources = [
+        r for r in listed if isinstance(r, dict) and isinstance(r.get("resourceType"), str)
+    ]
+    for drafts in ([], resources):
+        read_chart(resources, "sample-1", KNOWN.readable, today=TODAY, drafts=drafts)
+
+
+def assessment(data: bytes) -> None:
+    """The whole way from a document to cards."""
+    try:
+        assessment_of(loads(data), MAKER, TODAY, ATTENTION)
+    except (Unreadable, UnusableDocument):
+        return
+
+
+def url(data: bytes) -> None:
+    """What is said to lie under a base URL is sent to that host and no other."""
+    text = data.decode("utf-8", "replace")
+    _parts(text)
+    is_web_url(text), is_origin(text), is_fhir_base_url(text)
+    for one in (text, _following(f"{BASE}/Observation?page=1", text)):
+        if _under(BASE, one):
+            try:
+                sent = requests.Request("GET", one).prepare().url or ""
+            except requests.RequestException:
+                continue
+            assert sent.startswith((f"{BASE}/", f"{BASE}?", BASE)), sent
+            assert sent.split("/")[2] == "fhir.example", sent
+            assert "/../" not in sent.partition("?")[0], sent
+
+
+def scope(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    given = grants(text)
+    for search in (True, False):
+        if covered(given, "Observation", search=search, same_patient=True).tried:
+            assert "read" in text or "*" in text or "r" in text or "s" in text
+
+
+class Target(NamedTuple):
+    run: Callable[[bytes], None]
+    seeds: list[bytes]
+    is_json: bool = True
+
+
+def _dumped(*documents: Any) -> list[bytes]:
+    return [json.dumps(document).encode() for document in documents]
+
+
+CALLS = [sample(name) for name in SAMPLES]
+MAKER = CardMaker.at_start(KNOWN, "https://cds.example", CANONICAL)
+ATTENTION = attention_of(None, KNOWN)
+RESOURCES = [
+    [e["resource"] for value in call["prefetch"].values() if value for e in value.get("entry", [{"resource": value}])]
+    for call in CALLS
+]  # fmt: skip
+TARGETS = {
+    "strict_json": Target(strict_json, [b'{"a":[1,2.5e3,"\\u0022",null]}', b'{"a":1,"a":2}', *_dumped(CALLS[3])]),
+    "hook_request": Target(hook_request, _dumped(*CALLS)),
+    "feedback": Target(feedback, _dumped(feedback_message(random.Random(1)))),
+    "token": Target(token, [ISSUER.token(URL).encode()], is_json=False),
+    "key_set": Target(key_set, _dumped(ISSUER.jwks, {"keys": [Key("RS384").jwk]})),
+    "answers": Target(answers, _dumped(*(v for c in CALLS for v in c["prefetch"].values()))),
+    "chart": Target(chart, _dumped(*RESOURCES)),
+    "assessment": Target(assessment, _dumped(*CALLS)),
+    "url": Target(url, [s.encode() for s in (BASE, f"{BASE}/x?y=1", "/r4/../x", "//h/x", *SERVERS)], is_json=False),
+    "scope": Target(scope, [b"patient/*.rs user/Observation.read system/*.cruds?x=y"], is_json=False),
+}  # fmt: skip
+
+
+def broken(target: Target, data: bytes, chance: random.Random) -> bytes:
+    """JSON broken as JSON more than half of the time, and as bytes else."""
+    if target.is_json and chance.random() < 0.6:
+        try:
+            return json.dumps(odd_mutation(json.loads(data), chance)).encode()
+        except (ValueError, RecursionError, IndexError, TypeError):
+            return chance.choice(target.seeds)
+    return spoilt(data, chance)
