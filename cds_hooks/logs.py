@@ -2,25 +2,35 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def _stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
-    """`event`, `time` and `level` first, the members of the call behind them."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {
-        "event": event.pop("event"),
-        "time": now.replace("+00:00", "Z"),
-        "level": level,
-        **event,
-    }
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def line_makers(clock: Callable[[], datetime] = _now) -> list[Processor]:
+    """What turns an event into its line."""
+
+    def stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+        """`event`, `time` and `level` first, the members of the call behind them."""
+        now = clock().isoformat(timespec="milliseconds")
+        return {
+            "event": event.pop("event"),
+            "time": now.replace("+00:00", "Z"),
+            "level": level,
+            **event,
+        }
+
+    return [stamp, _render]
 
 
 def _render(_logger: WrappedLogger, _level: str, event: EventDict) -> bytes:
@@ -36,7 +46,7 @@ def configure(level: str = "info") -> Any:
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     structlog.configure(
-        processors=[_stamp, _render],
+        processors=line_makers(),
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
