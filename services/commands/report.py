@@ -1,4 +1,4 @@
-"""`cobalamin report`: how the service runs, and what it does to clinicians, from logs or records."""
+"""`cobalamin report`: how the service runs and what it says, from logs or records."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,14 +65,17 @@ def report(
         figures = compute(connection)
         found = findings(figures, connection)
     if csv is not None:
-        write_csv(csv, figures, found)
-        ERRORS.print(f"{csv}: {len(figures) + 1} tables", markup=False)
+        with _faults_of_files():
+            write_csv(csv, figures, found)
+        ERRORS.print(f"{csv}: {len(figures) + 1} tables", markup=False, soft_wrap=True)
     if html is not None:
         from services.report.page import page  # noqa: PLC0415
 
-        said = "the records of this service" if from_records else f"{len(files)} log files"
-        html.write_text(page(figures, found, window, said), encoding="utf-8")
-        ERRORS.print(str(html), markup=False)
+        said = "the records of this service" if from_records else _files(files)
+        text = page(figures, found, window, said)
+        with _faults_of_files():
+            html.write_text(text, encoding="utf-8")
+        ERRORS.print(str(html), markup=False, soft_wrap=True)
     if csv is None and html is None:
         show_report(Console(), figures, found)
 
@@ -95,14 +98,16 @@ def _check(
         )
 
 
+def _files(files: tuple[str, ...]) -> str:
+    return "one log file" if len(files) == 1 else f"{len(files)} log files"
+
+
 def _day(given: datetime | None) -> date | None:
     return given.date() if given else None
 
 
 @contextmanager
-def _from_logs(
-    files: tuple[str, ...], window: "Window"
-) -> "Iterator[duckdb.DuckDBPyConnection]":
+def _from_logs(files: tuple[str, ...], window: "Window") -> "Iterator[duckdb.DuckDBPyConnection]":
     from services.report.intake import Unreadable, gathered  # noqa: PLC0415
 
     try:
@@ -114,9 +119,7 @@ def _from_logs(
 
 
 @contextmanager
-def _from_records(
-    config: Path | None, window: "Window"
-) -> "Iterator[duckdb.DuckDBPyConnection]":
+def _from_records(config: Path | None, window: "Window") -> "Iterator[duckdb.DuckDBPyConnection]":
     from cds_hooks.records import RecordsUnavailable  # noqa: PLC0415
     from services.catalog import attention_of, override_reasons  # noqa: PLC0415
     from services.commands.configured import load_all  # noqa: PLC0415
@@ -137,6 +140,16 @@ def _from_records(
             raise SystemExit(1) from None
         with gathered([str(file)], window, reasons) as connection:
             yield connection
+
+
+@contextmanager
+def _faults_of_files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        said = f"{fault.filename}: {fault.strerror}"
+        ERRORS.print(said, style="red", markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
 
 
 @contextmanager

@@ -41,7 +41,16 @@ def compute(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Computed]:
 def _computed(connection: duckdb.DuckDBPyConnection, figure: Figure) -> Computed:
     found = connection.execute(figure.query)
     columns = tuple(column[0] for column in found.description or ())
-    return Computed(figure, columns, tuple(found.fetchall()))
+    return Computed(figure, columns, tuple(tuple(map(printable, row)) for row in found.fetchall()))
+
+
+def printable(value: Any) -> Any:
+    """A text without what would steer a terminal or break a drawing; any other value as it is."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value
+    )
 
 
 def _latency(*groups: str) -> str:
@@ -65,10 +74,10 @@ DAY = "moment::DATE AS day"
 FIGURES = (
     Figure(
         "calls",
-        "Calls",
+        "Calls by status",
         "Answers by status: decisions, refusals and failures.",
-        """SELECT coalesce(tenant, 'not known') AS tenant, coalesce(service, 'not known') AS service,
-               status, count(*) AS calls
+        """SELECT coalesce(tenant, 'not known') AS tenant,
+               coalesce(service, 'not known') AS service, status, count(*) AS calls
            FROM (SELECT tenant, service, status FROM decision
                  UNION ALL SELECT tenant, service, status FROM error WHERE status IS NOT NULL
                  UNION ALL SELECT tenant, NULL, 401 FROM auth_refused)

@@ -1,14 +1,14 @@
 """What stands out in a report: plain rules with stated limits, each finding with its number."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from statistics import median
 from typing import Any
 
 import duckdb
 
-from services.report.figures import Computed
+from services.report.figures import Computed, printable
 
 FEW_CALLS = 20  # of a day or a service: fewer say nothing of its speed
 TIMES = 3  # as much as on the other days
@@ -20,6 +20,7 @@ FAILED_PERCENT, FEW_FAILED = 5, 5
 ERROR_PERCENT, FEW_ERRORS = 1, 10
 FEW_REFUSED = 10
 FEW_CARDS = 20
+MOST_ALIKE = 4  # findings of one rule
 
 Rows = list[dict[str, Any]]
 Figures = Mapping[str, Computed]
@@ -30,6 +31,7 @@ class Finding:
     says: str
     more: str
     where: str  # name of the figure to look at
+    about: str  # the day, topic, tenant ... in short
     problem: bool = True  # False: worth knowing
 
 
@@ -41,8 +43,18 @@ class Rule:
 
 def findings(figures: Figures, connection: duckdb.DuckDBPyConnection) -> list[Finding]:
     """Problems first, each in the order of the rules."""
-    found = [finding for rule in RULES for finding in rule.find(figures, connection)]
+    found = [one for rule in RULES for one in _few(list(rule.find(figures, connection)))]
     return sorted(found, key=lambda finding: not finding.problem)
+
+
+def _few(found: list[Finding]) -> list[Finding]:
+    """The first of what one rule found, and the others in one."""
+    if len(found) <= MOST_ALIKE:
+        return found
+    said, others = found[: MOST_ALIKE - 1], found[MOST_ALIKE - 1 :]
+    names = ", ".join(one.about for one in others)
+    more = Finding(f"{len(others)} more like that", f"{names}.", said[0].where, names)
+    return [*said, replace(more, problem=said[0].problem)]
 
 
 def named(day: date) -> str:
@@ -60,8 +72,10 @@ def _server_failures(figures: Figures, _connection: Any) -> Iterator[Finding]:
         worst = max(failed, key=lambda e: e["times"])
         yield Finding(
             f"{number(times)} {_plural(times, 'failure')} of the service itself",
-            f"Most often {worst['reason']} ({number(worst['times'])}), last at {at(worst['last'])}.",
+            f"Most often {worst['reason']} ({number(worst['times'])}), "
+            f"last at {at(worst['last'])}.",
             "errors",
+            worst["reason"],
         )
 
 
@@ -78,35 +92,39 @@ def _refused_calls(figures: Figures, _connection: Any) -> Iterator[Finding]:
             + (f" of {worst['tenant']}" if worst["tenant"] else "")
             + f", last at {at(worst['last'])}.",
             "errors",
+            worst["reason"],
         )
 
 
 def _slow_days(figures: Figures, connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     days = [day for day in figures["latency_by_day"].dicts() if day["calls"] >= FEW_CALLS]
-    for day, others in _beside(days, "p95"):
+    for day, others in sorted(_beside(days, "p95"), key=lambda pair: -pair[0]["p95"]):
         if day["p95"] > max(TIMES * others, FAST_MS):
             yield Finding(
                 f"{named(day['day'])} was slow: p95 {number(day['p95'])} ms, "
                 f"on the other days {number(others)} ms",
                 _searches_of(connection, day["day"]),
                 "latency_by_day",
+                named(day["day"]),
             )
 
 
 def _searches_of(connection: duckdb.DuckDBPyConnection, day: date) -> str:
     """Whether FHIR servers were slow on `day` too, and whose."""
     found = connection.execute(
-        """SELECT tenant, quantile_cont(ms, 0.95) FILTER (moment::DATE = $day) AS then,
-               quantile_cont(ms, 0.95) FILTER (moment::DATE <> $day) AS otherwise
-           FROM search GROUP BY tenant HAVING "then" IS NOT NULL AND otherwise IS NOT NULL
-           ORDER BY "then" DESC LIMIT 1""",
+        """SELECT tenant, any_value(p95) FILTER (day = $day) AS that_day,
+               median(p95) FILTER (day <> $day) AS otherwise
+           FROM (SELECT tenant, moment::DATE AS day, quantile_cont(ms, 0.95) AS p95
+                 FROM search GROUP BY ALL)
+           GROUP BY tenant HAVING that_day IS NOT NULL AND otherwise IS NOT NULL
+           ORDER BY that_day / otherwise DESC LIMIT 1""",
         {"day": day},
     ).fetchone()
     if found is None or found[1] <= max(TIMES * found[2], FAST_MS):
         return "Searches of FHIR servers do not explain it."
     return (
-        f"Searches of the FHIR server of {found[0]} were slow too: p95 {number(found[1])} ms, "
-        f"on the other days {number(found[2])} ms."
+        f"Searches of the FHIR server of {printable(found[0])} were slow too: "
+        f"p95 {number(found[1])} ms, on the other days {number(found[2])} ms."
     )
 
 
@@ -117,12 +135,13 @@ def _slow_services(figures: Figures, _connection: Any) -> Iterator[Finding]:
                 f"{one['service']} is slow for {one['tenant']}: p95 {number(one['p95'])} ms",
                 f"Of {number(one['calls'])} calls, half took over {number(one['p50'])} ms.",
                 "latency",
+                f"{one['service']} of {one['tenant']}",
             )
 
 
 def _overridden(figures: Figures, _connection: Any) -> Iterator[Finding]:
     reasons = figures["override_reasons"].dicts()
-    for one in figures["answers"].dicts():
+    for one in sorted(figures["answers"].dicts(), key=lambda one: -one["overridden"]):
         answered = one["accepted"] + one["overridden"]
         if answered >= FEW_ANSWERS and 100 * one["overridden"] > OVERRIDDEN_PERCENT * answered:
             said = next(r for r in reasons if r["topic"] == one["topic"])
@@ -131,6 +150,7 @@ def _overridden(figures: Figures, _connection: Any) -> Iterator[Finding]:
                 f"{number(answered)} times ({one['overridden %']:.0f} %)",
                 f"Reason given most often: {said['reason']} ({number(said['answers'])}).",
                 "answers",
+                f"{one['topic']} ({one['overridden %']:.0f} %)",
             )
 
 
@@ -142,6 +162,7 @@ def _no_feedback(figures: Figures, _connection: Any) -> Iterator[Finding]:
                 f"at {one['tenant']}",
                 "Perhaps this client sends no feedback.",
                 "answers_by_service",
+                f"{one['service']} of {one['tenant']}",
                 problem=False,
             )
 
@@ -152,13 +173,14 @@ def _failing_fetches(_figures: Figures, connection: duckdb.DuckDBPyConnection) -
                mode("key") FILTER (NOT succeeded), mode(reason) FILTER (NOT succeeded)
            FROM search GROUP BY tenant ORDER BY failed DESC"""
     ).fetchall()
-    for tenant, fetches, failed, key, reason in found:
+    for tenant, fetches, failed, key, reason in (map(printable, row) for row in found):
         if failed >= FEW_FAILED and 100 * failed >= FAILED_PERCENT * fetches:
             yield Finding(
                 f"{number(failed)} of {number(fetches)} searches for {tenant} failed "
                 f"({100 * failed / fetches:.0f} %)",
                 f"Most often the key {key}, because: {reason}.",
                 "fetches",
+                tenant,
             )
 
 
@@ -171,6 +193,7 @@ def _refusals_risen(figures: Figures, _connection: Any) -> Iterator[Finding]:
                 f"on the other days {number(others)}",
                 "See the reasons; they stand in the log only, callers are told nothing.",
                 "auth_refusals",
+                named(day["day"]),
             )
 
 
@@ -187,7 +210,8 @@ def _more_cards(_figures: Figures, connection: duckdb.DuckDBPyConnection) -> Ite
                 f"{number(day['rate'])} cards per 100 calls on {named(day['day'])}, "
                 f"on the other days {number(others)}",
                 "Something asks more often, or something is found more often.",
-                "cards",
+                "cards_by_day",
+                named(day["day"]),
             )
 
 
@@ -203,6 +227,7 @@ def _missing_days(figures: Figures, _connection: Any) -> Iterator[Finding]:
                 f"No call was answered on {named(day)}",
                 f"Half of the other days have over {number(median(days.values()))}.",
                 "by_day",
+                named(day),
             )
 
 
@@ -216,6 +241,7 @@ def _new_knowledge(figures: Figures, _connection: Any) -> Iterator[Finding]:
                 f"since {at(one['first'])}",
                 f"Before it was {before}.",
                 "knowledge",
+                f"{one['knowledge']} of {one['tenant']}",
                 problem=False,
             )
         seen[one["tenant"], one["axis"]] = one["knowledge"]
@@ -228,6 +254,7 @@ def _unread(figures: Figures, _connection: Any) -> Iterator[Finding]:
         yield Finding(
             f"{number(lines)} {_plural(lines, 'line')} of the logs could not be used",
             ", ".join(f"{one['kind']}: {number(one['lines'])}" for one in kinds) + ".",
+            "lines",
             "lines",
             problem=False,
         )

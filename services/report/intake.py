@@ -119,6 +119,9 @@ def _parts(connection: duckdb.DuckDBPyConnection, reading: "Future[None]") -> It
             reading.result(timeout=LOOK_SECONDS)
         except TimeoutError:
             yield min(max(connection.query_progress(), 0.0) / 100, 1.0)
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
         else:
             return
 

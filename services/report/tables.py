@@ -30,7 +30,7 @@ _JSON_SHAPE = """{
 # Container runtimes put lines into envelopes of their own: Kubernetes' a prefix, Docker's a member.
 UNWRAPPED = f"""
     SELECT read, try_cast(read.time AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS moment FROM (
-        SELECT CASE WHEN json_valid(bare) THEN json_transform(bare, '{_JSON_SHAPE}') END AS read
+        SELECT try(json_transform(bare, '{_JSON_SHAPE}')) AS read
         FROM (
             SELECT CASE
                 WHEN starts_with(line, '{{{{"event"') THEN line

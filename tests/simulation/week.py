@@ -33,6 +33,7 @@ from services.catalog import services
 
 SLOW_DAY = datetime(2026, 11, 4, tzinfo=UTC).date()  # a Wednesday
 SLOW_SECONDS = 0.25
+PATIENTS = 160
 FETCHED = {"medications": "MedicationRequest", "conditions": "Condition"}
 FETCHING = 0.12  # of the calls
 OVERRIDDEN = {"overridden": 95, "accepted": 5}
@@ -45,17 +46,22 @@ class Week(Hospital):
     days = 7
 
     def __init__(
-        self, log: Any, folder: Path, seed: int, patients: int = 160, disliked: str | None = None
+        self, log: Any, folder: Path, seed: int, disliked: str | None, records_url: str | None
     ) -> None:
-        super().__init__({"mode": "on"}, seed, patients, folder)
+        super().__init__({"mode": "on"}, seed, PATIENTS, folder)
         self.disliked = disliked
         self.lines = log
         self.ehr = _Ehr(self)
+        url = records_url or f"sqlite:///{folder / 'week.sqlite3'}"
+        key = folder / "week.key"
+        key.touch(mode=0o600)
+        key.write_bytes(b"k" * 64)
+        self.records = Records.open(url, key)
         tenant = replace(LOCAL, fhir=FhirAccess(allow_loopback=True, deadline_ms=DEADLINE_MS))
         app = create_app(
             {"local": services(self.known, "https://cds.example", {"mode": "on"})},
             Settings(tenants=(tenant,)),
-            Records.open(f"sqlite:///{folder / 'records.sqlite3'}"),
+            self.records,
             structlog.wrap_logger(None, processors=[self._remember, *self.makers()]),
             version="simulation",
             clock=lambda: self.now,
@@ -128,10 +134,16 @@ class _Search(BaseHTTPRequestHandler):
 
 @contextmanager
 def lived(
-    log: Any, folder: Path, *, seed: int = 7, calls: int = 700, disliked: str | None = None
+    log: Any,
+    folder: Path,
+    *,
+    seed: int = 7,
+    calls: int = 700,
+    disliked: str | None = None,
+    records_url: str | None = None,
 ) -> Iterator[Week]:
-    """A week that is over: its lines in `log`, its records in `folder`."""
-    week = Week(log, folder, seed, disliked=disliked)
+    """A week that is over: its lines in `log`, its records in `week.sqlite3` of `folder`."""
+    week = Week(log, folder, seed, disliked, records_url)
     thread = threading.Thread(target=week.ehr.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -141,6 +153,7 @@ def lived(
         week.ehr.shutdown()
         week.ehr.server_close()
         thread.join()
+        week.records.close()
 
 
 def main() -> None:
