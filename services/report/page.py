@@ -9,8 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.report.charts import drawings
-from services.report.figures import Computed
-from services.report.findings import RULES, Finding, number
+from services.report.figure import Computed
+from services.report.finding import Finding, number
+from services.report.findings import RULES
 from services.report.intake import Window
 from services.report.show import is_numeric, shown
 

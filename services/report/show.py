@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.report.figures import Computed
-from services.report.findings import Finding, at, number
+from services.report.figure import Computed
+from services.report.finding import Finding, at, number
 
 MOST_ROWS = 15  # of one table on a terminal
 
@@ -44,7 +44,7 @@ def _table(computed: Computed) -> Table:
     )  # fmt: skip
     for place, column in enumerate(computed.columns):
         numeric = is_numeric(computed, place)
-        table.add_column(Text(column), justify="right" if numeric else "left")
+        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
     for row in computed.rows[:MOST_ROWS]:
         table.add_row(*(Text(shown(value)) for value in row))
     return table

@@ -186,6 +186,18 @@ def test_colours_of_charts_are_the_pages(page):
     assert {one[4:-1] for one in colours if one.startswith("var(")} <= of_page
 
 
+def test_days_are_the_same_wherever_the_page_is_made(week, page, tmp_path):
+    few = ("--since", "2026-11-03", "--until", "2026-11-04")
+    for options in ((), few):
+        pages = []
+        for zone in ("UTC", "America/Los_Angeles"):
+            file = tmp_path / "page.html"
+            run = report("--from-logs", week.log, *options, "--html", file, TZ=zone)
+            assert run.returncode == 0, run.stderr
+            pages.append(file.read_text(encoding="utf-8"))
+        assert pages[0] == pages[1]
+
+
 def test_headings_go_down_one_step_at_a_time(page):
     parsed = Page(page)
     levels = [int(tag[1]) for tag, _ in parsed.headings]
