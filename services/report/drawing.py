@@ -57,7 +57,7 @@ def svg(make: Callable[[int], Spec], width: int) -> str:
 
 
 def over_time(*, by_hour: bool) -> Spec:
-    ticks = {"interval": "hour", "step": 6} if by_hour else {"interval": "day", "step": 1}
+    ticks = {"interval": "hours", "step": 6} if by_hour else {"interval": "day", "step": 1}
     form = "%a %-d %b %H:%M" if by_hour else "%a %-d %b"
     return {
         "field": "at",
