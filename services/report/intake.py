@@ -58,17 +58,17 @@ def gathered(
     """
     with TemporaryDirectory(prefix="cobalamin-report-") as made:
         folder = Path(made)
-        paths = [_kept(file, folder) for file in dict.fromkeys(files)]
+        paths = [_kept(file, folder) for file in _once(files)]
         with duckdb.connect(folder / "report.duckdb") as connection:
             _prepare(connection, folder)
-            _read(connection, paths, progress)
+            _read(connection, paths, folder / "file", progress)
             _divide(connection, window, reasons)
             yield connection
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     connection.execute(f"SET memory_limit = '{MEMORY}'")
-    connection.execute(f"SET temp_directory = '{folder}'")
+    connection.execute("SET temp_directory = $folder", {"folder": str(folder)})
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = true")  # else there is no query_progress()
@@ -77,13 +77,23 @@ def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     connection.execute("SET autoload_known_extensions = false")
 
 
+def _once(files: Iterable[str]) -> Iterable[str]:
+    """Each file once, however often and by whatever path it is named."""
+    return {file if file == "-" else os.path.realpath(file): file for file in files}.values()
+
+
 def _kept(file: str, folder: Path) -> Path:
-    """A file that can be read twice: standard input is kept until the report is made."""
-    if file != "-":
-        return Path(file)
-    kept = folder / "standard-input"
+    """A file that can be read twice: standard input and pipes are kept until the report is made."""
+    path = Path(file)
+    if file != "-" and not path.is_fifo():
+        return path
+    kept = folder / f"kept-{len(list(folder.iterdir()))}"
     with kept.open("wb") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+        if file == "-":
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with path.open("rb") as pipe:
+                shutil.copyfileobj(pipe, copy)
     return kept
 
 
@@ -97,7 +107,9 @@ def _compression(path: Path) -> str:
     return next((name for magic, name in MAGIC.items() if begins.startswith(magic)), "none")
 
 
-def _read(connection: duckdb.DuckDBPyConnection, paths: list[Path], progress: Progress) -> None:
+def _read(
+    connection: duckdb.DuckDBPyConnection, paths: list[Path], alias: Path, progress: Progress
+) -> None:
     compressions = [_compression(path) for path in paths]
     sizes = [path.stat().st_size for path in paths]
     whole, done = max(sum(sizes), 1), 0
@@ -105,7 +117,10 @@ def _read(connection: duckdb.DuckDBPyConnection, paths: list[Path], progress: Pr
     connection.execute("CREATE TABLE unread (lines BIGINT)")
     with ThreadPoolExecutor(1) as threads:
         for path, compression, size in zip(paths, compressions, sizes, strict=True):
-            reading = threads.submit(_read_file, connection, path, compression)
+            # To the engine, a name may be a pattern of names, or an address.
+            alias.unlink(missing_ok=True)
+            alias.symlink_to(path.resolve())
+            reading = threads.submit(_read_file, connection, alias, path, compression)
             for part in _parts(connection, reading):
                 progress((done + part * size) / whole)
             done += size
@@ -126,7 +141,9 @@ def _parts(connection: duckdb.DuckDBPyConnection, reading: "Future[None]") -> It
             return
 
 
-def _read_file(connection: duckdb.DuckDBPyConnection, path: Path, compression: str) -> None:
+def _read_file(
+    connection: duckdb.DuckDBPyConnection, alias: Path, path: Path, compression: str
+) -> None:
     # A line is one column: no separator is in it, nothing quotes, and what is no UTF-8 is left.
     lines = f"""
         read_csv($path, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false,
@@ -137,7 +154,7 @@ def _read_file(connection: duckdb.DuckDBPyConnection, path: Path, compression: s
     """
     try:
         connection.execute(
-            f"INSERT INTO line {UNWRAPPED.format(lines=lines)}", {"path": os.fspath(path)}
+            f"INSERT INTO line {UNWRAPPED.format(lines=lines)}", {"path": str(alias)}
         )
         connection.execute(
             "INSERT INTO unread SELECT count(DISTINCT (scan_id, file_id, line)) FROM reject"

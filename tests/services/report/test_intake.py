@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import threading
 from datetime import date
 
 import pytest
@@ -108,10 +110,25 @@ def test_files_of_several_days_and_one_named_twice(tmp_path):
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_bytes(text(LINES[:1]))
     second.write_bytes(text(LINES[1:]))
-    figures = read(first, second, first)
+    figures = read(first, second, f"{tmp_path}/./a")
     assert sum(one["calls"] for one in rows(figures, "latency")) == 2
     [topic] = [one for one in rows(figures, "answers") if one["overridden"]]
     assert (topic["topic"], topic["shown"]) == ("b12Deficient", 2)
+
+
+def test_a_name_is_no_pattern_of_names(tmp_path):
+    (tmp_path / "log[12]*").write_bytes(text(LINES[:1]))
+    (tmp_path / "log1").write_bytes(text(LINES))
+    assert len(rows(read(tmp_path / "log[12]*"), "latency_by_day")) == 1
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(text(LINES)),))
+    writer.start()
+    assert len(rows(read(pipe), "latency_by_day")) == 2
+    writer.join()
 
 
 def test_an_empty_file_is_a_report_of_nothing(tmp_path):
