@@ -228,6 +228,7 @@ def _log_refusal(log: Any, status: int, reason: str, places: Sequence[str]) -> N
     members: dict[str, Any] = {
         "requestId": g.get("request_id"),
         "path": str(request.url_rule) if request.url_rule else None,
+        "tenant": g.get("tenant"),
         "service": (request.view_args or {}).get("service_id") if status != 404 else None,
         "hookInstance": g.get("hook_instance"),
         "traceId": g.get("trace_id"),

@@ -5,14 +5,16 @@ all, by the site's policy.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from cds_hooks.errors import NotACall
+from cds_hooks.hook_request import UUID
 
 MAX_ITEMS = 1000
+OTHER = "other"  # stands in the log for a reason that this service did not offer
 TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 MAX_COMMENT = 4000  # characters; what is longer is cut
 
@@ -40,6 +42,19 @@ def read_feedback(document: object) -> tuple[Feedback, ...]:
     if len(items) > MAX_ITEMS:
         raise NotACall(f"more than {MAX_ITEMS} items", ["feedback"])
     return tuple(_item(item, f"feedback[{place}]") for place, item in enumerate(items))
+
+
+def as_logged(item: Feedback, reasons: Collection[str]) -> dict[str, str]:
+    """An item for the log: which card, what became of it, and why.
+
+    A client may send any text as a reason, or as a card. Only a reason of `reasons` is named, and
+    only what looks like one of our cards.
+    """
+    line = {"card": item.card} if UUID.fullmatch(item.card) else {}
+    line["outcome"] = item.outcome
+    if item.outcome == "overridden" and item.reason_code is not None:
+        line["reason"] = item.reason_code if item.reason_code in reasons else OTHER
+    return line
 
 
 def _item(item: object, path: str) -> Feedback:

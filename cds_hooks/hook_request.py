@@ -14,6 +14,7 @@ from cds_hooks.strict_json import Unreadable, loads
 
 SCHEMA = Path(__file__).parent / "schemas" / "hook_request.schema.json"
 _VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EPIC_REQUEST = "com.epic.cdshooks.request."
 EPIC_CODE = re.compile(re.escape(EPIC_REQUEST) + r"[a-z0-9-]{1,40} [A-Za-z0-9.-]{1,12}")
 # What a hook's own definition requires of its context besides the patient.

@@ -9,17 +9,29 @@ from typing import Any
 
 import orjson
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def _stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def line_makers(clock: Callable[[], datetime] = _now) -> list[Processor]:
+    """What turns an event into its line."""
+
+    def stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+        return _stamped(event, level, clock())
+
+    return [stamp, _render]
+
+
+def _stamped(event: EventDict, level: str, now: datetime) -> EventDict:
     """`event`, `time` and `level` first, the members of the call behind them."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return {
         "event": event.pop("event"),
-        "time": now.replace("+00:00", "Z"),
+        "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": level,
         **event,
     }
@@ -54,7 +66,7 @@ class Lines:
 
     def _missing(self) -> bytes:
         said = {"event": "error", "reason": "log lines lost", "lines": self._lost}
-        return _render(None, "error", _stamp(None, "error", said)) + b"\n"
+        return _render(None, "error", _stamped(said, "error", _now())) + b"\n"
 
     def _written(self, whole: bytes) -> bool:
         rest = b"\n" + whole if self._is_torn else whole
@@ -81,7 +93,7 @@ def configure(level: str = "info") -> Any:
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     structlog.configure(
-        processors=[_stamp, _render],
+        processors=line_makers(),
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *_names: lines,
         cache_logger_on_first_use=True,

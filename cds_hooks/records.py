@@ -6,7 +6,6 @@ refused or records wait in a folder (spool.py).
 """
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +30,7 @@ from cds_hooks.database import (
     writing,
 )
 from cds_hooks.feedback import Feedback
+from cds_hooks.hook_request import UUID
 from cds_hooks.migrations import migrate
 from cds_hooks.past import PastRow, PatientMemory, past_query
 from cds_hooks.patient_hash import Keyring, read_keyring
@@ -41,7 +41,6 @@ from cds_hooks.tables import audit, card, decision, feedback, key_used, seen_tok
 
 __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 
-UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Tokens are remembered a while longer than they are good: replicas' clocks differ.
 REMEMBERED_LONGER = timedelta(hours=1)
 # With a spool, a database that failed is left to the upkeep: calls need not wait for it.

@@ -16,11 +16,11 @@ from cds_hooks.authentication import Authentication
 from cds_hooks.cards import Card, as_json
 from cds_hooks.dialects import Dialect
 from cds_hooks.errors import DataUnobtainable
-from cds_hooks.feedback import read_feedback
+from cds_hooks.feedback import as_logged, read_feedback
 from cds_hooks.fhir_client import Fetch, FhirClient
-from cds_hooks.hook_request import HookRequest, read_json, read_request
+from cds_hooks.hook_request import UUID, HookRequest, read_json, read_request
 from cds_hooks.prefetch import Answer, State
-from cds_hooks.records import UUID, Records, RecordsUnavailable, StoredCard, StoredDecision
+from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
 from cds_hooks.service import Call, Decision, Service
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
@@ -74,6 +74,7 @@ class Context:
         authorization = request.headers.get("Authorization")
         now = self.clock()
         tenant = self.authentication.tenant(authorization, paths, now, certificate)
+        g.tenant = tenant.id
         if self.throttle is not None:
             self.throttle.tenant(tenant.id, tenant.calls_per_minute)
         return self.sites[tenant.id]
@@ -116,6 +117,7 @@ def blueprint(context: Context, description: bytes) -> Blueprint:
             new=new,
             accepted=sum(item.outcome == "accepted" for item in items),
             overridden=sum(item.outcome == "overridden" for item in items),
+            outcomes=[as_logged(item, service.reasons) for item in items],
         )
         return _json(orjson.dumps({"received": len(items)}))
 

@@ -45,6 +45,7 @@ class Service:
     prefetch: Mapping[str, str]
     required: frozenset[str]
     decide: Callable[[Call], Decision]
+    reasons: frozenset[str] = frozenset()  # codes for setting a card aside that a log may name
 
     def __post_init__(self) -> None:
         lint(self.prefetch, self.hook)

@@ -10,6 +10,7 @@ from cds_hooks.service import Call, Decision, Service
 from cds_hooks.tenants import Tenant
 from mappings.attention import AttentionRules, read_attention
 from mappings.fault import KnowledgeFault
+from mappings.guideline_file import FOLDER, read_toml
 from mappings.questionnaire import read_questionnaire
 from mappings.value_set import ValueSetIndex
 from services.answer import Answer, answer
@@ -156,6 +157,12 @@ def unmapped(dialect: Dialect, known: Known) -> tuple[str, ...]:
     return tuple(name for name in known.templates.by_id if name not in dialect.catalogue)
 
 
+def override_reasons(rules: AttentionRules) -> frozenset[str]:
+    """Codes for setting a card aside: those that cards offer, and those a site gave days to."""
+    offered = read_toml(FOLDER / "override_reasons.toml")["reasons"]
+    return frozenset((*(reason["code"] for reason in offered), *rules.reasons))
+
+
 def service_id(hook: str) -> str:
     return f"b12-muscle-{hook}"
 
@@ -189,6 +196,7 @@ def services(
             prefetch=templates | (user if rules[service_id(hook)].audience else {}),
             required=REQUIRED,
             decide=decider(maker, rules[service_id(hook)]),
+            reasons=override_reasons(rules[service_id(hook)]),
         )
         for hook, when in HOOKS.items()
     )

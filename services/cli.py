@@ -6,6 +6,7 @@ from services.commands.assess import assess, try_
 from services.commands.doctor import doctor
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
 from services.commands.records import audit_, migrate_, purge_
+from services.commands.report import report
 from services.commands.serve import serve
 
 
@@ -26,5 +27,6 @@ for command in (
     audit_,
     doctor,
     build_sheet_,
+    report,
 ):
     main.add_command(command)

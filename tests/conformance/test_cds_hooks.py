@@ -485,6 +485,38 @@ def test_feedback_that_breaks_a_rule_is_422(service, call):
         assert is_outcome(answer)["expression"][0].startswith("feedback[0].")
 
 
+def test_the_log_says_what_became_of_each_card_and_no_free_text(service, call):
+    [card] = service.cards(call("neuropathy"))
+    reasons = [
+        {"reason": {"code": "patient-refuses"}, "userComment": "canary-5520"},
+        {"reason": {"code": "canary-5521", "display": "canary-5522"}},
+        {"userComment": "canary-5523"},
+    ]
+    items = [
+        {"card": card["uuid"], "outcome": "overridden", "overrideReason": one}
+        | {"outcomeTimestamp": f"2026-11-20T10:05:3{place}Z"}
+        for place, one in enumerate(reasons)
+    ]
+    stranger = {**feedback_of(card), "card": "canary-5524"}
+    stranger["acceptedSuggestions"] = [{"id": "canary-5525"}]
+    path = "/cds-services/b12-muscle-patient-view/feedback"
+    assert service.post(path, {"feedback": [*items, stranger]}).status_code == 200
+    line = [one for one in service.lines() if one["event"] == "feedback"][-1]
+    assert line["outcomes"] == [
+        {"card": card["uuid"], "outcome": "overridden", "reason": "patient-refuses"},
+        {"card": card["uuid"], "outcome": "overridden", "reason": "other"},
+        {"card": card["uuid"], "outcome": "overridden"},
+        {"outcome": "accepted"},
+    ]
+    assert "canary-55" not in service.log.read_text()
+
+
+def test_an_error_line_names_its_tenant(service, call):
+    assert service.call({**call("neuropathy"), "context": {}}).status_code == 422
+    line = [one for one in service.lines() if one["event"] == "error"][-1]
+    assert (line["tenant"], line["status"]) == ("local", 422)
+
+
 def test_an_order_as_the_sandbox_sends_it(service, call):
     """No Bundle type, objects where lists belong, no medication chosen yet."""
     body = order_call("order-select", call)

@@ -114,6 +114,8 @@ class Tally:
 class Hospital:
     """One run: the application, its clock, and the patients as they change."""
 
+    days = DAYS
+
     def __init__(self, attention: dict[str, Any], seed: int, patients: int, folder: Path) -> None:
         self.seed, self.now, self.tally = seed, START, Tally()
         self.known = load_knowledge()
@@ -167,7 +169,7 @@ class Hospital:
                 if visit < len(self.patients)
                 else chance.randrange(len(self.patients))
             )
-            day = chance.randrange(DAYS)
+            day = chance.randrange(self.days)
             at = START + timedelta(days=day, minutes=chance.randrange(540))
             orders = [one_of(ORDERS, chance) for _ in range(chance.choice((0, 1, 1, 2, 3)))]
             name = f"e{visit}"
@@ -275,7 +277,7 @@ class Hospital:
     def _answer(self, one: Patient, encounter: str, hook: str, card: dict[str, Any]) -> None:
         topic = card["source"]["topic"]["code"]
         chance = drawn(f"answer {one.number} {encounter} {hook} {topic}", self.seed)
-        what = one_of(ANSWERS, chance)
+        what = one_of(self._answers(topic), chance)
         at = (self.now + timedelta(seconds=30)).isoformat()
         item: dict[str, Any] = {"card": card["uuid"], "outcome": what, "outcomeTimestamp": at}
         if what == "ignored":
@@ -292,6 +294,9 @@ class Hospital:
             item["overrideReason"] = {"reason": {"code": reason, "system": "s"}}
         path = f"/cds-services/b12-muscle-{hook}/feedback"
         assert self.client.post(path, json={"feedback": [item]}).status_code == 200
+
+    def _answers(self, _topic: str) -> dict[str, int]:
+        return ANSWERS
 
     def _carry_out(self, one: Patient, action: dict[str, Any], chance: random.Random) -> None:
         """An order signed; a test's result comes back some days later."""

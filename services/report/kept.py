@@ -1,0 +1,126 @@
+"""Records as the log lines that they would have been, so that one reader serves both."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from cds_hooks.database import RecordsUnavailable, connect, sqlite_file
+from cds_hooks.tables import card, decision, feedback
+from services.report.intake import Progress, Window
+
+AT_ONCE = 2000  # decisions, and then their cards
+
+
+def write_lines(url: str, window: Window, file: Path, progress: Progress) -> None:
+    """What the records at `url` hold of `window`, as lines into `file`. Raises RecordsUnavailable.
+
+    Nothing is migrated and no key is needed: hashes of patients stay where they are.
+    """
+    database = sqlite_file(url)
+    if database is not None and not database.is_file():
+        raise RecordsUnavailable("there is no such file yet")
+    engine = connect(url)
+    try:
+        with file.open("wb") as out:
+            for line in _lines(engine, window, progress):
+                out.write(orjson.dumps(line) + b"\n")
+    except SQLAlchemyError as fault:
+        kind = type(getattr(fault, "orig", None) or fault).__name__
+        raise RecordsUnavailable(kind) from None
+    finally:
+        engine.dispose()
+
+
+def _lines(engine: Engine, window: Window, progress: Progress) -> Iterator[dict[str, Any]]:
+    of_window = _inside(window, decision.c.tenant, decision.c.at)
+    # Answers may come after their card's day.
+    answers = _inside(Window(window.since, None, window.tenant), feedback.c.tenant)
+    with engine.connect() as connection:
+        told = _telling(connection, progress, of_window, answers)
+        wanted = select(decision).where(*of_window).order_by(decision.c.at)
+        options = {"yield_per": AT_ONCE}
+        with engine.connect() as beside:
+            for rows in connection.execute(wanted, execution_options=options).partitions():
+                cards = _cards(beside, [row.id for row in rows])
+                yield from (_decision(row, cards.get(row.id, [])) for row in rows)
+                told(len(rows))
+        given = select(feedback).where(*answers).order_by(feedback.c.received_at, feedback.c.id)
+        for rows in connection.execute(given, execution_options=options).partitions():
+            yield from map(_feedback, rows)
+            told(len(rows))
+
+
+def _inside(
+    window: Window, tenant: ColumnElement[str], at: ColumnElement[datetime] | None = None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if window.tenant is not None:
+        conditions.append(tenant == window.tenant)
+    if at is not None and window.since is not None:
+        conditions.append(at >= datetime.combine(window.since, time(), UTC))
+    if at is not None and window.until is not None:
+        conditions.append(at < datetime.combine(window.until + timedelta(days=1), time(), UTC))
+    return conditions
+
+
+def _telling(
+    connection: Connection, progress: Progress, of_window: Any, answers: Any
+) -> Callable[[int], None]:
+    counts = (
+        select(func.count()).select_from(decision).where(*of_window),
+        select(func.count()).select_from(feedback).where(*answers),
+    )
+    whole = max(sum(connection.execute(count).scalar_one() for count in counts), 1)
+    done = 0
+
+    def told(rows: int) -> None:
+        nonlocal done
+        done += rows
+        progress(done / whole)
+
+    return told
+
+
+def _cards(connection: Connection, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+    wanted = select(card.c.decision, card.c.uuid, card.c.topic, card.c.indicator)
+    cards: dict[str, list[dict[str, Any]]] = {}
+    for row in connection.execute(wanted.where(card.c.decision.in_(ids))):
+        shown = {"uuid": row.uuid, "topic": row.topic or "", "indicator": row.indicator}
+        cards.setdefault(row.decision, []).append(shown)
+    return cards
+
+
+def _decision(row: Any, cards: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "event": "decision",
+        "time": row.at,
+        "version": row.version,
+        "tenant": row.tenant,
+        "service": row.service,
+        "hook": row.hook,
+        "status": row.status,
+        "durationMs": row.duration_ms,
+        "prefetch": row.prefetch,
+        "b12Category": row.b12_category,
+        "sarcopeniaCategory": row.sarcopenia_category,
+        "tier": row.tier,
+        "suppressed": row.record.get("suppressed", ()),
+        "knowledge": row.record.get("knowledge"),
+        "cards": cards,
+    }
+
+
+def _feedback(row: Any) -> dict[str, Any]:
+    answer = {"card": row.card, "outcome": row.outcome, "reason": row.reason_code}
+    return {
+        "event": "feedback",
+        "time": row.received_at,
+        "tenant": row.tenant,
+        "service": row.service,
+        "outcomes": [answer if row.outcome == "overridden" else {**answer, "reason": ""}],
+    }

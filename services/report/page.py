@@ -1,0 +1,96 @@
+"""A report as one page that needs nothing else; its own policy keeps scripts and hosts out."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from services.report.charts import drawings
+from services.report.figure import Computed
+from services.report.finding import Finding, number
+from services.report.findings import RULES
+from services.report.intake import Window
+from services.report.show import is_numeric, shown
+
+MOST_ROWS = 200  # of one table; what is more stands in the CSV
+AT_SIGHT = 12  # rows of a table; one that is longer opens when asked
+# The sections of the page, and the figures of each.
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "Calls": ("by_day", "calls"),
+    "Time": ("latency_by_day", "latency_by_hour", "latency"),
+    "Data": ("prefetch", "fetches"),
+    "Interruptions": ("cards_by_day", "interruptions", "cards", "withheld"),
+    "Answers": ("answers", "override_reasons", "answers_by_service"),
+    "Errors and refusals": ("errors", "auth_refusals"),
+    "Assessments": ("categories",),
+    "Versions": ("knowledge", "versions"),
+    "What was read": ("lines",),
+}
+
+
+def page(
+    figures: Mapping[str, Computed], found: Sequence[Finding], window: Window, source: str
+) -> str:
+    """The page. `source` says in words what was read."""
+    style = (files("services") / "templates" / "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    templates = Environment(
+        loader=PackageLoader("services"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    templates.filters |= {"shown": shown, "svg": Markup}
+    drawn = drawings(figures)
+    return templates.get_template("report.html").render(
+        style=Markup(style),  # noqa: S704  # our own file
+        policy=f"default-src 'none'; style-src 'sha256-{digest}'",
+        sections=SECTIONS,
+        figures=figures,
+        drawings=drawn,
+        findings=found,
+        rules=RULES,
+        tiles=_tiles(figures),
+        period=_period(figures),
+        window=window,
+        source=source,
+        most=MOST_ROWS,
+        at_sight=AT_SIGHT,
+        numeric={
+            name: [is_numeric(computed, place) for place in range(len(computed.columns))]
+            for name, computed in figures.items()
+        },
+    )
+
+
+def _period(figures: Mapping[str, Computed]) -> str:
+    days = [day["day"] for day in figures["by_day"].dicts()]
+    if not days:
+        return "no day with a call"
+    first, last = min(days), max(days)
+    if first == last:
+        return f"{first:%A} {first.day} {first:%B %Y}"
+    start = f"{first.day} {first:%B}" if first.year == last.year else f"{first.day} {first:%B %Y}"
+    return f"{start} to {last.day} {last:%B %Y}"
+
+
+def _tiles(figures: Mapping[str, Computed]) -> list[tuple[str, str]]:
+    """The few numbers to begin with."""
+    days = figures["by_day"].dicts()
+    calls = sum(day["answered"] for day in days)
+    answers = figures["answers"].dicts()
+    shown_cards = sum(one["shown"] for one in answers)
+    overridden = sum(one["overridden"] for one in answers)
+    answered = overridden + sum(one["accepted"] for one in answers)
+    errors, refused = (sum(day[kind] for day in days) for kind in ("errors", "refused"))
+    tiles = [("calls answered", number(calls)), ("cards shown", number(shown_cards))]
+    if calls:
+        tiles.append(("cards per 100 calls", f"{100 * shown_cards / calls:.1f}"))
+    tiles += [("answers", number(answered))]
+    if answered:
+        tiles.append(("of answers overridden", f"{100 * overridden / answered:.0f} %"))
+    return [*tiles, ("errors", number(errors)), ("callers refused", number(refused))]
