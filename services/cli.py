@@ -4,6 +4,7 @@ import rich_click as click
 
 from services.commands.assess import assess, try_
 from services.commands.knowledge import check_config, export_knowledge
+from services.commands.schemas import schema
 from services.commands.serve import serve
 
 
@@ -13,5 +14,5 @@ def main() -> None:
     """Decision support for vitamin B12 deficiency and muscle loss over CDS Hooks."""
 
 
-for command in (serve, try_, assess, check_config, export_knowledge):
+for command in (serve, try_, assess, check_config, export_knowledge, schema):
     main.add_command(command)

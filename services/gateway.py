@@ -59,12 +59,18 @@ class Gateway:
         max_body_bytes: int,
         body_timeout_s: float,
         threads: int,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
+        """`ended` is called when the worker has answered its last request."""
         self._application = application
         self._log = log
         self._max_body = max_body_bytes
         self._timeout = body_timeout_s
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="call")
+        self._ended = ended
+
+    def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
+        self._ended()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         # A client that went away needs no answer.
