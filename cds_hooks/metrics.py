@@ -146,6 +146,17 @@ class Metrics:
             "worker_resident_memory_bytes", "Memory of workers.", of_workers="livesum"
         )
 
+    def expect(self, tenant: str, services: Iterable[str]) -> None:
+        """Begins at nought what alerts look at: a series that begins at one has not risen."""
+        for service in services:
+            for status in ("200", "500", "503"):
+                self.requests[tenant, service, "call", status].inc(0)
+        for reason in ("ok", "deadline", "connection"):
+            self.fhir_requests[tenant, reason].inc(0)
+        for work in ("read", "write", "spool"):
+            self.records_failed[work,].inc(0)
+        self.auth_refusals["", "no-token"].inc(0)
+
     def records_used(self, work: str, seconds: float | None) -> None:
         """`seconds` is None where the work failed."""
         if seconds is None:

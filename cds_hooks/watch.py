@@ -33,6 +33,8 @@ class Watch:
         for tenant, labels in self._knowledge.items():
             metrics.knowledge[tenant, labels["b12"], labels["sarcopenia"]].set(1)
             self._context.log.info("start", version=version, tenant=tenant, knowledge=labels)
+        for tenant, site in self._context.sites.items():
+            metrics.expect(tenant, site.services)
         self._readiness()
         unfit = self._context.readiness.finding().unfit
         if unfit:
@@ -53,6 +55,12 @@ class Watch:
             process=os.getpid(),
             upSeconds=round(time.monotonic() - self._began, 1),
         )
+
+    def too_slow(self) -> None:
+        """A request was given up before it was whole."""
+        context, status = self._context, 408
+        context.metrics.requests["", "", "none", str(status)].inc()
+        context.log.warning("error", version=context.version, status=status, reason="BodyTooSlow")
 
     def look(self, came: int = 0) -> None:
         """`came`: records that were brought in from the spool since the last look."""

@@ -35,13 +35,12 @@ def gateway() -> Gateway:
     """The same for the server of `cobalamin serve`."""
     settings = _settings()
     app, watch = _application(settings)
-    context = context_of(app)
     return Gateway(
         app,
-        context.log,
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         threads=THREADS,
+        too_slow=watch.too_slow,
         ended=watch.end,
     )
 
