@@ -1,7 +1,7 @@
 """The Flask application: what every answer has in common, whatever it answers."""
 
 import gc
-import re
+import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,16 +18,27 @@ from cds_hooks.addresses import is_loopback, is_origin
 from cds_hooks.authentication import Authentication, Unauthenticated
 from cds_hooks.errors import NotRecorded, Refusal, TooManyCalls, operation_outcome
 from cds_hooks.key_sets import KeySet, key_set_of
+from cds_hooks.metrics import Metrics
 from cds_hooks.openapi import document
+from cds_hooks.readiness import Readiness
 from cds_hooks.records import Records, RecordsUnavailable
 from cds_hooks.routes import Context, Site, blueprint
 from cds_hooks.service import Service
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
 from cds_hooks.throttle import Throttle
+from cds_hooks.trace import read_trace
+from cds_hooks.tracing import NO_TRACING, Tracing
 
-TRACE_PARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 JSON = "application/json"
+EXTENSION = "cds_hooks"  # where Flask keeps the Context of an application
+ENDPOINTS = {  # of Flask -> in metrics; what is not here is a page, or nothing that there is
+    "cds.call": "call",
+    "cds.feedback": "feedback",
+    "cds.discover": "discovery",
+    "cds.live": "probe",
+    "cds.ready": "probe",
+}
 
 
 def now_utc() -> datetime:
@@ -44,12 +55,19 @@ def create_app(
     clock: Callable[[], datetime] = now_utc,
     pages: Sequence[Blueprint] = (),
     page_paths: Mapping[str, Any] = MappingProxyType({}),
+    metrics: Metrics | None = None,
+    tracing: Tracing = NO_TRACING,
+    unfit: Sequence[str] = (),
 ) -> Flask:
     """The application of one worker process.
 
     `services`: those of each tenant, by its id; `page_paths`: what the OpenAPI document says of
-    `pages`. Raises ConfigurationFault for pinned keys.
+    `pages`; `unfit`: what was found at start that speaks against answering anybody. Raises
+    ConfigurationFault for pinned keys.
     """
+    metrics = metrics or Metrics()
+    keys = key_sets(settings.tenants, log, version, metrics)
+    records.used = metrics.records_used
     app = Flask("cds_hooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = True
@@ -60,16 +78,21 @@ def create_app(
         settings=settings,
         authentication=Authentication(
             settings.tenants,
-            key_sets(settings.tenants, log, version),
+            keys,
             records.use_token,
             settings.trusted_proxies,
         ),
         throttle=None if settings.is_open else Throttle(settings.requests_per_minute_and_address),
+        keys=keys,
         records=records,
+        readiness=Readiness(records, keys, len(settings.tenants), unfit),
+        metrics=metrics,
+        tracing=tracing,
         log=log,
         version=version,
         clock=clock,
     )
+    app.extensions[EXTENSION] = context
     app.register_blueprint(blueprint(context, _description(context, page_paths)))
     for page in pages:
         app.register_blueprint(page)
@@ -95,12 +118,21 @@ def _description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
     return orjson.dumps(made)
 
 
-def key_sets(tenants: Iterable[Tenant], log: Any, version: str) -> dict[str, KeySet]:
+def context_of(app: Flask) -> Context:
+    context: Context = app.extensions[EXTENSION]
+    return context
+
+
+def key_sets(
+    tenants: Iterable[Tenant], log: Any, version: str, metrics: Metrics
+) -> dict[str, KeySet]:
     """The keys of each tenant that is known by tokens. Raises ConfigurationFault."""
 
     def made(tenant: Tenant) -> Iterable[tuple[str, KeySet]]:
         def told(reason: str) -> None:
-            write = log.info if reason == "ok" else log.warning
+            is_had = reason == "ok"
+            metrics.key_set_fetches[tenant.id, "ok" if is_had else "failed"].inc()
+            write = log.info if is_had else log.warning
             write("fetch", version=version, tenant=tenant.id, key="jwks", reason=reason)
 
         if tenant.trust is not None:
@@ -122,9 +154,9 @@ def _around(app: Flask, context: Context) -> None:
 
     @app.before_request
     def begin() -> Response | None:
+        g.began = time.perf_counter()
         g.request_id = str(uuid4())
-        parent = TRACE_PARENT.match(request.headers.get("traceparent", ""))
-        g.trace_id = parent[1] if parent else None
+        g.trace = read_trace(request.headers.get)
         if context.throttle is not None:
             context.throttle.address(_address(context))
         if request.method == "OPTIONS":  # a preflight is answered to anybody [CORS-01]
@@ -146,7 +178,17 @@ def _around(app: Flask, context: Context) -> None:
                     headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
                     headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
                     headers["Access-Control-Max-Age"] = "600"
+        _count(context.metrics, response.status_code)
         return response
+
+
+def _count(metrics: Metrics, status: int) -> None:
+    rule = request.endpoint
+    endpoint = ENDPOINTS.get(rule, "page") if rule else "none"
+    tenant, service = g.get("tenant", ""), g.get("service", "")
+    metrics.requests[tenant, service, endpoint, str(status)].inc()
+    if endpoint == "call" and service and request.method == "POST":
+        metrics.calls[tenant, service].observe(time.perf_counter() - g.began)
 
 
 def _address(context: Context) -> str:
@@ -170,6 +212,7 @@ def _errors(app: Flask, context: Context) -> None:
     @app.errorhandler(Unauthenticated)
     def unauthenticated(refused: Unauthenticated) -> Response:
         """One answer, whatever the reason: that is for the log alone."""
+        context.metrics.auth_refusals[refused.tenant or "", refused.reason].inc()
         log.warning(
             "auth-refused",
             version=context.version,
@@ -185,7 +228,7 @@ def _errors(app: Flask, context: Context) -> None:
 
     @app.errorhandler(Refusal)
     def refused(refusal: Refusal) -> Response:
-        _log_refusal(log, refusal.status, type(refusal).__name__, refusal.expressions)
+        _log_refusal(context, refusal.status, type(refusal).__name__, refusal.expressions)
         response = outcome(
             refusal.status,
             operation_outcome(
@@ -198,13 +241,13 @@ def _errors(app: Flask, context: Context) -> None:
 
     @app.errorhandler(RecordsUnavailable)
     def unrecorded(fault: RecordsUnavailable) -> Response:
-        _log_refusal(log, NotRecorded.status, str(fault), ())
+        _log_refusal(context, NotRecorded.status, str(fault), ())
         return outcome(NotRecorded.status, operation_outcome(NotRecorded.status, NotRecorded.text))
 
     @app.errorhandler(HTTPException)
     def http(fault: HTTPException) -> Response:
         status = fault.code or 500
-        _log_refusal(log, status, type(fault).__name__, ())
+        _log_refusal(context, status, type(fault).__name__, ())
         response = outcome(status, operation_outcome(status))
         for name, value in fault.get_headers():
             if name == "Allow":
@@ -216,7 +259,7 @@ def _errors(app: Flask, context: Context) -> None:
         # The type and the place, never the message: it may quote what was being read.
         frame = traceback.extract_tb(fault.__traceback__)[-1]
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-        _log_refusal(log, 500, type(fault).__name__, (where,))
+        _log_refusal(context, 500, type(fault).__name__, (where,))
         return outcome(500, operation_outcome(500, "The service failed; the fault is logged."))
 
 
@@ -224,14 +267,16 @@ def outcome(status: int, body: dict[str, Any]) -> Response:
     return Response(orjson.dumps(body), status=status, mimetype=JSON)
 
 
-def _log_refusal(log: Any, status: int, reason: str, places: Sequence[str]) -> None:
+def _log_refusal(context: Context, status: int, reason: str, places: Sequence[str]) -> None:
+    log, trace = context.log, g.get("trace")
     members: dict[str, Any] = {
+        "version": context.version,
+        "tenant": g.get("tenant"),
         "requestId": g.get("request_id"),
         "path": str(request.url_rule) if request.url_rule else None,
-        "tenant": g.get("tenant"),
-        "service": (request.view_args or {}).get("service_id") if status != 404 else None,
+        "service": g.get("service"),
         "hookInstance": g.get("hook_instance"),
-        "traceId": g.get("trace_id"),
+        "traceId": trace.id if trace is not None else None,
         "status": status,
         "reason": reason,
         "places": list(places) or None,

@@ -26,6 +26,7 @@ from cds_hooks.outbound import Attempt, session
 from cds_hooks.prefetch import Answer, State, expand, interpret, wanted_type
 from cds_hooks.scopes import Covered, covered, grants
 from cds_hooks.tenants import FhirAccess
+from cds_hooks.tracing import UNTRACED, Traced
 
 CONNECTIONS = 64
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -60,12 +61,21 @@ class FhirClient:
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="fhir")
         self._breakers: dict[str, CircuitBreaker] = {}
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether a server is left alone at present."""
+        return any(breaker.opened for breaker in list(self._breakers.values()))
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
     def complete(
-        self, request: HookRequest, answers: Mapping[str, Answer], templates: Mapping[str, str]
+        self,
+        request: HookRequest,
+        answers: Mapping[str, Answer],
+        templates: Mapping[str, str],
+        traced: Traced = UNTRACED,
     ) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
         """`answers` with what was left out fetched, and next pages followed.
 
@@ -87,7 +97,7 @@ class FhirClient:
                 reason = allowed.reason if not allowed.tried else "server-unfit"
                 fetches.append(Fetch(answer.key, given_up.state, reason, 0.0))
             else:
-                queries.append(_Query(answer, templates[answer.key], allowed.wholly))
+                queries.append(_Query(answer, templates[answer.key], allowed.wholly, traced))
         if not queries:
             return done, tuple(fetches)
         ended = self._together(queries, request, base)
@@ -135,11 +145,19 @@ class FhirClient:
         self, query: "_Query", request: HookRequest, base: str, deadline: float
     ) -> tuple[Answer, str]:
         """The answer for one key, and why it ended: "ok" or a reason."""
-        with query.attempt:
-            return self._pages(query, request, base, deadline)
+        with query.attempt, query.traced.part("fetch") as span:
+            headers = span.headers(query.traced.trace)
+            answer, reason = self._pages(query, request, base, deadline, headers)
+            span.says({"cobalamin.key": answer.key, "cobalamin.reason": reason})
+            return answer, reason
 
     def _pages(
-        self, query: "_Query", request: HookRequest, base: str, deadline: float
+        self,
+        query: "_Query",
+        request: HookRequest,
+        base: str,
+        deadline: float,
+        headers: Mapping[str, str],
     ) -> tuple[Answer, str]:
         answer, template = query.answer, query.template
         url = answer.next_url or f"{base}/{expand(template, request.context)}"
@@ -149,7 +167,7 @@ class FhirClient:
             while True:
                 if not _under(base, url):
                     return _partial(answer, gathered), "other-origin"
-                document = self._get(url, request, deadline)
+                document = self._get(url, request, deadline, headers)
                 page = interpret(answer.key, wanted_type(template), document)
                 if not page.known:
                     return _partial(answer, gathered), page.state.value
@@ -177,11 +195,11 @@ class FhirClient:
         except (requests.RequestException, HTTPError, OSError):
             return _partial(answer, gathered), "connection"
 
-    def _get(self, url: str, request: HookRequest, deadline: float) -> Any:
+    def _get(self, url: str, request: HookRequest, deadline: float, more: Mapping[str, str]) -> Any:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise requests.Timeout
-        headers = {"Accept": "application/fhir+json, application/json;q=0.9"}
+        headers = {"Accept": "application/fhir+json, application/json;q=0.9", **more}
         if request.authorization is not None:
             headers["Authorization"] = f"Bearer {request.authorization.access_token}"
         with self._session.get(
@@ -214,6 +232,7 @@ class _Query:
     answer: Answer
     template: str
     wholly: bool  # whether the token's scopes cover all that it asks for
+    traced: Traced
     attempt: Attempt = field(default_factory=Attempt)
 
 

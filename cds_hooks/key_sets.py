@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, Protocol
 
 import jwt
@@ -19,6 +20,7 @@ from cds_hooks.tenants import ALGORITHMS, Tenant, Trust
 
 FRESH_SECONDS = 3600  # then the set is fetched again when it is next needed
 STALE_SECONDS = 24 * 3600  # a set that cannot be fetched again is used until then
+RENEW_SECONDS = 300  # between two attempts to renew a set that nobody waits for
 UNKNOWN_SECONDS = 30  # between two fetches because of a key that is not in the set
 TIMEOUT = (1.0, 2.0)  # to connect, and between two pieces of the answer
 WHOLE_SECONDS = 3.0  # for all of it: a server that drips meets no time-out of a socket
@@ -37,11 +39,33 @@ class KeysUnavailable(Exception):
     """The set was never had, or is older than may be."""
 
 
+class Freshness(StrEnum):
+    PINNED = "pinned"
+    FRESH = "fresh"
+    OLD = "old"  # due for some time; still used
+    STALE = "stale"  # too old to be used
+    NEVER = "never fetched"
+
+    @property
+    def is_well(self) -> bool:
+        return self in (Freshness.PINNED, Freshness.FRESH)
+
+
 class KeySet(Protocol):
     """The keys of one issuer."""
 
     def key(self, kid: str, algorithm: str) -> PublicKey | None:
         """None for a key that is not in the set. Raises KeysUnavailable."""
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the set was had; None before, and for keys from a file."""
+
+    @property
+    def freshness(self) -> Freshness: ...
+
+    def renew(self) -> None:
+        """Fetches the set if it is due, so that no caller has to wait for it."""
 
 
 def usable_keys(document: object) -> Keys:
@@ -92,9 +116,22 @@ class PinnedKeys:
     def key(self, kid: str, algorithm: str) -> PublicKey | None:
         return self._keys.get((kid, algorithm))
 
+    @property
+    def age(self) -> None:
+        return None
+
+    @property
+    def freshness(self) -> Freshness:
+        return Freshness.PINNED
+
+    def renew(self) -> None: ...
+
 
 class FetchedKeys:
-    """Keys from a URL: fetched when first needed, again when old or when one is missing."""
+    """Keys from a URL: fetched when first needed, again when old or when one is missing.
+
+    `renew` does so before anybody needs them.
+    """
 
     def __init__(
         self,
@@ -117,8 +154,22 @@ class FetchedKeys:
 
     @property
     def age(self) -> float | None:
-        """Seconds since the set was had; None before."""
         return None if self._fetched_at is None else self._now() - self._fetched_at
+
+    @property
+    def freshness(self) -> Freshness:
+        age = self.age
+        if age is None:
+            return Freshness.NEVER
+        if age > STALE_SECONDS:
+            return Freshness.STALE
+        return Freshness.FRESH if age <= FRESH_SECONDS + RENEW_SECONDS else Freshness.OLD
+
+    def renew(self) -> None:
+        age, tried = self.age, self._tried_at
+        is_due = age is None or age > FRESH_SECONDS
+        if is_due and (tried is None or self._now() - tried >= RENEW_SECONDS):
+            self._refresh(wait=False)
 
     def key(self, kid: str, algorithm: str) -> PublicKey | None:
         age = self.age

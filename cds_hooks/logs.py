@@ -1,16 +1,18 @@
-"""One JSON line per event on standard output. No line ever holds a value of a patient."""
+"""One JSON line per event on standard output, by SCHEMA. No line holds a value of a patient."""
 
 import logging
 import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+SCHEMA = Path(__file__).parent / "schemas" / "log_line.schema.json"
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 

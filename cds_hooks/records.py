@@ -115,6 +115,8 @@ class Records:
         self._rests_until = 0.0
         self._process = os.getpid()
         self._turn = threading.Lock()
+        # Told of each use: what for, and how many seconds it took; None where it failed.
+        self.used: Callable[[str, float | None], None] = lambda _work, _seconds: None
 
     @classmethod
     def open(
@@ -171,7 +173,7 @@ class Records:
 
     def check(self) -> None:
         """Raises RecordsUnavailable where the database does not answer."""
-        with self.guarded(), self.engine.connect() as connection:
+        with self.guarded("check"), self.engine.connect() as connection:
             connection.execute(select(decision.c.id).limit(1)).first()
 
     def patient_hash(self, tenant: str, identifier: str) -> str:
@@ -250,7 +252,7 @@ class Records:
         """Raises RecordsUnavailable; with a spool, nothing is known of the past meanwhile."""
         self._after_fork()
         try:
-            with self._resting(), self.guarded():
+            with self._resting(), self.guarded("read"):
                 connection = self.engine.raw_connection()
                 try:
                     rows = self._past.rows(connection.cursor(), values)
@@ -286,6 +288,17 @@ class Records:
         except RecordsUnavailable as fault:
             self._let_wait({"kind": "feedback", "tenant": tenant, "rows": rows}, fault)
             return len(rows)
+
+    def topics(self, tenant: str, cards: Iterable[str]) -> dict[str, str]:
+        """What the cards that this tenant was shown are about. Raises RecordsUnavailable."""
+        named = (
+            select(card.c.uuid, card.c.topic)
+            .join(decision, decision.c.id == card.c.decision)
+            .where(card.c.uuid.in_(set(cards)), decision.c.tenant == tenant)
+        )
+        self._after_fork()
+        with self.guarded("read"), self.engine.connect() as connection:
+            return {uuid: topic or "" for uuid, topic in connection.execute(named)}
 
     @contextmanager
     def chained(self, tenant: str) -> Iterator[tuple[Connection, Callable[[Iterable[Kept]], None]]]:
@@ -377,7 +390,7 @@ class Records:
         Raises RecordsUnavailable.
         """
         over = now - REMEMBERED_LONGER
-        with self.guarded(), self.in_turn(), writing(self.engine).begin() as connection:
+        with self.guarded("tidy"), self.in_turn(), writing(self.engine).begin() as connection:
             connection.execute(seen_token.delete().where(seen_token.c.until < over))
         if self.spool is None:
             return Drained()
@@ -413,7 +426,7 @@ class Records:
         """Puts a record into the spool; raises `fault` where there is none, or no use in it."""
         if self.spool is None or isinstance(fault, RecordRejected):
             raise fault
-        with _spooling():
+        with self._timed("spool"), _spooling():
             self.spool.keep(record)
 
     @contextmanager
@@ -468,14 +481,24 @@ class Records:
             self._process, self._turn = os.getpid(), threading.Lock()
 
     @contextmanager
-    def guarded(self) -> Iterator[None]:
-        """Turns faults of the database into RecordsUnavailable."""
+    def guarded(self, work: str = "write") -> Iterator[None]:
+        """Turns faults of the database into RecordsUnavailable, and times the work."""
         if not self._is_prepared:
             self._prepare_late()
         try:
-            yield
+            with self._timed(work):
+                yield
         except (SQLAlchemyError, self._database_error) as fault:
             raise self._unavailable(fault) from None
+
+    @contextmanager
+    def _timed(self, work: str) -> Iterator[None]:
+        began, is_done = time.perf_counter(), False
+        try:
+            yield
+            is_done = True
+        finally:
+            self.used(work, time.perf_counter() - began if is_done else None)
 
     def _unavailable(self, fault: Exception) -> RecordsUnavailable:
         cause = getattr(fault, "orig", None) or fault

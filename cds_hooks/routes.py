@@ -1,5 +1,6 @@
 """Discovery, calls and feedback."""
 
+import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,15 +17,19 @@ from cds_hooks.authentication import Authentication
 from cds_hooks.cards import Card, as_json
 from cds_hooks.dialects import Dialect
 from cds_hooks.errors import DataUnobtainable
-from cds_hooks.feedback import as_logged, read_feedback
+from cds_hooks.feedback import Feedback, as_logged, read_feedback
 from cds_hooks.fhir_client import Fetch, FhirClient
 from cds_hooks.hook_request import UUID, HookRequest, read_json, read_request
+from cds_hooks.key_sets import KeySet
+from cds_hooks.metrics import Metrics
 from cds_hooks.prefetch import Answer, State
+from cds_hooks.readiness import Readiness
 from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
 from cds_hooks.service import Call, Decision, Service
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
 from cds_hooks.throttle import Throttle
+from cds_hooks.tracing import Traced, Tracing
 
 JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
 DISCOVERY = "/cds-services"
@@ -50,6 +55,7 @@ class Site:
         service = self.services.get(service_id)
         if service is None:
             raise NotFound
+        g.service = service.id
         return service
 
 
@@ -61,7 +67,11 @@ class Context:
     settings: Settings
     authentication: Authentication
     throttle: Throttle | None  # None where callers are on this machine alone
+    keys: Mapping[str, KeySet]  # by tenant
     records: Records
+    readiness: Readiness
+    metrics: Metrics
+    tracing: Tracing
     log: Any
     version: str
     clock: Callable[[], datetime]
@@ -91,7 +101,10 @@ def blueprint(context: Context, description: bytes) -> Blueprint:
     @routes.post(f"{DISCOVERY}/<service_id>")
     def call(service_id: str) -> Response:  # [CALL-01]
         site = context.site(f"{DISCOVERY}/{service_id}")
-        return answer_call(context, site, site.service(service_id))
+        service = site.service(service_id)
+        said = {"cobalamin.tenant": site.tenant.id, "cobalamin.service": service.id}
+        with context.tracing.call(g.trace, said) as span:
+            return answer_call(context, site, service, Traced(g.trace, span, context.tracing))
 
     @routes.post(f"{DISCOVERY}/<service_id>/feedback")
     def feedback(service_id: str) -> Response:  # [FB-01, FB-02, FB-03]
@@ -107,6 +120,8 @@ def blueprint(context: Context, description: bytes) -> Blueprint:
             context.clock(),
             comments=tenant.comments == "encrypt",
         )
+        if new:  # a message sent again says nothing new
+            _count_feedback(context, tenant, service, items)
         context.log.info(
             "feedback",
             version=context.version,
@@ -131,15 +146,10 @@ def blueprint(context: Context, description: bytes) -> Blueprint:
 
     @routes.get("/health/ready")
     def ready() -> Response:
-        try:
-            context.records.check()
-        except RecordsUnavailable as fault:
-            if context.records.spool is not None:
-                body = orjson.dumps({"status": "ready", "records": "spooled"})
-                return _json(body)
-            body = orjson.dumps({"status": "not ready", "records": str(fault)})
-            return Response(body, status=503, mimetype="application/json")
-        return _json(orjson.dumps({"status": "ready", "version": context.version}))
+        found = context.readiness.finding()
+        response = _json(orjson.dumps(found.as_json(context.version)))
+        response.status_code = 200 if found.is_ready else 503
+        return response
 
     return routes
 
@@ -154,24 +164,31 @@ def _document() -> Any:
     return read_json(request.get_data(cache=False))
 
 
-def answer_call(context: Context, site: Site, service: Service) -> Response:
+def answer_call(context: Context, site: Site, service: Service, traced: Traced) -> Response:
     """One call from the bytes to the stored and logged answer."""
     began = time.perf_counter()
     called = read_request(_document(), service.hook)
     if UUID.fullmatch(called.hook_instance):
         g.hook_instance = called.hook_instance
-    answers, fetches = obtain(site, service, called)
+    tenant = site.tenant
+    answers, fetches = obtain(site, service, called, traced)
+    context.metrics.obtained(tenant.id, answers)
+    context.metrics.asked(tenant.id, fetches)
     _log_fetches(context, site, service, fetches)
     require(service, answers)
     now = context.clock()
-    tenant = site.tenant
     memory = context.records.memory(tenant.id, called.patient_id, called.encounter_id, now)
-    decision = service.decide(Call(called, answers, now.date(), now, memory))
-    decision = in_dialect(decision, tenant.dialect)
+    with traced.part("decide") as span:
+        decision = service.decide(Call(called, answers, now.date(), now, memory))
+        decision = in_dialect(decision, tenant.dialect)
+        span.says({"cobalamin.cards": len(decision.cards)})
     body = orjson.dumps({"cards": [as_json(card) for card in decision.cards]})  # [RESP-01]
     milliseconds = round((time.perf_counter() - began) * 1000, 2)
     counts = _counts(answers)
-    _store(context, tenant, service, called, counts, decision, milliseconds, now)
+    with traced.part("store"):
+        _store(context, tenant, service, called, counts, decision, milliseconds, now)
+    withheld = decision.record.get("suppressed", ())
+    context.metrics.decided(tenant.id, service.id, map(_told, decision.cards), withheld)
     _log_decision(context, tenant, service, called, counts, decision, milliseconds)
     return _json(body)
 
@@ -187,13 +204,13 @@ def in_dialect(decision: Decision, dialect: Dialect) -> Decision:
 
 
 def obtain(
-    site: Site, service: Service, called: HookRequest
+    site: Site, service: Service, called: HookRequest, traced: Traced
 ) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
     """An answer for each key of the service, and what was tried for it. [PF-05]"""
     answers = prefetch.read(called, service.prefetch)
     fetches: tuple[Fetch, ...] = ()
     if any(a.state is State.LEFT_OUT or a.next_url for a in answers.values()):
-        answers, fetches = site.fhir.complete(called, answers, service.prefetch)
+        answers, fetches = site.fhir.complete(called, answers, service.prefetch, traced)
     return answers, fetches
 
 
@@ -206,6 +223,24 @@ def require(service: Service, answers: Mapping[str, Answer]) -> None:
             f"neither prefetch nor the FHIR server gave: {names}",
             [f"prefetch.{key}" for key in missing],
         )
+
+
+def _count_feedback(
+    context: Context, tenant: Tenant, service: Service, items: Iterable[Feedback]
+) -> None:
+    outcomes = {(item.card, item.outcome) for item in items}
+    try:
+        topics = context.records.topics(tenant.id, (card for card, _outcome in outcomes))
+    except RecordsUnavailable:  # the answers themselves wait in the spool
+        topics = {}
+    for card, outcome in outcomes:
+        topic = topics.get(card, "unknown")
+        context.metrics.feedback[tenant.id, service.id, topic, outcome].inc()
+
+
+def _told(card: Card) -> tuple[str, str]:
+    """Topic and indicator, for metrics and log."""
+    return card.source.topic.code if card.source.topic else "", card.indicator.value
 
 
 def _counts(answers: Mapping[str, Answer]) -> dict[str, int]:
@@ -288,10 +323,15 @@ def _log_decision(
     decision: Decision,
     milliseconds: float,
 ) -> None:
+    share = context.settings.log_sample
+    is_quiet = not decision.cards
+    if is_quiet and random.random() >= share:  # noqa: S311  # no secret
+        return
     identified: dict[str, Any] = {
         "hookInstance": g.get("hook_instance"),
         "requestId": g.request_id,
-        "traceId": g.trace_id,
+        "traceId": g.trace.id if g.trace is not None else None,
+        "sample": share if is_quiet and share < 1 else None,
     }
     context.log.info(
         "decision",
@@ -306,11 +346,7 @@ def _log_decision(
         **({"epic": called.epic} if called.epic else {}),
         **{name: value for name, value in decision.record.items() if name != "cards"},
         cards=[
-            {
-                "uuid": card.uuid,
-                "topic": card.source.topic.code if card.source.topic else "",
-                "indicator": card.indicator.value,
-            }
+            dict(zip(("uuid", "topic", "indicator"), (card.uuid, *_told(card)), strict=True))
             for card in decision.cards
         ],
     )

@@ -70,6 +70,15 @@ def _default_records_url() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsPage:
+    """Where `serve` shows its metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = 9464
+    is_chosen: bool = False  # by the file; else the service goes on where the port is taken
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What is in force. The defaults are those of a service without a configuration file."""
 
@@ -89,6 +98,10 @@ class Settings:
     records_old_key_files: tuple[Path, ...] = ()
     spool: Path | None = None  # None: a call is refused while the database is down
     log_level: str = "info"
+    log_sample: float = 1.0  # share of decisions without a card that get their line
+    metrics: MetricsPage | None = MetricsPage()  # None: not shown
+    traces_url: str | None = None  # base URL of a collector that takes OTLP over HTTP
+    traces_sample: float = 1.0  # share of traces that begin here
     file: str | None = None  # where these settings were read
     tenants: tuple[Tenant, ...] = (LOCAL,)
 
@@ -262,8 +275,9 @@ def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
 def _settings(document: Mapping[str, Any], path: Path) -> Settings:
     """The settings of a document without faults; relative paths start at the file's folder."""
     folder = path.absolute().parent
-    server, limits, cors, records = (
-        document.get(table, {}) for table in ("server", "limits", "cors", "records")
+    server, limits, cors, records, log, tracing = (
+        document.get(table, {})
+        for table in ("server", "limits", "cors", "records", "log", "tracing")
     )
     default = Settings()
     host, port = server.get("host", default.host), server.get("port", default.port)
@@ -287,12 +301,23 @@ def _settings(document: Mapping[str, Any], path: Path) -> Settings:
         records_key_file=folder / records["key_file"] if "key_file" in records else None,
         records_old_key_files=tuple(folder / file for file in records.get("old_key_files", ())),
         spool=_spool(records, folder),
-        log_level=document.get("log", {}).get("level", default.log_level),
+        log_level=log.get("level", default.log_level),
+        log_sample=log.get("sample", default.log_sample),
+        metrics=_metrics(document.get("metrics", {})),
+        traces_url=tracing.get("otlp_endpoint"),
+        traces_sample=tracing.get("sample", default.traces_sample),
         file=str(path),
         tenants=tuple(_tenant(tenant, document, folder, base_url) for tenant in document["tenant"])
         if "tenant" in document
         else (_local(document, folder),),
     )
+
+
+def _metrics(table: Mapping[str, Any]) -> MetricsPage | None:
+    if not table.get("enabled", True):
+        return None
+    host, port = (table.get(name, getattr(MetricsPage(), name)) for name in ("host", "port"))
+    return MetricsPage(host, port, is_chosen=bool(table.keys() & {"host", "port"}))
 
 
 def _spool(records: Mapping[str, Any], folder: Path) -> Path | None:

@@ -109,9 +109,10 @@ class Spool:
         finally:
             os.close(handle)  # which ends the lock, as the end of the process does
 
-    def is_empty(self) -> bool:
+    def count(self) -> int:
+        """How many records wait. Raises OSError."""
         with os.scandir(self.folder) as entries:
-            return not any(entry.name.endswith(WAITING) for entry in entries)
+            return sum(entry.name.endswith(WAITING) for entry in entries)
 
     def use_once(self, tenant: str, digest: str, until: datetime) -> bool:
         """Whether the token was not used before, by any process of this machine. Raises OSError."""

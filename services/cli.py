@@ -7,6 +7,7 @@ from services.commands.doctor import doctor
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
 from services.commands.records import audit_, migrate_, purge_
 from services.commands.report import report
+from services.commands.schemas import schema
 from services.commands.serve import serve
 
 
@@ -28,5 +29,6 @@ for command in (
     doctor,
     build_sheet_,
     report,
+    schema,
 ):
     main.add_command(command)

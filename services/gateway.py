@@ -54,17 +54,23 @@ class Gateway:
     def __init__(
         self,
         application: Callable[..., Iterable[bytes]],
-        log: Any,
         *,
         max_body_bytes: int,
         body_timeout_s: float,
         threads: int,
+        too_slow: Callable[[], None],
+        ended: Callable[[], None],
     ) -> None:
+        """`too_slow` is told of a body that did not come; `ended` when all is answered."""
         self._application = application
-        self._log = log
         self._max_body = max_body_bytes
         self._timeout = body_timeout_s
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="call")
+        self._too_slow = too_slow
+        self._ended = ended
+
+    def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
+        self._ended()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         # A client that went away needs no answer.
@@ -77,7 +83,7 @@ class Gateway:
             async with asyncio.timeout(self._timeout):
                 body = await self._body(environ, exchange)
         except TimeoutError:
-            self._log.warning("error", status=408, reason="BodyTooSlow")
+            self._too_slow()
             headers = [("Content-Type", "application/json"), ("Connection", "close")]
             exchange.response_bytes(HTTPStatus.REQUEST_TIMEOUT, headers, TOO_SLOW)
             return

@@ -2,6 +2,8 @@
 
 import copy
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from granian import Granian
@@ -9,6 +11,8 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LOGGING_CONFIG, LogLevels
 
+from cds_hooks.addresses import local_url
+from cds_hooks.exposition import exposed
 from cds_hooks.settings import Settings
 from services.wsgi import BASE_URL, MAIN
 
@@ -23,14 +27,39 @@ def server_log() -> dict[str, Any]:
     return config
 
 
-def run(settings: Settings) -> None:
-    """Serves until a signal; calls under way are finished first.
+def run(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Serves until a signal; calls under way are finished first. Raises OSError.
 
     Each worker reads the configuration file again; what only the command line said reaches it by
     the environment.
     """
     os.environ[BASE_URL] = settings.base_url
     os.environ[MAIN] = str(os.getpid())
+    with metrics_page(settings, tell):
+        _serve(settings)
+
+
+def metrics_page(settings: Settings, tell: Callable[[str], None]) -> AbstractContextManager[None]:
+    """Shows the workers' metrics, where that is wanted. Raises OSError.
+
+    The address that nobody chose may be another service's already; then this one goes without.
+    """
+    page = settings.metrics
+    if page is None:
+        return nullcontext()
+    address = local_url(page.host, page.port)
+    try:
+        shown = exposed(page.host, page.port)
+    except OSError as fault:
+        if page.is_chosen:
+            raise
+        tell(f"Metrics are not shown: {address} cannot be used ({fault.strerror})")
+        return nullcontext()
+    tell(f"Metrics on {address}/metrics")
+    return shown
+
+
+def _serve(settings: Settings) -> None:
     Granian(
         "services.wsgi:gateway",
         factory=True,

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cds_hooks.addresses import local_url
 from cds_hooks.dialects import Dialect
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
@@ -60,6 +61,11 @@ def show_configuration(console: Console, settings: Settings, known: Mapping[str,
         "records cannot be kept": f"they wait in {settings.spool}"
         if settings.spool
         else "calls are refused",
+        "log": f"{settings.log_level}; {settings.log_sample:.0%} of decisions without a card",
+        "metrics": local_url(settings.metrics.host, settings.metrics.port) + "/metrics"
+        if settings.metrics
+        else "not shown",
+        "traces": settings.traces_url or "not sent",
     }
     _show_rows(console, f"In force: {settings.file or 'the defaults'}", rows)
     for tenant in settings.tenants:

@@ -1,22 +1,26 @@
 """Puts the parts together for one worker process."""
 
+import atexit
 import os
 import signal
 import threading
 import time
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 from flask import Flask
 
-from cds_hooks.app import create_app
+from cds_hooks.app import context_of, create_app
 from cds_hooks.logs import configure
+from cds_hooks.metrics import DIRECTORY, Metrics, keep_in_files
 from cds_hooks.settings import Settings, configuration_file, load_settings
+from cds_hooks.tracing import tracing_of
 from cds_hooks.upkeep import Upkeep, open_records
+from cds_hooks.watch import Watch
 from services.catalog import knowledge_of, services
 from services.evidence import evidence_pages, evidence_paths
 from services.gateway import Gateway
+from services.self_test import differences
 
 VERSION = version("cobalamin-cds")
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
@@ -28,8 +32,9 @@ STOP_SECONDS = 10  # for calls under way
 
 def application() -> Flask:
     """The application by the configuration that the environment names, or by the defaults."""
-    settings = _settings()
-    return _application(settings, configure(settings.log_level))
+    app, watch = _application(_settings())
+    atexit.register(watch.end)
+    return app
 
 
 def gateway() -> Gateway:
@@ -38,16 +43,17 @@ def gateway() -> Gateway:
     # server's own is there.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     settings = _settings()
-    log = configure(settings.log_level)
     if MAIN in os.environ:
         main = int(os.environ[MAIN])
         threading.Thread(target=_end_with, args=(main,), name="orphan", daemon=True).start()
+    app, watch = _application(settings)
     return Gateway(
-        _application(settings, log),
-        log,
+        app,
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         threads=THREADS,
+        too_slow=watch.too_slow,
+        ended=watch.end,
     )
 
 
@@ -71,7 +77,10 @@ def _settings() -> Settings:
     return replace(settings, base_url=os.environ.get(BASE_URL, settings.base_url))
 
 
-def _application(settings: Settings, log: Any) -> Flask:
+def _application(settings: Settings) -> tuple[Flask, Watch]:
+    if DIRECTORY in os.environ:
+        keep_in_files()
+    log = configure(settings.log_level)
     known = knowledge_of(settings.tenants)
     records = open_records(settings, patient=True)  # the first start was not
     app = create_app(
@@ -87,8 +96,11 @@ def _application(settings: Settings, log: Any) -> Flask:
         version=VERSION,
         pages=[evidence_pages(known[settings.tenant().id])],
         page_paths=evidence_paths(known[settings.tenant().id]),
+        metrics=Metrics(),
+        tracing=tracing_of(settings, VERSION),
+        unfit=differences(settings.tenants, known),
     )
-    for tenant in settings.tenants:
-        log.info("start", version=VERSION, tenant=tenant.id, knowledge=known[tenant.id].labels)
-    Upkeep(records, log, VERSION).start()
-    return app
+    watch = Watch(context_of(app), {name: one.labels for name, one in known.items()})
+    watch.begin()
+    Upkeep(records, log, VERSION, watch.look).start()
+    return app, watch

@@ -17,6 +17,7 @@ from cds_hooks.settings import (
     load_settings,
 )
 from cds_hooks.tenants import Tenant
+from cds_hooks.tracing import require_otel
 from mappings.fault import KnowledgeFault
 from services.catalog import knowledge_of
 from services.knowledge import Known
@@ -50,6 +51,7 @@ def load_all(config: Path | None) -> tuple[Settings, dict[str, Known]]:
     """Settings, and the knowledge of each tenant."""
     with faults_told():
         settings = load_settings(configuration_file(config))
+        require_otel(settings)
         for tenant in settings.tenants:
             if tenant.trust is not None:
                 key_set_of(tenant, tenant.trust, lambda _reason: None)

@@ -28,6 +28,7 @@ from services.show import without_password
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes (default 2).")
 def serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
     """Run the service under its production server, until interrupted."""
+    from services.self_test import differences  # noqa: PLC0415
     from services.server import run  # noqa: PLC0415  # the server is not needed by the others
 
     file = configuration_file(config)
@@ -52,4 +53,11 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     except (RecordsUnavailable, ConfigurationFault) as fault:
         ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
-    run(settings)
+    for name in differences(settings.tenants, known):
+        ERRORS.print(f"golden call {name}: not answered as it should be", style="red", markup=False)
+        raise SystemExit(1)
+    try:
+        run(settings, lambda line: ERRORS.print(line, markup=False, soft_wrap=True))
+    except OSError as fault:
+        ERRORS.print(f"metrics: {fault.strerror}", style="red", markup=False)
+        raise SystemExit(1) from None

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 import structlog
+from conformance.conftest import log_faults
 from issuers import Issuer, Key
 from patients import known
 
 from cds_hooks.app import create_app
+from cds_hooks.logs import stamp
 from cds_hooks.records import Records
 from cds_hooks.settings import load_settings
 from services.catalog import services
@@ -67,13 +70,13 @@ class Hospital:
             {tenant.id: services(known(), BASE) for tenant in self.settings.tenants},
             self.settings,
             self.records,
-            structlog.wrap_logger(None, processors=[self._keep]),
+            structlog.wrap_logger(None, processors=[stamp, self._keep]),
             version="test",
         )
         self.client = self.app.test_client()
 
     def _keep(self, _logger: Any, _name: str, event: dict[str, Any]) -> Any:
-        self.lines.append(event)
+        self.lines.append(orjson.loads(orjson.dumps(event)))
         raise structlog.DropEvent
 
     def discover(self, authorization: str | None, **options: Any) -> Any:
@@ -94,3 +97,4 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     made = Hospital(tmp_path_factory.mktemp("hospital"))
     yield made
     made.records.close()
+    assert log_faults(made.lines) == []

@@ -11,6 +11,7 @@ from cds_hooks.settings import (
     SCHEMA,
     VARIABLE,
     ConfigurationFault,
+    MetricsPage,
     Settings,
     configuration_file,
     load_settings,
@@ -50,6 +51,26 @@ def test_without_a_file_only_this_machine_is_served(monkeypatch, tmp_path):
     assert settings.tenant().fhir.allow_loopback
     assert settings.allow_loopback_origins
     assert settings.records_url == f"sqlite:///{tmp_path}/cobalamin/records.sqlite3"
+
+
+def test_metrics_have_an_address_of_their_own_and_on_loopback(tmp_path):
+    assert load_settings(None).metrics == MetricsPage("127.0.0.1", 9464)
+    for text, page in (
+        ("", MetricsPage()),
+        ("[metrics]\nport = 9500", MetricsPage(port=9500, is_chosen=True)),
+        ('[metrics]\nhost = "10.0.0.5"', MetricsPage("10.0.0.5", is_chosen=True)),
+        ("[metrics]\nenabled = false\nport = 9500", None),
+    ):
+        assert load_settings(written(tmp_path, text)).metrics == page
+
+
+def test_log_and_traces_are_whole_unless_a_share_is_named(tmp_path):
+    settings = load_settings(written(tmp_path, "[log]\nlevel = 'error'"))
+    assert (settings.log_sample, settings.traces_url, settings.traces_sample) == (1.0, None, 1.0)
+    text = "[log]\nsample = 0.1\n[tracing]\notlp_endpoint = 'http://otel:4318'\nsample = 0"
+    settings = load_settings(written(tmp_path, text))
+    assert (settings.log_sample, settings.traces_sample) == (0.1, 0)
+    assert settings.traces_url == "http://otel:4318"
 
 
 def test_a_relative_state_folder_is_ignored(monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 from answers import CHECKED
+from jsonschema import Draft202012Validator
 
 DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(T.*)?$")
 ID = "b12-muscle-{}"
@@ -53,6 +54,17 @@ def sample(name: str) -> dict[str, Any]:
 
 def today() -> date:
     return datetime.now(UTC).date()
+
+
+def log_faults(lines: Iterable[dict[str, Any]]) -> list[str]:
+    """Where lines break the schema that is published for them."""
+    path = files("cds_hooks") / "schemas" / "log_line.schema.json"
+    validator = Draft202012Validator(json.loads(path.read_text()))
+    return [
+        f"{line.get('event')} {error.json_path}: {error.message}"
+        for line in lines
+        for error in validator.iter_errors(line)
+    ]
 
 
 class Service:
@@ -116,6 +128,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         running.session.close()
         process.terminate()
         assert process.wait(20) == 0
+    lines = running.lines()
+    assert log_faults(lines) == []
+    assert lines[-1]["event"] == "stop"
 
 
 class Ehr(ThreadingHTTPServer):
@@ -129,6 +144,7 @@ class Ehr(ThreadingHTTPServer):
         self.delay = 0.0
         self.tokens: set[str | None] = set()
         self.paths: list[str] = []
+        self.traces: list[tuple[str | None, str | None]] = []
         self.base = f"http://127.0.0.1:{self.server_port}/fhir"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -142,6 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         time.sleep(self.server.delay)
         self.server.paths.append(self.path)
+        trace = self.headers.get("traceparent"), self.headers.get("tracestate")
+        self.server.traces.append(trace)
         self.server.tokens.add(self.headers.get("Authorization"))
         kind = self.path.removeprefix("/fhir/").split("?")[0].split("/")[0]
         document = self.server.found.get(kind, {"resourceType": "Bundle", "type": "searchset"})

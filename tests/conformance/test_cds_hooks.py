@@ -583,9 +583,27 @@ def test_a_trace_is_taken_up(service, call):
     assert service.lines()[-1]["traceId"] == trace
 
 
+def test_a_trace_is_passed_on_to_the_fhir_server(service, call, ehr):
+    body = call("neuropathy")
+    body["prefetch"].pop("conditions")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "tracestate": "ehr=1"}
+    service.call(body | {"fhirServer": ehr.base}, headers=headers)
+    [(parent, state)] = ehr.traces
+    assert re.fullmatch(rf"00-{trace}-[0-9a-f]{{16}}-01", parent)
+    assert "00f067aa0ba902b7" not in parent
+    assert state == "ehr=1"
+
+
 def test_probes(service):
     assert service.get("/health/live").json() == {"status": "live"}
-    assert service.get("/health/ready").json()["status"] == "ready"
+    ready = service.get("/health/ready")
+    assert ready.json().items() >= {"status": "ready", "records": "ok", "knowledge": "ok"}.items()
+    assert ready.headers["Cache-Control"] == "no-store"
+
+
+def test_metrics_are_not_shown_where_ehrs_call(service):
+    is_outcome(service.get("/metrics"))
 
 
 @pytest.mark.parametrize("id_", REQUIREMENTS)

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import orjson
 import pytest
 import structlog
+from conformance.conftest import log_faults
 from patients import known
 
 from cds_hooks.app import create_app
 from cds_hooks.dialects import Dialect
+from cds_hooks.logs import stamp
 from cds_hooks.records import Records
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import LOCAL
@@ -22,19 +25,20 @@ def asked(tmp_path):
         lines = []
 
         def keep(_logger, _name, event):
-            lines.append(event)
+            lines.append(orjson.loads(orjson.dumps(event)))
             raise structlog.DropEvent
 
         app = create_app(
             {"local": services(known(), "https://cds.example", attention)},
             Settings(tenants=(replace(LOCAL, dialect=dialect or Dialect()),)),
             Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
-            structlog.wrap_logger(None, processors=[keep]),
+            structlog.wrap_logger(None, processors=[stamp, keep]),
             version="test",
         )
         client = app.test_client()
         reply = client.post(f"/cds-services/b12-muscle-{call['hook']}", json=call)
         discovered = client.get("/cds-services").json["services"]
+        assert log_faults(lines) == []
         return reply, discovered, lines
 
     return ask

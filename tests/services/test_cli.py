@@ -132,6 +132,29 @@ def test_check_config_names_the_fault(tmp_path, text, fault):
     assert cobalamin("serve", "--config", file).returncode == 1
 
 
+@pytest.mark.parametrize("name", ["log-line", "configuration", "hook-request", "assessment"])
+def test_schemas_are_printed(name):
+    printed = json.loads(cobalamin("schema", name).stdout)
+    Draft202012Validator.check_schema(printed)
+    assert printed["type"] == "object"
+
+
+def test_serve_does_not_start_where_a_golden_call_differs(monkeypatch, tmp_path):
+    from click.testing import CliRunner
+
+    from services import self_test, server
+    from services.cli import main
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    served = []
+    monkeypatch.setattr(server, "run", lambda *what: served.append(what))
+    monkeypatch.setattr(self_test, "differences", lambda *_known: ("golden/leber",))
+    assert CliRunner().invoke(main, ["serve"]).exit_code == 1
+    monkeypatch.setattr(self_test, "differences", lambda *_known: ())
+    assert CliRunner().invoke(main, ["serve"]).exit_code == 0
+    assert len(served) == 1
+
+
 def test_serve_refuses_other_machines():
     run = cobalamin("serve", "--host", "0.0.0.0")
     assert run.returncode == 1

@@ -22,6 +22,7 @@ import structlog
 from patients import drug, observation, order, patient, resources
 
 from cds_hooks.app import create_app
+from cds_hooks.logs import stamp
 from cds_hooks.memory import NoMemory
 from cds_hooks.records import Records
 from cds_hooks.service import Call
@@ -127,7 +128,7 @@ class Hospital:
             {"local": services(self.known, "https://cds.example", attention)},
             Settings(),
             records,
-            structlog.wrap_logger(None, processors=[self._keep]),
+            structlog.wrap_logger(None, processors=[stamp, self._keep]),
             version="simulation",
             clock=lambda: self.now,
         )

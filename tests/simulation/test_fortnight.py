@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import orjson
+from conformance.conftest import log_faults
 from simulation.fortnight import Hospital, simulate
 
 README = Path(__file__).parents[2] / "README.md"
@@ -21,5 +23,7 @@ def test_a_fortnight_with_and_without_attention():
 
 def test_the_audit_sees_what_is_withheld(tmp_path):
     """With urgent findings snoozed like any other, it must complain."""
-    tally = Hospital({"urgent_snooze_days": 3650}, 7, 60, tmp_path).run(600)
-    assert tally.missed
+    hospital = Hospital({"urgent_snooze_days": 3650}, 7, 60, tmp_path)
+    assert hospital.run(600).missed
+    lines = (orjson.loads(orjson.dumps(line)) for line in hospital.log)
+    assert log_faults(lines) == []

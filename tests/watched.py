@@ -1,0 +1,89 @@
+"""A small service in this process, its log and its metrics kept: a card for whoever is called for."""
+
+from typing import Any
+
+import orjson
+import structlog
+from conformance.conftest import log_faults
+
+from cds_hooks.app import context_of, create_app
+from cds_hooks.cards import Card, Coding, Indicator, Source
+from cds_hooks.logs import stamp
+from cds_hooks.metrics import Metrics
+from cds_hooks.records import Records
+from cds_hooks.service import Call, Decision, Service
+from cds_hooks.settings import Settings
+
+SERVICE = "rule-patient-view"
+PATH = f"/cds-services/{SERVICE}"
+RECORD = {"suppressed": ["snoozed:b12Low"], "rules": ["first-line-band"], "tier": "T3"}
+
+
+def decide(call: Call) -> Decision:
+    """One card, or none for a patient whose id begins with `quiet`; `broken` breaks the rule."""
+    patient = call.request.patient_id
+    if patient.startswith("broken"):
+        raise KeyError(patient)
+    if patient.startswith("quiet"):
+        return Decision((), RECORD)
+    source = Source("Guideline", topic=Coding("b12Deficient", "https://cobalamin.example/topics"))
+    return Decision((Card("Summary", Indicator.WARNING, source),), RECORD)
+
+
+class Watched:
+    """The service, asked through its routes."""
+
+    def __init__(self, folder: Any, settings: Settings | None = None, **options: Any) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
+        settings = settings or Settings()
+        prefetch = {"patient": "Patient/{{context.patientId}}"}
+        required = frozenset({"patient"})
+        says = ("Title", "Description", "Requirements")
+        service = Service(
+            SERVICE,
+            "patient-view",
+            "1.0",
+            *says,
+            prefetch=prefetch,
+            required=required,
+            decide=decide,
+        )
+        self.app = create_app(
+            {tenant.id: [service] for tenant in settings.tenants},
+            settings,
+            self.records,
+            structlog.wrap_logger(None, processors=[stamp, self._keep]),
+            version="1.2.3",
+            **options,
+        )
+        self.context = context_of(self.app)
+        self.client = self.app.test_client()
+
+    def _keep(self, _logger: Any, _name: str, event: dict[str, Any]) -> Any:
+        self.lines.append(orjson.loads(orjson.dumps(event)))
+        assert log_faults(self.lines[-1:]) == []
+        raise structlog.DropEvent
+
+    def call(self, patient: str = "1", path: str = PATH, **members: Any) -> Any:
+        document = {
+            "hook": "patient-view",
+            "hookInstance": "b7a3f7c0-62f1-4f3a-9d1e-2f4c0a9f8f10",
+            "context": {"userId": "Practitioner/1", "patientId": patient},
+            "prefetch": {"patient": {"resourceType": "Patient", "id": patient}},
+            **members,
+        }
+        headers = document.pop("headers", {})
+        return self.client.post(path, json=document, headers=headers)
+
+    @property
+    def metrics(self) -> Metrics:
+        return self.context.metrics
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"cobalamin_{name}", labels)
+
+    def names(self) -> set[str]:
+        """Every label's value that there is."""
+        samples = (s for family in self.metrics.registry.collect() for s in family.samples)
+        return {value for sample in samples for value in sample.labels.values()}
