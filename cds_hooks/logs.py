@@ -23,10 +23,15 @@ def _now() -> datetime:
 def line_makers(clock: Callable[[], datetime] = _now) -> list[Processor]:
     """What turns an event into its line."""
 
-    def stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    def stamp_by(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
         return _stamped(event, level, clock())
 
-    return [stamp, _render]
+    return [stamp_by, _render]
+
+
+def stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    """The event as its line has it, but for the writing."""
+    return _stamped(event, level, _now())
 
 
 def _stamped(event: EventDict, level: str, now: datetime) -> EventDict:
