@@ -81,6 +81,19 @@ def test_each_requirement_of_the_project_is_met_by_the_lock():
         assert LOCK[canonicalize_name(asked.name)].version in asked.specifier
 
 
+def test_every_file_that_names_the_version_names_this_one():
+    number = PROJECT["project"]["version"]
+    places = {
+        "Dockerfile": f"ARG VERSION={number}\n",
+        "compose.yaml": f"image: cobalamin:{number}\n",
+        "kubernetes/overlays/single-site/kustomization.yaml": f"newTag: {number}\n",
+        "kubernetes/overlays/replicated/kustomization.yaml": f"newTag: {number}\n",
+        "README.md": f"--tag cobalamin:{number} ",
+    }
+    for file, text in places.items():
+        assert text in (DEPLOY / file).read_text(), file
+
+
 @cases("""
     line                                                    | reason
     flask==3.1.3                                            | flask: has no hash
