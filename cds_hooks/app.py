@@ -185,9 +185,11 @@ def _around(app: Flask, context: Context) -> None:
 def _count(metrics: Metrics, status: int) -> None:
     rule = request.endpoint
     endpoint = ENDPOINTS.get(rule, "page") if rule else "none"
+    if request.method == "OPTIONS":
+        endpoint = "preflight"
     tenant, service = g.get("tenant", ""), g.get("service", "")
     metrics.requests[tenant, service, endpoint, str(status)].inc()
-    if endpoint == "call" and service and request.method == "POST":
+    if endpoint == "call" and service:
         metrics.calls[tenant, service].observe(time.perf_counter() - g.began)
 
 

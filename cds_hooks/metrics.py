@@ -5,6 +5,7 @@ an id or a text that a caller chose. Under several workers the values live in fi
 worker (exposition.py).
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,7 +29,24 @@ def keep_in_files() -> None:
 
     prometheus_client chooses when it is imported; a worker that is forked has imported it before.
     """
-    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(_number.get)  # type: ignore[no-untyped-call]
+
+
+class _Number:
+    """Of this process. Each count asks for it, and the kernel takes longer to say than a count."""
+
+    def __init__(self) -> None:
+        self.ask()
+        os.register_at_fork(after_in_child=self.ask)
+
+    def ask(self) -> None:
+        self._number = os.getpid()
+
+    def get(self) -> int:
+        return self._number
+
+
+_number = _Number()
 
 
 class Series(dict[tuple[str, ...], Any]):

@@ -13,7 +13,7 @@ from granian.log import LOGGING_CONFIG, LogLevels
 
 from cds_hooks.addresses import local_url
 from cds_hooks.exposition import exposed
-from cds_hooks.settings import Settings
+from cds_hooks.settings import ConfigurationFault, Fault, Settings
 from services.wsgi import BASE_URL, MAIN
 
 OPEN_REQUESTS = 2048  # of one worker: waiting for their bodies, their turn or their answer
@@ -28,7 +28,7 @@ def server_log() -> dict[str, Any]:
 
 
 def run(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Serves until a signal; calls under way are finished first. Raises OSError.
+    """Serves until a signal; calls under way are finished first. Raises ConfigurationFault.
 
     Each worker reads the configuration file again; what only the command line said reaches it by
     the environment.
@@ -40,7 +40,7 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
 
 
 def metrics_page(settings: Settings, tell: Callable[[str], None]) -> AbstractContextManager[None]:
-    """Shows the workers' metrics, where that is wanted. Raises OSError.
+    """Shows the workers' metrics, where that is wanted. Raises ConfigurationFault.
 
     The address that nobody chose may be another service's already; then this one goes without.
     """
@@ -51,9 +51,10 @@ def metrics_page(settings: Settings, tell: Callable[[str], None]) -> AbstractCon
     try:
         shown = exposed(page.host, page.port)
     except OSError as fault:
+        reason = f"{address} cannot be used: {fault.strerror}"
         if page.is_chosen:
-            raise
-        tell(f"Metrics are not shown: {address} cannot be used ({fault.strerror})")
+            raise ConfigurationFault([Fault(settings.file or "", "metrics", reason)]) from None
+        tell(f"Metrics are not shown: {reason}")
         return nullcontext()
     tell(f"Metrics on {address}/metrics")
     return shown

@@ -16,6 +16,7 @@ from cds_hooks.upkeep import open_records
 from services.commands.configured import (
     ERRORS,
     config_option,
+    faults_told,
     load_all,
 )
 from services.show import without_password
@@ -53,11 +54,10 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     except (RecordsUnavailable, ConfigurationFault) as fault:
         ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
-    for name in differences(settings.tenants, known):
+    differing = differences(settings.tenants, known)
+    for name in differing:
         ERRORS.print(f"golden call {name}: not answered as it should be", style="red", markup=False)
+    if differing:
         raise SystemExit(1)
-    try:
+    with faults_told():
         run(settings, lambda line: ERRORS.print(line, markup=False, soft_wrap=True))
-    except OSError as fault:
-        ERRORS.print(f"metrics: {fault.strerror}", style="red", markup=False)
-        raise SystemExit(1) from None

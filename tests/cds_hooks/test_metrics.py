@@ -63,6 +63,12 @@ def test_refusals_and_faults_are_counted_by_their_status(watched):
     assert watched.value("call_duration_seconds_count", **CALL) == 2
 
 
+def test_what_a_browser_asks_before_a_call_is_no_call(watched):
+    watched.client.options(PATH, headers={"Origin": "http://127.0.0.1"})
+    nobody = {"tenant": "", "service": "", "endpoint": "preflight", "status": "204"}
+    assert watched.value("requests_total", **nobody) == 1
+
+
 def test_no_label_is_a_callers_word(watched):
     """Nor a patient's: whoever called with a name of his own could fill the memory with series."""
     canary = "canary-8841"

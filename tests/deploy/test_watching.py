@@ -176,7 +176,8 @@ def taken():
 def test_a_chosen_address_that_is_taken_stops_the_start(tmp_path, taken):
     said, serves = started(tmp_path, f"[metrics]\nport = {taken}\n")
     assert not serves
-    assert "metrics: Address already in use" in said
+    assert "metrics: http://127.0.0.1" in said
+    assert "cannot be used: Address already in use" in said
 
 
 def test_without_metrics_the_service_serves(tmp_path):
@@ -255,5 +256,10 @@ def test_every_alert_leads_to_a_place_in_its_book():
     assert len(alerts) == len(set(alerts)) == 18
     for name in ("summary:", "description:", "severity:", "runbook_url: deploy/README.md#"):
         assert text.count(name) == len(alerts)
+    book = DEPLOY / "README.md"
+    if book.exists():
+        headings = re.findall(r"^#+ (.+)$", book.read_text(), re.MULTILINE)
+        places = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+        assert set(re.findall(r"README\.md#(\S+)", text)) - places == set()
     tested = (PROMETHEUS / "alerts_test.yml").read_text()
     assert [name for name in alerts if name not in tested] == []
