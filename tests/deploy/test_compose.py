@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cds_hooks.settings import load_settings
 
@@ -87,9 +88,33 @@ def test_the_proxy_is_where_the_service_believes_it_to_be(project):
 
 
 def test_what_is_mounted_is_here_or_made_by_the_operator(project):
-    made_elsewhere = {DEPLOY / name for name in ("compose/tls", "prometheus", "grafana")}
     for service in project["services"].values():
         for volume in service.get("volumes", ()):
             place = Path(volume["source"])
-            if volume["type"] == "bind" and not made_elsewhere & {place, *place.parents}:
+            if volume["type"] == "bind" and place != DEPLOY / "compose" / "tls":
                 assert place.exists(), place
+    for configuration in project["configs"].values():
+        assert "content" in configuration or Path(configuration["file"]).exists()
+
+
+def test_prometheus_and_grafana_find_what_they_show(project):
+    configs, services = project["configs"], project["services"]
+    settings = load_settings(DEPLOY / "compose" / "cobalamin.toml")
+    here = yaml.safe_load(configs["prometheus"]["content"])
+    shipped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    [job], [usual] = here["scrape_configs"], shipped["scrape_configs"]
+    assert job["job_name"] == usual["job_name"]  # the alerts ask for it by name
+    assert job["static_configs"] == [{"targets": [f"cobalamin:{settings.metrics.port}"]}]
+    assert settings.metrics.host == "0.0.0.0"
+    assert set(services["prometheus"]["networks"]) & set(services["cobalamin"]["networks"])
+    [source] = yaml.safe_load(configs["data-source"]["content"])["datasources"]
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    file = provisioning / "datasources" / "prometheus.yml"
+    [same] = yaml.safe_load(file.read_text())["datasources"]
+    assert {**same, "url": source["url"]} == source  # dashboards name it by its uid
+    assert source["url"] == "http://prometheus:9090"
+    [provider] = yaml.safe_load((provisioning / "dashboards" / "cobalamin.yml").read_text())[
+        "providers"
+    ]
+    targets = {volume["target"] for volume in services["grafana"]["volumes"]}
+    assert provider["options"]["path"] in targets

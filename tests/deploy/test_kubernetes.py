@@ -210,6 +210,8 @@ def test_the_configuration_is_one_that_a_start_would_take(overlay, tmp_path):
     settings = load_settings(tmp_path / "cobalamin.toml")
     assert not settings.is_open
     assert (settings.host, settings.port) == ("0.0.0.0", 8000)
+    assert settings.metrics is not None
+    assert (settings.metrics.host, settings.metrics.port) == ("0.0.0.0", 9464)
     writable = "/var/lib/cobalamin/"
     if overlay == "replicated":
         [inits] = [

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import yaml
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "README.md").read_text()
 PROSE = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
@@ -18,6 +20,22 @@ def test_links_lead_somewhere():
     assert links
     for link in links:
         assert link[1:] in headings if link.startswith("#") else (DEPLOY / link).exists(), link
+
+
+def test_every_alert_has_its_place_in_the_runbook():
+    headings = {anchor(text) for text in re.findall(r"^#+ (.+)$", PROSE, re.MULTILINE)}
+    rules = [
+        rule
+        for name in ("alerts.yml", "no_calls.yml")
+        for group in yaml.safe_load((DEPLOY / "prometheus" / name).read_text())["groups"]
+        for rule in group["rules"]
+    ]
+    assert len(rules) > 10
+    for rule in rules:
+        file, _, place = rule["annotations"]["runbook_url"].partition("#")
+        assert file == "deploy/README.md"
+        assert place in headings, place
+        assert f"`{rule['alert']}`" in PROSE
 
 
 def test_every_file_has_its_place_in_the_runbook():
