@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import fastjsonschema
 from jsonschema import Draft202012Validator
 
 from cds_hooks.errors import NotACall, NotJson
 from cds_hooks.strict_json import Unreadable, loads
 
 SCHEMA = Path(__file__).parent / "schemas" / "hook_request.schema.json"
-_VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+_SCHEMA = json.loads(SCHEMA.read_text(encoding="utf-8"))
+_VALIDATOR = Draft202012Validator(_SCHEMA)
+# Says yes or no in a twentieth of the time; what is wrong is the other's to say.
+_is_valid = fastjsonschema.compile(_SCHEMA, use_default=False, detailed_exceptions=False)
 UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EPIC_REQUEST = "com.epic.cdshooks.request."
 EPIC_CODE = re.compile(re.escape(EPIC_REQUEST) + r"[a-z0-9-]{1,40} [A-Za-z0-9.-]{1,12}")
@@ -179,6 +183,13 @@ def _validate(given: Mapping[str, Any]) -> None:
     if isinstance(context, dict) and None in context.values():
         plain = {name: value for name, value in context.items() if value is not None}
         given = {**given, "context": plain}
+    try:
+        _is_valid(given)
+    except fastjsonschema.JsonSchemaValueException:
+        _explain(given)
+
+
+def _explain(given: Mapping[str, Any]) -> None:
     for fault in _VALIDATOR.iter_errors(given):
         path = ".".join(str(part) for part in fault.absolute_path)
         if fault.validator == "required":

@@ -1,7 +1,11 @@
 """What is wrong with a call is said by its path, and no value is repeated."""
 
+import fastjsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from cds_hooks import hook_request
 from cds_hooks.errors import NotACall, NotJson
 from cds_hooks.feedback import read_feedback
 from cds_hooks.hook_request import read_json, read_request, resources_of
@@ -186,3 +190,41 @@ def test_what_a_clinician_typed_is_not_shown():
     [item] = read_feedback({"feedback": [{**ITEM, **comment}]})
     assert item.comment
     assert "Smith" not in repr(item)
+
+
+# Values at the edges of what the schema says, and of every type.
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(alphabet=st.sampled_from("a/?# \n\x00\x1f\x7f\u2028é"), max_size=4),
+    st.sampled_from(["a" * 255, "a" * 256, "a\n", "https://ehr.example/fhir", "x" * 2049]),
+    st.lists(st.text(max_size=2), max_size=2),
+    st.dictionaries(st.text(max_size=2), st.none(), max_size=2),
+)
+CONTEXTS = st.dictionaries(
+    st.sampled_from(["patientId", "selections", "draftOrders", "userId"]), ODD, max_size=4
+)
+ENVELOPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "hook": ODD,
+        "hookInstance": ODD,
+        "context": st.one_of(CONTEXTS, ODD),
+        "prefetch": ODD,
+        "fhirServer": ODD,
+        "fhirAuthorization": st.one_of(st.dictionaries(st.just("access_token"), ODD), ODD),
+        "extension": ODD,
+    },
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(ENVELOPES)
+def test_the_quick_check_and_the_one_that_explains_agree(envelope):
+    try:
+        hook_request._is_valid(envelope)
+        quick = True
+    except fastjsonschema.JsonSchemaValueException:
+        quick = False
+    assert quick == hook_request._VALIDATOR.is_valid(envelope)
