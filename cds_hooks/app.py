@@ -67,7 +67,7 @@ def create_app(
     """
     metrics = metrics or Metrics()
     keys = key_sets(settings.tenants, log, version, metrics)
-    records.used = metrics.records_used
+    records.sessions.used = metrics.records_used
     app = Flask("cds_hooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = True

@@ -33,6 +33,11 @@ class RecordRejected(RecordsUnavailable):
     """The database can be used, and does not take this record: no use trying again."""
 
 
+def kind_of(fault: Exception) -> str:
+    """The kind of a database fault; its message may quote the row."""
+    return type(getattr(fault, "orig", None) or fault).__name__
+
+
 def connect(url: str) -> Engine:
     """The engine for `url`. Nothing is opened yet."""
     parsed = make_url(url)

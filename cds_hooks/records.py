@@ -5,23 +5,18 @@ transaction that keeps it. While the database is down, a site's policy says whet
 refused or records wait in a folder (spool.py).
 """
 
-import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from cds_hooks.audit import Kept, bound
 from cds_hooks.database import (
-    WAIT_SECONDS,
     DatabaseDown,
     RecordRejected,
     RecordsUnavailable,
@@ -30,14 +25,22 @@ from cds_hooks.database import (
     writing,
 )
 from cds_hooks.feedback import Feedback
-from cds_hooks.hook_request import UUID
-from cds_hooks.migrations import migrate
+from cds_hooks.opening import make_fit, prepared_spool
 from cds_hooks.past import PastRow, PatientMemory, past_query
 from cds_hooks.patient_hash import Keyring, read_keyring
-from cds_hooks.settings import ConfigurationFault, Fault
+from cds_hooks.rows import (
+    StoredCard,
+    StoredDecision,
+    card_row,
+    content_of,
+    decision_row,
+    feedback_row,
+    with_moments,
+)
+from cds_hooks.sessions import Sessions
 from cds_hooks.spool import Drained, Spool
 from cds_hooks.statements import Insert, Query, insert_of
-from cds_hooks.tables import audit, card, decision, feedback, key_used, seen_token
+from cds_hooks.tables import audit, card, decision, feedback, seen_token
 
 __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 
@@ -50,48 +53,12 @@ FROZEN_AFTER = "10s"
 CHAIN_LOCK = (
     "SELECT set_config('idle_in_transaction_session_timeout', %s, true), pg_advisory_xact_lock(%s)"
 )
-# Members of a service's record that are columns, because reports group by them.
-COLUMNS = {
-    "b12Category": "b12_category",
-    "sarcopeniaCategory": "sarcopenia_category",
-    "tier": "tier",
-}
 LAST = (
     select(audit.c.seq, audit.c.link)
     .where(audit.c.tenant == bindparam("tenant"))
     .order_by(audit.c.seq.desc())
     .limit(1)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCard:
-    uuid: str
-    topic: str | None
-    indicator: str
-    suggestions: tuple[str, ...]  # uuids
-    topic_system: str | None = None
-    rests_on: frozenset[str] = frozenset()  # marks, sealed before they are kept
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDecision:
-    """One call that was answered."""
-
-    id: str
-    at: datetime
-    tenant: str
-    service: str
-    hook: str
-    hook_instance: str
-    patient_id: str
-    encounter_id: str | None
-    version: str
-    duration_ms: float
-    record: Mapping[str, Any]  # what a service says of its decision
-    cards: tuple[StoredCard, ...]
-    prefetch: Mapping[str, int] | None = None  # keys supplied, fetched, failed
-    status: int = 200
 
 
 class Records:
@@ -107,16 +74,10 @@ class Records:
         self._seen = Insert(seen_token, engine, once=True)
         self._last = Query(LAST, engine)
         self._past = Query(past_query(len(ring.ids)), engine)
-        driver = engine.dialect.loaded_dbapi
-        self._database_error: type[Exception] = driver.Error
-        self._rejections: tuple[type[Exception], ...] = (driver.IntegrityError, driver.DataError)
-        self._is_prepared = False
-        self._preparing = threading.Lock()
         self._rests_until = 0.0
-        self._process = os.getpid()
-        self._turn = threading.Lock()
-        # Told of each use: what for, and how many seconds it took; None where it failed.
-        self.used: Callable[[str, float | None], None] = lambda _work, _seconds: None
+        self.sessions = Sessions(engine, lambda: make_fit(engine, ring))
+        self.guarded = self.sessions.guarded
+        self.in_turn = self.sessions.in_turn
 
     @classmethod
     def open(
@@ -134,7 +95,7 @@ class Records:
         for keys and the spool, RecordsUnavailable for the database.
         """
         ring = read_keyring(sqlite_file(url), key_file, old_key_files)
-        folder = _prepared(spool)
+        folder = prepared_spool(spool)
         engine = connect(url)
         with ExitStack() as undo:
             undo.callback(engine.dispose)
@@ -149,24 +110,8 @@ class Records:
 
     def prepare(self) -> None:
         """Brings the schema up to date. Raises ConfigurationFault and RecordsUnavailable."""
-        bring_to("head", self.engine)
-        try:
-            _check_keys(self.engine, self.ring)
-        except SQLAlchemyError as fault:
-            raise _not_had(fault, self.engine) from fault
-        self._is_prepared = True
-
-    def _prepare_late(self) -> None:
-        """By one thread, while the others are told that the database is down."""
-        if not self._preparing.acquire(blocking=False):
-            raise DatabaseDown("starting")
-        try:
-            if not self._is_prepared:
-                self.prepare()
-        except ConfigurationFault:
-            raise RecordsUnavailable("keys") from None
-        finally:
-            self._preparing.release()
+        make_fit(self.engine, self.ring)
+        self.sessions.is_prepared = True
 
     def close(self) -> None:
         self.engine.dispose()
@@ -185,8 +130,8 @@ class Records:
 
         Raises RecordsUnavailable where they are neither in the database nor in the spool.
         """
-        row = self._decision_row(stored)
-        cards = [self._card_row(stored, shown) for shown in stored.cards]
+        row = decision_row(self.ring, stored)
+        cards = [card_row(self.ring, stored, shown) for shown in stored.cards]
         try:
             with self._resting():
                 self._insert_decision(row, cards)
@@ -195,7 +140,7 @@ class Records:
 
     def _insert_decision(self, row: Mapping[str, Any], cards: list[dict[str, Any]]) -> None:
         content = content_of(row, cards)
-        with self._transaction() as cursor:
+        with self.sessions.transaction() as cursor:
             cursor.execute(self._decision.sql, self._decision.bind(row))
             if cards:
                 cursor.executemany(self._card.sql, list(map(self._card.bind, cards)))
@@ -211,37 +156,6 @@ class Records:
         for entry in bound(self.ring, tenant, last, kept):
             cursor.execute(self._audit.sql, self._audit.bind(entry._asdict()))
 
-    def _decision_row(self, stored: StoredDecision) -> dict[str, Any]:
-        encounter = stored.encounter_id
-        return {
-            "id": stored.id,
-            "at": stored.at,
-            "tenant": stored.tenant,
-            "service": stored.service,
-            "hook": stored.hook,
-            "hook_instance": stored.hook_instance,
-            "patient_hash": self.patient_hash(stored.tenant, stored.patient_id),
-            "encounter_hash": self.patient_hash(stored.tenant, encounter) if encounter else None,
-            "version": stored.version,
-            "status": stored.status,
-            "duration_ms": stored.duration_ms,
-            **{column: stored.record.get(name) for name, column in COLUMNS.items()},
-            "prefetch": stored.prefetch or {},
-            "record": {n: value for n, value in stored.record.items() if n not in COLUMNS},
-            "key_id": self.ring.current_id,
-        }
-
-    def _card_row(self, stored: StoredDecision, shown: StoredCard) -> dict[str, Any]:
-        return {
-            "uuid": shown.uuid,
-            "decision": stored.id,
-            "topic_system": shown.topic_system,
-            "topic": shown.topic,
-            "indicator": shown.indicator,
-            "suggestions": shown.suggestions,
-            "rests_on": sorted(self.ring.seal(stored.tenant, mark) for mark in shown.rests_on),
-        }
-
     def memory(
         self, tenant: str, patient_id: str, encounter_id: str | None, now: datetime
     ) -> PatientMemory:
@@ -250,7 +164,7 @@ class Records:
 
     def _read_past(self, values: Mapping[str, Any]) -> list[PastRow]:
         """Raises RecordsUnavailable; with a spool, nothing is known of the past meanwhile."""
-        self._after_fork()
+        self.sessions.after_fork()
         try:
             with self._resting(), self.guarded("read"):
                 connection = self.engine.raw_connection()
@@ -279,7 +193,10 @@ class Records:
         RecordsUnavailable.
         """
         received = now or datetime.now(UTC)
-        rows = [self._feedback_row(tenant, service, item, received, comments) for item in items]
+        rows = [
+            feedback_row(self.ring, tenant, service, item, received, comments=comments)
+            for item in items
+        ]
         if not rows:
             return 0
         try:
@@ -296,7 +213,7 @@ class Records:
             .join(decision, decision.c.id == card.c.decision)
             .where(card.c.uuid.in_(set(cards)), decision.c.tenant == tenant)
         )
-        self._after_fork()
+        self.sessions.after_fork()
         with self.guarded("read"), self.engine.connect() as connection:
             return {uuid: topic or "" for uuid, topic in connection.execute(named)}
 
@@ -328,30 +245,6 @@ class Records:
             bind(kept)
             return len(kept)
 
-    def _feedback_row(
-        self, tenant: str, service: str, item: Feedback, received: datetime, comments: bool
-    ) -> dict[str, Any]:
-        keeps = comments and item.comment is not None
-        return {
-            "tenant": tenant,
-            "card": self._id(tenant, item.card),
-            "service": service,
-            "outcome": item.outcome,
-            "accepted": [self._id(tenant, uuid) for uuid in item.accepted],
-            "reason_system": _storable(item.reason_system or ""),
-            "reason_code": _storable(item.reason_code or ""),
-            "had_comment": item.comment is not None,
-            "comment": self.ring.encrypt(tenant, item.comment or "") if keeps else None,
-            "outcome_at": item.at,
-            "received_at": received,
-        }
-
-    def _id(self, tenant: str, given: str) -> str:
-        """Ids that this service gave are UUIDs; what else a client sends may name a patient."""
-        if UUID.fullmatch(given):
-            return given.lower().removeprefix("urn:uuid:")
-        return self.ring.seal(tenant, given)
-
     def use_token(self, tenant: str, digest: str, until: datetime) -> bool:
         """Whether a token was never used before, by any worker or replica; now it was.
 
@@ -381,7 +274,7 @@ class Records:
             return None
 
     def _insert_token(self, row: Mapping[str, Any]) -> bool:
-        with self._transaction() as cursor:
+        with self.sessions.transaction() as cursor:
             return self._seen.run(cursor, row)
 
     def tidy(self, now: datetime) -> Drained:
@@ -402,12 +295,12 @@ class Records:
         """Keeps a record that waited; one that is there already stays as it is."""
         match record["kind"]:
             case "feedback":
-                rows = [_with_moments(row, "outcome_at", "received_at") for row in record["rows"]]
+                rows = [with_moments(row, "outcome_at", "received_at") for row in record["rows"]]
                 return self._insert_feedback(record["tenant"], rows) > 0
             case "token":
-                self._insert_token(_with_moments(record["row"], "until"))
+                self._insert_token(with_moments(record["row"], "until"))
                 return False
-        row = _with_moments(record["row"], "at")
+        row = with_moments(record["row"], "at")
         try:
             self._insert_decision(row, record["cards"])
         except RecordRejected:
@@ -426,7 +319,7 @@ class Records:
         """Puts a record into the spool; raises `fault` where there is none, or no use in it."""
         if self.spool is None or isinstance(fault, RecordRejected):
             raise fault
-        with self._timed("spool"), _spooling():
+        with self.sessions.timed("spool"), _spooling():
             self.spool.keep(record)
 
     @contextmanager
@@ -443,124 +336,6 @@ class Records:
                 self._rests_until = time.monotonic() + REST_SECONDS
             raise
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Any]:
-        """A driver's cursor in a transaction. Raises RecordsUnavailable."""
-        with self.guarded(), self.in_turn():
-            connection = self.engine.raw_connection()
-            try:
-                cursor = connection.cursor()
-                if self.engine.name == "sqlite":
-                    cursor.execute("BEGIN IMMEDIATE")
-                yield cursor
-                connection.commit()
-            finally:
-                connection.close()  # back to the pool, which rolls back what was not committed
-
-    @contextmanager
-    def in_turn(self) -> Iterator[None]:
-        """SQLite has one writer at a time; who waits here is woken at once, who waits there sleeps.
-
-        A process forked from this one starts with connections of its own.
-        """
-        self._after_fork()
-        if self.engine.name != "sqlite":
-            yield
-            return
-        if not self._turn.acquire(timeout=WAIT_SECONDS):
-            raise RecordsUnavailable("locked")
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    def _after_fork(self) -> None:
-        """A process forked from this one starts with connections of its own."""
-        if self._process != os.getpid():
-            self.engine.dispose(close=False)
-            self._process, self._turn = os.getpid(), threading.Lock()
-
-    @contextmanager
-    def guarded(self, work: str = "write") -> Iterator[None]:
-        """Turns faults of the database into RecordsUnavailable, and times the work."""
-        if not self._is_prepared:
-            self._prepare_late()
-        try:
-            with self._timed(work):
-                yield
-        except (SQLAlchemyError, self._database_error) as fault:
-            raise self._unavailable(fault) from None
-
-    @contextmanager
-    def _timed(self, work: str) -> Iterator[None]:
-        began, is_done = time.perf_counter(), False
-        try:
-            yield
-            is_done = True
-        finally:
-            self.used(work, time.perf_counter() - began if is_done else None)
-
-    def _unavailable(self, fault: Exception) -> RecordsUnavailable:
-        cause = getattr(fault, "orig", None) or fault
-        never_sent = isinstance(fault, StatementError) and not isinstance(fault, DBAPIError)
-        if never_sent or isinstance(cause, self._rejections):
-            return RecordRejected(_kind(fault))
-        return RecordsUnavailable(_kind(fault))
-
-
-def bring_to(target: str, engine: Engine) -> tuple[str | None, str | None]:
-    """Migrates the database, an SQLite file made first where it is missing.
-
-    Returns and raises as `migrate` does, and RecordsUnavailable for the database.
-    """
-    file = sqlite_file(str(engine.url))
-    try:
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file.touch(0o600)
-        return migrate(engine, target)
-    except (SQLAlchemyError, OSError) as fault:
-        raise _not_had(fault, engine) from fault
-
-
-def _not_had(fault: Exception, engine: Engine) -> RecordsUnavailable:
-    is_down = isinstance(getattr(fault, "orig", None), engine.dialect.loaded_dbapi.OperationalError)
-    return (DatabaseDown if is_down else RecordsUnavailable)(_kind(fault))
-
-
-def content_of(row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the chain binds of a decision: every column, and its cards in a steady order."""
-    plain = [{str(name): value for name, value in one.items()} for one in cards]
-    return {**row, "cards": sorted(plain, key=lambda one: str(one["uuid"]))}
-
-
-def _check_keys(engine: Engine, ring: Keyring) -> None:
-    """Remembers the current key. Raises ConfigurationFault where one of the past is missing."""
-    with writing(engine).begin() as connection:
-        used = set(connection.execute(select(key_used.c.key_id)).scalars())
-        missing = sorted(used - set(ring.ids))
-        if missing:
-            reason = (
-                f"lacks the key {', '.join(missing)} that records here were written with: name "
-                "its file here, or purge those records first"
-            )
-            raise ConfigurationFault([Fault("", "records.old_key_files", reason)])
-        row = {"key_id": ring.current_id, "since": datetime.now(UTC)}
-        new = insert_of(engine)(key_used).values(row).on_conflict_do_nothing()
-        connection.execute(new)
-
-
-def _prepared(folder: Path | None) -> Spool | None:
-    if folder is None:
-        return None
-    spool = Spool(folder)
-    try:
-        spool.prepare()
-    except OSError as fault:
-        reason = f"cannot be written: {fault.strerror}"
-        raise ConfigurationFault([Fault(str(folder), "records.spool", reason)]) from None
-    return spool
-
 
 @contextmanager
 def _spooling() -> Iterator[None]:
@@ -573,17 +348,3 @@ def _spooling() -> Iterator[None]:
 def chain_lock(tenant: str) -> int:
     """A number for PostgreSQL's lock of one tenant's chain."""
     return int.from_bytes(blake2b(tenant.encode(), digest_size=8).digest(), signed=True)
-
-
-def _with_moments(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {**row, **{name: datetime.fromisoformat(row[name]) for name in names}}
-
-
-def _storable(given: str) -> str:
-    """PostgreSQL's text has no NUL, which JSON allows."""
-    return given.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
-def _kind(fault: Exception) -> str:
-    """The kind of a database fault; its message may quote the row."""
-    return type(getattr(fault, "orig", None) or fault).__name__

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select, true
 
 from cds_hooks.audit import FIRST, Entry, Purged, Verified, digest_of, link_of
-from cds_hooks.records import Records, content_of
+from cds_hooks.records import Records
+from cds_hooks.rows import content_of
 from cds_hooks.tables import audit, card, decision, feedback
 
 AT_ONCE = 500  # records compared in one go

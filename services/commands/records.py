@@ -14,8 +14,9 @@ from rich.console import Console
 from cds_hooks.database import RecordsUnavailable, connect, sqlite_file
 from cds_hooks.exports import comments_of, kept_between
 from cds_hooks.migrations import UnknownRevision
+from cds_hooks.opening import bring_to
 from cds_hooks.patient_hash import read_keyring
-from cds_hooks.records import Records, bring_to
+from cds_hooks.records import Records
 from cds_hooks.retention import Removed, plan, purge
 from cds_hooks.settings import configuration_file, load_settings
 from cds_hooks.tenants import Tenant

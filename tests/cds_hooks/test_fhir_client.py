@@ -124,7 +124,7 @@ def test_all_queries_wait_side_by_side(client, fhir_server):
         fhir_server.behaviours[kind] = lambda h, answer=answer: (time.sleep(0.15), answer(h))
     answers, _, took = fetched(client, fhir_server)
     assert all(answer.known for answer in answers.values())
-    assert took < 0.29
+    assert took < 0.4  # one after the other they would take 0.45 s and more
 
 
 def paged(server, pages, elsewhere=None):

@@ -9,6 +9,7 @@ from watched import PATH, Watched
 
 from cds_hooks.records import RecordsUnavailable
 from cds_hooks.settings import Settings
+from cds_hooks.spool import Drained
 from cds_hooks.upkeep import Upkeep
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -91,7 +92,7 @@ class Down:
             self.over.set()
         if outcome is None:
             raise RecordsUnavailable("OperationalError")
-        return outcome
+        return Drained(outcome, 0)
 
 
 def test_the_end_of_a_fault_is_no_error(tmp_path):
@@ -111,4 +112,4 @@ def test_the_end_of_a_fault_is_no_error(tmp_path):
     assert (back["event"], back["level"], back["part"], back["spooled"]) == (
         "start", "info", "records", 4,
     )  # fmt: skip
-    assert looks[:5] == [0, 0, 0, 0, 4]
+    assert looks[:4] == [0, 0, 0, 4]

@@ -101,7 +101,7 @@ def test_the_records_are_timed_and_their_faults_counted(watched, monkeypatch):
     def down(*_args):
         raise RecordsUnavailable("OperationalError")
 
-    monkeypatch.setattr(watched.records, "in_turn", down)
+    monkeypatch.setattr(watched.records.sessions, "in_turn", down)
     assert watched.call().status_code == 503
     assert watched.value("records_failed_total", work="write") == 1
 

@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from cds_hooks import database
 from cds_hooks import records as records_module
+from cds_hooks import sessions as sessions_module
 from cds_hooks.database import connect
 from cds_hooks.feedback import Feedback
 from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
@@ -284,7 +285,7 @@ def test_connections_that_the_server_has_closed_are_replaced(postgresql_url, rec
 @pytest.fixture
 def impatient(monkeypatch):
     monkeypatch.setattr(database, "WAIT_SECONDS", 0.2)
-    monkeypatch.setattr(records_module, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(sessions_module, "WAIT_SECONDS", 0.2)
 
 
 def test_a_locked_database_refuses_every_thread_soon_and_recovers(tmp_path, impatient):
@@ -419,7 +420,7 @@ def test_a_replica_that_freezes_while_it_holds_a_chain_lets_go_of_it(
     """PostgreSQL ends its transaction; the others go on."""
     monkeypatch.setattr(records_module, "FROZEN_AFTER", "300ms")
     frozen, other = Records.open(postgresql_url, key_file), Records.open(postgresql_url, key_file)
-    transaction = frozen._transaction()
+    transaction = frozen.sessions.transaction()
     frozen._bind(transaction.__enter__(), "local", ())
     time.sleep(1.5)  # as a machine that is suspended
     other.store(stored())

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from cds_hooks import database
-from cds_hooks import records as records_module
+from cds_hooks import sessions as sessions_module
 from cds_hooks.database import DatabaseDown, connect
 from cds_hooks.feedback import Feedback
 from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
@@ -272,7 +272,7 @@ class TestTokens:
 def test_a_start_without_its_database_waits_for_it(tmp_path, key_file, monkeypatch):
     """A worker that starts again while the database is locked serves by the site's policy."""
     monkeypatch.setattr(database, "WAIT_SECONDS", 0.1)
-    monkeypatch.setattr(records_module, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(sessions_module, "WAIT_SECONDS", 0.1)
     file = tmp_path / "records.sqlite3"
     url = f"sqlite:///{file}"
     Records.open(url, key_file).close()

@@ -11,6 +11,9 @@ from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("cyclonedx", reason="needs the extra `supply`, in an environment of its own")
+
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from locked import LockFault, read_lock

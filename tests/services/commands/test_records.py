@@ -137,7 +137,7 @@ def test_what_was_kept_is_exported_as_audit_events(run, kept):
     assert details["cards"] == "1"
     assert len({event["entity"][0]["what"]["identifier"]["value"] for event in events[:4]}) == 1
     assert len({event["id"] for event in events}) == len(events)
-    assert "8841" not in json.dumps(events)
+    assert "patient-8841" not in json.dumps(events)
 
 
 def test_events_of_some_days_alone(run):
