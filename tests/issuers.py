@@ -138,14 +138,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def place() -> Iterator[Place]:
-    """A web server of somebody else's."""
-    server = Place()
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Lets a server answer, and ends it."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield server
+        yield
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    """A web server of somebody else's."""
+    server = Place()
+    with serving(server):
+        yield server

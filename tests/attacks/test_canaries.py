@@ -8,9 +8,7 @@ import gzip
 import json
 import subprocess
 import sys
-import threading
 import time
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import pytest
 import requests
 from conformance.conftest import free_port, sample
 from faults.conftest import locked
-from issuers import Issuer, Key
+from issuers import Issuer, Key, serving
 from running import running
 
 MARK = "qzx"  # no word of ours holds it
@@ -129,19 +127,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         """Silent."""
-
-
-@contextmanager
-def place(canary: Numbered):
-    server = Place(canary)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class Caller:
@@ -318,7 +303,8 @@ def sent(tmp_path_factory):
     issuer = Issuer("https://ehr.north.example/", Key("ES384"))
     (folder / "north.json").write_text(json.dumps(issuer.jwks))
     sinks: dict[str, bytes] = {}
-    with place(canary) as server:
+    server = Place(canary)
+    with serving(server):
         configuration = CONFIGURATION.format(
             metrics=metrics, collector=server.base, fhir=server.base
         )

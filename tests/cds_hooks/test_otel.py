@@ -1,10 +1,10 @@
 """Spans of a call at a collector on this machine, and nothing of the patient in them."""
 
-import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from issuers import serving
 from watched import Watched
 
 from cds_hooks.settings import ConfigurationFault, Settings
@@ -48,12 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def collector():
     server = Collector()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(server):
+        yield server
 
 
 @pytest.fixture
