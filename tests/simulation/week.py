@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--calls", type=int, default=700)
-    parser.add_argument("--disliked", default=None)
+    parser.add_argument("--disliked", default="orderFolicAcid")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
