@@ -67,6 +67,8 @@ class Watch:
         context = self._context
         for keys in context.keys.values():
             keys.renew()
+        if context.throttle is not None:
+            context.throttle.forget()
         self._tenants()
         self._records(came)
         self._process()
