@@ -141,7 +141,7 @@ def closed(port: int, requests: Iterable[Request], concurrency: int) -> list[Ans
     """Each connection sends its next request when it has its answer."""
     waiting, answers = iter(requests), []
     with Client(port) as client:
-        for wanted, _ in zip(waiting, range(concurrency), strict=False):
+        for _, wanted in zip(range(concurrency), waiting, strict=False):  # takes no more
             client.send(wanted)
         while client.open:
             before = len(answers)

@@ -56,6 +56,7 @@ def slice_of(rival: Rival, body: bytes, calls: int, concurrency: int, cell: Cell
     cell.cpu.append((rival.tree.cpu() - cpu) / calls * 1e6)
     cell.rate.append(calls / took)
     cell.seconds += [answer.seconds for answer in answers]
+    assert len(answers) == calls, rival.name
     assert {answer.status for answer in answers} == {200}, rival.name
 
 
