@@ -3,10 +3,12 @@
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 BODY = json.dumps({"resourceType": "Bundle", "type": "searchset", "total": 0}).encode()
 ANSWER = (
@@ -34,7 +36,8 @@ async def serve(delay: float) -> None:
 def slow_server(delay: float) -> Iterator[str]:
     """Its base URL."""
     command = [sys.executable, "-m", "benchmarks.slow_server", "--delay", str(delay)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             yield f"http://127.0.0.1:{int(process.stdout.readline())}/fhir"

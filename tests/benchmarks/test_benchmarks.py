@@ -37,17 +37,21 @@ def test_every_request_is_sent_once_and_answered(echo):
 
 def test_a_connection_that_ends_is_an_answer_that_failed():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
+
+        def hang_up():
+            connection, _address = server.accept()
+            connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
         answers = client.closed(server.getsockname()[1], [client.request("/", b"")], 1)
     assert [one.status for one in answers] == [0]
 
 
 def test_the_service_is_compared(capsys, tmp_path):
     file, drawing = tmp_path / "rows.json", tmp_path / "chart.svg"
-    served.main(
-        ["--rounds", "1", "--seconds", "0.05", "--sizes", "2000", "--concurrency", "2"]
-        + ["--no-peer", "--json", str(file), "--chart", str(drawing)]
-    )
+    arguments = ["--rounds", "1", "--seconds", "0.05", "--no-peer"]
+    arguments += ["--sizes", "2000", "--concurrency", "2"]
+    served.main([*arguments, "--json", str(file), "--chart", str(drawing)])
     told = capsys.readouterr().out
     for name in ("ours, ES384", "ours, RS384", "bare Flask", "plain server"):
         assert f"| 2 | 2 | {name} |" in told
@@ -97,8 +101,7 @@ def test_growth_is_told_for_tenants_and_codes(capsys):
 def test_a_start_is_timed(capsys):
     start.main(["--times", "1", "--workers", "1"])
     told = capsys.readouterr().out
-    assert "| empty |" in told
-    assert "| there |" in told
+    assert "| 1 | " in told
 
 
 def test_a_chart_names_every_server_that_was_measured():
