@@ -127,6 +127,39 @@ def line(row: dict[str, Any]) -> str:
     return f"| {' | '.join(map(str, parts))} |"
 
 
+def measured(folder: Path, peer: Path | None, options: argparse.Namespace) -> dict[str, Any]:
+    """All of it, told row by row on the way."""
+    rows: list[dict[str, Any]] = []
+    began = load_average()
+    print(HEADER)
+    with rivals(folder, peer) as found:
+        checks = {name: Check(name) for name in CHECKED.values()}
+        for size in options.sizes:
+            calls = {one.name: calls_in(one, body_of(size), options.seconds) for one in found}
+            for at_once in options.concurrency:
+                told = compared(found, checks, size, at_once, options.rounds, calls)
+                rows += told
+                print("\n".join(map(line, told)), flush=True)
+        held = {one.name: one.tree.held() for one in found}
+    return {
+        "day": datetime.now(UTC).date().isoformat(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_average": f"{began} before, {load_average()} after",
+        "rounds": options.rounds,
+        "check_us": {
+            algorithm: round(
+                statistics.median(row["check_us"] for row in rows if row["server"] == name)
+            )
+            for name, algorithm in CHECKED.items()
+        },
+        "resident_mb": {
+            name: [round(one.main_mb), *map(round, one.workers_mb)] for name, one in held.items()
+        },
+        "rows": rows,
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -139,50 +172,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--chart", type=Path, help="an SVG file")
     options = parser.parse_args(arguments)
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="served-") as name:
         folder = Path(name)
         peer = None if options.no_peer else options.peer or peer_of(folder)
         if peer is None:
-            print(
-                "HealthChain is not compared: "
-                + ("not wanted" if options.no_peer else "it cannot be installed here")
-            )
-        began = load_average()
-        print(HEADER)
-        with rivals(folder, peer) as found:
-            checks = {name: Check(name) for name in CHECKED.values()}
-            for size in options.sizes:
-                calls = {one.name: calls_in(one, body_of(size), options.seconds) for one in found}
-                for at_once in options.concurrency:
-                    told = compared(found, checks, size, at_once, options.rounds, calls)
-                    rows += told
-                    print("\n".join(map(line, told)), flush=True)
-            memory = {one.name: one.tree.held() for one in found}
-        result = {
-            "day": datetime.now(UTC).date().isoformat(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "load_average": [began, load_average()],
-            "rounds": options.rounds,
-            "check_us": {
-                n: round(
-                    statistics.median(r["check_us"] for r in rows if CHECKED.get(r["server"]) == n)
-                )
-                for n in CHECKED.values()
-            },
-            "resident_mb": {
-                n: [round(one.main_mb), *map(round, one.workers_mb)] for n, one in memory.items()
-            },
-            "rows": rows,
-        }
+            reason = "not wanted" if options.no_peer else "it cannot be installed here"
+            print(f"HealthChain is not compared: {reason}")
+        result = measured(folder, peer, options)
     print("\n" + "\n".join(f"{key}: {value}" for key, value in result.items() if key != "rows"))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1))
     if options.chart:
         from benchmarks.chart import drawn
 
-        options.chart.write_text(drawn(rows))
+        options.chart.write_text(drawn(result["rows"]))
 
 
 if __name__ == "__main__":
