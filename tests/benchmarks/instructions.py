@@ -8,80 +8,20 @@ scale, the same is counted of a bare Flask application that decodes the body and
 """
 
 import argparse
-import io
-import itertools
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-import orjson
-from benchmarks.bodies import PATH, PATIENT, body_of
+from benchmarks.bare import flask
+from benchmarks.bodies import body_of
+from benchmarks.in_process import answer, ours
 
 FEW, MANY = 10, 40
-Application = Callable[..., Iterable[bytes]]
-
-
-def ours() -> Application:
-    from services.wsgi import application
-
-    return application()
-
-
-def bare() -> Application:
-    from flask import Flask, Response, request
-
-    app = Flask("bare")
-    fixed = orjson.dumps({"cards": [{"summary": "x", "indicator": "info", "detail": "z" * 1500}]})
-
-    @app.post("/cds-services/<id_>")
-    def call(id_: str) -> Response:
-        orjson.loads(request.get_data(cache=False))
-        return Response(fixed, mimetype="application/json")
-
-    return app
-
-
-APPLICATIONS = {"cobalamin": ours, "bare": bare}
-
-
-def environ(body: bytes) -> dict[str, Any]:
-    return {
-        "REQUEST_METHOD": "POST",
-        "SCRIPT_NAME": "",
-        "PATH_INFO": PATH,
-        "QUERY_STRING": "",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "8000",
-        "REMOTE_ADDR": "127.0.0.1",
-        "HTTP_HOST": "127.0.0.1:8000",
-        "CONTENT_TYPE": "application/json",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.errors": sys.stderr,
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-
-
-def answer(name: str, size: int, calls: int) -> None:
-    """Answers `calls` calls, each about another patient."""
-    app, body = APPLICATIONS[name](), body_of(size)
-    patients = (b"p%07d" % number for number in itertools.count())
-    for _ in range(calls):
-        statuses: list[str] = []
-        sent = body.replace(PATIENT, next(patients))
-        b"".join(app(environ(sent), lambda status, *_, to=statuses: to.append(status)))
-        assert statuses[0].startswith("200"), statuses
+APPLICATIONS = {"cobalamin": ours, "bare": flask}
 
 
 def counted(name: str, size: int, calls: int) -> int:
@@ -108,7 +48,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.answer:
-        answer(options.answer, options.sizes[0], options.calls)
+        answer(APPLICATIONS[options.answer](), body_of(options.sizes[0]), [None] * options.calls)
         return
     rows = []
     for size in options.sizes:

@@ -1,210 +1,191 @@
-"""The service beside a bare Flask under the same server, in turns within one run.
+"""The service beside bare servers and a peer, in turns within one run.
 
-    python tests/benchmarks/served.py [--rounds 7] [--calls 400]
+    cd tests; python -m benchmarks.served [--rounds 5] [--seconds 1] [--json FILE] [--chart FILE]
 
-The bare application decodes the same body and returns fixed JSON; it checks, evaluates, records and
-logs nothing. Each round sends the same calls to both, in changing order; the figure is the CPU time
-of the server's processes for each call, and the median over the rounds of the ratio. Latency is
-measured at concurrency 8 with the client on the same machine. Prints a table and, with --json, a
-file. Numbers of one run compare with each other; those of two machines do not.
+Ours checks a token, records and logs each call and counts it; a bare Flask under the same server
+decodes the body and returns fixed JSON of the same size, the plain server does the same without
+Flask, HealthChain applies one rule, without tokens or records. Each round sends to each, in changing
+order, calls that are each about another patient. `CPU` is that of the server's processes for a
+call; the ratio is to the bare Flask of the same round, median and range over the rounds; `net` is
+the ratio without the bare check of the signature, measured in the same round. The client is on the
+same machine, and its CPU is not counted. Figures of one run compare with each other, not those of
+two machines.
 """
 
 import argparse
-import http.client
-import itertools
 import json
 import os
+import platform
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-import psutil
+from benchmarks.bodies import body_of
+from benchmarks.client import closed, percentile
+from benchmarks.processes import load_average
+from benchmarks.rivals import Rival, in_turns, peer_of, rivals
+from benchmarks.signatures import Check
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
-
-from conftest import free_port, sample
-
-BARE = """
-import os, sys, orjson
-from flask import Flask, Response, request
-from granian import Granian
-from granian.constants import Interfaces
-
-def application():
-    app = Flask("bare")
-    fixed = orjson.dumps({"cards": [{"summary": "x", "indicator": "info", "source": {"label": "y"},
-                                     "detail": "z" * 1500}]})
-
-    @app.post("/cds-services/<id_>")
-    def call(id_):
-        orjson.loads(request.get_data(cache=False))
-        return Response(fixed, mimetype="application/json")
-
-    return app
-
-if __name__ == "__main__":
-    Granian("bare:application", factory=True, address="127.0.0.1", port=int(sys.argv[1]),
-            interface=Interfaces.WSGI, workers=int(sys.argv[2]), blocking_threads=16,
-            backpressure=256, websockets=False, log_enabled=False).serve()
-"""
-PATIENT = b"sample-1"
-PATIENTS = (b"p%07d" % number for number in itertools.count())
-PATH = "/cds-services/b12-muscle-patient-view"
-
-
-def body_of(size: int) -> bytes:
-    """The sample patient with enough further results, read and unread ones, to weigh `size`."""
-    call = sample("neuropathy")
-    entries = call["prefetch"]["observations"]["entry"]
-    template = json.dumps(entries[1])
-    codes = ["718-7", "2160-0", "2823-3", "4548-4", "2345-7", "1742-6"]
-    number = 0
-    while len(json.dumps(call)) < size:
-        entry = json.loads(template)
-        entry["resource"]["id"] = f"more-{number}"
-        entry["resource"]["code"]["coding"][0]["code"] = codes[number % len(codes)]
-        entry["resource"]["effectiveDateTime"] = f"2026-0{number % 9 + 1}-11T08:40:00+00:00"
-        entries.append(entry)
-        number += 1
-    return orjson.dumps(call)
+FLASK = "bare Flask"
+CHECKED = {"ours, ES384": "ES384", "ours, RS384": "RS384"}
+HEADER = (
+    "| KB | at once | server | CPU µs | ratio | range | net | range | calls/s | p50 ms | p95 ms "
+    "| p99 ms |\n|--:|--:|---|--:|--:|---|--:|---|--:|--:|--:|--:|"
+)
 
 
 @dataclass
-class Server:
-    name: str
-    port: int
-    process: subprocess.Popen[bytes]
-    started: float
+class Cell:
+    """One server with one size and one concurrency; one value for each round."""
 
-    def tree(self) -> list[psutil.Process]:
-        top = psutil.Process(self.process.pid)
-        return [top, *top.children(recursive=True)]
-
-    def cpu(self) -> float:
-        times = [process.cpu_times() for process in self.tree()]
-        return sum(t.user + t.system for t in times)
-
-    def resident(self) -> int:
-        """Of the largest worker, in MB."""
-        return max(process.memory_info().rss for process in self.tree()) // 1_000_000
+    cpu: list[float] = field(default_factory=list)  # microseconds for each call
+    rate: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of every call of every round
 
 
-def start(name: str, command: list[str], port: int, folder: Path, log: Path) -> Server:
-    began = time.monotonic()
-    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
-    environment.pop("COBALAMIN_CONFIG", None)
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
-    body = body_of(2000)
+def slice_of(rival: Rival, body: bytes, calls: int, concurrency: int, cell: Cell) -> None:
+    requests = rival.requests(body, calls)
+    cpu, began = rival.tree.cpu(), time.perf_counter()
+    answers = closed(rival.port, requests, concurrency)
+    took = time.perf_counter() - began
+    cell.cpu.append((rival.tree.cpu() - cpu) / calls * 1e6)
+    cell.rate.append(calls / took)
+    cell.seconds += [answer.seconds for answer in answers]
+    assert len(answers) == calls, rival.name
+    assert {answer.status for answer in answers} == {200}, rival.name
+
+
+def calls_in(rival: Rival, body: bytes, seconds: float) -> int:
+    """How many it answers in so long, roughly; warms it up as well."""
+    number = 40
     while True:
-        try:
-            send(port, body)
-            return Server(name, port, process, time.monotonic() - began)
-        except OSError:
-            time.sleep(0.02)
-            assert process.poll() is None, log.read_text()
+        cell = Cell()
+        slice_of(rival, body, number, 8, cell)
+        if number / cell.rate[0] > seconds / 4:
+            return max(int(cell.rate[0] * seconds), 40)
+        number *= 2
 
 
-def send(port: int, body: bytes, connection: http.client.HTTPConnection | None = None) -> float:
-    used = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    began = time.perf_counter()
-    # Each call is about another patient, as in a hospital's morning.
-    used.request(
-        "POST", PATH, body.replace(PATIENT, next(PATIENTS)), {"Content-Type": "application/json"}
-    )
-    answer = used.getresponse()
-    answer.read()
-    assert answer.status == 200, answer.status
-    if connection is None:
-        used.close()
-    return (time.perf_counter() - began) * 1000
-
-
-def burst(server: Server, body: bytes, calls: int, concurrency: int) -> list[float]:
-    """Latencies in ms of `calls` calls over `concurrency` connections."""
-    latencies: list[float] = []
-
-    def client() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-        latencies.extend(send(server.port, body, connection) for _ in range(calls // concurrency))
-        connection.close()
-
-    clients = [threading.Thread(target=client) for _ in range(concurrency)]
-    for one in clients:
-        one.start()
-    for one in clients:
-        one.join()
-    return latencies
-
-
-def compare(ours: Server, bare: Server, size: int, rounds: int, calls: int) -> dict[str, Any]:
-    body = body_of(size)
-    per_call: dict[str, list[float]] = {ours.name: [], bare.name: []}
-    latencies: list[float] = []
-    for server in (ours, bare):
-        burst(server, body, 100, 4)
-    for number in range(rounds):
-        for server in (ours, bare) if number % 2 else (bare, ours):
-            before = server.cpu()
-            took = burst(server, body, calls, 8)
-            per_call[server.name].append((server.cpu() - before) / len(took) * 1e6)
-            if server is ours:
-                latencies += took
-    ratios = [a / b for a, b in zip(per_call[ours.name], per_call[bare.name], strict=True)]
-    ordered = sorted(latencies)
+def ratios(over: Sequence[float], under: Sequence[float]) -> dict[str, float]:
+    found = [a / b for a, b in zip(over, under, strict=True)]
     return {
-        "bytes": len(body),
-        "us_per_call": round(statistics.median(per_call[ours.name])),
-        "bare_us_per_call": round(statistics.median(per_call[bare.name])),
-        "ratio": round(statistics.median(ratios), 2),
-        "ratio_min_max": [round(min(ratios), 2), round(max(ratios), 2)],
-        "p50_ms": round(ordered[len(ordered) // 2], 1),
-        "p99_ms": round(ordered[int(len(ordered) * 0.99)], 1),
+        "median": round(statistics.median(found), 2),
+        "least": round(min(found), 2),
+        "most": round(max(found), 2),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--calls", type=int, default=400)
+def compared(
+    found: list[Rival],
+    checks: dict[str, Check],
+    size: int,
+    concurrency: int,
+    rounds: int,
+    calls: dict[str, int],
+) -> list[dict[str, Any]]:
+    body = body_of(size)
+    cells = {rival.name: Cell() for rival in found}
+    checked: dict[str, list[float]] = {name: [] for name in checks}
+    for number in range(rounds):
+        for rival in in_turns(found, number):
+            at_least = max(calls[rival.name], 2 * concurrency)
+            slice_of(rival, body, at_least, concurrency, cells[rival.name])
+        for name, check in checks.items():
+            checked[name].append(check.microseconds())
+    rows = []
+    for name, cell in cells.items():
+        row = {
+            "bytes": len(body),
+            "concurrency": concurrency,
+            "server": name,
+            "cpu_us": round(statistics.median(cell.cpu)),
+            "ratio": ratios(cell.cpu, cells[FLASK].cpu),
+            "calls_per_second": round(statistics.median(cell.rate)),
+        }
+        if name in CHECKED:
+            spent = checked[CHECKED[name]]
+            net = [a - b for a, b in zip(cell.cpu, spent, strict=True)]
+            row["check_us"] = round(statistics.median(spent))
+            row["net"] = ratios(net, cells[FLASK].cpu)
+        for share in (50, 95, 99):
+            row[f"p{share}_ms"] = round(percentile(cell.seconds, share / 100) * 1e3, 1)
+        rows.append(row)
+    return rows
+
+
+def line(row: dict[str, Any]) -> str:
+    parts = [f"{row['bytes'] / 1000:.0f}", row["concurrency"], row["server"], f"{row['cpu_us']:,}"]
+    for name in ("ratio", "net"):
+        one = row.get(name)
+        parts += [one["median"], f"{one['least']} to {one['most']}"] if one else ["", ""]
+    parts += [f"{row['calls_per_second']:,}", row["p50_ms"], row["p95_ms"], row["p99_ms"]]
+    return f"| {' | '.join(map(str, parts))} |"
+
+
+def measured(folder: Path, peer: Path | None, options: argparse.Namespace) -> dict[str, Any]:
+    """All of it, told row by row on the way."""
+    rows: list[dict[str, Any]] = []
+    began = load_average()
+    print(HEADER)
+    with rivals(folder, peer) as found:
+        checks = {name: Check(name) for name in CHECKED.values()}
+        for size in options.sizes:
+            calls = {one.name: calls_in(one, body_of(size), options.seconds) for one in found}
+            for at_once in options.concurrency:
+                told = compared(found, checks, size, at_once, options.rounds, calls)
+                rows += told
+                print("\n".join(map(line, told)), flush=True)
+        held = {one.name: one.tree.held() for one in found}
+    return {
+        "day": datetime.now(UTC).date().isoformat(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_average": f"{began} before, {load_average()} after",
+        "rounds": options.rounds,
+        "check_us": {
+            algorithm: round(
+                statistics.median(row["check_us"] for row in rows if row["server"] == name)
+            )
+            for name, algorithm in CHECKED.items()
+        },
+        "resident_mb": {
+            name: [round(one.main_mb), *map(round, one.workers_mb)] for name, one in held.items()
+        },
+        "rows": rows,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1, help="of each server in a round")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2_000, 20_000, 200_000])
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 32, 128])
+    peers = parser.add_mutually_exclusive_group()
+    peers.add_argument("--peer", type=Path, help="a Python that has HealthChain; else one is made")
+    peers.add_argument("--no-peer", action="store_true")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    parser.add_argument("--chart", type=Path, help="an SVG file")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="served-") as name:
         folder = Path(name)
-        (folder / "bare.py").write_text(BARE)
-        cobalamin = Path(sys.executable).with_name("cobalamin")
-        port, bare_port = free_port(), free_port()
-        serve = [str(cobalamin), "serve", "--port", str(port), "--workers", "2"]
-        ours = start("cobalamin", serve, port, folder, folder / "log")
-        plain = [sys.executable, "bare.py", str(bare_port), "2"]
-        bare = start("bare", plain, bare_port, folder, folder / "bare.log")
-        try:
-            rows = [
-                compare(ours, bare, s, options.rounds, options.calls)
-                for s in (2000, 20_000, 200_000)
-            ]
-            result = {
-                "day": datetime.now(UTC).date().isoformat(),
-                "cores": os.cpu_count(),
-                "start_s": round(ours.started, 2),
-                "resident_mb": ours.resident(),
-                "sizes": rows,
-            }
-        finally:
-            for server in (ours, bare):
-                server.process.terminate()
-                server.process.wait(20)
-    print(json.dumps(result, indent=1))
+        peer = None if options.no_peer else options.peer or peer_of(folder)
+        if peer is None:
+            reason = "not wanted" if options.no_peer else "it cannot be installed here"
+            print(f"HealthChain is not compared: {reason}")
+        result = measured(folder, peer, options)
+    print("\n" + "\n".join(f"{key}: {value}" for key, value in result.items() if key != "rows"))
     if options.json:
-        options.json.write_text(json.dumps(result))
+        options.json.write_text(json.dumps(result, indent=1))
+    if options.chart:
+        from benchmarks.chart import drawn
+
+        options.chart.write_text(drawn(result["rows"]))
 
 
 if __name__ == "__main__":
