@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import uuid4
 
+_ABSOLUTE = re.compile(r"https?://[^/]")
 SUMMARY_LENGTH = 139  # code points; the specification says fewer than 140 [CARD-02]
 
 
@@ -105,8 +106,11 @@ def as_json(card: Card) -> dict[str, Any]:
 
 
 def _without_nothing(members: dict[str, Any]) -> dict[str, Any]:
-    """Members that have a value. [JSON-05, JSON-06, JSON-07, JSON-08]"""
-    return {name: value for name, value in members.items() if value not in (None, "", [], {})}
+    """Members that have a value; none of a card is a number or false.
+
+    [JSON-05, JSON-06, JSON-07, JSON-08]
+    """
+    return {name: value for name, value in members.items() if value}
 
 
 def _check(card: Card) -> None:
@@ -143,7 +147,7 @@ def _source(source: Source) -> dict[str, Any]:
 
 
 def _absolute(url: str | None) -> str | None:
-    if url is not None and not re.match(r"https?://[^/]", url):
+    if url is not None and not _ABSOLUTE.match(url):
         raise ValueError("a URL must be absolute [SRC-02, LNK-02]")
     return url
 

@@ -42,7 +42,8 @@ class Numeral(str):
 
 def say(template: str, /, **parts: Part) -> Said:
     """`template` with its parts put in; the template is what a catalogue of messages holds."""
-    said = Said(template.format(**{name: english(part) for name, part in parts.items()}))
+    words = {n: part if isinstance(part, str) else english(part) for n, part in parts.items()}
+    said = Said(template.format(**words))
     said.template, said.parts = template, parts
     return said
 

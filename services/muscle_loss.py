@@ -96,12 +96,11 @@ def _with_union(
     urgent: str | None,
 ) -> MuscleAssessment:
     """Muscle's next steps with those that the other axis and the other causes call for."""
-    causes = {cause.id: cause for cause in knowledge.causes}
     steps = dict.fromkeys(muscle.next_steps)
     flags = dict.fromkeys(muscle.flags)
     first: dict[str, None] = {}
     for one in pointed:
-        cause = causes.get(one.cause)
+        cause = knowledge.cause_of.get(one.cause)
         if cause is None:
             continue
         if one.urgent is not None and urgent is not None:

@@ -27,6 +27,7 @@ METHODS = {
     "DXA": re.compile(r"\b(dxa|dexa|dual[- ]energy x[- ]ray)\b"),
     "BIA": re.compile(r"\b(bia|bioimpedance|bioelectrical impedance)\b"),
 }
+UNBOUNDED = (float("-inf"), float("inf"))
 USABLE = frozenset({"final", "amended", "corrected"})
 # HL7's code system v3-ObservationInterpretation, and the words laboratories write instead.
 POSITIVE = frozenset({"POS", "A", "AA", "H", "HH", "positive", "detected", "present", "yes"})
@@ -86,7 +87,7 @@ def read_quantity(
         scaled = to_unit(amount, stands_for.get(unit, unit), stands_for.get(target, target))
         if scaled is None:
             continue
-        low, high = limits.get((match.value_set.name, target), (float("-inf"), float("inf")))
+        low, high = limits.get((match.value_set.name, target), UNBOUNDED)
         too_low = scaled < low and comparator not in ("<", "<=")
         too_high = scaled > high and comparator not in (">", ">=")
         in_parts = match.value_set.whole and scaled != int(scaled)
@@ -112,19 +113,13 @@ def reference_range(resource: Resource, unit: str) -> tuple[float | None, float 
 
 
 def _in_unit(quantity: object, target: str) -> float | None:
-    match quantity:
-        case {"value": int() | float() as amount, "code": str(text)} if not isinstance(
-            amount, bool
-        ):
-            pass
-        case {"value": int() | float() as amount, "unit": str(text)} if not isinstance(
-            amount, bool
-        ):
-            pass
-        case _:
-            return None
-    unit = normalise(text)
-    return to_unit(float(amount), unit, target) if unit else None
+    if not isinstance(quantity, dict):
+        return None
+    amount, code, text = (quantity.get(key) for key in ("value", "code", "unit"))
+    written = code if isinstance(code, str) else text
+    unit = normalise(written) if isinstance(written, str) else None
+    value = number(amount)
+    return None if unit is None or value is None else to_unit(value, unit, target)
 
 
 def code_unit_flags(match: Match, unit: str) -> frozenset[str]:

@@ -125,7 +125,7 @@ def read_test(
     )
     if unread is not None and best.level == "low" and observation in knowledge.best_of_day:
         return replace(best, level="unknown", why="best-trial", unusable=unread)
-    return replace(best, unusable=unread)
+    return best if unread is None else replace(best, unusable=unread)
 
 
 def _not_done(

@@ -46,7 +46,7 @@ def features(chart: Chart, knowledge: Knowledge) -> Features:
     )
     counted = {"severe_anaemia": "anaemia"}
     signs = {counted.get(reading.means, reading.means) for reading in blood}
-    noted = [name for name in testing.symptoms if name in signs or chart.has(name)]
+    noted = [name for name in testing.symptoms if name in signs or name in chart.holds]
     neurological = _findings(chart, knowledge.groups["neurological"])
     concepts = {finding.concept for finding in neurological}
     alone = concepts & set(knowledge.groups["strong_alone"])
@@ -55,10 +55,11 @@ def features(chart: Chart, knowledge: Knowledge) -> Features:
         strong=len(concepts) > 1 or bool(alone),
         myelopathy=bool(concepts & set(knowledge.groups["myelopathy"])),
         symptoms=tuple(noted),
-        risks=tuple(
-            chart.present((*testing.risk_factors, *testing.further_risk_factors)),
-        )
-        + past_deficiency(chart, knowledge),
+        risks=(
+            *chart.present(testing.risk_factors),
+            *chart.present(testing.further_risk_factors),
+            *past_deficiency(chart, knowledge),
+        ),
         blood=blood,
         pregnant=pregnant,
         nitrous_oxide=exposed_to_nitrous_oxide(chart),
