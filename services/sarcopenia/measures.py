@@ -1,8 +1,8 @@
 """One measure of strength, mass or performance, against the limits of one definition."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 from mappings.guideline import Cutoff, Undecided
 from services.chart import Chart, Measurement, Unable, Unusable, months_before
@@ -19,8 +19,7 @@ LEVELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tested:
+class Tested(NamedTuple):
     """What one measure says. `level` is "low", "normal" or "unknown"."""
 
     observation: str
@@ -66,7 +65,7 @@ def decide(result: Measurement, chart: Chart, knowledge: Knowledge) -> Tested | 
     if any(isinstance(row, Undecided) for row in read.values()):
         return Tested(name, "unknown", result, shown, "bound", resource=result.resource)
     levels = {key: _level(row) for key, row in read.items()}
-    if len(set(levels.values())) > 1:
+    if len(levels) > 1 and len(set(levels.values())) > 1:
         by_sex = any(len({levels[s, m] for s in sexes}) > 1 for m in methods)
         why = "sex" if by_sex else "method"
         return Tested(name, "unknown", result, shown, why, resource=result.resource)
@@ -124,8 +123,8 @@ def read_test(
         tested[0],
     )
     if unread is not None and best.level == "low" and observation in knowledge.best_of_day:
-        return replace(best, level="unknown", why="best-trial", unusable=unread)
-    return best if unread is None else replace(best, unusable=unread)
+        return best._replace(level="unknown", why="best-trial", unusable=unread)
+    return best if unread is None else best._replace(unusable=unread)
 
 
 def _not_done(

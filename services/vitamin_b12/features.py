@@ -1,8 +1,8 @@
 """Symptoms, signs and risk factors on record, by the guideline's own lists."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from mappings.guideline import Duration
 from mappings.said import say
@@ -13,8 +13,7 @@ from services.vitamin_b12.results import Reading, by_common_limits
 BLOOD = ("mcv", "hemoglobin")  # what a blood count shows counts as a sign
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """What speaks for testing or treating, besides the B12 results themselves."""
 
     neurological: tuple[Finding, ...]
