@@ -105,8 +105,11 @@ def reference_range(resource: Resource, unit: str) -> tuple[float | None, float 
     """
     if "referenceRange" not in resource:
         return None, None
-    ranges = [r for r in as_list(resource.get("referenceRange")) if isinstance(r, dict)]
-    plain = [r for r in ranges if "appliesTo" not in r and "age" not in r]
+    plain = [
+        r
+        for r in as_list(resource["referenceRange"])
+        if isinstance(r, dict) and "appliesTo" not in r and "age" not in r
+    ]
     if len(plain) != 1:
         return None, None
     return _in_unit(plain[0].get("low"), unit), _in_unit(plain[0].get("high"), unit)
@@ -115,10 +118,10 @@ def reference_range(resource: Resource, unit: str) -> tuple[float | None, float 
 def _in_unit(quantity: object, target: str) -> float | None:
     if not isinstance(quantity, dict):
         return None
-    amount, code, text = (quantity.get(key) for key in ("value", "code", "unit"))
-    written = code if isinstance(code, str) else text
+    value, written = number(quantity.get("value")), quantity.get("code")
+    if not isinstance(written, str):
+        written = quantity.get("unit")
     unit = normalise(written) if isinstance(written, str) else None
-    value = number(amount)
     return None if unit is None or value is None else to_unit(value, unit, target)
 
 
