@@ -106,11 +106,10 @@ def sort_key(text: str) -> str:
 
 def period(value: object) -> tuple[date | None, date | None]:
     """Start and end of a FHIR Period."""
-    match value:
-        case dict():
-            end = span_of_date(value.get("end"))
-            return first_day(value.get("start")), end[1] if end else None
-    return None, None
+    if not isinstance(value, dict):
+        return None, None
+    end = span_of_date(value.get("end"))
+    return first_day(value.get("start")), end[1] if end else None
 
 
 def number(value: object) -> float | None:
