@@ -65,7 +65,7 @@ def decide(result: Measurement, chart: Chart, knowledge: Knowledge) -> Tested | 
     if any(isinstance(row, Undecided) for row in read.values()):
         return Tested(name, "unknown", result, shown, "bound", resource=result.resource)
     levels = {key: _level(row) for key, row in read.items()}
-    if len(levels) > 1 and len(set(levels.values())) > 1:
+    if len(set(levels.values())) > 1:
         by_sex = any(len({levels[s, m] for s in sexes}) > 1 for m in methods)
         why = "sex" if by_sex else "method"
         return Tested(name, "unknown", result, shown, why, resource=result.resource)
