@@ -7,14 +7,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from os import urandom
 from typing import Any, Literal
-from uuid import uuid4
 
+_ABSOLUTE = re.compile(r"https?://[^/]")
 SUMMARY_LENGTH = 139  # code points; the specification says fewer than 140 [CARD-02]
 
 
 def new_uuid() -> str:
-    return str(uuid4())
+    """A random UUID (version 4), written without the object that `uuid4` makes of it first."""
+    digits = urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class Indicator(StrEnum):
@@ -105,8 +109,11 @@ def as_json(card: Card) -> dict[str, Any]:
 
 
 def _without_nothing(members: dict[str, Any]) -> dict[str, Any]:
-    """Members that have a value. [JSON-05, JSON-06, JSON-07, JSON-08]"""
-    return {name: value for name, value in members.items() if value not in (None, "", [], {})}
+    """Members that have a value; none of a card is a number or false.
+
+    [JSON-05, JSON-06, JSON-07, JSON-08]
+    """
+    return {name: value for name, value in members.items() if value}
 
 
 def _check(card: Card) -> None:
@@ -143,7 +150,7 @@ def _source(source: Source) -> dict[str, Any]:
 
 
 def _absolute(url: str | None) -> str | None:
-    if url is not None and not re.match(r"https?://[^/]", url):
+    if url is not None and not _ABSOLUTE.match(url):
         raise ValueError("a URL must be absolute [SRC-02, LNK-02]")
     return url
 

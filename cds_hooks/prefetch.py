@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -75,6 +76,7 @@ def _sent(key: str, template: str, request: HookRequest) -> Answer:
     return answer
 
 
+@cache
 def wanted_type(template: str) -> str:
     """The resource type that a template asks for."""
     return re.split(r"[/?]", template, maxsplit=1)[0]
@@ -82,18 +84,25 @@ def wanted_type(template: str) -> str:
 
 def interpret(key: str, wanted: str, value: Any) -> Answer:
     """What `value`, sent by a client or fetched from a server, says about `wanted` resources."""
-    match value:
-        case None:
-            return Answer(key, State.NONE)
-        case {"resourceType": "OperationOutcome"}:
-            return Answer(key, State.FAILED)
-        case {"resourceType": "Bundle"}:
-            return _interpret_bundle(key, wanted, value)
-        case {"resourceType": str(kind)}:
-            return Answer(key, State.FOUND, (value,)) if kind == wanted else _unusable(key)
-        case {"resource": {"resourceType": str()} as wrapped}:
-            return interpret(key, wanted, wrapped)  # the wrapper of clients before 1.0
+    if value is None:
+        return Answer(key, State.NONE)
+    kind = _kind(value)
+    if kind == "OperationOutcome":
+        return Answer(key, State.FAILED)
+    if kind == "Bundle":
+        return _interpret_bundle(key, wanted, value)
+    if kind is not None:
+        return Answer(key, State.FOUND, (value,)) if kind == wanted else _unusable(key)
+    wrapped = value.get("resource") if isinstance(value, dict) else None
+    if _kind(wrapped) is not None:
+        return interpret(key, wanted, wrapped)  # the wrapper of clients before 1.0
     return _unusable(key)
+
+
+def _kind(value: Any) -> str | None:
+    """The type of a resource; None where `value` is none."""
+    kind = value.get("resourceType") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _unusable(key: str) -> Answer:
@@ -107,12 +116,12 @@ def _interpret_bundle(key: str, wanted: str, bundle: Mapping[str, Any]) -> Answe
     failed = other = False
     for entry in listed:
         resource: Any = entry.get("resource") if isinstance(entry, dict) else None
-        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        kind = _kind(resource)
         if kind in (wanted, "Medication"):
             resources.append(resource)
         elif kind == "OperationOutcome":
             failed = failed or _is_failure(resource)
-        elif isinstance(kind, str):
+        elif kind is not None:
             other = True
     following = _next(bundle)
     if any(found["resourceType"] == wanted for found in resources):
@@ -137,8 +146,9 @@ def _is_failure(outcome: Mapping[str, Any]) -> bool:
 def _next(bundle: Mapping[str, Any]) -> str | None:
     links = bundle.get("link")
     for link in links if isinstance(links, list) else [links]:
-        match link:
-            case {"relation": "next", "url": str(url)} if url:
+        if isinstance(link, dict) and link.get("relation") == "next":
+            url = link.get("url")
+            if isinstance(url, str) and url:
                 return url
     return None
 

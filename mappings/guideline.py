@@ -42,17 +42,22 @@ class Cutoff:
     sex: str | None = None  # "male" or "female"; None for both
     pregnant: bool | None = None  # None where it makes no difference
     method: str | None = None  # "DXA" or "BIA"; None where it makes no difference
+    said: str = field(init=False, repr=False, compare=False)  # "below 180 ng/L"
+
+    def __post_init__(self) -> None:
+        said = say(
+            "{comparison} {amount}",
+            comparison=COMPARISON_WORDS[self.comparison],
+            amount=amount(self.limit, self.unit),
+        )
+        object.__setattr__(self, "said", said)
 
     def is_met_by(self, value: float) -> bool:
         """Whether `value`, in `self.unit`, lies on the side that has the meaning."""
         return COMPARISONS[self.comparison](value, self.limit)
 
     def __str__(self) -> str:
-        return say(
-            "{comparison} {amount}",
-            comparison=COMPARISON_WORDS[self.comparison],
-            amount=amount(self.limit, self.unit),
-        )
+        return self.said
 
 
 class Undecided(Enum):

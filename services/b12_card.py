@@ -62,10 +62,11 @@ def _test_on_its_way(assessment: Assessment, session: Session) -> bool:
         return False
     if assessment.category in ("at-risk-untested", "insufficient-data"):
         return any(on_its_way(name, chart, known.b12) for name in FIRST_LINE)
+    steps = {*assessment.next_steps}
     concepts = {
         known.templates.by_id[name].concept
         for step, names in TESTS.items()
-        if step in assessment.next_steps
+        if step in steps
         for name in names
     }
     ordered = any(on_its_way(concept, chart, known.b12) for concept in concepts)

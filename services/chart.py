@@ -118,6 +118,17 @@ class Chart:
     unknown: frozenset[str] = frozenset()  # prefetch keys that could not be had
     incomplete: frozenset[str] = frozenset()  # prefetch keys of which only a part was had
     dropped: Mapping[str, int] = field(default_factory=dict)  # reason -> resources not used
+    holds: frozenset[str] = field(init=False)  # concepts with an active finding or current drug
+
+    def __post_init__(self) -> None:
+        # Rules ask for some hundred concepts in a call; few of them are there.
+        found = (name for name, found in self.findings.items() if any(f.active for f in found))
+        taken = (
+            name
+            for name, drugs in self.medications.items()
+            if any(drug.status == "current" for drug in drugs)
+        )
+        object.__setattr__(self, "holds", frozenset((*found, *taken)))
 
     def latest(self, observation: str) -> Measurement | None:
         """The newest usable result; None where there is none."""
@@ -126,17 +137,13 @@ class Chart:
 
     def has(self, concepts: str | Iterable[str]) -> bool:
         """Whether any of `concepts` is an active finding or a current medication."""
-        for concept in (concepts,) if isinstance(concepts, str) else concepts:
-            if concept in self.findings and any(f.active for f in self.findings[concept]):
-                return True
-            drugs = self.medications.get(concept)
-            if drugs is not None and any(drug.status == "current" for drug in drugs):
-                return True
-        return False
+        if isinstance(concepts, str):
+            return concepts in self.holds
+        return not self.holds.isdisjoint(concepts)
 
     def present(self, concepts: Iterable[str]) -> Iterator[Finding | Medication]:
         """Active findings and current medications of `concepts`, in their order."""
-        for concept in concepts:
+        for concept in filter(self.holds.__contains__, concepts):
             for finding in self.findings.get(concept, ()):
                 if finding.active:
                     yield finding

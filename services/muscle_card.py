@@ -75,10 +75,10 @@ def units_spelt(text: str) -> str:
 def summary(found: Together, known: Known) -> str:
     """The card's summary, before it is cut to length."""
     said = known.language
-    muscle, causes = found.muscle, {cause.id: cause for cause in known.muscle.causes}
+    muscle = found.muscle
     urgent = next((one for one in found.differential if one.urgent), None)
     if found.urgent and urgent:
-        title, why = causes[urgent.cause].title, urgent.says[0]
+        title, why = known.muscle.cause_of[urgent.cause].title, urgent.says[0]
         start = (
             say("{title} on record", title=title)
             if why == title
@@ -206,15 +206,11 @@ def detail(found: Together, chart: Chart, known: Known, *, with_b12: bool) -> st
     ]
     if with_b12 and muscle.positive and b12_positive(found.b12):
         parts.append(f"**{said('What is known')}:** {said(known.comparison['statement']['says'])}")
-        if any(one.cause in _ids(known.muscle) for one in found.differential):
+        if any(one.cause in known.muscle.cause_of for one in found.differential):
             parts.append(comparison_table(known.comparison, said))
     missing = " ".join(gaps(chart, GAPS, said)) if with_b12 else all_gaps(chart, said)
     parts += [missing, _source(muscle, known)]
     return "\n\n".join(part for part in parts if part)
-
-
-def _ids(knowledge: Knowledge) -> frozenset[str]:
-    return frozenset(cause.id for cause in knowledge.causes)
 
 
 def _told(found: Together) -> Iterator[str]:
@@ -287,7 +283,7 @@ def _valued(row: Evidence, said: Language) -> str:
 
 def _causes(found: Together, knowledge: Knowledge, said: Language) -> str:
     """What else the record points to; a pointer is no diagnosis."""
-    causes = {cause.id: cause for cause in knowledge.causes}
+    causes = knowledge.cause_of
     if not (found.muscle.positive or found.urgent):
         return ""
     told = [

@@ -4,7 +4,7 @@ Nothing here weighs or adds: each axis keeps its own published category.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -96,12 +96,11 @@ def _with_union(
     urgent: str | None,
 ) -> MuscleAssessment:
     """Muscle's next steps with those that the other axis and the other causes call for."""
-    causes = {cause.id: cause for cause in knowledge.causes}
     steps = dict.fromkeys(muscle.next_steps)
     flags = dict.fromkeys(muscle.flags)
     first: dict[str, None] = {}
     for one in pointed:
-        cause = causes.get(one.cause)
+        cause = knowledge.cause_of.get(one.cause)
         if cause is None:
             continue
         if one.urgent is not None and urgent is not None:
@@ -120,7 +119,7 @@ def _with_union(
     if b12.category in DEFICIENT and b12.neurological:
         # Treatment of nerves never waits for a measurement of muscle.
         steps.pop("order_muscle_mass_dxa_bia", None)
-    return replace(muscle, next_steps=tuple({**first, **steps}), flags=tuple(flags))
+    return muscle._replace(next_steps=tuple({**first, **steps}), flags=tuple(flags))
 
 
 def _differential(

@@ -32,6 +32,7 @@ from services.from_fhir.values import (
     status_code,
 )
 
+REFERRED = ("Medication", "Device")  # what other resources refer to
 # What an Observation says once for all its components.
 OF_THE_WHOLE = ("method", "device", "contained")
 
@@ -59,14 +60,15 @@ def read_chart(
     """
     gathered = list(resources)
     drafted = list(drafts)
+    referred = [r for r in gathered if r.get("resourceType") in REFERRED]
     pages = Pages(
         patient=f"Patient/{patient_id}",
         today=today,
         last=last or today,
         readable=readable,
         patient_references=frozenset({f"Patient/{patient_id}", patient_id, *patient_references}),
-        drugs=_by_reference("Medication", (*gathered, *drafted)),
-        devices=_by_reference("Device", gathered),
+        drugs=_by_reference("Medication", (*referred, *drafted)),
+        devices=_by_reference("Device", referred),
         about=about,
     )
     for resource in gathered:

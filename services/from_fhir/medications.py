@@ -32,6 +32,17 @@ TAKING = {
     "ended": "past",
     "recorded": "current",
 }
+# Where the beginning stands.
+STARTS = (
+    "authoredOn",
+    "dateWritten",
+    "effectiveDateTime",
+    "effectiveTimeDateTime",
+    "occurenceDateTime",
+    "occurrenceDateTime",
+    "whenHandedOver",
+)
+PERIODS = ("effectivePeriod", "effectiveTimePeriod", "occurencePeriod")
 NOT_ORDERED = frozenset({"proposal", "plan", "option"})
 
 
@@ -98,23 +109,9 @@ def taking(resource: Resource, today: date) -> str | None:
 
 def start_day(resource: Resource) -> date | None:
     """The first day on which the drug can have been taken by this record."""
-    dates = (
-        resource.get(key)
-        for key in (
-            "authoredOn",
-            "dateWritten",
-            "effectiveDateTime",
-            "effectiveTimeDateTime",
-            "occurenceDateTime",
-            "occurrenceDateTime",
-            "whenHandedOver",
-        )
-    )
-    periods = (
-        period(resource.get(key))[0]
-        for key in ("effectivePeriod", "effectiveTimePeriod", "occurencePeriod")
-    )
-    return earliest([*map(first_day, dates), *periods, *(p[0] for p in _bounds(resource))])
+    dates = (first_day(resource[key]) for key in STARTS if key in resource)
+    periods = (period(resource[key])[0] for key in PERIODS if key in resource)
+    return earliest([*dates, *periods, *(p[0] for p in _bounds(resource))])
 
 
 def last_day(resource: Resource) -> date | None:
@@ -126,9 +123,15 @@ def last_day(resource: Resource) -> date | None:
 
 def _bounds(resource: Resource) -> Iterator[tuple[date | None, date | None]]:
     for dosage in dosages(resource):
-        match dosage:
-            case {"timing": {"repeat": {"boundsPeriod": dict() as bounds}}}:
-                yield period(bounds)
+        repeat = _repeat(dosage)
+        if repeat is not None and isinstance(repeat.get("boundsPeriod"), dict):
+            yield period(repeat["boundsPeriod"])
+
+
+def _repeat(dosage: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    timing = dosage.get("timing")
+    repeat = timing.get("repeat") if isinstance(timing, dict) else None
+    return repeat if isinstance(repeat, dict) else None
 
 
 def route_of(resource: Resource, index: ValueSetIndex) -> str | None:
@@ -154,11 +157,9 @@ def ug_per_day(resource: Resource, strength_ug: float | None) -> float | None:
 
 
 def _times_a_day(dosage: Mapping[str, Any]) -> float | None:
-    match dosage:
-        case {"timing": {"repeat": dict() as repeat}}:
-            pass
-        case _:
-            return None
+    repeat = _repeat(dosage)
+    if repeat is None:
+        return None
     each = number(repeat.get("period"))
     unit = repeat.get("periodUnit", repeat.get("periodUnits"))
     days = DAYS_IN.get(unit) if isinstance(unit, str) else None

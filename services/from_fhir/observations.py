@@ -27,6 +27,7 @@ METHODS = {
     "DXA": re.compile(r"\b(dxa|dexa|dual[- ]energy x[- ]ray)\b"),
     "BIA": re.compile(r"\b(bia|bioimpedance|bioelectrical impedance)\b"),
 }
+UNBOUNDED = (float("-inf"), float("inf"))
 USABLE = frozenset({"final", "amended", "corrected"})
 # HL7's code system v3-ObservationInterpretation, and the words laboratories write instead.
 POSITIVE = frozenset({"POS", "A", "AA", "H", "HH", "positive", "detected", "present", "yes"})
@@ -86,7 +87,7 @@ def read_quantity(
         scaled = to_unit(amount, stands_for.get(unit, unit), stands_for.get(target, target))
         if scaled is None:
             continue
-        low, high = limits.get((match.value_set.name, target), (float("-inf"), float("inf")))
+        low, high = limits.get((match.value_set.name, target), UNBOUNDED)
         too_low = scaled < low and comparator not in ("<", "<=")
         too_high = scaled > high and comparator not in (">", ">=")
         in_parts = match.value_set.whole and scaled != int(scaled)
@@ -104,27 +105,24 @@ def reference_range(resource: Resource, unit: str) -> tuple[float | None, float 
     """
     if "referenceRange" not in resource:
         return None, None
-    ranges = [r for r in as_list(resource.get("referenceRange")) if isinstance(r, dict)]
-    plain = [r for r in ranges if "appliesTo" not in r and "age" not in r]
+    plain = [
+        r
+        for r in as_list(resource["referenceRange"])
+        if isinstance(r, dict) and "appliesTo" not in r and "age" not in r
+    ]
     if len(plain) != 1:
         return None, None
     return _in_unit(plain[0].get("low"), unit), _in_unit(plain[0].get("high"), unit)
 
 
 def _in_unit(quantity: object, target: str) -> float | None:
-    match quantity:
-        case {"value": int() | float() as amount, "code": str(text)} if not isinstance(
-            amount, bool
-        ):
-            pass
-        case {"value": int() | float() as amount, "unit": str(text)} if not isinstance(
-            amount, bool
-        ):
-            pass
-        case _:
-            return None
-    unit = normalise(text)
-    return to_unit(float(amount), unit, target) if unit else None
+    if not isinstance(quantity, dict):
+        return None
+    value, written = number(quantity.get("value")), quantity.get("code")
+    if not isinstance(written, str):
+        written = quantity.get("unit")
+    unit = normalise(written) if isinstance(written, str) else None
+    return None if unit is None or value is None else to_unit(value, unit, target)
 
 
 def code_unit_flags(match: Match, unit: str) -> frozenset[str]:

@@ -44,7 +44,11 @@ MEDICATION_TYPES = frozenset(
 
 
 def is_about(resource: Resource, pages: Pages) -> bool:
-    about = resource.get("subject", resource.get("patient", resource.get("for")))
+    about = (
+        resource["subject"]
+        if "subject" in resource
+        else resource.get("patient", resource.get("for"))
+    )
     # Nearly every resource of an answer refers to the patient in the same words.
     if isinstance(about, dict) and about.get("reference") == pages.in_same_words:
         return True

@@ -4,7 +4,7 @@ R4 is meant; STU3, DSTU2 and R5 spellings of the same thing are accepted, and an
 has a list. A shape that is none of these reads as nothing, never as an error.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -14,41 +14,34 @@ Resource: TypeAlias = Mapping[str, Any]
 
 def as_list(value: object) -> list[Any]:
     """A list as it is, an object as a list of one, nothing as an empty list."""
-    match value:
-        case list():
-            return value
-        case dict():
-            return [value]
-    return []
+    if isinstance(value, list):
+        return value
+    return [value] if isinstance(value, dict) else []
 
 
-def codings(concept: object) -> Iterator[tuple[str, str]]:
+def codings(concept: object) -> list[tuple[str, str]]:
     """(system, code) of every coding of a CodeableConcept, Coding, or R5 CodeableReference."""
-    if isinstance(concept, dict) and "coding" in concept:
-        for coding in as_list(concept["coding"]):
-            if isinstance(coding, dict):
-                system, code = coding.get("system"), coding.get("code")
-                if isinstance(system, str) and isinstance(code, str):
-                    yield system, code
-        return
-    match concept:
-        case {"concept": dict() as inner}:
-            yield from codings(inner)
-        case {"system": str(system), "code": str(code)}:
-            yield system, code
-        case list():
-            for one in concept:
-                yield from codings(one)
+    if isinstance(concept, list):
+        return [coding for one in concept for coding in codings(one)]
+    if not isinstance(concept, dict):
+        return []
+    if "coding" not in concept and isinstance(concept.get("concept"), dict):
+        return codings(concept["concept"])
+    found = []
+    for coding in as_list(concept["coding"]) if "coding" in concept else (concept,):
+        if isinstance(coding, dict):
+            system, code = coding.get("system"), coding.get("code")
+            if isinstance(system, str) and isinstance(code, str):
+                found.append((system, code))
+    return found
 
 
 def status_code(value: object) -> str | None:
     """The code of a status: a plain code (STU3) or a CodeableConcept of HL7's own code system."""
-    match value:
-        case str():
-            return value
-        case dict():
-            return next((code for _system, code in codings(value)), None)
-    return None
+    if isinstance(value, str):
+        return value
+    found = codings(value) if isinstance(value, dict) else ()
+    return found[0][1] if found else None
 
 
 def reference_tail(reference: object) -> str | None:
@@ -113,11 +106,10 @@ def sort_key(text: str) -> str:
 
 def period(value: object) -> tuple[date | None, date | None]:
     """Start and end of a FHIR Period."""
-    match value:
-        case dict():
-            end = span_of_date(value.get("end"))
-            return first_day(value.get("start")), end[1] if end else None
-    return None, None
+    if not isinstance(value, dict):
+        return None, None
+    end = span_of_date(value.get("end"))
+    return first_day(value.get("start")), end[1] if end else None
 
 
 def number(value: object) -> float | None:

@@ -7,7 +7,7 @@ from mappings.said import amount, as_amount, say
 from mappings.sarcopenia_definition import ADULT
 from services.chart import Chart
 from services.notes import Evidence, Notes
-from services.sarcopenia.findings import BODY, Findings, findings
+from services.sarcopenia.findings import Findings, findings
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, is_fresh
 from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, Assessment
@@ -90,18 +90,14 @@ def _conclude(
 
 def triggers_of(chart: Chart, knowledge: Knowledge) -> tuple[str, ...]:
     """Why muscle is looked at; never age alone. "measured" for any measure, old ones included."""
-    reasons = [name for name in knowledge.groups["muscle_trigger"] if chart.has(name)]
+    reasons = [name for name in knowledge.groups["muscle_trigger"] if name in chart.holds]
     fallen = chart.latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
         reasons.append("falls")
     if weight_loss(chart, knowledge):
         reasons.append("weight_loss")
-    otherwise = knowledge.groups["strength_measured_otherwise"]
-    names = (*knowledge.measures, *knowledge.sarc_f_items, *otherwise)
-    if knowledge.definition.mass_order:
-        names = (*names, "asm")  # what an index is made of
     sources = (chart.measurements, chart.unusable, chart.unable)
-    if any(source.get(name) for source in sources for name in names if name not in BODY):
+    if any(not knowledge.of_muscle.isdisjoint(source) for source in sources):
         reasons.insert(0, "measured")
     return tuple(dict.fromkeys(reasons))
 

@@ -9,9 +9,6 @@ from services.sarcopenia.mass import mass_tests
 from services.sarcopenia.measures import Tested, is_fresh, read_test
 from services.sarcopenia.screening import Screen, screen
 
-# Measures of the body that are needed for an index; on their own they say nothing of muscle.
-BODY = frozenset({"height", "weight", "bmi"})
-
 
 @dataclass(frozen=True, slots=True)
 class Findings:

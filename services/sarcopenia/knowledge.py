@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from mappings.differential import Cause
 from mappings.sarcopenia_definition import Definition
 
+# Measures of the body that are needed for an index; on their own they say nothing of muscle.
+BODY = frozenset({"height", "weight", "bmi"})
+
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
@@ -21,6 +24,8 @@ class Knowledge:
     causes: tuple[Cause, ...]  # mappings/differential.toml
     tests_of: Mapping[str, tuple[str, ...]] = field(init=False)  # meaning -> the measures of it
     measures: tuple[str, ...] = field(init=False)  # everything that has a limit
+    of_muscle: frozenset[str] = field(init=False)  # everything that shows that muscle was measured
+    cause_of: Mapping[str, Cause] = field(init=False)  # the causes by their ids
 
     def __post_init__(self) -> None:
         means = dict.fromkeys(row.means for row in self.definition.cutoffs)
@@ -28,3 +33,8 @@ class Knowledge:
         object.__setattr__(self, "tests_of", tests)
         named = dict.fromkeys(row.observation for row in self.definition.cutoffs)
         object.__setattr__(self, "measures", tuple(named))
+        otherwise = self.groups["strength_measured_otherwise"]
+        parts = ("asm",) if self.definition.mass_order else ()  # what an index is made of
+        shown = frozenset((*named, *self.sarc_f_items, *otherwise, *parts))
+        object.__setattr__(self, "of_muscle", shown - BODY)
+        object.__setattr__(self, "cause_of", {cause.id: cause for cause in self.causes})

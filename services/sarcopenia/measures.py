@@ -1,8 +1,8 @@
 """One measure of strength, mass or performance, against the limits of one definition."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 from mappings.guideline import Cutoff, Undecided
 from services.chart import Chart, Measurement, Unable, Unusable, months_before
@@ -19,8 +19,7 @@ LEVELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tested:
+class Tested(NamedTuple):
     """What one measure says. `level` is "low", "normal" or "unknown"."""
 
     observation: str
@@ -124,8 +123,8 @@ def read_test(
         tested[0],
     )
     if unread is not None and best.level == "low" and observation in knowledge.best_of_day:
-        return replace(best, level="unknown", why="best-trial", unusable=unread)
-    return replace(best, unusable=unread)
+        return best._replace(level="unknown", why="best-trial", unusable=unread)
+    return best if unread is None else best._replace(unusable=unread)
 
 
 def _not_done(

@@ -1,7 +1,6 @@
 """What comes of judging muscle by one definition."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.notes import Evidence
 from services.sarcopenia.measures import Tested
@@ -15,8 +14,7 @@ SCREENED_POSITIVE = frozenset({"find_positive", "screen_positive"})
 LACKS_DATA = frozenset({"not_assessed", "indeterminate"}) | SCREENED_POSITIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(NamedTuple):
     """What the rules say of one patient's muscle."""
 
     definition: str

@@ -1,6 +1,6 @@
 """SARC-F, calf circumference and SARC-CalF. A question not answered is unknown, never zero."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from services.chart import Chart, Measurement
 from services.sarcopenia.knowledge import Knowledge
@@ -80,8 +80,8 @@ def _by_bounds(score: Score, chart: Chart, knowledge: Knowledge) -> Tested | Non
         at_least = score.lower._replace(comparator=">=")
         return Tested("sarc_f", "unknown", at_least, low.row, "unanswered", resource=low.resource)
     if low.level == "low":
-        return replace(low, result=score.lower._replace(comparator=">="))
-    return replace(high, result=score.upper._replace(comparator="<="))
+        return low._replace(result=score.lower._replace(comparator=">="))
+    return high._replace(result=score.upper._replace(comparator="<="))
 
 
 def _unread(chart: Chart, knowledge: Knowledge) -> Tested | None:

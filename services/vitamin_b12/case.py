@@ -1,7 +1,7 @@
 """Everything the rules look at, read once from the chart."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.chart import Chart, Measurement, Unusable
 from services.vitamin_b12.features import Features, features
@@ -21,8 +21,7 @@ from services.vitamin_b12.results import (
 WORST_FIRST = ("deficient", "indeterminate", "unlikely", "high")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One patient, as the rules see the patient."""
 
     chart: Chart

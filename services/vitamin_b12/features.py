@@ -1,8 +1,8 @@
 """Symptoms, signs and risk factors on record, by the guideline's own lists."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from mappings.guideline import Duration
 from mappings.said import say
@@ -13,8 +13,7 @@ from services.vitamin_b12.results import Reading, by_common_limits
 BLOOD = ("mcv", "hemoglobin")  # what a blood count shows counts as a sign
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """What speaks for testing or treating, besides the B12 results themselves."""
 
     neurological: tuple[Finding, ...]
@@ -46,7 +45,7 @@ def features(chart: Chart, knowledge: Knowledge) -> Features:
     )
     counted = {"severe_anaemia": "anaemia"}
     signs = {counted.get(reading.means, reading.means) for reading in blood}
-    noted = [name for name in testing.symptoms if name in signs or chart.has(name)]
+    noted = [name for name in testing.symptoms if name in signs or name in chart.holds]
     neurological = _findings(chart, knowledge.groups["neurological"])
     concepts = {finding.concept for finding in neurological}
     alone = concepts & set(knowledge.groups["strong_alone"])
@@ -55,10 +54,11 @@ def features(chart: Chart, knowledge: Knowledge) -> Features:
         strong=len(concepts) > 1 or bool(alone),
         myelopathy=bool(concepts & set(knowledge.groups["myelopathy"])),
         symptoms=tuple(noted),
-        risks=tuple(
-            chart.present((*testing.risk_factors, *testing.further_risk_factors)),
-        )
-        + past_deficiency(chart, knowledge),
+        risks=(
+            *chart.present(testing.risk_factors),
+            *chart.present(testing.further_risk_factors),
+            *past_deficiency(chart, knowledge),
+        ),
         blood=blood,
         pregnant=pregnant,
         nitrous_oxide=exposed_to_nitrous_oxide(chart),

@@ -1,15 +1,13 @@
 """What comes of an assessment of vitamin B12."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.notes import Evidence
 from services.vitamin_b12.combined_indicator import CombinedIndicator
 from services.vitamin_b12.results import Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(NamedTuple):
     """What the rules say of one patient's B12."""
 
     guideline: str

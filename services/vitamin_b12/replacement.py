@@ -1,15 +1,14 @@
 """Whether vitamin B12 is being given already, and what that does to a level."""
 
-from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from services.chart import Chart, Medication, months_before
 from services.vitamin_b12.features import past_deficiency
 from services.vitamin_b12.knowledge import Knowledge
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(NamedTuple):
     """B12 on board. Empty tuples: none on record."""
 
     parenteral: tuple[Medication, ...]

@@ -1,6 +1,7 @@
 """What each result means by the guideline, in the unit in which it was reported."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mappings.guideline import Cutoff, Undecided
 from mappings.said import Numeral, amount, say
@@ -17,8 +18,7 @@ REQUESTS = {  # what an unusable result asks for (rule R20)
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A result and what it means; `limit` and `locator` are as shown to the clinician."""
 
     result: Measurement

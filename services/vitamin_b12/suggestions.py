@@ -41,8 +41,9 @@ def suggested(
     found: dict[str, OrderTemplate] = {}
     for template in _treatments(assessment, chart, knowledge, templates):
         found[template.id] = template
+    steps = {*assessment.next_steps}
     for step, names in TESTS.items():
-        if step in assessment.next_steps:
+        if step in steps:
             offered = [templates.by_id[name] for name in names]
             if step in ALTERNATIVES and any(is_held(t, chart, knowledge) for t in offered):
                 continue
