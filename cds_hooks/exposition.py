@@ -36,7 +36,7 @@ class Exposition:
         self._folder = folder
         self._turn = threading.Lock()
         self._registry = CollectorRegistry()
-        MultiProcessCollector(self._registry, str(folder))  # type: ignore[no-untyped-call]
+        MultiProcessCollector(self._registry, str(folder))
         ProcessCollector(namespace="cobalamin_main", registry=self._registry)
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -90,7 +90,7 @@ def forget_dead(folder: Path) -> None:
         files.setdefault(file.stem.rpartition("_")[2], []).append(file)
     for process in files.keys() - {DEAD}:
         if not _is_alive(process):
-            mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
+            mark_process_dead(process, str(folder))
             for file in files[process]:
                 if file.name.startswith(SUMMED):
                     _add_up(file, folder)
@@ -113,14 +113,14 @@ def _add_up(file: Path, folder: Path) -> None:
     counts: dict[str, float] = {}
     for one in (sums, file):
         if one.exists():
-            for key, value, *_ in MmapedDict.read_all_values_from_file(str(one)):  # type: ignore[no-untyped-call]
+            for key, value, *_ in MmapedDict.read_all_values_from_file(str(one)):
                 counts[key] = counts.get(key, 0.0) + value
     draft = sums.with_suffix(".draft")
     draft.unlink(missing_ok=True)
-    written = MmapedDict(str(draft))  # type: ignore[no-untyped-call]
+    written = MmapedDict(str(draft))
     for key, value in counts.items():
-        written.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
-    written.close()  # type: ignore[no-untyped-call]
+        written.write_value(key, value, 0.0)
+    written.close()
     draft.replace(sums)
     file.unlink()
 

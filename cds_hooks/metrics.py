@@ -29,7 +29,7 @@ def keep_in_files() -> None:
 
     prometheus_client chooses when it is imported; a worker that is forked has imported it before.
     """
-    values.ValueClass = values.MultiProcessValue(_number.get)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(_number.get)
 
 
 class _Number:

@@ -64,12 +64,19 @@ def token(config: Path | None, key_file: Path | None, at: str | None, source: IO
     steps = explain_token(
         words[-1] if words else "",
         settings.tenants,
-        [DISCOVERY, *(f"{DISCOVERY}/{service_id(hook)}" for hook in HOOKS)]
-        + [f"{DISCOVERY}/{service_id(hook)}/feedback" for hook in HOOKS],
+        _endpoints(map(service_id, HOOKS)),
         _keys(settings, key_file),
         now,
     )
     _show("Token", steps)
+
+
+def _endpoints(services: Iterable[str]) -> list[str]:
+    """Discovery, and each service with its feedback."""
+    paths = [DISCOVERY]
+    for one in services:
+        paths += [f"{DISCOVERY}/{one}", f"{DISCOVERY}/{one}/feedback"]
+    return paths
 
 
 def _keys(settings: Settings, key_file: Path | None) -> dict[str, Keys]:
@@ -110,9 +117,7 @@ def preflight(config: Path | None, tenant_name: str | None, origin: str) -> None
 
     settings, tenant, known = load_tenant(config, tenant_name)
     with rehearsal(settings, tenant, known) as rehearsed:
-        paths = [DISCOVERY]
-        for one in rehearsed.services:
-            paths += [f"{DISCOVERY}/{one.id}", f"{DISCOVERY}/{one.id}/feedback"]
+        paths = _endpoints(one.id for one in rehearsed.services)
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         steps = []
         for path in paths:
