@@ -7,13 +7,15 @@ import pytest
 from click.testing import CliRunner
 
 from services.cli import main
+from services.commands import doctor
 
 
 @pytest.fixture
 def cobalamin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "2000")
+    # Whatever COLUMNS was when the console was made.
+    monkeypatch.setattr(doctor.OUT, "width", 2000)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.delenv("COBALAMIN_CONFIG", raising=False)
 
