@@ -62,7 +62,7 @@ def drug_codings(
             target = reference.get("reference", reference)
             drug = _referred(target, resource, medications)
             if drug is not None:
-                yield from _codings_of_drug(drug)
+                yield from codings_of_drug(drug)
 
 
 def _referred(
@@ -77,7 +77,7 @@ def _referred(
     return medications.get(tail)
 
 
-def _codings_of_drug(drug: Resource) -> Iterator[tuple[str, str]]:
+def codings_of_drug(drug: Resource) -> Iterator[tuple[str, str]]:
     yield from codings(drug.get("code"))
     for ingredient in as_list(drug.get("ingredient")):
         if isinstance(ingredient, dict):

@@ -1,0 +1,201 @@
+"""The second pass: a patient's resources to rows, by the rules that answer a call."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import orjson
+
+from cds_hooks.memory import NoMemory
+from mappings.attention import AttentionRules
+from services.answer import answer
+from services.card_maker import CardMaker
+from services.catalog import service_id
+from services.chart import Chart
+from services.from_fhir import read_chart
+from services.from_fhir.values import Resource, reference_tail, sort_key
+from services.knowledge import Known
+from services.muscle_loss import Together, together
+from services.population import rows
+from services.population.scanning import Line
+from services.sarcopenia.assessment import assess as assess_muscle
+from services.vitamin_b12.assessment import assess as assess_b12
+
+VIEW = "patient-view"
+REMEMBERED = 50_000  # answers for patients of whom nothing is known but age and sex
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """By what patients are assessed: one guideline and one definition, and others beside them."""
+
+    maker: CardMaker
+    rules: Mapping[str, AttentionRules]  # by service
+    others: tuple[Known, ...] = ()  # pairs that the first is compared with
+
+    @property
+    def known(self) -> Known:
+        return self.maker.known
+
+
+@dataclass(slots=True)
+class Written:
+    """The rows of some patients as lines of JSON, by table, and what was complained of."""
+
+    lines: dict[str, list[bytes]] = field(
+        default_factory=lambda: {name: [] for name in rows.TABLES}
+    )
+    assessed: int = 0
+    complaints: list[tuple[int, int, str]] = field(default_factory=list)  # part, line, reason
+    complained: Counter[str] = field(default_factory=Counter)
+
+    def complain(self, line: Line, reason: str) -> None:
+        self.complained[reason] += 1
+        self.complaints.append((line.part, line.number, reason))
+
+
+class Assessor:
+    """Assesses patients one after another, as each was known on one day."""
+
+    def __init__(
+        self,
+        judges: Judges,
+        as_of: date,
+        drugs: Mapping[str, Resource],
+        hashed: Callable[[str], str],
+    ) -> None:
+        self._judges = judges
+        self._as_of = as_of
+        self._now = datetime.combine(as_of, time(), UTC)
+        self._drugs = drugs
+        self._hashed = hashed
+        self._view = judges.rules[service_id(VIEW)]
+        self._blank: dict[object, list[bytes]] = {}
+
+    def write(self, patient: str, lines: list[Line], into: Written) -> None:
+        """The rows of one patient; a complaint where there is nobody to assess."""
+        resources = parsed(lines, into)
+        if not any(r.get("resourceType") == "Patient" for r in resources):
+            into.complain(lines[0], "patient-missing")
+            return
+        chart = self._chart(patient, resources)
+        hashed = self._hashed(patient)
+        into.assessed += 1
+        of_patient = orjson.dumps(rows.of_patient(chart, hashed))[:-1] + b","
+        key = (chart.sex, chart.born, chart.deceased) if is_blank(chart) else None
+        known = self._blank.get(key) if key is not None else None
+        if known is None:
+            found, cards = self._judge(chart, hashed)
+            known = [orjson.dumps(row)[1:] for row in found]
+            into.lines["cards"] += map(orjson.dumps, cards)
+            if key is not None and not cards and len(self._blank) < REMEMBERED:
+                self._blank[key] = known
+        into.lines["assessments"] += [of_patient + one for one in known]
+
+    def _chart(self, patient: str, resources: list[dict[str, Any]]) -> Chart:
+        return read_chart(
+            [*resources, *self._referred(resources)],
+            patient,
+            self._judges.known.readable,
+            today=self._as_of,
+        )
+
+    def _referred(self, resources: Iterable[Resource]) -> Iterator[Resource]:
+        """The medicines, and devices on no patient's name, that `resources` refer to."""
+        for resource in resources:
+            for key in ("medicationReference", "medication", "device"):
+                if key in resource:
+                    tail = reference_tail(resource[key])
+                    if tail is not None and tail in self._drugs:
+                        yield self._drugs[tail]
+
+    def _judge(self, chart: Chart, hashed: str) -> tuple[list[rows.Row], list[rows.Row]]:
+        """Rows of assessments without the patient's columns, and rows of cards."""
+        judges = self._judges
+        said = answer(
+            chart, (), judges.maker, self._view,
+            hook=VIEW, encounter=None, memory=NoMemory(), now=self._now,
+        )  # fmt: skip
+        found = [rows.of_assessment(said.found, primary=True)]
+        found += [rows.of_assessment(f, primary=False) for f in compared(chart, said.found, judges)]
+        at = {
+            "patient": hashed,
+            "at": self._now.isoformat(),
+            "hook": VIEW,
+            "encounter": None,
+            "practitioner": None,
+        }
+        cards = [{**at, **rows.of_card(card)} for card in said.cards]
+        cards += [{**at, **rows.of_withheld(why)} for why in said.record["suppressed"]]
+        return found, cards
+
+
+def compared(chart: Chart, primary: Together, judges: Judges) -> Iterator[Together]:
+    """The same chart by the other guidelines; the axis that stays is not assessed twice."""
+    first = judges.known
+    for known in judges.others:
+        b12 = primary.b12 if known.b12 is first.b12 else assess_b12(chart, known.b12)
+        muscle = assess_muscle(chart, known.muscle)
+        yield together(chart, b12, muscle, known.muscle)
+
+
+def is_blank(chart: Chart) -> bool:
+    """Whether nothing is known of the patient but who it is: then age and sex decide alone."""
+    return not (
+        chart.measurements
+        or chart.findings
+        or chart.medications
+        or chart.orders
+        or chart.unusable
+        or chart.unable
+        or chart.qualitative
+        or chart.dropped
+    )
+
+
+def parsed(lines: list[Line], into: Written) -> list[dict[str, Any]]:
+    """The resources on the lines of one patient, each once: of copies, the newest."""
+    try:
+        found = orjson.loads(b"[" + b",".join([line.text for line in lines]) + b"]")
+    except orjson.JSONDecodeError:
+        found, lines = _parsed_singly(lines, into)
+    places: dict[tuple[str, str], int] = {}
+    older: set[int] = set()
+    for place, resource in enumerate(found):
+        id_ = resource.get("id")
+        if id_.__class__ is not str:
+            continue
+        key = (resource["resourceType"], id_)
+        other = places.setdefault(key, place)
+        if other != place:
+            newer = place if _version(resource) >= _version(found[other]) else other
+            older.add(other + place - newer)
+            places[key] = newer
+    for place in sorted(older):
+        into.complain(lines[place], "repeated")
+    return [r for place, r in enumerate(found) if place not in older] if older else found
+
+
+def _parsed_singly(lines: list[Line], into: Written) -> tuple[list[dict[str, Any]], list[Line]]:
+    """What one parser let pass and another does not, such as a number beyond all bounds."""
+    found, kept = [], []
+    for line in lines:
+        try:
+            found.append(orjson.loads(line.text))
+            kept.append(line)
+        except orjson.JSONDecodeError:
+            into.complain(line, "not-json")
+    return found, kept
+
+
+def _version(resource: Resource) -> tuple[str, int]:
+    """What tells an older copy of a resource from a newer one."""
+    meta = resource.get("meta")
+    if not isinstance(meta, dict):
+        return "", 0
+    updated, version = meta.get("lastUpdated"), meta.get("versionId")
+    text = version if isinstance(version, str) else ""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    return sort_key(updated) if isinstance(updated, str) else "", number
