@@ -22,7 +22,7 @@ class Measurement(NamedTuple):
     day: date
     resource: str  # "Observation/9"
     comparator: str | None = None  # "<", "<=", ">" or ">=": a bound, not a value
-    instant: str = ""  # the full timestamp in UTC, to order results of one day
+    instant: str = ""  # the full timestamp as it was sent, to order results of one day
     reference_low: float | None = None  # the laboratory's own limits, in `unit`
     reference_high: float | None = None
     reported: str = ""  # value and unit as the laboratory sent them: "0.42 umol/L"
