@@ -96,6 +96,8 @@ def _with_union(
     urgent: str | None,
 ) -> MuscleAssessment:
     """Muscle's next steps with those that the other axis and the other causes call for."""
+    if not (pointed or muscle.positive or muscle.next_steps):
+        return muscle  # nothing to add, and nothing that could have to wait
     steps = dict.fromkeys(muscle.next_steps)
     flags = dict.fromkeys(muscle.flags)
     first: dict[str, None] = {}
@@ -131,10 +133,7 @@ def _differential(
         pointers = tuple(dict.fromkeys((*result, *signs)))
         if pointers:
             yield Pointed(B12_CAUSE, pointers)
-    on_record = {*chart.findings, *chart.medications, *chart.measurements}
-    for cause in knowledge.causes:
-        if cause.names.isdisjoint(on_record):
-            continue
+    for cause in _pointed_to(chart, knowledge):
         found = {p.resource: p for p in _pointers(cause, chart, muscle, knowledge)}
         if found:
             recent = any(pointer.recent for pointer in found.values())
@@ -144,6 +143,15 @@ def _differential(
                 tuple(dict.fromkeys(pointer.says for pointer in found.values())),
                 cause.urgent if recent else None,
             )
+
+
+def _pointed_to(chart: Chart, knowledge: Knowledge) -> Iterable[Cause]:
+    """The causes that something on record may point to, in the order of the file."""
+    places: set[int] = set()
+    for on_record in (chart.findings, chart.medications, chart.measurements):
+        for name in knowledge.causes_naming.keys() & on_record.keys():
+            places.update(knowledge.causes_naming[name])
+    return [knowledge.causes[place] for place in sorted(places)]
 
 
 def _pointers(

@@ -31,8 +31,28 @@ class Findings:
         return any(test.level == "unknown" for test in self.tests)
 
 
+NOTHING_MEASURED = Findings(
+    strength="unknown",
+    mass="unknown",
+    performance="unknown",
+    tests=(),
+    screen=Screen(outcome=None, tests=(), score=None, at_limit=False),
+    discordant=False,
+    stale=(),
+    refused=(),
+    asymmetry=(),
+    height_missing=False,
+)
+
+
 def findings(chart: Chart, knowledge: Knowledge) -> Findings:
     """What the chart's measures say by the definition."""
+    if (
+        knowledge.looked_at.isdisjoint(chart.measurements)
+        and knowledge.looked_at.isdisjoint(chart.unusable)
+        and knowledge.looked_at.isdisjoint(chart.unable)
+    ):
+        return NOTHING_MEASURED
     strength = _tests("low_strength", chart, knowledge)
     performance = _tests("low_performance", chart, knowledge)
     mass = mass_tests(chart, knowledge)

@@ -72,9 +72,10 @@ def cautions(case: Case, notes: Notes) -> None:
         notes.flag("cobalamin-allergy")
         notes.findings("allergy", chart.present(("cobalamin_allergy",)))
     notes.findings("neurological", case.features.neurological)
-    shown = {finding.concept for finding in case.features.neurological}
-    others = [name for name in case.features.symptoms if name not in shown]
-    notes.findings("symptom", chart.present(others), guideline.testing.symptom_locator)
+    if case.features.symptoms:
+        shown = {finding.concept for finding in case.features.neurological}
+        others = [name for name in case.features.symptoms if name not in shown]
+        notes.findings("symptom", chart.present(others), guideline.testing.symptom_locator)
     _result_notes(case, notes)
 
 
@@ -122,6 +123,8 @@ def _disagreement(case: Case, first: Reading, notes: Notes) -> None:
 
 def _metabolite_flags(case: Case, notes: Notes) -> None:
     """Rules R7 and R8: kidneys and folate first, then methylmalonic acid and homocysteine."""
+    if case.mma is None and case.hcy is None:
+        return
     if case.mma_means in ("raised", "grossly_raised") and case.kidneys != "working":
         notes.flag("interpret-mma-with-renal-function")
         if case.kidneys == "impaired":

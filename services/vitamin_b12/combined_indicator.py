@@ -42,6 +42,8 @@ def combined_indicator(
     `cautions` are what the value must be read with: low folate, impaired kidneys, treatment.
     Total B12 in ng/L is turned into pmol/L by the molar mass, since the formula is in moles.
     """
+    if chart.measurements.keys().isdisjoint(MARKERS):
+        return None
     results = {name: fresh(chart, name, knowledge) for name in MARKERS}
     if not any(results.values()):
         return None

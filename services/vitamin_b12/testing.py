@@ -72,7 +72,7 @@ def _by_blood_finding(case: Case, notes: Notes) -> bool:
         return False
     notes.remark("macrocytosis", say("macrocytosis calls for B12 and folate"))
     notes.step(first_step(case), "check-folate")
-    if any(True for _ in case.chart.ordering(("order_cbc",))):
+    if case.chart.ordering(("order_cbc",)):
         notes.step("add-total-b12", "add-folate")
     return True
 
@@ -99,11 +99,9 @@ def folic_acid_matters(chart: Chart, found: Features, knowledge: Knowledge) -> b
     """
     reason = found.macrocytosis or bool(found.risks or found.symptoms or found.neurological)
     limit = knowledge.policy["folic_acid_preconception_ug_per_day"]
-    doses = list(chart.drafted(("folic_acid",)))
+    doses = chart.drafted(("folic_acid",))
     small = all(dose.ug_per_day is not None and dose.ug_per_day <= limit for dose in doses)
-    companion = chart.has("antifolate") or any(
-        True for _ in chart.drafted(("antifolate",), aside=True)
-    )
+    companion = chart.has("antifolate") or bool(chart.drafted(("antifolate",), aside=True))
     return reason or not (small or companion)
 
 
@@ -118,7 +116,7 @@ def _by_old_result(case: Case, notes: Notes) -> bool:
 
 def _by_lifelong_need(case: Case, notes: Notes) -> bool:
     """A cause that stays, and neither replacement nor a result on record."""
-    need = tuple(case.chart.present(case.knowledge.groups["lifelong_need"]))
+    need = case.chart.present(case.knowledge.groups["lifelong_need"])
     if not need or case.replacement.any:
         return False
     notes.findings("lifelong-need", need, case.knowledge.said["lifelong_need"][1])
