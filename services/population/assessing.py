@@ -14,16 +14,18 @@ from services.answer import answer
 from services.card_maker import CardMaker
 from services.catalog import service_id
 from services.chart import Chart
-from services.from_fhir import read_chart
 from services.from_fhir.values import Resource, reference_tail, sort_key
 from services.knowledge import Known
 from services.muscle_loss import Together, together
 from services.population import rows
+from services.population.history import chart_on
+from services.population.replay import Replay, blank_key, card_rows
 from services.population.scanning import Line
 from services.sarcopenia.assessment import assess as assess_muscle
 from services.vitamin_b12.assessment import assess as assess_b12
 
 VIEW = "patient-view"
+REFERRING = ("medicationReference", "medication", "device")
 REMEMBERED = 50_000  # answers for patients of whom nothing is known but age and sex
 
 
@@ -57,7 +59,7 @@ class Written:
 
 
 class Assessor:
-    """Assesses patients one after another, as each was known on one day."""
+    """Assesses patients one after another: as each was known on one day, or call by call."""
 
     def __init__(
         self,
@@ -65,7 +67,11 @@ class Assessor:
         as_of: date,
         drugs: Mapping[str, Resource],
         hashed: Callable[[str], str],
+        *,
+        since: date | None = None,
+        answers: str = "none",
     ) -> None:
+        """With `since`, every would-be call from that day to `as_of` is replayed."""
         self._judges = judges
         self._as_of = as_of
         self._now = datetime.combine(as_of, time(), UTC)
@@ -73,6 +79,8 @@ class Assessor:
         self._hashed = hashed
         self._view = judges.rules[service_id(VIEW)]
         self._blank: dict[object, list[bytes]] = {}
+        self._since = since
+        self._replay = Replay(judges.maker, judges.rules, hashed, answers=answers)
 
     def write(self, patient: str, lines: list[Line], into: Written) -> None:
         """The rows of one patient; a complaint where there is nobody to assess."""
@@ -80,56 +88,58 @@ class Assessor:
         if not any(r.get("resourceType") == "Patient" for r in resources):
             into.complain(lines[0], "patient-missing")
             return
-        chart = self._chart(patient, resources)
-        hashed = self._hashed(patient)
         into.assessed += 1
-        of_patient = orjson.dumps(rows.of_patient(chart, hashed))[:-1] + b","
-        key = (chart.sex, chart.born, chart.deceased) if is_blank(chart) else None
-        known = self._blank.get(key) if key is not None else None
-        if known is None:
-            found, cards = self._judge(chart, hashed)
-            known = [orjson.dumps(row)[1:] for row in found]
-            into.lines["cards"] += map(orjson.dumps, cards)
-            if key is not None and not cards and len(self._blank) < REMEMBERED:
-                self._blank[key] = known
-        into.lines["assessments"] += [of_patient + one for one in known]
+        resources = [*resources, *self._referred(resources)]
+        if self._since is None:
+            readable = self._judges.known.readable
+            chart = chart_on(self._as_of, patient, resources, readable)
+        else:
+            replayed = self._replay.of(patient, resources, self._since, self._as_of)
+            into.lines["calls"] += map(orjson.dumps, replayed.calls)
+            into.lines["cards"] += map(orjson.dumps, replayed.cards)
+            chart = replayed.last
+        self._assess(chart, self._hashed(patient), into)
 
-    def _chart(self, patient: str, resources: list[dict[str, Any]]) -> Chart:
-        return read_chart(
-            [*resources, *self._referred(resources)],
-            patient,
-            self._judges.known.readable,
-            today=self._as_of,
-        )
-
-    def _referred(self, resources: Iterable[Resource]) -> Iterator[Resource]:
+    def _referred(self, resources: Iterable[Resource]) -> list[Resource]:
         """The medicines, and devices on no patient's name, that `resources` refer to."""
+        found = {}
         for resource in resources:
-            for key in ("medicationReference", "medication", "device"):
+            for key in REFERRING:
                 if key in resource:
                     tail = reference_tail(resource[key])
                     if tail is not None and tail in self._drugs:
-                        yield self._drugs[tail]
+                        found[tail] = self._drugs[tail]
+        return list(found.values())
 
-    def _judge(self, chart: Chart, hashed: str) -> tuple[list[rows.Row], list[rows.Row]]:
-        """Rows of assessments without the patient's columns, and rows of cards."""
-        judges = self._judges
-        said = answer(
-            chart, (), judges.maker, self._view,
-            hook=VIEW, encounter=None, memory=NoMemory(), now=self._now,
-        )  # fmt: skip
-        found = [rows.of_assessment(said.found, primary=True)]
-        found += [rows.of_assessment(f, primary=False) for f in compared(chart, said.found, judges)]
-        at = {
+    def _assess(self, chart: Chart, hashed: str, into: Written) -> None:
+        """A row for each pair of guidelines, and, as of a day, the cards of a view of the chart."""
+        key = blank_key(chart, VIEW)
+        known = self._blank.get(key) if key is not None else None
+        if known is None:
+            said = answer(
+                chart, (), self._judges.maker, self._view,
+                hook=VIEW, encounter=None, memory=NoMemory(), now=self._now,
+            )  # fmt: skip
+            others = compared(chart, said.found, self._judges)
+            found = [rows.of_assessment(said.found, primary=True)]
+            found += [rows.of_assessment(other, primary=False) for other in others]
+            known = [orjson.dumps(row)[1:] for row in found]
+            cards = list(card_rows(said))
+            if self._since is None:
+                into.lines["cards"] += [orjson.dumps({**self._at(hashed), **c}) for c in cards]
+            if key is not None and not cards and len(self._blank) < REMEMBERED:
+                self._blank[key] = known
+        of_patient = orjson.dumps(rows.of_patient(chart, hashed))[:-1] + b","
+        into.lines["assessments"] += [of_patient + one for one in known]
+
+    def _at(self, hashed: str) -> rows.Row:
+        return {
             "patient": hashed,
             "at": self._now.isoformat(),
             "hook": VIEW,
             "encounter": None,
             "practitioner": None,
         }
-        cards = [{**at, **rows.of_card(card)} for card in said.cards]
-        cards += [{**at, **rows.of_withheld(why)} for why in said.record["suppressed"]]
-        return found, cards
 
 
 def compared(chart: Chart, primary: Together, judges: Judges) -> Iterator[Together]:
@@ -141,21 +151,7 @@ def compared(chart: Chart, primary: Together, judges: Judges) -> Iterator[Togeth
         yield together(chart, b12, muscle, known.muscle)
 
 
-def is_blank(chart: Chart) -> bool:
-    """Whether nothing is known of the patient but who it is: then age and sex decide alone."""
-    return not (
-        chart.measurements
-        or chart.findings
-        or chart.medications
-        or chart.orders
-        or chart.unusable
-        or chart.unable
-        or chart.qualitative
-        or chart.dropped
-    )
-
-
-def parsed(lines: list[Line], into: Written) -> list[dict[str, Any]]:
+def parsed(lines: list[Line], into: Written) -> list[Resource]:
     """The resources on the lines of one patient, each once: of copies, the newest."""
     try:
         found = orjson.loads(b"[" + b",".join([line.text for line in lines]) + b"]")

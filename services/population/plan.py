@@ -35,6 +35,8 @@ class Plan:
     tenant: str
     key: bytes  # of the patients' hashes
     base_url: str
+    since: date | None = None  # first day of a replay, which ends on `as_of`
+    answers: str = "none"  # how clinicians answer in a replay
     longest: int = 64 * MEBIBYTE  # of a line or a document
     part_bytes: int = PART
 
@@ -77,6 +79,8 @@ class Plan:
             "guidelines": self.guidelines,
             "definitions": self.definitions,
             "as_of": self.as_of,
+            "since": self.since,
+            "answers": self.answers,
             "tenant": self.tenant,
             "key": hashlib.sha256(self.key).hexdigest(),
             "longest": self.longest,

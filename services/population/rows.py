@@ -7,7 +7,6 @@ keep them.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cds_hooks.cards import Card
 from services.chart import Chart, completed_years
 from services.muscle_loss import Together
 from services.notes import Evidence
@@ -172,28 +171,3 @@ def evidence(noted: Iterable[Evidence]) -> list[Row]:
         }
         for e in noted
     ]
-
-
-def of_card(card: Card) -> Row:
-    """The columns of a card that is shown, besides those of its call."""
-    return {
-        "topic": card.source.topic.code if card.source.topic else None,
-        "indicator": card.indicator.value,
-        "summary": card.summary,
-        "suggestions": [suggestion.label for suggestion in card.suggestions],
-        "shown": True,
-        "withheld": None,
-    }
-
-
-def of_withheld(said: str) -> Row:
-    """The columns of a card that was withheld: `said` is "reason:topic"."""
-    reason, _, topic = said.partition(":")
-    return {
-        "topic": topic,
-        "indicator": None,
-        "summary": None,
-        "suggestions": [],
-        "shown": False,
-        "withheld": reason,
-    }

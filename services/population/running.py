@@ -185,13 +185,14 @@ def finish(plan: Plan, tally: Tally, started: datetime, engine: str) -> dict[str
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "asOf": plan.as_of.isoformat(),
+        "replay": replayed_of(plan),
         "engine": engine,
         "inputs": [source.name for source in plan.sources],
         "knowledge": {
             "b12": list(dict.fromkeys(k.b12.guideline.label for k in known)),
             "sarcopenia": list(dict.fromkeys(k.muscle.definition.label for k in known)),
         },
-        "options": {"tenant": plan.tenant},
+        "options": {"tenant": plan.tenant, "answers": plan.answers},
         "counts": {
             "files": len(plan.sources),
             "lines": sum(tally.lines.values()),
@@ -210,6 +211,13 @@ def finish(plan: Plan, tally: Tally, started: datetime, engine: str) -> dict[str
     draft.replace(plan.out / RUN)
     shutil.rmtree(work_folder(plan.out))
     return said
+
+
+def replayed_of(plan: Plan) -> dict[str, str] | None:
+    """The first and the last day of a replay; None as of a day."""
+    if plan.since is None:
+        return None
+    return {"from": plan.since.isoformat(), "to": plan.as_of.isoformat()}
 
 
 def _write_complaints(plan: Plan, tally: Tally) -> None:

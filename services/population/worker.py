@@ -41,7 +41,7 @@ class Worker:
 
     @cached_property
     def sieve(self) -> Sieve:
-        return Sieve(self.judges.known.index)
+        return Sieve(self.judges.known.index, timeline=self.plan.since is not None)
 
     def assessor(self, drugs: Callable[[], dict[str, Any]]) -> Assessor:
         """With the medicines of the whole input, which `drugs` gives: asked once."""
@@ -52,6 +52,8 @@ class Worker:
                 plan.as_of,
                 drugs(),
                 lambda patient: patient_hash(plan.key, plan.tenant, patient),
+                since=plan.since,
+                answers=plan.answers,
             )
         return self._assessor
 
