@@ -3,6 +3,7 @@
 import rich_click as click
 
 from services.commands.assess import assess, try_
+from services.commands.backtest import backtest
 from services.commands.doctor import doctor
 from services.commands.fetch_export import fetch_export
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
@@ -31,6 +32,7 @@ for command in (
     build_sheet_,
     report,
     fetch_export,
+    backtest,
     schema,
 ):
     main.add_command(command)

@@ -22,13 +22,15 @@ from rich.progress import (
 from cds_hooks.addresses import is_fhir_base_url, origin_of
 from cds_hooks.bulk_access import HOUR, BackendClient, BulkAccess
 from cds_hooks.outcomes import ExportFailed, ExportUnfinished, told
-from cds_hooks.settings import configuration_file, load_settings
+from cds_hooks.settings import Settings, configuration_file, load_settings
 from services.commands.configured import ERRORS, config_option, faults_told
 
 if TYPE_CHECKING:
     from services.population.bulk_export import Fetched
     from services.population.bulk_export import Progress as Come
 
+# What the command line may say of a server besides its address.
+TERMS = ("file_servers", "client_id", "key_file", "key_id", "token_url", "deadline_hours")
 WITH_ERRORS, UNFINISHED = 3, 75  # 75: a temporary failure, as mail systems have it
 GROUP = re.compile(r"[A-Za-z0-9.-]{1,64}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -105,6 +107,24 @@ def fetch_export(
     _say_result(fetched)
     if _has_errors(fetched):
         raise SystemExit(WITH_ERRORS)
+
+
+def fetch_into(settings: Settings, url: str, folder: Path) -> Path:
+    """Fetches all patients of the server at `url` by the configuration's terms; the folder.
+
+    Ends the command, with the reason told, where it cannot be had.
+    """
+    from cds_hooks.bulk_data import ExportRequest  # noqa: PLC0415  # as above
+    from services.population.bulk_export import TYPES, fetch  # noqa: PLC0415
+
+    terms: dict[str, object] = dict.fromkeys(TERMS)
+    with faults_told():
+        access = _access(settings.bulk_export, url, terms)
+        request = ExportRequest("patient", None, TYPES, None, ())
+        with _ends_told(folder), _terminable(), _shown() as show:
+            fetched = fetch(access, request, folder, show)
+    _say_result(fetched)
+    return fetched.folder
 
 
 def _check(
