@@ -185,7 +185,7 @@ def finish(plan: Plan, tally: Tally, started: datetime, engine: str) -> dict[str
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "asOf": plan.as_of.isoformat(),
-        "replay": replayed_of(plan),
+        **replayed_of(plan),
         "engine": engine,
         "inputs": [source.name for source in plan.sources],
         "knowledge": {
@@ -213,11 +213,11 @@ def finish(plan: Plan, tally: Tally, started: datetime, engine: str) -> dict[str
     return said
 
 
-def replayed_of(plan: Plan) -> dict[str, str] | None:
-    """The first and the last day of a replay; None as of a day."""
+def replayed_of(plan: Plan) -> dict[str, Any]:
+    """The first and the last day of a replay; nothing as of a day."""
     if plan.since is None:
-        return None
-    return {"from": plan.since.isoformat(), "to": plan.as_of.isoformat()}
+        return {}
+    return {"replay": {"from": plan.since.isoformat(), "to": plan.as_of.isoformat()}}
 
 
 def _write_complaints(plan: Plan, tally: Tally) -> None:
