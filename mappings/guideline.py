@@ -165,10 +165,10 @@ class Limits:
         """
         for cutoff in self.placed.get((observation, unit), ()):
             if (
-                (cutoff.sex is None or cutoff.sex == sex)
+                cutoff.is_met_by(value)
+                and (cutoff.sex is None or cutoff.sex == sex)
                 and (cutoff.pregnant is None or cutoff.pregnant == pregnant)
                 and (cutoff.method is None or cutoff.method == method)
-                and cutoff.is_met_by(value)
             ):
                 return cutoff
         return None

@@ -85,8 +85,8 @@ def _conclude(
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
         triggers=triggers,
-        low=tuple(t for t in found.tests if t.level == "low") if found else (),
-        asymmetry=tuple(g.resource for g in found.asymmetry) if found else (),
+        low=tuple([t for t in found.tests if t.level == "low"]) if found and found.tests else (),
+        asymmetry=tuple([g.resource for g in found.asymmetry]) if found else (),
     )
 
 

@@ -19,7 +19,7 @@ def test_is_called_for(case: Case, notes: Notes) -> bool:
         _by_lifelong_need(case, notes),
         _by_metabolite(case, notes),
     ]
-    return any(reasons)
+    return True in reasons
 
 
 def _by_rule(case: Case, notes: Notes) -> bool:
@@ -79,6 +79,8 @@ def _by_blood_finding(case: Case, notes: Notes) -> bool:
 
 def _by_order(case: Case, notes: Notes) -> bool:
     """A draft of folic acid or nitrous oxide while B12 is not known."""
+    if not case.chart.drafts:
+        return False
     called = False
     if case.drafted_folic_acid and folic_acid_matters(case.chart, case.features, case.knowledge):
         notes.remark("folic-acid", say("folic acid can correct the blood while nerves worsen"))
