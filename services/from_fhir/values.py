@@ -78,11 +78,12 @@ def span_of_date(text: object) -> tuple[date, date] | None:
                 first = date.fromisoformat(f"{text}-01")
                 after = (first + timedelta(days=31)).replace(day=1)
                 return first, after - timedelta(days=1)
-            case _:
+            case length if length >= 10:
                 day = date.fromisoformat(text[:10])
-                return (day, day) if len(text) == 10 or text[10] in "T " else None
+                return (day, day) if length == 10 or text[10] in "T " else None
     except (ValueError, OverflowError):
-        return None
+        pass
+    return None
 
 
 def first_day(text: object) -> date | None:

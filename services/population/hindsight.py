@@ -103,9 +103,11 @@ def known_on(
         return _patient(resource, then, undecided) if kind == "Patient" else resource
     past = None
     for path in paths:
-        past = then.is_past(resource.get(path) if isinstance(path, str) else _of(path, resource))
-        if past is not None:
-            break
+        text = resource.get(path) if isinstance(path, str) else _of(path, resource)
+        if text is not None:
+            past = then.is_past(text)
+            if past is not None:
+                break
     else:
         past = _undated(resource, then, beside, undecided)
     if not past:
@@ -135,9 +137,10 @@ def visit_of(resource: Resource) -> str | None:
 
 def _undated(resource: Resource, then: Then, beside: Beside, undecided: list[str] | None) -> bool:
     """A resource without a date is as old as the visit that it came of."""
-    past = then.is_past(beside.visits.get(visit_of(resource) or ""))
-    if past is not None:
-        return past
+    if beside.visits:
+        past = then.is_past(beside.visits.get(visit_of(resource) or ""))
+        if past is not None:
+            return past
     if not _written_by(resource, then) and undecided is not None:
         undecided.append("undated")
     return True
@@ -178,20 +181,17 @@ def _condition(
 ) -> Resource:
     status = resource.get("clinicalStatus")
     is_over = status_code(status) in OVER
-    ended = [name for name in resource if name.startswith("abatement")]
-    if not ended:
-        return _as_written(resource, then, undecided) if is_over else resource
-    period = resource.get("abatementPeriod")
-    text = resource.get(
-        "abatementDateTime", period.get("end") if isinstance(period, dict) else None
-    )
-    past = then.is_past(text)
-    if past is None:
-        return _as_written(resource, then, undecided)
+    text = resource.get("abatementDateTime")
+    if text is None:
+        text = _of(("abatementPeriod", "end"), resource)
+    past = None if text is None else then.is_past(text)
     if past:
         return resource
-    active = {name: value for name, value in resource.items() if name not in ended}
-    return active | {"clinicalStatus": _active(status)} if is_over else active
+    if past is None:
+        is_over = is_over or resource.get("abatementBoolean") is True
+        return _as_written(resource, then, undecided) if is_over else resource
+    held = {name: value for name, value in resource.items() if not name.startswith("abatement")}
+    return held | {"clinicalStatus": _active(status)} if is_over else held
 
 
 def _active(status: object) -> object:
