@@ -4,6 +4,7 @@ import rich_click as click
 
 from services.commands.assess import assess, try_
 from services.commands.backtest import backtest
+from services.commands.backtest_report import backtest_report
 from services.commands.doctor import doctor
 from services.commands.fetch_export import fetch_export
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
@@ -33,6 +34,7 @@ for command in (
     report,
     fetch_export,
     backtest,
+    backtest_report,
     schema,
 ):
     main.add_command(command)
