@@ -35,7 +35,11 @@ from cds_hooks.dialects import Dialect
 from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
-CLINICAL = ("b12", "sarcopenia", "policy", "local_code", "attention", "language")
+CLINICAL = (
+    *("b12", "sarcopenia", "policy", "local_code", "value_set", "guideline"),
+    *("attention", "language", "site"),
+)
+FILES = ("value_set", "guideline")  # tables that each name a file of the site's own
 SCHEMA = Path(__file__).parent / "schemas" / "configuration.schema.json"
 
 
@@ -183,8 +187,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _clinical(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables of CLINICAL, a laboratory's file by its whole path."""
+    """The tables of CLINICAL, the site's own files by their whole paths."""
     tables = {name: document[name] for name in CLINICAL if name in document}
+    for name in FILES:
+        if name in tables:
+            tables[name] = [{"file": str(folder / entry["file"])} for entry in tables[name]]
     match tables:
         case {"b12": {"laboratory": file, **others}}:
             return {**tables, "b12": {**others, "laboratory": str(folder / file)}}

@@ -246,6 +246,7 @@ class Guideline(Limits):
     source_attributes: Mapping[str, str]
     flags: tuple[str, ...] = ()  # cautions that hold for every result read by this guideline
     laboratory: str | None = None  # a laboratory whose validated limits replace the printed ones
+    based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
 
     @property
     def label(self) -> str:
