@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
 from cds_hooks.openapi import answer, refusals
-from mappings.export import artefacts
+from mappings.fhir.own_codes import artefacts
 from mappings.guideline import Cutoff, Guideline
 from mappings.sarcopenia_definition import Definition
 from services.knowledge import Known

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
 from rich.progress import (
@@ -21,7 +21,6 @@ from rich.progress import (
 
 from cds_hooks.patient_hash import KEY_NAME, make_key, patient_hash, read_key
 from cds_hooks.settings import Settings
-from mappings.guideline_file import guideline_ids
 from services.commands.configured import (
     ERRORS,
     config_option,
@@ -99,11 +98,9 @@ def backtest(
     from services.population.running import begin_anew  # noqa: PLC0415
     from services.population.sources import NothingToRead, find_sources  # noqa: PLC0415
 
-    settings, tenant, _known = load_tenant(
-        config, tenant_name, b12_guideline, sarcopenia_definition
-    )
+    settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
     since, as_of = _days(**{name: asked[name] for name in ("as_of", "replay_from", "replay_to")})
-    muscle = guideline_ids("sarcopenia")
+    muscle = known.definitions()
     with _ends_told(out):
         out.mkdir(parents=True, exist_ok=True)
         if fresh:
@@ -274,6 +271,6 @@ def _report(out: Path) -> None:
     click.echo(out / "report" / "index.html")
 
 
-def _end(fault: str) -> None:
+def _end(fault: str) -> NoReturn:
     ERRORS.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)

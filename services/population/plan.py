@@ -12,7 +12,7 @@ import orjson
 
 from mappings.guideline_file import FOLDER
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL, attention_of
+from services.catalog import attention_of
 from services.knowledge import Known, load_knowledge
 from services.population.assessing import Judges
 from services.population.sources import Part, Source, parts_of
@@ -53,7 +53,7 @@ class Plan:
     def judges(self) -> Judges:
         """Raises KnowledgeFault."""
         known = load_knowledge(self.clinical)
-        maker = CardMaker.at_start(known, self.base_url, CANONICAL)
+        maker = CardMaker.at_start(known, self.base_url)
         rules = attention_of(self.clinical.get("attention"), known)
         return Judges(maker, rules, tuple(self._others(known)))
 

@@ -13,8 +13,8 @@ import mappings.differential as differential
 import mappings.guideline_file as guideline_file
 import mappings.questionnaire as questionnaire
 from mappings.differential import read_comparison, read_differential
-from mappings.export import artefacts, validate
 from mappings.fault import KnowledgeFault
+from mappings.fhir.own_codes import artefacts, validate
 from mappings.guideline_file import guideline_ids, read_groups, read_policy
 from mappings.questionnaire import read_questionnaire
 from mappings.sarcopenia_definition import read_definition
