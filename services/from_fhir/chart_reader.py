@@ -143,22 +143,12 @@ def _components(resource: Resource, pages: Pages) -> list[tuple[Resource, Match]
 
 def _matches(part: Resource, pages: Pages) -> Sequence[Match]:
     """One match for each value set that the code is in, or the coded answer of a question is."""
-    lookup = pages.readable.index.lookup
-    codes = codings(part.get("code"))
-    if len(codes) == 1 and "valueCodeableConcept" not in part:
-        matched = lookup(*codes[0])
-        if len(matched) < 2:  # nearly always
-            return matched
-    found: dict[str, Match] = {}
-    for system, code in codes:
-        for match in lookup(system, code):
-            found.setdefault(match.value_set.name, match)
-    if "valueCodeableConcept" in part:
-        for coding in codings(part["valueCodeableConcept"]):
-            for match in lookup(*coding):
-                if match.value_set.kind == "condition":
-                    found.setdefault(f"={match.value_set.name}", match)
-    return list(found.values())
+    index = pages.readable.index
+    asked = index.matches(codings(part.get("code")))
+    if "valueCodeableConcept" not in part:
+        return asked
+    answered = index.matches(codings(part["valueCodeableConcept"]))
+    return [*asked, *(match for match in answered if match.value_set.kind == "condition")]
 
 
 def _write_observation(
