@@ -3,9 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from mappings.said import say
 from services.chart import Finding, Measurement, Medication, Unusable
+
+
+@lru_cache(32)
+def under(years: int) -> str:
+    """Why a publication is not applied to somebody."""
+    return say("under {years} years", years=years)
 
 
 class Read(Protocol):

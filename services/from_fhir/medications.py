@@ -1,6 +1,6 @@
 """Drugs requested, stated, given or dispensed, in every release's spelling."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -112,24 +112,31 @@ def taking(resource: Resource, today: date) -> str | None:
 
 def start_day(resource: Resource) -> date | None:
     """The first day on which the drug can have been taken by this record."""
-    dates = [first_day(resource[key]) for key in STARTS if key in resource]
-    dates += [period(resource[key])[0] for key in PERIODS if key in resource]
-    return earliest([*dates, *(start for start, _end in _bounds(resource))])
+    days = [first_day(resource[key]) for key in STARTS if key in resource]
+    if not resource.keys().isdisjoint(PERIODS):
+        days += [period(resource[key])[0] for key in PERIODS if key in resource]
+    for start, _end in _bounds(resource):
+        days.append(start)
+    return days[0] if len(days) == 1 else earliest(days)
 
 
 def last_day(resource: Resource) -> date | None:
     """The last day of the course by this record; None where it is open or unknown."""
-    ends = [end for _start, end in _bounds(resource) if end is not None]
+    bounds = _bounds(resource)
+    ends = [end for _start, end in bounds if end is not None] if bounds else []
     if "effectivePeriod" in resource:
         end = period(resource["effectivePeriod"])[1]
         ends += [] if end is None else [end]
     return max(ends, default=None)
 
 
-def _bounds(resource: Resource) -> list[tuple[date | None, date | None]]:
+def _bounds(resource: Resource) -> Sequence[tuple[date | None, date | None]]:
+    given = dosages(resource)
+    if not given:
+        return ()
     return [
         period(repeat["boundsPeriod"])
-        for dosage in dosages(resource)
+        for dosage in given
         if (repeat := _repeat(dosage)) is not None and isinstance(repeat.get("boundsPeriod"), dict)
     ]
 

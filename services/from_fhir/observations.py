@@ -82,7 +82,7 @@ def measurement(
     if isinstance(read, str):
         return Unusable(value_set.name, read, reference, day, _as_reported(given))
     value, unit, comparator, reported = read
-    low, high = reference_range(source, unit)
+    low, high = reference_range(source, unit) if "referenceRange" in source else (None, None)
     return Measurement(
         value_set.name,
         value,
@@ -94,7 +94,7 @@ def measurement(
         low,
         high,
         reported,
-        code_unit_flags(match, unit),
+        code_unit_flags(match, unit) if row.expects else NO_FLAGS,
         row.code,
         row.rank,
         _method(source, match, devices or {}) if value_set.has_method else None,

@@ -79,14 +79,8 @@ def _write_order(resource: Resource, reference: str, status: str, pages: Pages) 
 
 
 def _order_matches(resource: Resource, pages: Pages) -> Iterable[Match]:
-    lookup = pages.readable.index.lookup
-    found: dict[str, Match] = {}
     places = [resource.get("code"), *(i.get("code") for i in _items(resource))]
-    for place in places:
-        for coding in codings(place):
-            for match in lookup(*coding):
-                found.setdefault(match.value_set.name, match)
-    return found.values()
+    return pages.readable.index.matches(coding for place in places for coding in codings(place))
 
 
 def _items(resource: Resource) -> list[Resource]:

@@ -6,7 +6,7 @@ from mappings.guideline import Cutoff
 from mappings.said import amount, as_amount, say
 from mappings.sarcopenia_definition import ADULT
 from services.chart import Chart
-from services.notes import Evidence, Notes
+from services.notes import Evidence, Notes, under
 from services.sarcopenia.findings import NOTHING_MEASURED, Findings, findings
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, is_fresh
@@ -38,7 +38,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     notes, triggers = Notes(), triggers_of(chart, knowledge)
     in_scope = chart.age_at_least(definition.minimum_age)
     if chart.age_at_least(ADULT) is False:
-        notes.remark("age", say("under {years} years", years=ADULT))
+        notes.remark("age", under(ADULT))
         return _conclude(triggers, knowledge, notes, "out_of_scope_age", None)
     found = findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
@@ -50,7 +50,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
         _trigger_evidence(chart, knowledge, notes)
     if in_scope is False:
         locator = definition.minimum_age_locator
-        notes.remark("age", say("under {years} years", years=definition.minimum_age), locator)
+        notes.remark("age", under(definition.minimum_age), locator)
         if found.strength == "low":
             notes.flag("low_grip_below_reference")
         _flags(found, "out_of_scope_age", chart, knowledge, notes)
