@@ -165,10 +165,10 @@ class Limits:
         """
         for cutoff in self.placed.get((observation, unit), ()):
             if (
-                cutoff.sex in (None, sex)
-                and cutoff.pregnant in (None, pregnant)
-                and cutoff.method in (None, method)
-                and cutoff.is_met_by(value)
+                cutoff.is_met_by(value)
+                and (cutoff.sex is None or cutoff.sex == sex)
+                and (cutoff.pregnant is None or cutoff.pregnant == pregnant)
+                and (cutoff.method is None or cutoff.method == method)
             ):
                 return cutoff
         return None

@@ -3,7 +3,10 @@
 import rich_click as click
 
 from services.commands.assess import assess, try_
+from services.commands.backtest import backtest
+from services.commands.backtest_report import backtest_report
 from services.commands.doctor import doctor
+from services.commands.fetch_export import fetch_export
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
 from services.commands.records import audit_, migrate_, purge_
 from services.commands.report import report
@@ -29,6 +32,9 @@ for command in (
     doctor,
     build_sheet_,
     report,
+    fetch_export,
+    backtest,
+    backtest_report,
     schema,
 ):
     main.add_command(command)

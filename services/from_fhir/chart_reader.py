@@ -1,6 +1,6 @@
 """One walk over what an EHR sent for one patient."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 
 from mappings.value_set import Match
@@ -67,8 +67,8 @@ def read_chart(
         last=last or today,
         readable=readable,
         patient_references=frozenset({f"Patient/{patient_id}", patient_id, *patient_references}),
-        drugs=_by_reference("Medication", (*referred, *drafted)),
-        devices=_by_reference("Device", referred),
+        drugs=_by_reference("Medication", (*referred, *drafted)) if referred or drafted else {},
+        devices=_by_reference("Device", referred) if referred else {},
         about=about,
     )
     for resource in gathered:
@@ -89,11 +89,12 @@ def _read(resource: Resource, pages: Pages) -> None:
     reader = READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
         return
-    reference = f"{kind}/{resource.get('id', '?')}"
+    named = "id" in resource
+    reference = f"{kind}/{resource['id']}" if named else f"{kind}/?"
     if kind != "Patient":
         if not is_about(resource, pages):
             return
-        if "id" in resource:
+        if named:
             if reference in pages.seen:
                 pages.dropped["repeated"] += 1
                 return
@@ -114,11 +115,11 @@ def _read_patient(resource: Resource, _reference: str, pages: Pages) -> None:
 
 
 def _read_observation(resource: Resource, reference: str, pages: Pages) -> None:
-    coded = [(resource, match) for match in _matches(resource, pages)]
+    matches = _matches(resource, pages)
     if "component" in resource:
-        parts = (c for c in as_list(resource["component"]) if isinstance(c, dict))
-        whole = {key: resource[key] for key in OF_THE_WHOLE if key in resource}
-        coded += [({**whole, **part}, match) for part in parts for match in _matches(part, pages)]
+        coded = [*((resource, match) for match in matches), *_components(resource, pages)]
+    else:
+        coded = [(resource, match) for match in matches] if matches else []
     if not coded:
         return
     reason = observations.usable_status(resource)
@@ -131,20 +132,25 @@ def _read_observation(resource: Resource, reference: str, pages: Pages) -> None:
         pages.dropped[reason or "undated"] += 1
         return
     for part, match in coded:
-        if match.value_set.name == "walk_time" and not _unable(part, pages):
-            read = observations.walking_speed(
-                part, coded, match, when, reference, pages.readable.plausible
-            )
-            _write_result(read, pages)
-        else:
-            _write_observation(part, match, reference, when, pages)
+        _write_observation(part, match, reference, when, pages, coded)
 
 
-def _matches(part: Resource, pages: Pages) -> list[Match]:
+def _components(resource: Resource, pages: Pages) -> list[tuple[Resource, Match]]:
+    parts = (c for c in as_list(resource["component"]) if isinstance(c, dict))
+    whole = {key: resource[key] for key in OF_THE_WHOLE if key in resource}
+    return [({**whole, **part}, match) for part in parts for match in _matches(part, pages)]
+
+
+def _matches(part: Resource, pages: Pages) -> Sequence[Match]:
     """One match for each value set that the code is in, or the coded answer of a question is."""
-    found: dict[str, Match] = {}
     lookup = pages.readable.index.lookup
-    for system, code in codings(part.get("code")):
+    codes = codings(part.get("code"))
+    if len(codes) == 1 and "valueCodeableConcept" not in part:
+        matched = lookup(*codes[0])
+        if len(matched) < 2:  # nearly always
+            return matched
+    found: dict[str, Match] = {}
+    for system, code in codes:
         for match in lookup(system, code):
             found.setdefault(match.value_set.name, match)
     if "valueCodeableConcept" in part:
@@ -156,39 +162,53 @@ def _matches(part: Resource, pages: Pages) -> list[Match]:
 
 
 def _write_observation(
-    part: Resource, match: Match, reference: str, when: tuple[date, str], pages: Pages
+    part: Resource,
+    match: Match,
+    reference: str,
+    when: tuple[date, str],
+    pages: Pages,
+    beside: Iterable[tuple[Resource, Match]],
 ) -> None:
+    kind, name = match.value_set.kind, match.value_set.name
+    if kind == "condition":
+        _write_noted(part, match, reference, when[0], pages)
+    elif kind != "observation":
+        return
+    elif match.value_set.qualitative:
+        positive = observations.outcome(part)
+        if positive is None:
+            pages.dropped["no-outcome"] += 1
+        else:
+            pages.qualitative[name].append(Qualitative(name, positive, when[0], reference))
+    elif "valueCodeableConcept" in part and _unable(part, pages):
+        tested = "gait_speed" if name == "walk_time" else name
+        pages.unable[tested].append(Unable(tested, when[0], reference))
+    elif name == "walk_time":
+        scales = pages.readable.scales
+        speed = observations.walking_speed(part, beside, match, when, reference, scales)
+        _write_result(speed, pages)
+    elif "hasMember" not in part or not _is_heading(part):
+        read = observations.measurement(
+            part, match, when, reference, pages.readable.scales, pages.devices
+        )
+        _write_result(read, pages)
+
+
+def _write_noted(part: Resource, match: Match, reference: str, day: date, pages: Pages) -> None:
+    """A condition noted as an Observation, by its code or as the coded answer to a question."""
     name = match.value_set.name
-    if match.value_set.kind == "condition":
-        answered = any(
-            m.value_set.name == name
-            for coding in codings(part.get("valueCodeableConcept"))
-            for m in pages.readable.index.lookup(*coding)
-        )
-        finding = (
-            Finding(name, reference, when[0], match.row.display)
-            if answered
-            else observations.noted_finding(part, match, reference, when[0])
-        )
-        if finding is not None:
-            pages.findings[name].append(finding)
-    elif match.value_set.kind == "observation":
-        if match.value_set.qualitative:
-            positive = observations.outcome(part)
-            if positive is None:
-                pages.dropped["no-outcome"] += 1
-            else:
-                pages.qualitative[name].append(Qualitative(name, positive, when[0], reference))
-        elif _unable(part, pages):
-            tested = "gait_speed" if name == "walk_time" else name
-            pages.unable[tested].append(Unable(tested, when[0], reference))
-        elif not _is_heading(part):
-            _write_result(
-                observations.measurement(
-                    part, match, when, reference, pages.readable.plausible, pages.devices
-                ),
-                pages,
-            )
+    answered = any(
+        m.value_set.name == name
+        for coding in codings(part.get("valueCodeableConcept"))
+        for m in pages.readable.index.lookup(*coding)
+    )
+    finding = (
+        Finding(name, reference, day, match.row.display)
+        if answered
+        else observations.noted_finding(part, match, reference, day)
+    )
+    if finding is not None:
+        pages.findings[name].append(finding)
 
 
 def _is_heading(part: Resource) -> bool:
@@ -198,7 +218,7 @@ def _is_heading(part: Resource) -> bool:
 
 def _unable(part: Resource, pages: Pages) -> bool:
     """Whether the result says that the test could not be done or completed."""
-    return "valueCodeableConcept" in part and any(
+    return any(
         match.value_set.name == "unable"
         for coding in codings(part["valueCodeableConcept"])
         for match in pages.readable.index.lookup(*coding)
@@ -260,15 +280,16 @@ def _write_findings(found: list[Finding] | str, pages: Pages) -> None:
 
 
 def _read_medication(resource: Resource, reference: str, pages: Pages) -> None:
+    index = pages.readable.index
+    matches = medications.drug_matches(resource, index, pages.drugs)
+    if not matches:
+        return
     status = medications.taking(resource, pages.today)
-    drugs = medications.medications_of(
-        resource, reference, status or "", pages.readable.index, pages.drugs
-    )
-    if drugs and status not in ("current", "past"):
+    if status not in ("current", "past"):
         # Drafts are read from the session alone: what the record calls a draft is nobody's order.
         pages.dropped[status_code(resource.get("status")) or "no-status"] += 1
         return
-    for drug in drugs:
+    for drug in medications.medications_of(resource, reference, status, matches, index):
         if drug.start is not None and drug.start > pages.last:
             pages.dropped["in-the-future"] += 1
         else:

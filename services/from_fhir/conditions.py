@@ -45,9 +45,8 @@ def condition(
     resource: Resource, reference: str, index: ValueSetIndex, today: date
 ) -> list[Finding] | str:
     """Findings of a Condition, or the reason to leave it."""
-    matches = [
-        m for m in matches_in(resource.get("code"), index) if m.value_set.kind == "condition"
-    ]
+    matches = matches_in(resource.get("code"), index)
+    matches = [m for m in matches if m.value_set.kind == "condition"] if matches else []
     if not matches:
         return []
     held = status_code(resource.get("verificationStatus"))
@@ -61,9 +60,9 @@ def condition(
 
 
 def _onset(resource: Resource) -> date | None:
-    start, _end = period(resource.get("onsetPeriod"))
+    start = period(resource["onsetPeriod"])[0] if "onsetPeriod" in resource else None
     for key in ("onsetDateTime", "recordedDate", "assertedDate", "dateRecorded"):
-        day = first_day(resource.get(key))
+        day = first_day(resource[key]) if key in resource else None
         if day is not None:
             return start or day
     return start

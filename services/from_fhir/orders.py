@@ -104,7 +104,7 @@ def read_draft(resource: Resource, pages: Pages) -> None:
     if kind in ORDER_TYPES:
         _write_order(resource, reference, "draft", pages)
     elif kind in MEDICATION_TYPES:
-        for drug in medications.medications_of(
-            resource, reference, "draft", pages.readable.index, pages.drugs
-        ):
+        index = pages.readable.index
+        matches = medications.drug_matches(resource, index, pages.drugs)
+        for drug in medications.medications_of(resource, reference, "draft", matches, index):
             pages.medications[drug.concept].append(drug)

@@ -136,6 +136,19 @@ class History:
         )
 
 
+def chart_on(
+    day: date, patient_id: str, resources: Iterable[Resource], readable: Readable
+) -> Chart:
+    """The chart of a patient at the end of `day`, of whom nothing else is asked.
+
+    `resources` have been chosen: what no rule reads is not among them, nor are visits.
+    """
+    then, given = Then.end_of(day), list(resources)
+    beside = Beside({}, _results(given, readable.index))
+    known = (known_on(one, then, beside) for one in given)
+    return read_chart([one for one in known if one is not None], patient_id, readable, today=day)
+
+
 def _visits(resources: Iterable[Resource]) -> Iterator[tuple[str, str]]:
     for resource in resources:
         if resource.get("resourceType") == "Encounter":

@@ -90,7 +90,7 @@ class Replay:
         for event in timeline:
             chart = history.before(Then.just_before(event.at), event.orders, event.about)
             of_call = {"patient": patient, **self._columns(event)}
-            key = _blank_key(chart, event.hook)
+            key = blank_key(chart, event.hook)
             said = self._blank.get(key) if key else None
             if said is not None:
                 calls.append({**of_call, **said})
@@ -171,7 +171,7 @@ def _card_row(card: Card, withheld: str | None) -> Row:
     }
 
 
-def _blank_key(chart: Chart, hook: str) -> tuple[object, ...] | None:
+def blank_key(chart: Chart, hook: str) -> tuple[object, ...] | None:
     """All that a call about somebody of whom nothing is on record depends on; None: there is."""
     if (
         chart.measurements

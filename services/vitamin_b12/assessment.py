@@ -5,6 +5,8 @@ the first-line test, then methylmalonic acid with the kidneys. A neurological fi
 urgency in each of them.
 """
 
+from functools import partial
+
 from mappings.said import say
 from services.chart import Chart, months_before
 from services.notes import Notes
@@ -50,7 +52,9 @@ def _conclude(case: Case, notes: Notes, category: str) -> Assessment:
         evidence=tuple(notes.evidence),
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
-        combined_indicator=combined_indicator(case.chart, case.knowledge, _indicator_flags(case)),
+        combined_indicator=combined_indicator(
+            case.chart, case.knowledge, partial(_indicator_flags, case)
+        ),
         situation=situation(case) if acted_on else None,
         deciding=case.first,
         session_steps=frozenset(notes.session_steps),

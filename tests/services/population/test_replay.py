@@ -77,6 +77,13 @@ def test_a_test_was_on_its_way_until_its_result_came():
     ]
 
 
+def test_an_order_is_not_on_record_while_it_is_signed():
+    """Folic acid signed after a low B12: a draft to warn of, not a drug that is taken."""
+    found = replayed("b12 140 @2026-06-01; rx folic_acid since 2026-06-10")
+    assert calls(found) == ["06-10T00:00 order-sign"]
+    assert cards(found) == ["orderFolicAcid critical"]
+
+
 ONE_VISIT = """
     b12 112 @2026-06-01; +fatigue @2026-06-01;
     visit @2026-06-10T09:00:00Z in e1 by 7; rx statin since 2026-06-10T09:20:00Z in e1 by 7;
