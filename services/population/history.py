@@ -28,7 +28,7 @@ class History:
         self._readable = readable
         self._reads: dict[str, bool] = {}  # by the order's reference
         self._referred = [r for r in given if r.get("resourceType") in REFERRED]
-        self._beside = Beside(dict(_visits(given)), _results(given, readable.index))
+        self.beside = Beside(dict(_visits(given)), _results(given, readable.index))
         self._written = [one for one in given if self._may_be_read(one)]
         self._read: list[Resource | None] = [None] * len(self._written)
         self._open = list(range(len(self._written)))  # those that may read otherwise later
@@ -97,7 +97,7 @@ class History:
         still_open = []
         for place in self._open:
             written, notes = self._written[place], list[str]()
-            read = known_on(written, then, self._beside, notes)
+            read = known_on(written, then, self.beside, notes)
             if notes:
                 self._undecided[place] = notes[0]
             if read is not written:
