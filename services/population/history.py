@@ -7,10 +7,9 @@ from mappings.value_set import ValueSetIndex
 from services.chart import Chart
 from services.from_fhir import Readable, read_chart
 from services.from_fhir.chart_reader import READERS, REFERRED
-from services.from_fhir.conditions import matches_in
 from services.from_fhir.observations import usable_status
 from services.from_fhir.orders import MEDICATION_TYPES, ORDER_TYPES
-from services.from_fhir.values import Resource, as_list, reference_tail, status_code
+from services.from_fhir.values import Resource, as_list, codings, reference_tail, status_code
 from services.population.hindsight import Beside, known_on, living, since
 from services.population.moments import Then, stamp_of
 from services.population.timeline import as_draft, visit_period
@@ -181,7 +180,7 @@ def _results(resources: Iterable[Resource], index: ValueSetIndex) -> dict[str, s
     for key, text, result in sorted(_dated_results(resources), key=lambda one: one[0]):
         for order in as_list(result.get("basedOn")):
             named.setdefault(reference_tail(order) or "", text)
-        sets = {match.value_set.name for match in matches_in(result.get("code"), index)}
+        sets = {match.value_set.name for match in index.matches(codings(result.get("code")))}
         for order, (ordered, wanted) in waiting.items():
             if key > ordered and wanted & sets:
                 alike.setdefault(order, text)
@@ -197,7 +196,7 @@ def _carried_out(
         if kind in ORDER_TYPES and status_code(resource.get("status")) == "completed":
             text = since(resource)
             stamp = stamp_of(text) if text else None
-            names = {match.value_set.name for match in matches_in(resource.get("code"), index)}
+            names = {match.value_set.name for match in index.matches(codings(resource.get("code")))}
             wanted = {RESULT_OF.get(name, name) for name in names}
             yield f"{kind}/{resource.get('id')}", (stamp.key if stamp else "", wanted)
 
