@@ -100,8 +100,8 @@ def run(arguments: list[Any]) -> None:
         raise RuntimeError(done.stderr)
 
 
-def estimates(out: Path, folder: Path) -> Iterator[tuple[Estimate, dict[str, Any]]]:
-    """Each estimate with the one row of the report that says it."""
+def estimates(out: Path, folder: Path) -> Iterator[tuple[Estimate, list[dict[str, Any]]]]:
+    """Each estimate with the rows of the report that say it."""
     found: dict[str, dict[str, Any]] = {}
     for one in WANTED:
         cycles = ", ".join(f"'{letter}'" for letter in one.cycles)
@@ -110,8 +110,15 @@ def estimates(out: Path, folder: Path) -> Iterator[tuple[Estimate, dict[str, Any
             found[where] = reported(out, where, folder / f"report-{len(found)}")
         table = found[where][one.table]
         rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
-        [row] = [row for row in rows if all(_fits(row[k], v) for k, v in one.rows.items())]
-        yield one, row
+        yield one, [row for row in rows if all(_fits(row[k], v) for k, v in one.rows.items())]
+
+
+def said(rows: list[dict[str, Any]]) -> str:
+    """n and the weighted share; of rows that were added up there is no interval."""
+    share = sum(row["weighted %"] for row in rows)
+    [n] = {row["of"] for row in rows}
+    bounds = f" ({rows[0]['from %']:.1f} to {rows[0]['to %']:.1f})" if len(rows) == 1 else ""
+    return f"{n} | {share:.2f}{bounds}"
 
 
 def _fits(said: str, wanted: str) -> bool:
@@ -139,11 +146,8 @@ def main() -> None:
         ])  # fmt: skip
         print("| estimate | ages | cycles | n | computed, % (95 % interval) | published |")
         print("|---|---|---|--:|--:|---|")
-        for one, row in estimates(out, work):
-            share = f"{row['weighted %']:.2f} ({row['from %']:.1f} to {row['to %']:.1f})"
-            print(
-                f"| {one.name} | {one.age}+ | {one.cycles} | {row['of']} | {share} | {one.published} |"
-            )
+        for one, rows in estimates(out, work):
+            print(f"| {one.name} | {one.age}+ | {one.cycles} | {said(rows)} | {one.published} |")
 
 
 if __name__ == "__main__":
