@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
@@ -335,7 +336,10 @@ def test_a_replay_makes_the_calls_that_would_have_been(export, tmp_path):
     assert run_of(out)["replay"] == {"from": "2025-11-01", "to": "2026-10-31"}
 
 
-@pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")
+@pytest.mark.skipif(
+    shutil.which("java") is None or find_spec("pyspark") is None,
+    reason="needs Java and the extra spark",
+)
 def test_spark_gives_every_row_that_the_embedded_engine_gives(whole, export, tmp_path):
     """Two worker processes of a cluster of its own, three pairs of guidelines, and a replay."""
     out = beside(whole, tmp_path / "out")
