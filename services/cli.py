@@ -4,6 +4,7 @@ import rich_click as click
 
 from services.commands.assess import assess, try_
 from services.commands.doctor import doctor
+from services.commands.import_value_set import import_value_set
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
 from services.commands.records import audit_, migrate_, purge_
 from services.commands.report import report
@@ -23,6 +24,7 @@ for command in (
     assess,
     check_config,
     export_knowledge,
+    import_value_set,
     migrate_,
     purge_,
     audit_,
