@@ -4,6 +4,7 @@ import rich_click as click
 
 from services.commands.assess import assess, try_
 from services.commands.doctor import doctor
+from services.commands.guidelines import diff_guidelines, new_guideline
 from services.commands.import_value_set import import_value_set
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
 from services.commands.records import audit_, migrate_, purge_
@@ -25,6 +26,8 @@ for command in (
     check_config,
     export_knowledge,
     import_value_set,
+    new_guideline,
+    diff_guidelines,
     migrate_,
     purge_,
     audit_,

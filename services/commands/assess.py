@@ -81,7 +81,7 @@ def assess(
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer
     unusable = 0
-    for name, document in _documents(paths or ("-",)):
+    for name, document in documents(paths or ("-",)):
         try:
             if isinstance(document, UnusableDocument):
                 raise document
@@ -93,7 +93,7 @@ def assess(
     raise SystemExit(2 if unusable else 0)
 
 
-def _documents(paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def documents(paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """(where, document or why there is none) of every document in the files."""
     with Progress(console=ERRORS, transient=True, disable=len(paths) < MANY_FILES) as progress:
         for path in progress.track(paths, description="assessing"):
