@@ -29,6 +29,7 @@ from cds_hooks.addresses import (
     local_url,
     records_url,
 )
+from cds_hooks.bulk_access import BulkAccess, bulk_access
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import Dialect
 from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
@@ -106,6 +107,7 @@ class Settings:
     metrics: MetricsPage | None = MetricsPage()  # None: not shown
     traces_url: str | None = None  # base URL of a collector that takes OTLP over HTTP
     traces_sample: float = 1.0  # share of traces that begin here
+    bulk_export: BulkAccess | None = None  # where `fetch-export` fetches from
     file: str | None = None  # where these settings were read
     tenants: tuple[Tenant, ...] = (LOCAL,)
 
@@ -219,6 +221,9 @@ def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ):
             yield "records.key_file", "is required with PostgreSQL: all replicas share one key"
     match document:
+        case {"bulk_export": {"client_id": _, **others}} if "key_file" not in others:
+            yield "bulk_export.key_file", "is missing: the client proves itself with its key"
+    match document:
         case {"tenant": list(tenants)} if all(isinstance(tenant, dict) for tenant in tenants):
             yield from _tenant_faults(document, tenants)
 
@@ -313,6 +318,9 @@ def _settings(document: Mapping[str, Any], path: Path) -> Settings:
         metrics=_metrics(document.get("metrics", {})),
         traces_url=tracing.get("otlp_endpoint"),
         traces_sample=tracing.get("sample", default.traces_sample),
+        bulk_export=bulk_access(document["bulk_export"], folder)
+        if "bulk_export" in document
+        else None,
         file=str(path),
         tenants=tuple(_tenant(tenant, document, folder, base_url) for tenant in document["tenant"])
         if "tenant" in document

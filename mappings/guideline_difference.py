@@ -70,8 +70,8 @@ def _limits(
     yield from _compared(LIMITS, _said(rows_a), _said(rows_b))
     yield from _reordered(_order(a.cutoffs, titles), _order(b.cutoffs, titles))
     both = rows_a.keys() & rows_b.keys()
-    places_a = {what: _place(rows) for what, rows in rows_a.items() if what in both}
-    places_b = {what: _place(rows) for what, rows in rows_b.items() if what in both}
+    places_a = {what: _place(rows, a) for what, rows in rows_a.items() if what in both}
+    places_b = {what: _place(rows, b) for what, rows in rows_b.items() if what in both}
     yield from _compared(PLACES, places_a, places_b)
 
 
@@ -108,12 +108,11 @@ def _order(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, li
     return found
 
 
-def _place(rows: Iterable[Cutoff]) -> str:
+def _place(rows: Iterable[Cutoff], one: Guideline | Definition) -> str:
+    """The publication and the place in it; a row without a source stands in the guideline's own."""
+    own = one.citation.rstrip(".")
     return "; ".join(
-        f"{row.source}: {row.locator} ({row.confidence} confidence)"
-        if row.source
-        else f"{row.locator} ({row.confidence} confidence)"
-        for row in rows
+        f"{row.source or own}: {row.locator} ({row.confidence} confidence)" for row in rows
     )
 
 

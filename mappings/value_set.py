@@ -6,7 +6,7 @@ Each set is one CSV file; `sources.toml` says what it means and how its results 
 import csv
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -112,6 +112,22 @@ class ValueSetIndex:
                     return found
         alias = self.aliases.get(system)
         return () if alias is None else self.lookup(alias, code)
+
+    def matches(self, codes: Iterable[tuple[str, str]]) -> Sequence[Match]:
+        """For each value set that any of the (system, code) is in, the first match."""
+        found: Sequence[Match] = ()
+        for system, code in codes:
+            matched = self.lookup(system, code)
+            if not found:
+                found = matched
+            elif matched:
+                found = (*found, *matched)
+        if len(found) < 2:
+            return found
+        by_set: dict[str, Match] = {}
+        for match in found:
+            by_set.setdefault(match.value_set.name, match)
+        return tuple(by_set.values())
 
 
 def load_value_sets(

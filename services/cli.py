@@ -3,7 +3,10 @@
 import rich_click as click
 
 from services.commands.assess import assess, try_
+from services.commands.backtest import backtest
+from services.commands.backtest_report import backtest_report
 from services.commands.doctor import doctor
+from services.commands.fetch_export import fetch_export
 from services.commands.guidelines import diff_guidelines, new_guideline
 from services.commands.import_value_set import import_value_set
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
@@ -25,15 +28,18 @@ for command in (
     assess,
     check_config,
     export_knowledge,
-    import_value_set,
-    new_guideline,
-    diff_guidelines,
     migrate_,
     purge_,
     audit_,
     doctor,
     build_sheet_,
     report,
+    fetch_export,
+    backtest,
+    backtest_report,
+    import_value_set,
+    new_guideline,
+    diff_guidelines,
     schema,
 ):
     main.add_command(command)

@@ -18,6 +18,7 @@ from mappings.export.terminology import (
     catalogue_map,
     code_system,
     concept_maps,
+    orders_map,
     value_sets,
 )
 from mappings.guideline import Guideline
@@ -87,9 +88,13 @@ def _resources(publication: Publication, known: Known, tenant: Tenant) -> Iterat
     yield from _code_systems(publication, known, labels)
     yield from value_sets(publication, known.index)
     yield from concept_maps(publication, known.index)
-    ordered = catalogue_map(publication, _catalogue(tenant))
-    if ordered:
-        yield ordered
+    orders = (one.resource for of in templates for one in of.by_id.values())
+    for mapped in (
+        orders_map(publication, orders),
+        catalogue_map(publication, _catalogue(tenant)),
+    ):
+        if mapped:
+            yield mapped
     guidelines: list[Guideline | Definition] = [*known.guidelines().values()]
     guidelines += known.definitions().values()
     for guideline in guidelines:

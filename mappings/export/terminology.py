@@ -257,6 +257,29 @@ def _concept_map(
     )
 
 
+def orders_map(
+    publication: Publication, resources: Iterable[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """Codes of two systems that one suggested order carries; None where none carries two."""
+    mapped = []
+    for resource in resources:
+        first, *others = resource.get("code", {}).get("coding", ()) or [{}]
+        for other in others:
+            named = _target(other["code"], other.get("display"))
+            element = {"code": first["code"], "display": first["display"], "target": [named]}
+            mapped.append((first["system"], other["system"], element))
+    if not mapped:
+        return None
+    return _concept_map(
+        publication,
+        "order-codes",
+        "Codes of two systems for the same order",
+        "Both stand in one suggested order. A test that is asked for and its result are not the "
+        "same concept, so they are related, not equal.",
+        mapped,
+    )
+
+
 def catalogue_map(
     publication: Publication, catalogue: Iterable[tuple[str, str, str, str | None]]
 ) -> dict[str, Any] | None:

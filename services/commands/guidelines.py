@@ -21,11 +21,11 @@ from mappings.guideline_copy import copied
 from mappings.guideline_difference import Difference, differences
 from mappings.guideline_file import GUIDELINES, guideline_ids, own_guidelines, read_toml
 from mappings.sarcopenia_definition import Definition
-from services.card_maker import CardMaker
-from services.catalog import attention_of
 from services.commands.assess import documents
 from services.commands.configured import config_option, faults_told, tenant_option
-from services.documents import UnusableDocument, assessment_of
+from services.documents import UnusableDocument, chart_of_document
+from services.evaluation import as_json as evaluation_json
+from services.evaluation import evaluate
 from services.guideline_changes import Assessment, Changes, changed
 from services.knowledge import Known, load_knowledge
 
@@ -37,7 +37,12 @@ SUBJECTS = {"b12": ("b12", "guideline"), "sarcopenia": ("sarcopenia", "definitio
 @config_option
 @click.argument("id_", metavar="ID")
 @click.option("--from", "origin", required=True, metavar="ID", help="What to copy.")
-@click.option("--file", "target", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write (default: named by the id).",
+)
 def new_guideline(config: Path | None, id_: str, origin: str, target: Path | None) -> None:
     """Copy a guideline or a definition of sarcopenia as the beginning of the site's own.
 
@@ -116,7 +121,7 @@ def diff_guidelines(
     changes, unusable = None, list[str]()
     if data:
         today = as_of.date() if as_of else datetime.now(UTC).date()
-        pairs = _pairs(data, tenant, (known_a, known_b), today, unusable)
+        pairs = _pairs(data, (known_a, known_b), today, unusable)
         changes = changed(pairs, subject_a)
     if as_text:
         click.echo(_as_json(one, other, found, changes))
@@ -153,27 +158,19 @@ def _in_force(known: Known, subject: str) -> Guideline | Definition:
 
 
 def _pairs(
-    data: tuple[str, ...],
-    tenant: Tenant,
-    known: tuple[Known, Known],
-    today: date,
-    unusable: list[str],
+    data: tuple[str, ...], known: tuple[Known, Known], today: date, unusable: list[str]
 ) -> Iterator[tuple[Assessment, Assessment]]:
     """The assessments of each patient by the two; what could not be used is told in `unusable`."""
-    makers = [CardMaker.at_start(one, "http://127.0.0.1") for one in known]
-    rules = [attention_of(tenant.clinical.get("attention"), one) for one in known]
     for name, document in documents(data):
         try:
             if isinstance(document, UnusableDocument):
                 raise document
-            by_a, by_b = (
-                assessment_of(document, maker, today, attention)
-                for maker, attention in zip(makers, rules, strict=True)
-            )
+            chart = chart_of_document(document, known[0], today)
         except UnusableDocument as fault:
             unusable.append(f"{name}: {fault}")
-        else:
-            yield by_a, by_b
+            continue
+        by_a, by_b = (evaluation_json(chart, evaluate(chart, one)) for one in known)
+        yield by_a, by_b
 
 
 def _as_json(

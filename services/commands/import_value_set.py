@@ -1,6 +1,7 @@
 """`cobalamin import-valueset`: a site's FHIR ValueSets as a file of its own codes."""
 
 import difflib
+import getpass
 import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -23,12 +24,20 @@ NEW_KINDS = ("condition", "medication", "procedure")
 MOST = 10  # codes named with one remark
 
 
+class Unusable(click.ClickException):
+    """A file that is no list of codes."""
+
+    exit_code = 2
+
+
 @click.command("import-valueset")
 @config_option
 @tenant_option
 @click.option("--value-set", "name", help="Which of our value sets the codes are for.")
-@click.option("--into", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
-@click.option("--by", required=True, help="Who answers for these codes.")
+@click.option(
+    "--out", "into", type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
+)
+@click.option("--by", default=getpass.getuser, help="Who answers for these codes (default: you).")
 @click.option("--kind", type=click.Choice(NEW_KINDS), help="Of a value set that is new.")
 @click.option("--title", help="What a new value set is called on cards.")
 @click.option("--licence", help="Under which the codes are used, in place of what the file says.")
@@ -56,7 +65,8 @@ def import_value_set(
     """Read FHIR ValueSets (R4 or R5, JSON) into a file of the site's own codes.
 
     An expansion is taken as it is; without one, only codes that are listed one by one. What is said
-    of each code is for a person to judge before the configuration names the file.
+    of each code is for a person to judge before the configuration names the file. Exit status 2,
+    and nothing written, where a FILE is no list of codes.
     """
     resources = [_resource(file) for file in files]
     with faults_told():
@@ -70,7 +80,7 @@ def import_value_set(
     _show(sources)
     sources = [source for source in sources if source.codes]
     if not sources:
-        raise click.ClickException("there is no code to add; nothing was written")
+        raise Unusable("there is no code to add; nothing was written")
     with faults_told():
         _write(target, as_toml(value_set, sources, new=name not in index.sets))
     click.echo(f"{target}: {sum(len(one.codes) for one in sources)} codes for {name}")
@@ -86,9 +96,9 @@ def _resource(file: Path) -> dict[str, Any]:
         reason = f"is not JSON at line {fault.lineno}, column {fault.colno}"
         if data.lstrip().startswith(b"<"):
             reason = "is XML; ask for the ValueSet as JSON"
-        raise click.ClickException(f"{file}: {reason}") from None
+        raise Unusable(f"{file}: {reason}") from None
     if not isinstance(resource, dict):
-        raise click.ClickException(f"{file}: is no FHIR resource")
+        raise Unusable(f"{file}: is no FHIR resource")
     return resource
 
 
@@ -145,7 +155,7 @@ def _sources(
         try:
             yield read_source(resource, value_set, index, seen, head)
         except NotAList as fault:
-            raise click.ClickException(f"{file}: {fault}") from None
+            raise Unusable(f"{file}: {fault}") from None
 
 
 def _write(target: Path, text: str) -> None:

@@ -79,14 +79,8 @@ def _write_order(resource: Resource, reference: str, status: str, pages: Pages) 
 
 
 def _order_matches(resource: Resource, pages: Pages) -> Iterable[Match]:
-    lookup = pages.readable.index.lookup
-    found: dict[str, Match] = {}
     places = [resource.get("code"), *(i.get("code") for i in _items(resource))]
-    for place in places:
-        for coding in codings(place):
-            for match in lookup(*coding):
-                found.setdefault(match.value_set.name, match)
-    return found.values()
+    return pages.readable.index.matches(coding for place in places for coding in codings(place))
 
 
 def _items(resource: Resource) -> list[Resource]:
@@ -104,7 +98,7 @@ def read_draft(resource: Resource, pages: Pages) -> None:
     if kind in ORDER_TYPES:
         _write_order(resource, reference, "draft", pages)
     elif kind in MEDICATION_TYPES:
-        for drug in medications.medications_of(
-            resource, reference, "draft", pages.readable.index, pages.drugs
-        ):
+        index = pages.readable.index
+        matches = medications.drug_matches(resource, index, pages.drugs)
+        for drug in medications.medications_of(resource, reference, "draft", matches, index):
             pages.medications[drug.concept].append(drug)

@@ -5,19 +5,19 @@ reader.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from services.report.drawing import (
     NARROW,
-    WIDE,
+    Drawing,
+    Drawn,
     Spec,
     amount,
     bars,
     coloured,
     columns,
     days,
+    drawn,
     over_time,
-    svg,
 )
 from services.report.figure import Computed
 
@@ -26,25 +26,9 @@ MOST_BARS = 12
 HEAT = (5, 10, 25, 50, 100, 250, 500)  # limits of the shades, in milliseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """One chart in both widths, and what it shows in words."""
-
-    wide: str
-    narrow: str
-    says: str
-
-
 def drawings(figures: Mapping[str, Computed]) -> Mapping[str, Drawing]:
     """By the figure that each belongs to; none where there is nothing to draw."""
-    return {
-        name: Drawing(svg(drawn[0], WIDE), svg(drawn[0], NARROW), drawn[1])
-        for name, draw in CHARTS.items()
-        if (drawn := draw(figures)) is not None
-    }
-
-
-Drawn = tuple[Callable[[int], Spec], str] | None
+    return drawn(CHARTS, figures)
 
 
 def _latency(figures: Mapping[str, Computed]) -> Drawn:

@@ -3,10 +3,13 @@
 Colours are the page's variables, so one drawing serves light, dark and paper.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import vl_convert
+
+from services.report.figure import Computed
 
 WIDE, NARROW = 800, 336  # CSS pixels of a desk and of a telephone, text the same size on both
 LABEL = 260  # of a bar, at most
@@ -45,6 +48,28 @@ CONFIG: dict[str, Any] = {
 }
 
 Spec = dict[str, Any]
+Drawn = tuple[Callable[[int], Spec], str] | None  # by width, and what it shows in words
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One chart in both widths, and what it shows in words."""
+
+    wide: str
+    narrow: str
+    says: str
+
+
+def drawn(
+    charts: Mapping[str, Callable[[Mapping[str, Computed]], Drawn]],
+    figures: Mapping[str, Computed],
+) -> Mapping[str, Drawing]:
+    """By the figure that each belongs to; none where there is nothing to draw."""
+    return {
+        name: Drawing(svg(made[0], WIDE), svg(made[0], NARROW), made[1])
+        for name, draw in charts.items()
+        if (made := draw(figures)) is not None
+    }
 
 
 def svg(make: Callable[[int], Spec], width: int) -> str:

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from services.report.database import bounded
 from services.report.tables import DONE_WITH, SHAPE, TABLES, UNWRAPPED
 
 MEMORY = "512MB"  # what is more goes to disk
@@ -67,14 +68,9 @@ def gathered(
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    connection.execute(f"SET memory_limit = '{MEMORY}'")
-    connection.execute("SET temp_directory = $folder", {"folder": str(folder)})
-    connection.execute("SET preserve_insertion_order = false")
-    connection.execute("SET TimeZone = 'UTC'")
+    bounded(connection, folder, MEMORY)
     connection.execute("SET enable_progress_bar = true")  # else there is no query_progress()
     connection.execute("SET enable_progress_bar_print = false")
-    connection.execute("SET autoinstall_known_extensions = false")  # nothing is ever fetched
-    connection.execute("SET autoload_known_extensions = false")
 
 
 def _once(files: Iterable[str]) -> Iterable[str]:

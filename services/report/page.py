@@ -1,18 +1,13 @@
-"""A report as one page that needs nothing else; its own policy keeps scripts and hosts out."""
+"""A report as one page."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from services.report.charts import drawings
 from services.report.figure import Computed
 from services.report.finding import Finding, number
 from services.report.findings import RULES
 from services.report.intake import Window
+from services.report.layout import Laid, rendered
 from services.report.show import is_numeric, shown
 
 MOST_ROWS = 200  # of one table; what is more stands in the CSV
@@ -35,35 +30,31 @@ def page(
     figures: Mapping[str, Computed], found: Sequence[Finding], window: Window, source: str
 ) -> str:
     """The page. `source` says in words what was read."""
-    style = (files("services") / "templates" / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    templates = Environment(
-        loader=PackageLoader("services"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    templates.filters |= {"shown": shown, "svg": Markup}
-    drawn = drawings(figures)
-    return templates.get_template("report.html").render(
-        style=Markup(style),  # noqa: S704  # our own file
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'",
-        sections=SECTIONS,
-        figures=figures,
-        drawings=drawn,
-        findings=found,
-        rules=RULES,
-        tiles=_tiles(figures),
-        period=_period(figures),
-        window=window,
-        source=source,
-        most=MOST_ROWS,
-        at_sight=AT_SIGHT,
-        numeric={
-            name: [is_numeric(computed, place) for place in range(len(computed.columns))]
-            for name, computed in figures.items()
+    return rendered(
+        "report.html",
+        {
+            "sections": SECTIONS,
+            "figures": figures,
+            "drawings": drawings(figures),
+            "findings": found,
+            "rules": RULES,
+            "tiles": _tiles(figures),
+            "period": _period(figures),
+            "window": window,
+            "source": source,
+            "laid": {name: _laid_out(computed) for name, computed in figures.items()},
+            "at_sight": AT_SIGHT,
         },
+    )
+
+
+def _laid_out(computed: Computed) -> Laid:
+    return Laid(
+        computed.figure.title,
+        computed.columns,
+        tuple(is_numeric(computed, place) for place in range(len(computed.columns))),
+        tuple(tuple(map(shown, row)) for row in computed.rows[:MOST_ROWS]),
+        len(computed.rows),
     )
 
 

@@ -220,6 +220,7 @@ def test_nothing_is_mapped_that_is_not(exported):
                     relations.setdefault(name, set()).add(element["target"][0]["equivalence"])
     assert relations == {
         "ConceptMap/dmd-to-snomed": {"equal"},
+        "ConceptMap/order-codes": {"relatedto"},
         "ConceptMap/result-codes": {"relatedto", "wider"},
     }
 

@@ -124,7 +124,7 @@ def test_what_was_filled_in_is_in_force_everywhere(own, cobalamin, tmp_path):
 
 
 def test_definitions_of_sarcopenia_are_copied_as_well(cobalamin, tmp_path):
-    run = cobalamin("new-guideline", "our-muscle", "--from", "awgs-2019", "--file", "muscle.toml")
+    run = cobalamin("new-guideline", "our-muscle", "--from", "awgs-2019", "--out", "muscle.toml")
     assert 'definition = "our-muscle"' in run.output
     filled_in(tmp_path / "muscle.toml")
     (tmp_path / "cobalamin.toml").write_text(
@@ -135,13 +135,21 @@ def test_definitions_of_sarcopenia_are_copied_as_well(cobalamin, tmp_path):
     assert "our-muscle@0.1.0" in checked.output
 
 
+@pytest.mark.parametrize("origin", [*guideline_ids("b12"), *guideline_ids("sarcopenia")])
+def test_every_guideline_can_be_copied_and_says_the_same(origin, cobalamin, tmp_path):
+    cobalamin("new-guideline", "our-own", "--from", origin)
+    filled_in(tmp_path / "our_own.toml")
+    differing = compared(cobalamin, origin, "our_own.toml")["differences"]
+    assert {one["part"] for one in differing} == {"about", "source attributes"}
+
+
 @cases("""
     arguments                        | said
     ---------------------------------+------------------------------------
     uk-ng239 --from bsh2014          | uk-ng239 is there already
     ours --from none                 | no guideline none; there are bsh2014
     Our_B12 --from uk-ng239          | small letters, digits and hyphens
-    ours --from who --file none/x.toml | none/x.toml: No such file
+    ours --from who --out none/x.toml | none/x.toml: No such file
 """)
 def test_what_cannot_be_begun_is_said(case, cobalamin):
     run = cobalamin("new-guideline", *case["arguments"].split())

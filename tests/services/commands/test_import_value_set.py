@@ -126,7 +126,7 @@ def test_each_code_is_told_what_becomes_of_it(case, imported):
 """)
 def test_what_is_no_list_of_codes_is_refused_with_the_reason(case, imported):
     run, document = imported(value_set(**json.loads(case["members"])))
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert document is None
     assert case["reason"] in " ".join(run.output.replace("│", " ").split())
 
@@ -136,7 +136,7 @@ def test_what_is_no_list_of_codes_is_refused_with_the_reason(case, imported):
 )
 def test_other_files_are_refused(text, said, imported):
     run, document = imported(text)
-    assert (run.exit_code, document) == (1, None)
+    assert (run.exit_code, document) == (2, None)
     assert said in run.output
 
 
