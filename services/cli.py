@@ -3,6 +3,7 @@
 import rich_click as click
 
 from services.commands.assess import assess, try_
+from services.commands.backtest_report import backtest_report
 from services.commands.doctor import doctor
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
 from services.commands.records import audit_, migrate_, purge_
@@ -29,6 +30,7 @@ for command in (
     doctor,
     build_sheet_,
     report,
+    backtest_report,
     schema,
 ):
     main.add_command(command)

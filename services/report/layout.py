@@ -3,13 +3,23 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from services.report.show import is_numeric, shown
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A table as a reader sees it; `total` rows stand in its CSV."""
+
+    title: str
+    columns: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
 
 
 def rendered(template: str, shows: Mapping[str, Any], style: str = "") -> str:
@@ -23,8 +33,7 @@ def rendered(template: str, shows: Mapping[str, Any], style: str = "") -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    templates.filters |= {"shown": shown, "svg": Markup}
-    templates.tests["numeric"] = is_numeric
+    templates.filters["svg"] = Markup
     return templates.get_template(template).render(
         style=Markup(styled),  # noqa: S704  # our own files
         policy=f"default-src 'none'; style-src 'sha256-{digest}'",

@@ -7,7 +7,8 @@ from services.report.figure import Computed
 from services.report.finding import Finding, number
 from services.report.findings import RULES
 from services.report.intake import Window
-from services.report.layout import rendered
+from services.report.layout import Laid, rendered
+from services.report.show import is_numeric, shown
 
 MOST_ROWS = 200  # of one table; what is more stands in the CSV
 AT_SIGHT = 12  # rows of a table; one that is longer opens when asked
@@ -41,9 +42,19 @@ def page(
             "period": _period(figures),
             "window": window,
             "source": source,
-            "most": MOST_ROWS,
+            "laid": {name: _laid_out(computed) for name, computed in figures.items()},
             "at_sight": AT_SIGHT,
         },
+    )
+
+
+def _laid_out(computed: Computed) -> Laid:
+    return Laid(
+        computed.figure.title,
+        computed.columns,
+        tuple(is_numeric(computed, place) for place in range(len(computed.columns))),
+        tuple(tuple(map(shown, row)) for row in computed.rows[:MOST_ROWS]),
+        len(computed.rows),
     )
 
 

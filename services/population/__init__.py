@@ -1,0 +1,1 @@
+"""Population runs: the same rules over many patients."""

@@ -1,0 +1,85 @@
+"""Numbers too small to be passed on: one person in a cell may be known to somebody.
+
+A cell below the limit is hidden, and what is computed from it; so is one that leaves so few out of
+its whole. Where one part of a whole alone would be hidden it could be computed from the others, so
+the smallest of these is hidden too. Somebody who compares several tables may still infer a number:
+hiding small cells is a habit of decency, not a proof.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from services.population.report.table import Table
+from services.report.figure import Computed
+
+HIDDEN = "hidden"
+WHOLE = "of"
+NOT_COMPUTED = ("times", "files", "resources", "calls", "visits")
+
+
+def masked(table: Table, computed: Computed, below: int) -> Computed:
+    """`computed` without numbers of people or cards from 1 to `below` - 1."""
+    if table.listing:
+        return replace(computed, rows=())
+    if not table.counts:
+        return computed
+    rows = [dict(zip(computed.columns, row, strict=True)) for row in computed.rows]
+    small = {place for place, row in enumerate(rows) if _is_small(table, row, below)}
+    hidden = _with_company(small, _wholes(table, rows), rows, table.counts[0])
+    return replace(
+        computed,
+        rows=tuple(
+            tuple(_hide(table, row, below).values()) if place in hidden else tuple(row.values())
+            for place, row in enumerate(rows)
+        ),
+    )
+
+
+def _is_small(table: Table, row: Mapping[str, object], below: int) -> bool:
+    numbers = [row[name] for name in table.counts]
+    whole, part = row.get(WHOLE), row[table.counts[0]]
+    if isinstance(whole, int) and isinstance(part, int):
+        numbers += [whole, whole - part]
+    return any(isinstance(number, int) and 0 < number < below for number in numbers)
+
+
+def _wholes(table: Table, rows: list[dict[str, object]]) -> Iterable[list[int]]:
+    """Places of rows that are the parts of one whole."""
+    lines = [table.within] if table.across is None else [table.across[:1], table.across[1:2]]
+    for names in lines:
+        together: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        for place, row in enumerate(rows):
+            together[tuple(row[name] for name in names)].append(place)
+        yield from together.values()
+
+
+def _with_company(
+    small: set[int],
+    wholes: Iterable[list[int]],
+    rows: list[dict[str, object]],
+    count: str,
+) -> set[int]:
+    hidden, lines = set(small), list(wholes)
+    while True:
+        added = set()
+        for places in lines:
+            inside = hidden.intersection(places)
+            others = [place for place in places if place not in hidden]
+            if len(inside) == 1 and others:
+                added.add(min(others, key=lambda place: (rows[place][count], place)))
+        if not added:
+            return hidden
+        hidden |= added
+
+
+def _hide(table: Table, row: dict[str, object], below: int) -> dict[str, object]:
+    made: dict[str, object] = {}
+    for name, value in row.items():
+        if name in table.counts or name == WHOLE:
+            is_small = isinstance(value, int) and 0 < value < below
+            made[name] = f"<{below}" if is_small else value if name == WHOLE else HIDDEN
+        else:
+            computed = isinstance(value, int | float) and name not in NOT_COMPUTED
+            made[name] = None if computed else value
+    return made
