@@ -38,7 +38,9 @@ def _numbers(figures: Figures, name: str) -> list[dict[str, Any]]:
     return [row for row in figures[name].dicts() if isinstance(share_of(row), int | float)]
 
 
-def _with_intervals(name: str, column: str, says: str) -> Callable[[Figures], Drawn]:
+def _with_intervals(
+    name: str, column: str, says: str, spoken: Callable[[str], str] = words.said
+) -> Callable[[Figures], Drawn]:
     """A bar for each row, and a line for its interval."""
 
     def draw(figures: Figures) -> Drawn:
@@ -47,7 +49,7 @@ def _with_intervals(name: str, column: str, says: str) -> Callable[[Figures], Dr
             return None
         data = [
             {
-                "name": words.said(row[column]),
+                "name": spoken(row[column]),
                 "percent": share_of(row),
                 "low": row["from %"],
                 "high": row["to %"],
@@ -216,7 +218,9 @@ CHARTS: Mapping[str, Callable[[Figures], Drawn]] = {
         "muscle_found_by_age_and_sex", "Points: percent with probable sarcopenia or worse."
     ),
     "tier": _with_intervals("tier", "tier", "Bars of people by tier."),
-    "missing": _with_intervals("missing", "missing", "Bars of people without each result."),
+    "missing": _with_intervals(
+        "missing", "missing", "Bars of people without each result.", words.lacking
+    ),
     "cards": _cards,
     "cards_by_week": _by_week,
     "withheld": _kept_back,

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import duckdb
 
 from services.population.report import categories, words
-from services.population.report.gathered import Gathered, quoted
+from services.population.report.gathered import Gathered
+from services.population.report.quoting import quoted
 from services.population.report.table import Table
 from services.report.figure import Figure
 
@@ -161,9 +162,9 @@ def _at_the_limits() -> Table:
             "People at the limits",
             "People whose grade changes, with the result that both guidelines read by another "
             "limit; without a result where it is not a limit that makes the difference.",
-            """SELECT patient, axis, other, "first says", "other says",
-                   coalesce(e.says, '') AS result, e.value AS "value", coalesce(e.unit, '') AS unit,
-                   coalesce(e."limit", '') AS "limit", coalesce(e.beside, '') AS "other limit"
+            """SELECT patient, coalesce(e.says, '') AS result, e.value AS "value",
+                   coalesce(e.unit, '') AS unit, coalesce(e."limit", '') AS "limit",
+                   coalesce(e.beside, '') AS "other limit", other, "first says", "other says", axis
                FROM (SELECT *, unnest(CASE WHEN len(apart) > 0 THEN apart ELSE [NULL] END) AS e
                      FROM (SELECT *, list_filter(list_transform("first saw", lambda f:
                                struct_insert(f, beside := list_filter("other saw", lambda o:

@@ -5,7 +5,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from services.population.report.brief import facts, in_short, limits_of, tiles
+from services.population.report.brief import facts, in_short, tiles
+from services.population.report.cautions import cautions
 from services.population.report.gathered import Gathered
 from services.population.report.presenting import Grid, laid_out
 from services.population.report.table import Filled
@@ -63,7 +64,7 @@ def page(run: Gathered, filled: Mapping[str, Filled], mask_below: int) -> str:
             "facts": facts(run),
             "tiles": list(tiles(run, figures)),
             "in_short": in_short(run, figures),
-            "limits": limits_of(run),
+            "cautions": cautions(run),
             "run": run,
             "mask_below": mask_below,
             "at_sight": AT_SIGHT,

@@ -37,6 +37,11 @@ SPOKEN: Mapping[str, Callable[[str], str]] = {
     "cause": words.cause,
     "topic": words.topic,
     "topics": lambda value: ", ".join(map(words.topic, value.split(", "))),
+    "guideline": words.unbroken,
+    "definition": words.unbroken,
+    "other": words.unbroken,
+    "hook": words.unbroken,
+    "patient": words.beginning,
     "axis": {"b12": "Vitamin B12", "muscle": "Muscle"}.__getitem__,
 }
 HEADINGS = {

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from services.population.report import categories, words
-from services.population.report.gathered import Gathered, identifier
+from services.population.report.gathered import Gathered
+from services.population.report.quoting import identifier
 from services.population.report.table import Table, of_shares
 
 GRID = "share %"

@@ -66,6 +66,7 @@ OTHERS: Mapping[str, str] = {
     "off": "Switched off by the site",
     "audience": "Not for this reader",
 }
+SHORT = 12  # of a hash
 CAMELS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -81,6 +82,16 @@ def said(value: str) -> str:
 def grade(value: str) -> str:
     """A category that stands for those of several definitions."""
     return GRADES.get(value) or said(value)
+
+
+def unbroken(name: str) -> str:
+    """The id of a guideline or a hook, on one line."""
+    return name.replace("-", "\N{NON-BREAKING HYPHEN}")
+
+
+def beginning(patient: str) -> str:
+    """So much of a hash as tells people apart on a page."""
+    return patient if len(patient) <= SHORT else f"{patient[:SHORT]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def ages(band: str) -> str:
