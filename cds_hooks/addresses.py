@@ -77,6 +77,25 @@ def absolute_records_url(url: URL, folder: Path) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def origin_of(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a URL that patients' data may come from: https, or this machine.
+
+    None for any other, and for one that is read differently by different readers.
+    """
+    if any(character.isspace() or not character.isprintable() for character in url) or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or "@" in parts.netloc:
+        return None
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        return None
+    return parts.scheme, host, port or (443 if parts.scheme == "https" else 80)
+
+
 def _split(text: str) -> SplitResult | None:
     # urlsplit drops tabs and line breaks: what it accepts is not what stands in the file.
     if any(character.isspace() for character in text):

@@ -113,7 +113,11 @@ class _Judged(_Endable, IPFilterAdapter):  # type: ignore[misc]  # no published 
 
 
 def session(
-    *, connections: int, loopback: bool = False, private_addresses: bool = False
+    *,
+    connections: int,
+    loopback: bool = False,
+    private_addresses: bool = False,
+    again: Retry = AGAIN,
 ) -> requests.Session:
     """A session that reaches https, and http on this machine where `loopback` is set."""
     made = requests.Session()
@@ -126,7 +130,7 @@ def session(
             adapter = _Judged(  # type: ignore[call-arg]  # no published types
                 is_https_proto=scheme == "https://", allow_loopback=loopback
             )
-        adapter.max_retries = AGAIN
+        adapter.max_retries = again
         adapter.init_poolmanager(connections, connections)
         made.mount(scheme, adapter)
     return made

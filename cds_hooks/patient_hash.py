@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from cds_hooks.secret_file import read_secret, refused
 from cds_hooks.settings import ConfigurationFault, Fault
 
 KEY_BYTES = 32
@@ -102,16 +103,10 @@ def _seal(key: bytes, tenant: str, mark: str) -> str:
 
 def read_key(path: Path) -> bytes:
     """The key in the file at `path`. Raises ConfigurationFault."""
-    try:
-        with path.open("rb") as file:
-            readable = os.fstat(file.fileno()).st_mode & 0o007
-            key = file.read()
-    except OSError as fault:
-        raise _refused(path, f"cannot be read: {fault.strerror}") from None
-    if readable:
-        raise _refused(path, "is open to every user of this machine; use mode 0600")
+    key = read_secret(path, SETTING)
     if len(key) < KEY_BYTES:
-        raise _refused(path, f"holds {len(key)} bytes; at least {KEY_BYTES} random ones are needed")
+        reason = f"holds {len(key)} bytes; at least {KEY_BYTES} random ones are needed"
+        raise refused(path, SETTING, reason)
     return key
 
 
@@ -132,7 +127,7 @@ def make_key(path: Path) -> None:
         finally:
             draft.unlink()
     except OSError as fault:
-        raise _refused(path, f"cannot be made: {fault.strerror}") from None
+        raise refused(path, SETTING, f"cannot be made: {fault.strerror}") from None
 
 
 def key_for_database(database: Path | None, key_file: Path | None) -> bytes:
@@ -151,7 +146,7 @@ def key_for_database(database: Path | None, key_file: Path | None) -> bytes:
     path = key_file or database.with_name(KEY_NAME)
     if not path.exists():
         if not is_new:
-            raise _refused(path, f"is missing, and {database} was written with it")
+            raise refused(path, SETTING, f"is missing, and {database} was written with it")
         make_key(path)
     return read_key(path)
 
@@ -162,7 +157,3 @@ def read_keyring(
     """The keys of a database. Raises ConfigurationFault."""
     current = key_for_database(database, key_file)
     return Keyring(current, *map(read_key, old_key_files))
-
-
-def _refused(path: Path, reason: str) -> ConfigurationFault:
-    return ConfigurationFault([Fault(str(path), SETTING, reason)])

@@ -29,12 +29,17 @@ from cds_hooks.addresses import (
     local_url,
     records_url,
 )
+from cds_hooks.bulk_access import BulkAccess, bulk_access
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import Dialect
 from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
-CLINICAL = ("b12", "sarcopenia", "policy", "local_code", "attention", "language")
+CLINICAL = (
+    *("b12", "sarcopenia", "policy", "local_code", "value_set", "guideline"),
+    *("attention", "language", "site"),
+)
+FILES = ("value_set", "guideline")  # tables that each name a file of the site's own
 SCHEMA = Path(__file__).parent / "schemas" / "configuration.schema.json"
 
 
@@ -102,6 +107,7 @@ class Settings:
     metrics: MetricsPage | None = MetricsPage()  # None: not shown
     traces_url: str | None = None  # base URL of a collector that takes OTLP over HTTP
     traces_sample: float = 1.0  # share of traces that begin here
+    bulk_export: BulkAccess | None = None  # where `fetch-export` fetches from
     file: str | None = None  # where these settings were read
     tenants: tuple[Tenant, ...] = (LOCAL,)
 
@@ -181,8 +187,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _clinical(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables of CLINICAL, a laboratory's file by its whole path."""
+    """The tables of CLINICAL, the site's own files by their whole paths."""
     tables = {name: document[name] for name in CLINICAL if name in document}
+    for name in FILES:
+        if name in tables:
+            tables[name] = [{"file": str(folder / entry["file"])} for entry in tables[name]]
     match tables:
         case {"b12": {"laboratory": file, **others}}:
             return {**tables, "b12": {**others, "laboratory": str(folder / file)}}
@@ -211,6 +220,9 @@ def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "key_file" not in others and records_url(url) and not url.startswith("sqlite")
         ):
             yield "records.key_file", "is required with PostgreSQL: all replicas share one key"
+    match document:
+        case {"bulk_export": {"client_id": _, **others}} if "key_file" not in others:
+            yield "bulk_export.key_file", "is missing: the client proves itself with its key"
     match document:
         case {"tenant": list(tenants)} if all(isinstance(tenant, dict) for tenant in tenants):
             yield from _tenant_faults(document, tenants)
@@ -306,6 +318,9 @@ def _settings(document: Mapping[str, Any], path: Path) -> Settings:
         metrics=_metrics(document.get("metrics", {})),
         traces_url=tracing.get("otlp_endpoint"),
         traces_sample=tracing.get("sample", default.traces_sample),
+        bulk_export=bulk_access(document["bulk_export"], folder)
+        if "bulk_export" in document
+        else None,
         file=str(path),
         tenants=tuple(_tenant(tenant, document, folder, base_url) for tenant in document["tenant"])
         if "tenant" in document

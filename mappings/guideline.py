@@ -163,15 +163,7 @@ class Limits:
         None where no limit is printed in `unit`, or none for `sex` or `method`. Mass is never
         converted to moles: publications round the two limits separately.
         """
-        for cutoff in self.placed.get((observation, unit), ()):
-            if (
-                cutoff.sex in (None, sex)
-                and cutoff.pregnant in (None, pregnant)
-                and cutoff.method in (None, method)
-                and cutoff.is_met_by(value)
-            ):
-                return cutoff
-        return None
+        return _first_met(self.rows(observation, unit), value, sex, pregnant, method)
 
     def read(
         self,
@@ -193,11 +185,9 @@ class Limits:
         if not rows:
             return Undecided.NO_LIMIT
         if comparator is None:
-            return self.first_met(
-                observation, value, unit, sex=sex, pregnant=pregnant, method=method
-            )
+            return _first_met(rows, value, sex, pregnant, method)
         met = [
-            self.first_met(observation, point, unit, sex=sex, pregnant=pregnant, method=method)
+            _first_met(rows, point, sex, pregnant, method)
             for point in _points_allowed(comparator, value, [row.limit for row in rows])
         ]
         same = len({row.means if row else None for row in met}) == 1
@@ -210,6 +200,24 @@ class Limits:
     def rows(self, observation: str, unit: str) -> tuple[Cutoff, ...]:
         """The printed limits for `observation` in `unit`, in the order of the file."""
         return self.placed.get((observation, unit), ())
+
+
+def _first_met(
+    rows: Iterable[Cutoff],
+    value: float,
+    sex: str | None,
+    pregnant: bool | None,
+    method: str | None,
+) -> Cutoff | None:
+    for row in rows:
+        if (
+            row.is_met_by(value)
+            and (row.sex is None or row.sex == sex)
+            and (row.pregnant is None or row.pregnant == pregnant)
+            and (row.method is None or row.method == method)
+        ):
+            return row
+    return None
 
 
 def _points_allowed(comparator: str, value: float, edges: Iterable[float]) -> list[float]:
@@ -246,6 +254,7 @@ class Guideline(Limits):
     source_attributes: Mapping[str, str]
     flags: tuple[str, ...] = ()  # cautions that hold for every result read by this guideline
     laboratory: str | None = None  # a laboratory whose validated limits replace the printed ones
+    based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mappings.fault import KnowledgeFault
@@ -22,6 +23,13 @@ from mappings.guideline import (
     Limits,
     Testing,
     Treatment,
+)
+from mappings.guideline_checks import (
+    day_of,
+    refuse_gaps,
+    refuse_missing_treatments,
+    refuse_unfinished,
+    refuse_unknown_meanings,
 )
 from mappings.order_template import template_ids
 from mappings.schema import check
@@ -50,19 +58,57 @@ def guideline_ids(subject: str = "b12") -> tuple[str, ...]:
     return tuple(document["id"] for document in found if document.get("subject") == subject)
 
 
-def read_guideline(id_: str, index: ValueSetIndex, laboratory: Path | None = None) -> Guideline:
+def own_guidelines(files: Iterable[Path]) -> Mapping[str, Path]:
+    """A site's own guidelines and definitions by their ids. Raises KnowledgeFault."""
+    shipped = {*guideline_ids("b12"), *guideline_ids("sarcopenia")}
+    own: dict[str, Path] = {}
+    for path in files:
+        id_ = read_toml(path).get("id")
+        if not isinstance(id_, str):
+            raise KnowledgeFault(path.name, "id", "is missing")
+        if id_ in shipped:
+            raise KnowledgeFault(
+                path.name, "id", f"{id_} is a guideline that ships; a changed one has its own id"
+            )
+        if id_ in own:
+            raise KnowledgeFault(path.name, "id", f"is that of {own[id_].name} too")
+        own[id_] = path
+    return own
+
+
+def guideline_document(
+    id_: str, subject: str, key: str, own: Mapping[str, Path]
+) -> tuple[Path, dict[str, Any]]:
+    """File and content of a guideline or definition, ours or a site's own, filled in.
+
+    Raises KnowledgeFault; `key` is where the configuration named it.
+    """
+    path = own.get(id_, GUIDELINES / f"{id_.replace('-', '_')}.toml")
+    called = "guideline" if subject == "b12" else "definition"
+    if not path.exists():
+        raise KnowledgeFault("configuration", key, f"no {called} {id_}")
+    document = read_toml(path)
+    if document.get("subject") != subject:
+        raise KnowledgeFault("configuration", key, f"no {called} {id_}")
+    refuse_unfinished(document, path.name)
+    check(document, "guideline" if subject == "b12" else "sarcopenia_definition", path.name)
+    if document["id"] != id_:
+        raise KnowledgeFault(path.name, "id", "is not the name of the file")
+    return path, document
+
+
+def read_guideline(
+    id_: str,
+    index: ValueSetIndex,
+    laboratory: Path | None = None,
+    own: Mapping[str, Path] = MappingProxyType({}),
+) -> Guideline:
     """The guideline `id_`; `uk-ng239+ruh` is NG239 with the shipped limits of laboratory `ruh`.
 
-    `laboratory` is a site's own file of that kind.
+    `laboratory` is a site's own file of that kind, `own` its own guidelines.
     """
     name, _, lab = id_.partition("+")
-    path = GUIDELINES / f"{name.replace('-', '_')}.toml"
-    if not path.exists():
-        raise KnowledgeFault("configuration", "b12.guideline", f"no guideline {name}")
-    document = read_toml(path)
-    check(document, "guideline", path.name)
-    if document["id"] != name:
-        raise KnowledgeFault(path.name, "id", "is not the name of the file")
+    path, document = guideline_document(name, "b12", "b12.guideline", own)
     found = _guideline(document, path.name, index)
     file = laboratory or (GUIDELINES / "laboratories" / f"{lab}.toml" if lab else None)
     return with_laboratory(found, file, index) if file else found
@@ -79,6 +125,8 @@ def with_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> G
     replaced = {row.observation for row in own}
     kept = tuple(row for row in guideline.cutoffs if row.observation not in replaced)
     lab = document.get("id", file.stem)
+    refuse_unknown_meanings(own, file.name)
+    refuse_gaps(Limits(own), file.name)
     return replace(
         guideline, id=f"{guideline.id}+{lab}", cutoffs=(*own, *kept), laboratory=document["title"]
     )
@@ -100,20 +148,25 @@ def _guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> 
     ):
         if name not in templates:
             raise KnowledgeFault(file, name, f"no order template for {document['locale']}")
+    cutoffs = cutoffs_of(document["cutoffs"], file, index)
+    refuse_unknown_meanings(cutoffs, file)
+    refuse_gaps(Limits(cutoffs), file)
+    refuse_missing_treatments(treatments, file)
     return Guideline(
         **head,
-        published=date.fromisoformat(document["published"]),
-        reviewed=date.fromisoformat(document["reviewed"]),
+        published=day_of(document, "published", file),
+        reviewed=day_of(document, "reviewed", file),
         reviewer=document["reviewer"],
         strength=document["strength"],
         minimum_age=document["minimum_age"],
         not_for=tuple(document["not_for"]),
         flags=tuple(document.get("flags", ())),
-        cutoffs=cutoffs_of(document["cutoffs"], file, index),
+        cutoffs=cutoffs,
         testing=testing,
         follow_up=FollowUp(**document["follow_up"]),
         treatments=treatments,
         source_attributes=document["source_attributes"],
+        based_on=document.get("based_on"),
     )
 
 

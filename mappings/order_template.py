@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from mappings.canonical import CANONICAL, rebased
 from mappings.fault import KnowledgeFault
 from mappings.schema import check
 from mappings.value_set import ValueSetIndex
@@ -24,7 +25,7 @@ PATIENT_ELEMENT = {"Task": "for"}  # every other resource calls it "subject"
 STATUS_SYSTEMS = "http://terminology.hl7.org/CodeSystem/condition-"
 # A service or task ordered by a template says so, for some are in words alone: an EHR that keeps it
 # tells us that the order is there already.
-ORDER_URI = "https://cobalamin.example/fhir/order/"
+ORDER_URI = f"{CANONICAL}/order/"
 FILES = {"en-GB": "uk.toml", "en-US": "us.toml"}
 
 
@@ -51,6 +52,20 @@ class OrderTemplates:
     leber: tuple[str, ...]  # what replaces cyanocobalamin in Leber's optic neuropathy
     potassium: str
     by_id: Mapping[str, OrderTemplate]
+
+
+def order_uri(concept: str, base: str) -> str:
+    """What an order of this concept says that it is."""
+    return rebased(f"{ORDER_URI}{concept}", base)
+
+
+def order_concept(uri: str, index: ValueSetIndex) -> str | None:
+    """The concept that `uri` says is ordered, under the site's base or the default one."""
+    for base in (index.base, CANONICAL):
+        name = uri.removeprefix(order_uri("", base))
+        if name != uri and name in index.sets:
+            return name
+    return None
 
 
 def draft(template: OrderTemplate, patient: str, encounter: str | None) -> dict[str, Any]:
@@ -96,7 +111,7 @@ def read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
 
 def _template(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> OrderTemplate:
     try:
-        resource = json.loads(entry["resource"])
+        resource = json.loads(rebased(entry["resource"], index.base))
     except json.JSONDecodeError as fault:
         raise KnowledgeFault(file, entry["id"], f"resource is not JSON: {fault}") from fault
     for system, code in _codes(resource):
@@ -106,9 +121,9 @@ def _template(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> Orde
         raise KnowledgeFault(file, entry["id"], f"no value set {entry['concept']}")
     match resource["resourceType"]:
         case "ServiceRequest":
-            resource["instantiatesUri"] = [f"{ORDER_URI}{entry['concept']}"]
+            resource["instantiatesUri"] = [order_uri(entry["concept"], index.base)]
         case "Task":
-            resource["instantiatesUri"] = f"{ORDER_URI}{entry['concept']}"
+            resource["instantiatesUri"] = order_uri(entry["concept"], index.base)
     _validate(resource, file, entry["id"])
     return OrderTemplate(**{**entry, "resource": resource, "body": orjson.dumps(resource)})
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from mappings.canonical import CANONICAL, rebased
 from mappings.fault import KnowledgeFault
 
 FILE = Path(__file__).parent / "questionnaires" / "sarc_f.json"
@@ -33,14 +34,21 @@ class Questionnaire:
 
 
 @cache
-def read_questionnaire() -> Questionnaire:
-    """SARC-F, validated as FHIR R4. Raises KnowledgeFault."""
+def read_questionnaire(base: str = CANONICAL) -> Questionnaire:
+    """SARC-F, validated as FHIR R4; answers under the default base count with any other.
+
+    Raises KnowledgeFault.
+    """
     try:
-        resource = json.loads(FILE.read_text(encoding="utf-8"))
+        resource = json.loads(rebased(FILE.read_text(encoding="utf-8"), base))
     except (OSError, json.JSONDecodeError) as fault:
         raise KnowledgeFault(FILE.name, "file", str(fault)) from fault
     _validate(resource)
-    scores = {(item, system, code): score for item, system, code, score in _answers(resource)}
+    scores = {
+        (item, said, code): score
+        for item, system, code, score in _answers(resource)
+        for said in (system, system.replace(base, CANONICAL))
+    }
     items = {
         item["linkId"]: (item["code"][0]["system"], item["code"][0]["code"])
         for item in resource["item"]

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mappings.fault import KnowledgeFault
 from mappings.guideline import Limits
-from mappings.guideline_file import GUIDELINES, cutoffs_of, read_toml
-from mappings.schema import check
+from mappings.guideline_checks import day_of
+from mappings.guideline_file import cutoffs_of, guideline_document
 from mappings.value_set import ValueSetIndex
 
 ADULT = 18  # no definition is applied below: the limits are those of adults
@@ -48,6 +50,7 @@ class Definition(Limits):
     unable: tuple[Unable, ...]
     source_attributes: Mapping[str, str]
     calf_score: int | None = None  # what a small calf adds to SARC-F for SARC-CalF
+    based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
 
     @property
     def label(self) -> str:
@@ -62,20 +65,17 @@ class Definition(Limits):
         return next((row for row in self.unable if row.observation == observation), None)
 
 
-def read_definition(id_: str, index: ValueSetIndex, minimum_age: int | None = None) -> Definition:
+def read_definition(
+    id_: str,
+    index: ValueSetIndex,
+    minimum_age: int | None = None,
+    own: Mapping[str, Path] = MappingProxyType({}),
+) -> Definition:
     """The definition `id_`, with a site's own lower age in place of the file's.
 
-    Raises KnowledgeFault.
+    `own` are a site's own definitions. Raises KnowledgeFault.
     """
-    path = GUIDELINES / f"{id_.replace('-', '_')}.toml"
-    if not path.exists():
-        raise KnowledgeFault("configuration", "sarcopenia.definition", f"no definition {id_}")
-    document = read_toml(path)
-    if document.get("subject") != "sarcopenia":
-        raise KnowledgeFault("configuration", "sarcopenia.definition", f"no definition {id_}")
-    check(document, "sarcopenia_definition", path.name)
-    if document["id"] != id_:
-        raise KnowledgeFault(path.name, "id", "is not the name of the file")
+    path, document = guideline_document(id_, "sarcopenia", "sarcopenia.definition", own)
     found = _definition(document, path.name, index)
     return found if minimum_age is None else replace(found, minimum_age=minimum_age)
 
@@ -112,10 +112,11 @@ def _definition(document: Mapping[str, Any], file: str, index: ValueSetIndex) ->
     return Definition(
         **plain,
         cutoffs=cutoffs,
-        published=date.fromisoformat(document["published"]),
-        reviewed=date.fromisoformat(document["reviewed"]),
+        published=day_of(document, "published", file),
+        reviewed=day_of(document, "reviewed", file),
         not_for=tuple(document["not_for"]),
         mass_order=tuple(document["mass_order"]),
         unable=tuple(Unable(**entry) for entry in document.get("unable", ())),
         calf_score=document.get("calf_score"),
+        based_on=document.get("based_on"),
     )

@@ -60,7 +60,7 @@ def normalise(text: str) -> str | None:
 
 
 @cache
-def _factor(unit: str, target: str) -> tuple[int, int] | None:
+def factor_between(unit: str, target: str) -> tuple[int, int] | None:
     """(multiply, divide) from one unit to another; None across dimensions."""
     one, other = UNITS.get(unit), UNITS.get(target)
     if one is None or other is None or one.dimension != other.dimension:
@@ -73,7 +73,7 @@ def _factor(unit: str, target: str) -> tuple[int, int] | None:
 
 def to_unit(value: float, unit: str, target: str) -> float | None:
     """`value` in `target`; None where that would be another dimension."""
-    factor = _factor(unit, target)
+    factor = factor_between(unit, target)
     if factor is None:
         return None
     up, down = factor

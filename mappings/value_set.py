@@ -6,12 +6,13 @@ Each set is one CSV file; `sources.toml` says what it means and how its results 
 import csv
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mappings.canonical import CANONICAL, rebased
 from mappings.fault import KnowledgeFault
 from mappings.said import named
 from mappings.schema import check
@@ -41,6 +42,9 @@ class Row:
     side: str | None = None  # "left" or "right"
     distance_m: float | None = None  # the course of a timed walk
     method: str | None = None  # "DXA" or "BIA", where the code says it
+    listed: str = field(default="", compare=False)  # its name as the code system has it
+    source: str = field(default="", compare=False)  # where it was found
+    notes: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,18 @@ class ValueSet:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteCodes:
+    """A file of a site's own: codes for one value set, which is ours or new."""
+
+    file: str
+    value_set: str
+    kind: str | None  # of a new set
+    title: str | None
+    sources: tuple[Mapping[str, Any], ...]  # as the file has them, without their codes
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """A code, and one of the value sets it is in."""
 
@@ -79,6 +95,8 @@ class ValueSetIndex:
     prefixes: Mapping[tuple[str, str], tuple[Match, ...]]
     prefix_lengths: Mapping[str, tuple[int, ...]]  # by system, the longest first
     aliases: Mapping[str, str]
+    base: str = CANONICAL  # of the project's own code systems
+    site_codes: tuple[SiteCodes, ...] = ()
 
     def lookup(self, system: str, code: str) -> tuple[Match, ...]:
         """The value sets that the code is in; empty for an unknown one."""
@@ -94,33 +112,102 @@ class ValueSetIndex:
         alias = self.aliases.get(system)
         return () if alias is None else self.lookup(alias, code)
 
+    def matches(self, codes: Iterable[tuple[str, str]]) -> Sequence[Match]:
+        """For each value set that any of the (system, code) is in, the first match."""
+        found: Sequence[Match] = ()
+        for system, code in codes:
+            matched = self.lookup(system, code)
+            if not found:
+                found = matched
+            elif matched:
+                found = (*found, *matched)
+        if len(found) < 2:
+            return found
+        by_set: dict[str, Match] = {}
+        for match in found:
+            by_set.setdefault(match.value_set.name, match)
+        return tuple(by_set.values())
 
-def load_value_sets(local_codes: Iterable[Mapping[str, Any]] = ()) -> ValueSetIndex:
+
+def load_value_sets(
+    local_codes: Iterable[Mapping[str, Any]] = (),
+    site_codes: Iterable[SiteCodes] = (),
+    base: str = CANONICAL,
+) -> ValueSetIndex:
     """The shipped value sets, with a site's own codes added to them.
 
     Raises KnowledgeFault for a file that cannot be relied on, and for a local code that names a
     value set we do not have.
     """
-    sources = _sources()
+    sources, site_codes = _sources(), tuple(site_codes)
     sets = {name: _value_set(name, entry) for name, entry in sources["value_sets"].items()}
     _same_names(sets)
-    rows = {name: list(_read(name, sets[name].title)) for name in sets}
+    rows = {name: list(_read(name, sets[name].title, base)) for name in sets}
     for number, local in enumerate(local_codes):
         if local["value_set"] not in sets:
             raise KnowledgeFault(
                 "configuration", f"local_code[{number}]", f"no value set {local['value_set']}"
             )
-        title = sets[local["value_set"]].title
-        added = Row(
-            local["system"],
-            local["code"],
-            named(local.get("display", local["code"]), title),
-            side=local.get("side"),
-            distance_m=local.get("distance_m"),
-            method=local.get("method"),
-        )
-        rows[local["value_set"]].append(added)
-    return _compile(sets, rows, sources)
+        rows[local["value_set"]].append(_local(local, sets[local["value_set"]].title))
+    for codes in site_codes:
+        _add(codes, sets, rows)
+    return _compile(sets, rows, sources, base, site_codes)
+
+
+def _local(local: Mapping[str, Any], title: str) -> Row:
+    display = local.get("display", local["code"])
+    return Row(
+        local["system"],
+        local["code"],
+        named(display, title),
+        side=local.get("side"),
+        distance_m=local.get("distance_m"),
+        method=local.get("method"),
+        listed=display,
+        source="configuration of the site",
+    )
+
+
+def _add(codes: SiteCodes, sets: dict[str, ValueSet], rows: dict[str, list[Row]]) -> None:
+    """Puts the codes of a site's file beside ours.
+
+    Raises KnowledgeFault for a new set that says too little of itself, and for a result's code that
+    stands for another measure already: read as two measures it would be wrong as one of them.
+    """
+    name = codes.value_set
+    if name not in sets:
+        if codes.kind is None or codes.title is None:
+            raise KnowledgeFault(
+                codes.file, "value_set", f"no value set {name}; a new one needs kind and title"
+            )
+        sets[name] = ValueSet(name, codes.kind, codes.title, medication=codes.kind == "medication")
+        rows[name] = []
+    elif codes.kind not in (None, sets[name].kind):
+        raise KnowledgeFault(codes.file, "kind", f"{name} is there already, as {sets[name].kind}")
+    held = measures(rows, sets)
+    for row in codes.rows:
+        other = held.get((row.system, row.code), name)
+        if sets[name].kind == "observation" and other != name:
+            raise KnowledgeFault(codes.file, f"{row.system}|{row.code}", f"is in {other} already")
+    there = {(row.system, row.code) for row in rows[name]}
+    rows[name] += [row for row in codes.rows if (row.system, row.code) not in there]
+
+
+def measures(
+    rows: Mapping[str, Iterable[Row]], sets: Mapping[str, ValueSet]
+) -> Mapping[tuple[str, str], str]:
+    """By (system, code) the measure that a result under it is."""
+    return {
+        (row.system, row.code): name
+        for name, of_set in rows.items()
+        for row in of_set
+        if sets[name].kind == "observation"
+    }
+
+
+def code_systems(base: str = CANONICAL) -> Mapping[str, Mapping[str, str]]:
+    """Title, version and licence of each code system that codes are taken from."""
+    return {rebased(url, base): entry for url, entry in _sources()["systems"].items()}
 
 
 def derived_titles() -> Mapping[str, str]:
@@ -169,7 +256,7 @@ def _same_names(sets: Mapping[str, ValueSet]) -> None:
         raise KnowledgeFault(SOURCES.name, f"value_sets.{name}", where)
 
 
-def _read(name: str, title: str) -> Iterable[Row]:
+def _read(name: str, title: str, base: str) -> Iterable[Row]:
     path = FOLDER / f"{name}.csv"
     with path.open(encoding="utf-8", newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
@@ -178,7 +265,7 @@ def _read(name: str, title: str) -> Iterable[Row]:
                 raise KnowledgeFault(path.name, key, "confidence is neither high nor medium")
             if not row["code"] or not row["display"] or not row["source"]:
                 raise KnowledgeFault(path.name, key, "code, display and source are all needed")
-            yield _row(row, path.name, key, title)
+            yield _row({**row, "system": rebased(row["system"], base)}, path.name, key, title)
 
 
 def _row(row: Mapping[str, str], file: str, key: str, title: str) -> Row:
@@ -203,11 +290,18 @@ def _row(row: Mapping[str, str], file: str, key: str, title: str) -> Row:
         rank=rank,
         side=row.get("side") or None,
         distance_m=distance,
+        listed=row["display"],
+        source=row["source"],
+        notes=row.get("notes") or "",
     )
 
 
 def _compile(
-    sets: Mapping[str, ValueSet], rows: Mapping[str, list[Row]], sources: Mapping[str, Any]
+    sets: Mapping[str, ValueSet],
+    rows: Mapping[str, list[Row]],
+    sources: Mapping[str, Any],
+    base: str,
+    site_codes: tuple[SiteCodes, ...],
 ) -> ValueSetIndex:
     exact: dict[tuple[str, str], list[Match]] = {}
     prefixes: dict[tuple[str, str], list[Match]] = {}
@@ -234,5 +328,13 @@ def _compile(
         exact={key: tuple(matches) for key, matches in exact.items()},
         prefixes={key: tuple(matches) for key, matches in prefixes.items()},
         prefix_lengths={s: tuple(sorted(found, reverse=True)) for s, found in lengths.items()},
-        aliases=sources["system_aliases"],
+        aliases={**sources["system_aliases"], **_own_aliases(sources, base)},
+        base=base,
+        site_codes=site_codes,
     )
+
+
+def _own_aliases(sources: Mapping[str, Any], base: str) -> Mapping[str, str]:
+    """Data may say the default base of our code systems where the site has its own."""
+    own = {url: rebased(url, base) for url in sources["systems"]}
+    return {default: url for default, url in own.items() if default != url}

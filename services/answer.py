@@ -9,7 +9,7 @@ from cds_hooks.cards import Card
 from cds_hooks.hook_request import reference_of
 from cds_hooks.memory import Memory
 from mappings.attention import AttentionRules
-from services.attention import attend
+from services.attention import HeldBack, attend
 from services.card_maker import CardMaker, record_of
 from services.chart import Chart
 from services.evaluation import evaluate
@@ -24,6 +24,8 @@ class Answer:
     found: Together
     cards: tuple[Card, ...]
     record: Mapping[str, Any]
+    held_back: tuple[HeldBack, ...] = ()  # cards that attention withheld
+    set_aside: tuple[str, ...] = ()  # what never became a card, and why: "silent:folic-acid"
 
 
 def answer(
@@ -37,14 +39,16 @@ def answer(
     memory: Memory,
     now: datetime,
     specialties: frozenset[str] | None = None,
+    found: Together | None = None,
 ) -> Answer:
     """Evaluates `chart`, and says what is worth saying.
 
     `drafts` are the orders of the session as they came. `specialties` ("system|code") are those
-    of the user; None: not known, and then nothing is kept from anybody.
+    of the user; None: not known, and then nothing is kept from anybody. `found` is what this very
+    chart was evaluated to, where that has been done.
     """
     known = maker.known
-    found = evaluate(chart, known)
+    found = found or evaluate(chart, known)
     session = Session(chart, found, known, {reference_of(d): d for d in drafts}, hook)
     candidates, before = maker.candidates(
         session, encounter, unheard(rules, specialties), everything=rules.mode == "everything"
@@ -52,7 +56,7 @@ def answer(
     attended = attend(candidates, rules, memory, now)
     topics = (candidate.topic for candidate in candidates)
     record = record_of(found, known, (*before, *attended.withheld), topics)
-    return Answer(found, attended.cards, record)
+    return Answer(found, attended.cards, record, attended.held_back, before)
 
 
 def unheard(rules: AttentionRules, specialties: frozenset[str] | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ Nothing is lost: whatever is withheld is named, with why, in the record and in t
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from cds_hooks.cards import Card, Indicator
 from cds_hooks.memory import Memory, PastCard
@@ -24,10 +25,23 @@ class Candidate:
     urgent: bool  # days matter, by the rules' own urgency
 
 
+class HeldBack(NamedTuple):
+    """A card that there was reason to show, and why it is not."""
+
+    card: Card
+    topic: str
+    reason: str  # "snoozed", "repeat", "limit", "below" or "silent"
+
+
 @dataclass(frozen=True, slots=True)
 class Attended:
     cards: tuple[Card, ...]
-    withheld: tuple[str, ...]  # "snoozed:b12Indeterminate"
+    held_back: tuple[HeldBack, ...] = ()
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """ "snoozed:b12Indeterminate" """
+        return tuple(f"{one.reason}:{one.topic}" for one in self.held_back)
 
 
 def attend(
@@ -36,9 +50,9 @@ def attend(
     """The cards to show, the most urgent first, and what is withheld and why."""
     ordered = sorted(candidates, key=_urgency, reverse=True)
     if rules.mode == "everything":
-        return Attended(tuple(one.card for one in ordered), ())
+        return Attended(tuple(one.card for one in ordered))
     shown: list[Card] = []
-    withheld: list[str] = []
+    held_back: list[HeldBack] = []
     for one in ordered:
         reason = _reason_to_withhold(one, rules, memory, now)
         if reason is None and len(shown) >= rules.cards and not _critical(one):
@@ -48,8 +62,8 @@ def attend(
         if reason is None:
             shown.append(one.card)
         else:
-            withheld.append(f"{reason}:{one.topic}")
-    return Attended(tuple(shown), tuple(withheld))
+            held_back.append(HeldBack(one.card, one.topic, reason))
+    return Attended(tuple(shown), tuple(held_back))
 
 
 def _urgency(one: Candidate) -> tuple[int, bool]:

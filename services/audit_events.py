@@ -7,7 +7,6 @@ from typing import Any
 from fhir.resources.R4B.auditevent import AuditEvent
 
 from cds_hooks.exports import Kept, KeptDecision, KeptFeedback, KeptPurge
-from services.catalog import CANONICAL
 
 LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 ENTITY = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
@@ -18,20 +17,23 @@ PATIENT = {"system": ROLE, "code": "1", "display": "Patient"}
 SUCCESS = "0"
 
 
-def audit_event(kept: Kept) -> dict[str, Any]:
-    """One event, valid R4: who called, what for, about which keyed hash of a patient."""
+def audit_event(kept: Kept, base: str) -> dict[str, Any]:
+    """One event, valid R4: who called, what for, about which keyed hash of a patient.
+
+    What it names is identified under `base`, the site's canonical one.
+    """
     match kept:
         case KeptDecision():
-            event = _decided(kept)
+            event = _decided(kept, base)
         case KeptFeedback():
-            event = _answered(kept)
+            event = _answered(kept, base)
         case KeptPurge():
-            event = _purged(kept)
+            event = _purged(kept, base)
     AuditEvent.model_validate(event)
     return event
 
 
-def _decided(kept: KeptDecision) -> dict[str, Any]:
+def _decided(kept: KeptDecision, base: str) -> dict[str, Any]:
     said = {
         "service": kept.service,
         "hook": kept.hook,
@@ -40,47 +42,49 @@ def _decided(kept: KeptDecision) -> dict[str, Any]:
         "cards": str(kept.cards),
         **{f"knowledge {axis}": label for axis, label in sorted(kept.knowledge.items())},
     }
-    what = _identified("decision", kept.id)
+    what = _identified(base, "decision", kept.id)
     return {
-        **_event(f"decision-{kept.id}", kept.at, kept.tenant, kept.version),
+        **_event(base, f"decision-{kept.id}", kept.at, kept.tenant, kept.version),
         "type": _lifecycle("access", "Access/View Record Lifecycle Event"),
         "action": "R",
         "entity": [
-            {"what": _identified("patient-hash", kept.patient_hash), "type": PERSON}
+            {"what": _identified(base, "patient-hash", kept.patient_hash), "type": PERSON}
             | {"role": PATIENT},
             {"what": what, "type": SYSTEM_OBJECT, "detail": _details(said)},
         ],
     }
 
 
-def _answered(kept: KeptFeedback) -> dict[str, Any]:
+def _answered(kept: KeptFeedback, base: str) -> dict[str, Any]:
     said = {
         "service": kept.service,
         "outcome": kept.outcome,
         "reasonSystem": kept.reason_system,
         "reason": kept.reason_code,
     }
-    what = _identified("card", kept.card)
+    what = _identified(base, "card", kept.card)
     return {
-        **_event(f"feedback-{kept.id}", kept.at, kept.tenant),
+        **_event(base, f"feedback-{kept.id}", kept.at, kept.tenant),
         "type": _lifecycle("receive", "Receive/Retain Record Lifecycle Event"),
         "action": "C",
         "entity": [{"what": what, "type": SYSTEM_OBJECT, "detail": _details(said)}],
     }
 
 
-def _purged(kept: KeptPurge) -> dict[str, Any]:
+def _purged(kept: KeptPurge, base: str) -> dict[str, Any]:
     said = {"recordsFromBefore": kept.cutoff.isoformat()}
-    what = _identified("audit-row", str(kept.row))
+    what = _identified(base, "audit-row", str(kept.row))
     return {
-        **_event(f"purge-{kept.tenant}-{kept.row}", kept.at, kept.tenant),
+        **_event(base, f"purge-{kept.tenant}-{kept.row}", kept.at, kept.tenant),
         "type": _lifecycle("destroy", "Destroy/Delete Record Lifecycle Event"),
         "action": "D",
         "entity": [{"what": what, "type": SYSTEM_OBJECT, "detail": _details(said)}],
     }
 
 
-def _event(name: str, at: datetime, tenant: str, version: str | None = None) -> dict[str, Any]:
+def _event(
+    base: str, name: str, at: datetime, tenant: str, version: str | None = None
+) -> dict[str, Any]:
     observer: dict[str, Any] = {"display": f"Cobalamin {version}" if version else "Cobalamin"}
     return {
         "resourceType": "AuditEvent",
@@ -88,7 +92,7 @@ def _event(name: str, at: datetime, tenant: str, version: str | None = None) -> 
         "id": name[:64],
         "recorded": at.isoformat(),
         "outcome": SUCCESS,
-        "agent": [{"who": _identified("tenant", tenant), "requestor": True}],
+        "agent": [{"who": _identified(base, "tenant", tenant), "requestor": True}],
         "source": {"observer": observer},
     }
 
@@ -97,8 +101,8 @@ def _lifecycle(code: str, display: str) -> dict[str, str]:
     return {"system": LIFECYCLE, "code": code, "display": display}
 
 
-def _identified(kind: str, value: str) -> dict[str, Any]:
-    return {"identifier": {"system": f"{CANONICAL}/NamingSystem/{kind}", "value": value}}
+def _identified(base: str, kind: str, value: str) -> dict[str, Any]:
+    return {"identifier": {"system": f"{base}/NamingSystem/{kind}", "value": value}}
 
 
 def _details(said: Mapping[str, str]) -> list[dict[str, str]]:

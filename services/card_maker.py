@@ -61,11 +61,10 @@ class CardMaker:
     b12_links: tuple[Link, ...]
     muscle_links: tuple[Link, ...]
     reasons: tuple[Coding, ...]
-    canonical: str
     orders_link: Link
 
     @classmethod
-    def at_start(cls, known: Known, base_url: str, canonical: str) -> "CardMaker":
+    def at_start(cls, known: Known, base_url: str) -> "CardMaker":
         require_words(known.order_rules)
         said = known.language
         guideline, definition = known.b12.guideline, known.muscle.definition
@@ -93,7 +92,6 @@ class CardMaker:
                 Coding(reason["code"], reasons["system"], known.language(reason["display"]))
                 for reason in reasons["reasons"]
             ),
-            canonical=canonical,
             orders_link=Link(said("What is said of orders, and why"), f"{evidence}/orders"),
         )
 
@@ -394,7 +392,7 @@ class CardMaker:
         return b12_summary(found.b12, self.known.templates.locale, self.known.language)
 
     def _topic(self, code: str, display: str) -> Coding:
-        return Coding(code, f"{self.canonical}/CodeSystem/card-topic", display)
+        return Coding(code, f"{self.known.index.base}/CodeSystem/card-topic", display)
 
     def _b12_suggestions(
         self, found: Together, chart: Chart, encounter: str | None

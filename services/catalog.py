@@ -20,7 +20,6 @@ from services.from_fhir import read_chart
 from services.from_fhir.values import as_list, codings
 from services.knowledge import Known, load_knowledge
 
-CANONICAL = "https://cobalamin.example/fhir"
 ROLE = "practitioner_role"  # asked for only where a site speaks to some specialties alone
 REQUIRED = frozenset({"patient", "observations"})
 PATIENT = "{{context.patientId}}"
@@ -47,7 +46,7 @@ def prefetch_templates(index: ValueSetIndex) -> dict[str, str]:
         "service_requests": f"ServiceRequest?patient={PATIENT}&_count=100",
         "allergies": f"AllergyIntolerance?patient={PATIENT}&_count=50",
         "questionnaire_responses": f"QuestionnaireResponse?patient={PATIENT}"
-        f"&questionnaire={read_questionnaire().url}&_count=20",
+        f"&questionnaire={read_questionnaire(index.base).url}&_count=20",
     }
 
 
@@ -172,7 +171,7 @@ def services(
 ) -> tuple[Service, ...]:
     """The services of one configuration. Raises KnowledgeFault."""
     templates = prefetch_templates(known.index)
-    maker = CardMaker.at_start(known, base_url, CANONICAL)
+    maker = CardMaker.at_start(known, base_url)
     rules = attention_of(attention, known)
     # A user known by a PractitionerRole is found by no Practitioner: then everybody is spoken to.
     user = {ROLE: "PractitionerRole?practitioner={{context.userId}}"}

@@ -4,7 +4,7 @@
 `Chart.dropped`, and what was never searched or could not be fetched is named in `Chart.unknown`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
@@ -22,7 +22,7 @@ class Measurement(NamedTuple):
     day: date
     resource: str  # "Observation/9"
     comparator: str | None = None  # "<", "<=", ">" or ">=": a bound, not a value
-    instant: str = ""  # the full timestamp in UTC, to order results of one day
+    instant: str = ""  # the full timestamp as it was sent, to order results of one day
     reference_low: float | None = None  # the laboratory's own limits, in `unit`
     reference_high: float | None = None
     reported: str = ""  # value and unit as the laboratory sent them: "0.42 umol/L"
@@ -119,51 +119,68 @@ class Chart:
     incomplete: frozenset[str] = frozenset()  # prefetch keys of which only a part was had
     dropped: Mapping[str, int] = field(default_factory=dict)  # reason -> resources not used
     holds: frozenset[str] = field(init=False)  # concepts with an active finding or current drug
+    drafts: frozenset[str] = field(init=False)  # concepts with a drug or test about to be ordered
 
     def __post_init__(self) -> None:
         # Rules ask for some hundred concepts in a call; few of them are there.
-        found = (name for name, found in self.findings.items() if any(f.active for f in found))
-        taken = (
-            name
-            for name, drugs in self.medications.items()
-            if any(drug.status == "current" for drug in drugs)
-        )
-        object.__setattr__(self, "holds", frozenset((*found, *taken)))
+        holds, drafts = set(), set()
+        for name, found in self.findings.items():
+            if any(finding.active for finding in found):
+                holds.add(name)
+        for name, drugs in self.medications.items():
+            for drug in drugs:
+                if drug.status == "current":
+                    holds.add(name)
+                elif drug.status == "draft":
+                    drafts.add(name)
+        for name, orders in self.orders.items():
+            if any(order.status == "draft" for order in orders):
+                drafts.add(name)
+        object.__setattr__(self, "holds", frozenset(holds))
+        object.__setattr__(self, "drafts", frozenset(drafts))
 
     def latest(self, observation: str) -> Measurement | None:
         """The newest usable result; None where there is none."""
         results = self.measurements.get(observation)
         return results[0] if results else None
 
-    def has(self, concepts: str | Iterable[str]) -> bool:
+    def has(self, concepts: str | Collection[str]) -> bool:
         """Whether any of `concepts` is an active finding or a current medication."""
         if isinstance(concepts, str):
             return concepts in self.holds
         return not self.holds.isdisjoint(concepts)
 
-    def present(self, concepts: Iterable[str]) -> Iterator[Finding | Medication]:
+    def present(self, concepts: Collection[str]) -> tuple[Finding | Medication, ...]:
         """Active findings and current medications of `concepts`, in their order."""
+        if self.holds.isdisjoint(concepts):
+            return ()
+        found: list[Finding | Medication] = []
         for concept in filter(self.holds.__contains__, concepts):
-            for finding in self.findings.get(concept, ()):
-                if finding.active:
-                    yield finding
-            for medication in self.medications.get(concept, ()):
-                if medication.status == "current":
-                    yield medication
+            found += [one for one in self.findings.get(concept, ()) if one.active]
+            found += [m for m in self.medications.get(concept, ()) if m.status == "current"]
+        return tuple(found)
 
-    def drafted(self, concepts: Iterable[str], *, aside: bool = False) -> Iterator[Medication]:
+    def drafted(self, concepts: Collection[str], *, aside: bool = False) -> tuple[Medication, ...]:
         """Drugs about to be ordered that the call is about; with `aside`, all of the session."""
-        for concept in concepts:
-            for drug in self.medications.get(concept, ()):
-                if drug.status == "draft" and (aside or self.is_about(drug.resource)):
-                    yield drug
+        if self.drafts.isdisjoint(concepts):
+            return ()
+        return tuple(
+            drug
+            for concept in concepts
+            for drug in self.medications.get(concept, ())
+            if drug.status == "draft" and (aside or self.is_about(drug.resource))
+        )
 
-    def ordering(self, concepts: Iterable[str]) -> Iterator[Order]:
+    def ordering(self, concepts: Collection[str]) -> tuple[Order, ...]:
         """Tests and services about to be ordered that the call is about."""
-        for concept in concepts:
-            for order in self.orders.get(concept, ()):
-                if order.status == "draft" and self.is_about(order.resource):
-                    yield order
+        if self.drafts.isdisjoint(concepts):
+            return ()
+        return tuple(
+            order
+            for concept in concepts
+            for order in self.orders.get(concept, ())
+            if order.status == "draft" and self.is_about(order.resource)
+        )
 
     def is_about(self, draft: str) -> bool:
         """Whether the call is about this draft, or it only stands beside."""

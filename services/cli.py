@@ -3,9 +3,12 @@
 import rich_click as click
 
 from services.commands.assess import assess, try_
+from services.commands.backtest import backtest
 from services.commands.backtest_report import backtest_report
 from services.commands.doctor import doctor
+from services.commands.fetch_export import fetch_export
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
+from services.commands.own_knowledge import diff_guidelines, import_valueset, new_guideline
 from services.commands.records import audit_, migrate_, purge_
 from services.commands.report import report
 from services.commands.schemas import schema
@@ -30,7 +33,12 @@ for command in (
     doctor,
     build_sheet_,
     report,
+    fetch_export,
+    backtest,
     backtest_report,
+    import_valueset,
+    new_guideline,
+    diff_guidelines,
     schema,
 ):
     main.add_command(command)

@@ -55,6 +55,16 @@ def assessment_of(
     raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
 
 
+def chart_of_document(document: Any, known: Known, today: date) -> Chart:
+    """The chart that `assessment_of` assesses. Raises UnusableDocument."""
+    match document:
+        case {"hook": str(hook)} if hook in HOOKS:
+            return chart_of(_call(_request(document, hook), known, today), known)
+        case {"resourceType": "Bundle"}:
+            return _chart_of_bundle(document, known, today)
+    raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
+
+
 def _request(document: Mapping[str, Any], hook: str) -> HookRequest:
     try:
         return read_request(document, hook)
@@ -69,17 +79,20 @@ def _of_request(
     attention: Mapping[str, AttentionRules],
 ) -> dict[str, Any]:
     known = maker.known
+    call = _call(request, known, today)
+    chart = chart_of(call, known)
+    answered = answer_to(call, chart, maker, attention[service_id(request.hook)])
+    cards = [as_json(card) for card in answered.cards]
+    return {**evaluation_json(chart, answered.found), "cards": cards}
+
+
+def _call(request: HookRequest, known: Known, today: date) -> Call:
     answers = prefetch.read(request, prefetch_templates(known.index))
     missing = sorted(key for key in REQUIRED if not answers[key].known)
     if missing:
         refusal = DataUnobtainable(f"prefetch does not hold: {', '.join(missing)}")
         raise UnusableDocument(refusal.diagnostics)
-    now = datetime.combine(today, time(), UTC)
-    call = Call(request, answers, today, now)
-    chart = chart_of(call, known)
-    answered = answer_to(call, chart, maker, attention[service_id(request.hook)])
-    cards = [as_json(card) for card in answered.cards]
-    return {**evaluation_json(chart, answered.found), "cards": cards}
+    return Call(request, answers, today, datetime.combine(today, time(), UTC))
 
 
 def _chart_of_bundle(bundle: Mapping[str, Any], known: Known, today: date) -> Chart:

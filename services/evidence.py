@@ -9,10 +9,9 @@ from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
 from cds_hooks.openapi import answer, refusals
-from mappings.export import artefacts
+from mappings.fhir.own_codes import artefacts
 from mappings.guideline import Cutoff, Guideline
-from mappings.guideline_file import guideline_ids, read_guideline
-from mappings.sarcopenia_definition import Definition, read_definition
+from mappings.sarcopenia_definition import Definition
 from services.knowledge import Known
 
 TOGETHER = "b12-and-muscle"
@@ -35,6 +34,7 @@ def as_document(guideline: Guideline) -> dict[str, Any]:
         "reviewed": guideline.reviewed.isoformat(),
         "reviewer": guideline.reviewer,
         "strength": guideline.strength,
+        **({"basedOn": dict(guideline.based_on)} if guideline.based_on else {}),
         "minimumAge": guideline.minimum_age,
         "notFor": list(guideline.not_for),
         "limits": [_limit(cutoff) for cutoff in guideline.cutoffs],
@@ -107,6 +107,7 @@ def definition_as_document(definition: Definition) -> dict[str, Any]:
         "reviewed": definition.reviewed.isoformat(),
         "reviewer": definition.reviewer,
         "strength": definition.strength,
+        **({"basedOn": dict(definition.based_on)} if definition.based_on else {}),
         "algorithm": definition.algorithm,
         "algorithmLocator": definition.algorithm_locator,
         "minimumAge": definition.minimum_age,
@@ -138,8 +139,8 @@ def _together_as_document(known: Known) -> dict[str, Any]:
 
 def evidence_paths(known: Known) -> dict[str, Any]:
     """What the OpenAPI document says of these pages."""
-    guidelines = {*guideline_ids(), known.b12.guideline.id, ORDERS, TOGETHER}
-    definitions = {*guideline_ids("sarcopenia"), known.muscle.definition.id}
+    guidelines = {*known.guidelines(), ORDERS, TOGETHER}
+    definitions = {*known.definitions()}
     own = artefacts(known.index, known.readable.questionnaire)
     index = _html("The guidelines and definitions.")
     page = _html("One of them, every limit with its place.")
@@ -176,12 +177,7 @@ def evidence_pages(known: Known) -> Blueprint:
     pages = Blueprint(
         "evidence", __name__, template_folder=str(Path(__file__).parent / "templates")
     )
-    shipped = (read_guideline(id_, known.index) for id_ in guideline_ids())
-    guidelines = {guideline.id: guideline for guideline in shipped}
-    guidelines[known.b12.guideline.id] = known.b12.guideline
-    defined = (read_definition(id_, known.index) for id_ in guideline_ids("sarcopenia"))
-    definitions = {definition.id: definition for definition in defined}
-    definitions[known.muscle.definition.id] = known.muscle.definition
+    guidelines, definitions = known.guidelines(), known.definitions()
     documents = {id_: orjson.dumps(as_document(g)) for id_, g in guidelines.items()}
     documents |= {id_: orjson.dumps(definition_as_document(d)) for id_, d in definitions.items()}
     documents[ORDERS] = orjson.dumps({"rule": [asdict(r) for r in known.order_rules.values()]})

@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mappings.canonical import canonical_of
 from mappings.differential import read_comparison, read_differential
+from mappings.guideline import Guideline
 from mappings.guideline_file import (
     FOLDER,
+    guideline_ids,
+    own_guidelines,
     read_group_texts,
     read_groups,
     read_guideline,
@@ -18,10 +22,12 @@ from mappings.guideline_file import (
 from mappings.order_rules import OrderRule, read_order_rules
 from mappings.order_template import OrderTemplates, read_order_templates
 from mappings.questionnaire import read_questionnaire
-from mappings.sarcopenia_definition import read_definition
+from mappings.sarcopenia_definition import Definition, read_definition
+from mappings.site_codes import read_site_codes
 from mappings.value_set import ValueSetIndex, derived_titles, load_value_sets
 from services.from_fhir import Readable
 from services.language import ENGLISH, Language, read_language
+from services.own_guidelines import check_own
 from services.sarcopenia.knowledge import Knowledge as MuscleKnowledge
 from services.vitamin_b12.knowledge import Knowledge
 
@@ -41,11 +47,26 @@ class Known:
     templates: OrderTemplates
     order_rules: Mapping[str, OrderRule]
     language: Language = field(default_factory=Language)
+    own: Mapping[str, Path] = field(default_factory=dict)  # a site's guidelines and definitions
 
     @property
     def labels(self) -> dict[str, str]:
         """What is in force, for the log."""
         return {"b12": self.b12.guideline.label, "sarcopenia": self.muscle.definition.label}
+
+    def guidelines(self) -> dict[str, Guideline]:
+        """Every guideline there is to choose, the one in force as the site has it."""
+        read = (read_guideline(id_, self.index, own=self.own) for id_ in self._ids("b12"))
+        return {one.id: one for one in (*read, self.b12.guideline)}
+
+    def definitions(self) -> dict[str, Definition]:
+        """Every definition there is to choose, the one in force as the site has it."""
+        read = (read_definition(id_, self.index, own=self.own) for id_ in self._ids("sarcopenia"))
+        return {one.id: one for one in (*read, self.muscle.definition)}
+
+    def _ids(self, subject: str) -> list[str]:
+        own = (id_ for id_, path in self.own.items() if read_toml(path)["subject"] == subject)
+        return [*guideline_ids(subject), *own]
 
 
 def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
@@ -54,10 +75,16 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
     Raises KnowledgeFault where a table names what does not exist, or a shipped file is broken.
     """
     tables = clinical or {}
-    index = load_value_sets(tables.get("local_code", ()))
+    index = load_value_sets(
+        tables.get("local_code", ()),
+        [read_site_codes(Path(entry["file"])) for entry in tables.get("value_set", ())],
+        canonical_of(tables),
+    )
+    own = own_guidelines(Path(entry["file"]) for entry in tables.get("guideline", ()))
+    check_own(own, index)
     b12 = tables.get("b12", {})
-    own_file = Path(b12["laboratory"]) if "laboratory" in b12 else None
-    guideline = read_guideline(b12.get("guideline", DEFAULT_GUIDELINE), index, own_file)
+    laboratory_file = Path(b12["laboratory"]) if "laboratory" in b12 else None
+    guideline = read_guideline(b12.get("guideline", DEFAULT_GUIDELINE), index, laboratory_file, own)
     laboratory, plausible = read_laboratory_limits(index)
     policy, groups = read_policy(tables.get("policy")), read_groups(index)
     titles = {
@@ -66,7 +93,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
     }
     return Known(
         index=index,
-        readable=Readable(index, plausible, read_questionnaire()),
+        readable=Readable(index, plausible, read_questionnaire(index.base)),
         b12=Knowledge(
             guideline=guideline,
             laboratory=laboratory,
@@ -76,11 +103,12 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
             indicator=read_toml(FOLDER / "combined_indicator.toml"),
             titles=titles,
         ),
-        muscle=_muscle(tables.get("sarcopenia", {}), index, policy, groups, titles),
+        muscle=_muscle(tables.get("sarcopenia", {}), index, policy, groups, titles, own),
         comparison=read_comparison(),
         templates=read_order_templates(b12.get("locale", guideline.locale), index),
         order_rules=read_order_rules(),
         language=read_language(tables.get("language", {}).get("code", ENGLISH)),
+        own=own,
     )
 
 
@@ -90,11 +118,12 @@ def _muscle(
     policy: Mapping[str, float],
     groups: Mapping[str, tuple[str, ...]],
     titles: Mapping[str, str],
+    own: Mapping[str, Path],
 ) -> MuscleKnowledge:
-    questionnaire = read_questionnaire()
+    questionnaire = read_questionnaire(index.base)
     return MuscleKnowledge(
         definition=read_definition(
-            chosen.get("definition", DEFAULT_DEFINITION), index, chosen.get("minimum_age")
+            chosen.get("definition", DEFAULT_DEFINITION), index, chosen.get("minimum_age"), own
         ),
         policy=policy,
         groups=groups,

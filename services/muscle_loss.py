@@ -4,7 +4,6 @@ Nothing here weighs or adds: each axis keeps its own published category.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -30,8 +29,7 @@ class Pointer(NamedTuple):
     recent: bool = True  # False for a condition known for long
 
 
-@dataclass(frozen=True, slots=True)
-class Pointed:
+class Pointed(NamedTuple):
     """A cause, and the resources that point to it."""
 
     cause: str
@@ -43,8 +41,7 @@ class Pointed:
         return {"cause": self.cause, "pointers": list(self.pointers)}
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(NamedTuple):
     """What the two axes say side by side."""
 
     b12: B12Assessment
@@ -59,8 +56,9 @@ def together(
 ) -> Together:
     """Tier, differential and the union of actions for one patient."""
     pointed = tuple(_differential(chart, b12, muscle, knowledge))
-    in_question = muscle.positive or any(name != "measured" for name in muscle.triggers)
-    urgencies = [one.urgent for one in pointed if one.urgent] if in_question else []
+    urgencies = [one.urgent for one in pointed if one.urgent]
+    if urgencies and not muscle.positive and not {*muscle.triggers} - {"measured"}:
+        urgencies = []  # nobody asks about muscle
     urgent = min(urgencies, default=None)  # "same-day" sorts before "urgent"
     muscle = _with_union(b12, muscle, pointed, knowledge, urgent=urgent)
     return Together(b12, muscle, tier(b12, muscle), pointed, urgent)
@@ -70,10 +68,10 @@ def tier(b12: B12Assessment, muscle: MuscleAssessment) -> str:
     """An order of attention: T1 before T5. Never a score."""
     if b12.category in DEFICIENT and b12.neurological:
         return "T1"
-    positives = (b12_positive(b12), muscle.positive)
-    if all(positives):
+    b12_is, muscle_is = b12_positive(b12), muscle.positive
+    if b12_is and muscle_is:
         return "T2"
-    if any(positives):
+    if b12_is or muscle_is:
         return "T3"
     if b12.category in B12_LACKS_DATA or (muscle.triggers and muscle.category in LACKS_DATA):
         return "T4"
@@ -96,6 +94,8 @@ def _with_union(
     urgent: str | None,
 ) -> MuscleAssessment:
     """Muscle's next steps with those that the other axis and the other causes call for."""
+    if not (pointed or muscle.positive or muscle.next_steps):
+        return muscle  # nothing to add, and nothing that could have to wait
     steps = dict.fromkeys(muscle.next_steps)
     flags = dict.fromkeys(muscle.flags)
     first: dict[str, None] = {}
@@ -131,10 +131,7 @@ def _differential(
         pointers = tuple(dict.fromkeys((*result, *signs)))
         if pointers:
             yield Pointed(B12_CAUSE, pointers)
-    on_record = {*chart.findings, *chart.medications, *chart.measurements}
-    for cause in knowledge.causes:
-        if cause.names.isdisjoint(on_record):
-            continue
+    for cause in _pointed_to(chart, knowledge):
         found = {p.resource: p for p in _pointers(cause, chart, muscle, knowledge)}
         if found:
             recent = any(pointer.recent for pointer in found.values())
@@ -146,15 +143,24 @@ def _differential(
             )
 
 
+def _pointed_to(chart: Chart, knowledge: Knowledge) -> Iterable[Cause]:
+    """The causes that something on record may point to, in the order of the file."""
+    places: set[int] = set()
+    for on_record in (chart.findings, chart.medications, chart.measurements):
+        for name in on_record:
+            places.update(knowledge.causes_naming.get(name, ()))
+    return [knowledge.causes[place] for place in sorted(places)]
+
+
 def _pointers(
     cause: Cause, chart: Chart, muscle: MuscleAssessment, knowledge: Knowledge
 ) -> Iterator[Pointer]:
-    known_since = chart.today - timedelta(days=knowledge.policy["acute_condition_days"])
     for found in chart.present(cause.conditions):
         if isinstance(found, Finding):
+            known_since = chart.today - timedelta(days=knowledge.policy["acute_condition_days"])
             recent = found.onset is None or found.onset >= known_since
             yield Pointer(found.resource, knowledge.titles[found.concept], recent)
-    for concept in cause.medications:
+    for concept in cause.medications if chart.medications else ():
         for drug in chart.medications.get(concept, ()):
             if drug.status in ("current", "draft"):
                 title = knowledge.titles[concept]
@@ -183,12 +189,12 @@ def _pointers(
 def _outside_range(cause: Cause, chart: Chart, knowledge: Knowledge) -> Iterator[Measurement]:
     """Recent results outside the laboratory's own range; without a range nothing is said."""
     for name in (*cause.above_range, *cause.outside_range):
-        result = recent(name, chart, knowledge)
-        if result is not None and _above(result, result.reference_high):
+        result = chart.latest(name)
+        if result and _above(result, result.reference_high) and recent(name, chart, knowledge):
             yield result
     for name in (*cause.below_range, *cause.outside_range):
-        result = recent(name, chart, knowledge)
-        if result is not None and _below(result, result.reference_low):
+        result = chart.latest(name)
+        if result and _below(result, result.reference_low) and recent(name, chart, knowledge):
             yield result
     if cause.gross is not None:
         result = recent(cause.gross["observation"], chart, knowledge)

@@ -3,9 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from mappings.said import say
 from services.chart import Finding, Measurement, Medication, Unusable
+
+
+@lru_cache(32)
+def under(years: int) -> str:
+    """Why a publication is not applied to somebody."""
+    return say("under {years} years", years=years)
 
 
 class Read(Protocol):
@@ -33,18 +41,22 @@ class Evidence(NamedTuple):
     locator: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        plain = {
-            "rule": self.rule,
-            "says": self.says,
-            "resource": self.resource,
-            "value": self.value,
-            "comparator": self.comparator,
-            "unit": self.unit,
-            "date": self.day.isoformat() if self.day else None,
-            "limit": self.limit,
-            "locator": self.locator,
-        }
-        return {key: value for key, value in plain.items() if value is not None}
+        plain: dict[str, Any] = {"rule": self.rule, "says": self.says}
+        if self.resource is not None:
+            plain["resource"] = self.resource
+        if self.value is not None:
+            plain["value"] = self.value
+        if self.comparator is not None:
+            plain["comparator"] = self.comparator
+        if self.unit is not None:
+            plain["unit"] = self.unit
+        if self.day is not None:
+            plain["date"] = self.day.isoformat()
+        if self.limit is not None:
+            plain["limit"] = self.limit
+        if self.locator is not None:
+            plain["locator"] = self.locator
+        return plain
 
 
 @dataclass(slots=True)
@@ -57,7 +69,8 @@ class Notes:
     flags: dict[str, None] = field(default_factory=dict)
 
     def step(self, *names: str) -> None:
-        self.steps.update(dict.fromkeys(names))
+        for name in names:
+            self.steps[name] = None
 
     def session_step(self, *names: str) -> None:
         """Steps called for by an order that is about to be signed."""
@@ -65,12 +78,14 @@ class Notes:
         self.session_steps.update(names)
 
     def flag(self, *names: str) -> None:
-        self.flags.update(dict.fromkeys(names))
+        for name in names:
+            self.flags[name] = None
 
     def reading(self, rule: str, reading: Read, says: str) -> None:
         """A result and the limit it was compared with."""
         self.result(rule, reading.result, says, reading.limit, reading.locator)
-        self.flag(*reading.result.flags)
+        if reading.result.flags:
+            self.flag(*reading.result.flags)
 
     def result(
         self,

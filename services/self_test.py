@@ -43,7 +43,7 @@ def differences(tenants: Iterable[Tenant], known: Mapping[str, Known]) -> tuple[
 def has_own_rules(tenant: Tenant) -> bool:
     """Whether a site changed what a limit, a code or a policy means."""
     match tenant.clinical:
-        case {"policy": _} | {"local_code": _}:
+        case {"policy": _} | {"local_code": _} | {"value_set": _} | {"guideline": _}:
             return True
         case {"b12": {"laboratory": _}} | {"sarcopenia": {"minimum_age": _}}:
             return True

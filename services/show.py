@@ -67,6 +67,8 @@ def show_configuration(console: Console, settings: Settings, known: Mapping[str,
         else "not shown",
         "traces": settings.traces_url or "not sent",
     }
+    if settings.bulk_export is not None:
+        rows["bulk export"] = f"from {settings.bulk_export.server}"
     _show_rows(console, f"In force: {settings.file or 'the defaults'}", rows)
     for tenant in settings.tenants:
         _show_tenant(console, tenant, known[tenant.id])

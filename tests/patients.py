@@ -290,7 +290,7 @@ def words(assessment: dict[str, Any]) -> set[str]:
 
 
 def maker(knows: Known) -> CardMaker:
-    return CardMaker.at_start(knows, "https://cds.example", "https://cobalamin.example/fhir")
+    return CardMaker.at_start(knows, "https://cds.example")
 
 
 def cards(

@@ -22,7 +22,7 @@ import requests
 
 from mappings.attention import AttentionRules
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL, attention_of
+from services.catalog import attention_of
 from services.documents import assessment_of
 from services.knowledge import Known, load_knowledge
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--http", help="base URL of a running service, on its own day")
     options = parser.parse_args()
     known = load_knowledge({"b12": {"guideline": options.guideline}})
-    maker = CardMaker.at_start(known, "http://127.0.0.1:8000", CANONICAL)
+    maker = CardMaker.at_start(known, "http://127.0.0.1:8000")
     attention = attention_of(None, known)
     today = date.fromisoformat(options.as_of)
     us, si = people(options.us), people(options.si)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL, attention_of
+from services.catalog import attention_of
 from services.commands.configured import (
     ERRORS,
     config_option,
@@ -40,7 +40,7 @@ def try_(config: Path | None, tenant_name: str | None, *, as_text: bool, sample:
         ERRORS.print(f"no sample {sample}; there are: {', '.join(names)}", style="red")
         raise SystemExit(2)
     document = orjson.loads(source.read_bytes())
-    maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
+    maker = CardMaker.at_start(known, settings.base_url)
     attention = attention_of(tenant.clinical.get("attention"), known)
     today = date.fromisoformat(document.pop("sampleDay"))
     result = assessment_of(document, maker, today, attention)
@@ -76,12 +76,12 @@ def assess(
     2 where a document could not be used; the others are still assessed.
     """
     settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
-    maker = CardMaker.at_start(known, settings.base_url, CANONICAL)
+    maker = CardMaker.at_start(known, settings.base_url)
     attention = attention_of(tenant.clinical.get("attention"), known)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer
     unusable = 0
-    for name, document in _documents(paths or ("-",)):
+    for name, document in documents(paths or ("-",)):
         try:
             if isinstance(document, UnusableDocument):
                 raise document
@@ -93,7 +93,7 @@ def assess(
     raise SystemExit(2 if unusable else 0)
 
 
-def _documents(paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def documents(paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """(where, document or why there is none) of every document in the files."""
     with Progress(console=ERRORS, transient=True, disable=len(paths) < MANY_FILES) as progress:
         for path in progress.track(paths, description="assessing"):

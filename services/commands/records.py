@@ -22,6 +22,7 @@ from cds_hooks.settings import configuration_file, load_settings
 from cds_hooks.tenants import Tenant
 from cds_hooks.upkeep import open_records
 from cds_hooks.verification import verify
+from mappings.canonical import canonical_of
 from services.commands.configured import ERRORS, config_option, faults_told
 
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -155,8 +156,10 @@ def export_(
     """
     from services.audit_events import audit_event  # noqa: PLC0415  # models take a second
 
-    def events(records: Records, tenant: str) -> Iterator[dict[str, Any]]:
-        return map(audit_event, kept_between(records, tenant, _utc(since), _utc(until)))
+    def events(records: Records, tenant: Tenant) -> Iterator[dict[str, Any]]:
+        base = canonical_of(tenant.clinical)
+        kept = kept_between(records, tenant.id, _utc(since), _utc(until))
+        return (audit_event(one, base) for one in kept)
 
     _write_lines(config, name, events)
 
@@ -175,8 +178,8 @@ def comments_(
     patients: send it nowhere that may not know them.
     """
 
-    def comments(records: Records, tenant: str) -> Iterator[dict[str, Any]]:
-        return comments_of(records, tenant, _utc(since), _utc(until))
+    def comments(records: Records, tenant: Tenant) -> Iterator[dict[str, Any]]:
+        return comments_of(records, tenant.id, _utc(since), _utc(until))
 
     _write_lines(config, name, comments)
 
@@ -184,12 +187,12 @@ def comments_(
 def _write_lines(
     config: Path | None,
     name: str | None,
-    documents: Callable[[Records, str], Iterator[dict[str, Any]]],
+    documents: Callable[[Records, Tenant], Iterator[dict[str, Any]]],
 ) -> None:
     out = sys.stdout.buffer
     with _opened(config, name) as (records, tenants):
         for tenant in tenants:
-            for document in documents(records, tenant.id):
+            for document in documents(records, tenant):
                 out.write(orjson.dumps(document) + b"\n")
     out.flush()
 

@@ -3,17 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
-from mappings.value_set import Match
-from services.chart import (
-    Chart,
-    Finding,
-    Measurement,
-    Qualitative,
-    Unable,
-    Unusable,
-)
-from services.from_fhir import conditions, medications, observations
+from services.chart import Chart, Finding
+from services.from_fhir import conditions, medications
 from services.from_fhir.answers import scored_answers
+from services.from_fhir.observation_reader import read_observation, write_result
 from services.from_fhir.orders import (
     MEDICATION_TYPES,
     ORDER_TYPES,
@@ -23,18 +16,9 @@ from services.from_fhir.orders import (
 )
 from services.from_fhir.pages import Pages, Readable, bound
 from services.from_fhir.sex import clinical_sex
-from services.from_fhir.values import (
-    Resource,
-    as_list,
-    codings,
-    first_day,
-    span_of_date,
-    status_code,
-)
+from services.from_fhir.values import Resource, first_day, span_of_date, status_code
 
 REFERRED = ("Medication", "Device")  # what other resources refer to
-# What an Observation says once for all its components.
-OF_THE_WHOLE = ("method", "device", "contained")
 
 
 def read_chart(
@@ -67,8 +51,8 @@ def read_chart(
         last=last or today,
         readable=readable,
         patient_references=frozenset({f"Patient/{patient_id}", patient_id, *patient_references}),
-        drugs=_by_reference("Medication", (*referred, *drafted)),
-        devices=_by_reference("Device", referred),
+        drugs=_by_reference("Medication", (*referred, *drafted)) if referred or drafted else {},
+        devices=_by_reference("Device", referred) if referred else {},
         about=about,
     )
     for resource in gathered:
@@ -89,11 +73,12 @@ def _read(resource: Resource, pages: Pages) -> None:
     reader = READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
         return
-    reference = f"{kind}/{resource.get('id', '?')}"
+    named = "id" in resource
+    reference = f"{kind}/{resource['id']}" if named else f"{kind}/?"
     if kind != "Patient":
         if not is_about(resource, pages):
             return
-        if "id" in resource:
+        if named:
             if reference in pages.seen:
                 pages.dropped["repeated"] += 1
                 return
@@ -113,113 +98,13 @@ def _read_patient(resource: Resource, _reference: str, pages: Pages) -> None:
     )
 
 
-def _read_observation(resource: Resource, reference: str, pages: Pages) -> None:
-    coded = [(resource, match) for match in _matches(resource, pages)]
-    if "component" in resource:
-        parts = (c for c in as_list(resource["component"]) if isinstance(c, dict))
-        whole = {key: resource[key] for key in OF_THE_WHOLE if key in resource}
-        coded += [({**whole, **part}, match) for part in parts for match in _matches(part, pages)]
-    if not coded:
-        return
-    reason = observations.usable_status(resource)
-    when = observations.taken(resource)
-    if reason is None:
-        reason = "undated" if when is None else None
-    if when is not None and when[0] > pages.last:
-        reason = "in-the-future"
-    if reason is not None or when is None:
-        pages.dropped[reason or "undated"] += 1
-        return
-    for part, match in coded:
-        if match.value_set.name == "walk_time" and not _unable(part, pages):
-            read = observations.walking_speed(
-                part, coded, match, when, reference, pages.readable.plausible
-            )
-            _write_result(read, pages)
-        else:
-            _write_observation(part, match, reference, when, pages)
-
-
-def _matches(part: Resource, pages: Pages) -> list[Match]:
-    """One match for each value set that the code is in, or the coded answer of a question is."""
-    found: dict[str, Match] = {}
-    lookup = pages.readable.index.lookup
-    for system, code in codings(part.get("code")):
-        for match in lookup(system, code):
-            found.setdefault(match.value_set.name, match)
-    if "valueCodeableConcept" in part:
-        for coding in codings(part["valueCodeableConcept"]):
-            for match in lookup(*coding):
-                if match.value_set.kind == "condition":
-                    found.setdefault(f"={match.value_set.name}", match)
-    return list(found.values())
-
-
-def _write_observation(
-    part: Resource, match: Match, reference: str, when: tuple[date, str], pages: Pages
-) -> None:
-    name = match.value_set.name
-    if match.value_set.kind == "condition":
-        answered = any(
-            m.value_set.name == name
-            for coding in codings(part.get("valueCodeableConcept"))
-            for m in pages.readable.index.lookup(*coding)
-        )
-        finding = (
-            Finding(name, reference, when[0], match.row.display)
-            if answered
-            else observations.noted_finding(part, match, reference, when[0])
-        )
-        if finding is not None:
-            pages.findings[name].append(finding)
-    elif match.value_set.kind == "observation":
-        if match.value_set.qualitative:
-            positive = observations.outcome(part)
-            if positive is None:
-                pages.dropped["no-outcome"] += 1
-            else:
-                pages.qualitative[name].append(Qualitative(name, positive, when[0], reference))
-        elif _unable(part, pages):
-            tested = "gait_speed" if name == "walk_time" else name
-            pages.unable[tested].append(Unable(tested, when[0], reference))
-        elif not _is_heading(part):
-            _write_result(
-                observations.measurement(
-                    part, match, when, reference, pages.readable.plausible, pages.devices
-                ),
-                pages,
-            )
-
-
-def _is_heading(part: Resource) -> bool:
-    """Whether the values stand in the members, and not here."""
-    return "hasMember" in part and "valueQuantity" not in part and "valueInteger" not in part
-
-
-def _unable(part: Resource, pages: Pages) -> bool:
-    """Whether the result says that the test could not be done or completed."""
-    return "valueCodeableConcept" in part and any(
-        match.value_set.name == "unable"
-        for coding in codings(part["valueCodeableConcept"])
-        for match in pages.readable.index.lookup(*coding)
-    )
-
-
-def _write_result(result: Measurement | Unusable, pages: Pages) -> None:
-    if isinstance(result, Measurement):
-        pages.measurements[result.observation].append(result)
-    else:
-        pages.unusable[result.observation].append(result)
-        pages.dropped[result.reason] += 1
-
-
 def _read_answers(resource: Resource, reference: str, pages: Pages) -> None:
     found = scored_answers(resource, reference, pages.readable, pages.last)
     if isinstance(found, str):
         pages.dropped[found] += 1
         return
     for result in found:
-        _write_result(result, pages)
+        write_result(result, pages)
 
 
 def _read_condition(resource: Resource, reference: str, pages: Pages) -> None:
@@ -260,15 +145,16 @@ def _write_findings(found: list[Finding] | str, pages: Pages) -> None:
 
 
 def _read_medication(resource: Resource, reference: str, pages: Pages) -> None:
+    index = pages.readable.index
+    matches = medications.drug_matches(resource, index, pages.drugs)
+    if not matches:
+        return
     status = medications.taking(resource, pages.today)
-    drugs = medications.medications_of(
-        resource, reference, status or "", pages.readable.index, pages.drugs
-    )
-    if drugs and status not in ("current", "past"):
+    if status not in ("current", "past"):
         # Drafts are read from the session alone: what the record calls a draft is nobody's order.
         pages.dropped[status_code(resource.get("status")) or "no-status"] += 1
         return
-    for drug in drugs:
+    for drug in medications.medications_of(resource, reference, status, matches, index):
         if drug.start is not None and drug.start > pages.last:
             pages.dropped["in-the-future"] += 1
         else:
@@ -277,7 +163,7 @@ def _read_medication(resource: Resource, reference: str, pages: Pages) -> None:
 
 READERS: Mapping[str, Callable[[Resource, str, Pages], None]] = {
     "Patient": _read_patient,
-    "Observation": _read_observation,
+    "Observation": read_observation,
     "QuestionnaireResponse": _read_answers,
     "Condition": _read_condition,
     "Procedure": _read_procedure,

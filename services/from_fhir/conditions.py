@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from mappings.value_set import Match, ValueSetIndex
+from mappings.value_set import ValueSetIndex
 from services.chart import Finding, Medication
 from services.from_fhir.values import (
     Resource,
@@ -32,22 +32,12 @@ IN_THE_FAMILY = {
 B12_DRUGS = frozenset({"cyanocobalamin", "hydroxocobalamin", "methylcobalamin", "b12_product"})
 
 
-def matches_in(concept: object, index: ValueSetIndex) -> list[Match]:
-    """One match for each value set that a coding of `concept` is in."""
-    found: dict[str, Match] = {}
-    for coding in codings(concept):
-        for match in index.lookup(*coding):
-            found.setdefault(match.value_set.name, match)
-    return list(found.values())
-
-
 def condition(
     resource: Resource, reference: str, index: ValueSetIndex, today: date
 ) -> list[Finding] | str:
     """Findings of a Condition, or the reason to leave it."""
-    matches = [
-        m for m in matches_in(resource.get("code"), index) if m.value_set.kind == "condition"
-    ]
+    matches = index.matches(codings(resource.get("code")))
+    matches = [m for m in matches if m.value_set.kind == "condition"] if matches else ()
     if not matches:
         return []
     held = status_code(resource.get("verificationStatus"))
@@ -61,9 +51,9 @@ def condition(
 
 
 def _onset(resource: Resource) -> date | None:
-    start, _end = period(resource.get("onsetPeriod"))
+    start = period(resource["onsetPeriod"])[0] if "onsetPeriod" in resource else None
     for key in ("onsetDateTime", "recordedDate", "assertedDate", "dateRecorded"):
-        day = first_day(resource.get(key))
+        day = first_day(resource[key]) if key in resource else None
         if day is not None:
             return start or day
     return start
@@ -80,7 +70,7 @@ def procedure(
     resource: Resource, reference: str, index: ValueSetIndex
 ) -> tuple[list[Finding] | str, list[Medication]]:
     """Findings of a Procedure (or the reason to leave it) and the B12 injections it stands for."""
-    matches = matches_in(resource.get("code"), index)
+    matches = index.matches(codings(resource.get("code")))
     if not matches:
         return [], []
     status = status_code(resource.get("status"))
@@ -112,7 +102,7 @@ def family_history(resource: Resource, reference: str, index: ValueSetIndex) -> 
     found: dict[str, Finding] = {}
     for entry in as_list(resource.get("condition")):
         if isinstance(entry, dict):
-            for match in matches_in(entry.get("code"), index):
+            for match in index.matches(codings(entry.get("code"))):
                 name = IN_THE_FAMILY.get(match.value_set.name)
                 if name is not None:
                     found[name] = Finding(name, reference, None, match.row.display)
@@ -128,7 +118,7 @@ def allergy(resource: Resource, reference: str, index: ValueSetIndex) -> list[Fi
     places = [resource.get("code"), resource.get("substance")]
     places += [r.get("substance") for r in as_list(resource.get("reaction")) if isinstance(r, dict)]
     for place in places:
-        for match in matches_in(place, index):
+        for match in index.matches(codings(place)):
             if match.value_set.name in B12_DRUGS:
                 active = status not in OVER
                 return [

@@ -1,6 +1,6 @@
 """Drugs requested, stated, given or dispensed, in every release's spelling."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -46,23 +46,24 @@ PERIODS = ("effectivePeriod", "effectiveTimePeriod", "occurencePeriod")
 NOT_ORDERED = frozenset({"proposal", "plan", "option"})
 
 
-def drug_codings(
-    resource: Resource, medications: Mapping[str, Resource]
-) -> Iterator[tuple[str, str]]:
+def drug_codings(resource: Resource, medications: Mapping[str, Resource]) -> list[tuple[str, str]]:
     """Codes of the drug itself and of its ingredients.
 
     The drug stands in the resource, in a contained Medication, or in a Medication that came with
     the same answer.
     """
+    found = []
     for key in ("medicationCodeableConcept", "medication"):
-        yield from codings(resource.get(key))
+        if key in resource:
+            found += codings(resource[key])
     for key in ("medicationReference", "medication"):
         reference = resource.get(key)
         if isinstance(reference, dict):
             target = reference.get("reference", reference)
             drug = _referred(target, resource, medications)
             if drug is not None:
-                yield from _codings_of_drug(drug)
+                found += codings_of_drug(drug)
+    return found
 
 
 def _referred(
@@ -77,7 +78,7 @@ def _referred(
     return medications.get(tail)
 
 
-def _codings_of_drug(drug: Resource) -> Iterator[tuple[str, str]]:
+def codings_of_drug(drug: Resource) -> Iterator[tuple[str, str]]:
     yield from codings(drug.get("code"))
     for ingredient in as_list(drug.get("ingredient")):
         if isinstance(ingredient, dict):
@@ -88,6 +89,8 @@ def _codings_of_drug(drug: Resource) -> Iterator[tuple[str, str]]:
 def dosages(resource: Resource) -> list[Mapping[str, Any]]:
     """The dosage instructions, those of a MedicationAdministration included."""
     found = resource.get("dosageInstruction") or resource.get("dosage")
+    if not found:
+        return []
     return [dosage for dosage in as_list(found) if isinstance(dosage, dict)]
 
 
@@ -109,23 +112,33 @@ def taking(resource: Resource, today: date) -> str | None:
 
 def start_day(resource: Resource) -> date | None:
     """The first day on which the drug can have been taken by this record."""
-    dates = (first_day(resource[key]) for key in STARTS if key in resource)
-    periods = (period(resource[key])[0] for key in PERIODS if key in resource)
-    return earliest([*dates, *periods, *(p[0] for p in _bounds(resource))])
+    days = [first_day(resource[key]) for key in STARTS if key in resource]
+    if not resource.keys().isdisjoint(PERIODS):
+        days += [period(resource[key])[0] for key in PERIODS if key in resource]
+    for start, _end in _bounds(resource):
+        days.append(start)
+    return days[0] if len(days) == 1 else earliest(days)
 
 
 def last_day(resource: Resource) -> date | None:
     """The last day of the course by this record; None where it is open or unknown."""
-    ends = [period(resource.get("effectivePeriod"))[1], *(p[1] for p in _bounds(resource))]
-    known = [end for end in ends if end is not None]
-    return max(known, default=None)
+    bounds = _bounds(resource)
+    ends = [end for _start, end in bounds if end is not None] if bounds else []
+    if "effectivePeriod" in resource:
+        end = period(resource["effectivePeriod"])[1]
+        ends += [] if end is None else [end]
+    return max(ends, default=None)
 
 
-def _bounds(resource: Resource) -> Iterator[tuple[date | None, date | None]]:
-    for dosage in dosages(resource):
-        repeat = _repeat(dosage)
-        if repeat is not None and isinstance(repeat.get("boundsPeriod"), dict):
-            yield period(repeat["boundsPeriod"])
+def _bounds(resource: Resource) -> Sequence[tuple[date | None, date | None]]:
+    given = dosages(resource)
+    if not given:
+        return ()
+    return [
+        period(repeat["boundsPeriod"])
+        for dosage in given
+        if (repeat := _repeat(dosage)) is not None and isinstance(repeat.get("boundsPeriod"), dict)
+    ]
 
 
 def _repeat(dosage: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -191,26 +204,20 @@ def medications_of(
     resource: Resource,
     reference: str,
     status: str,
+    matches: Mapping[str, Match],
     index: ValueSetIndex,
-    medications: Mapping[str, Resource],
 ) -> list[Medication]:
-    """One Medication for each value set that a code of the drug is in; empty for other drugs."""
-    matches = _by_value_set(
-        match
-        for code in drug_codings(resource, medications)
-        for match in index.lookup(*code)
-        if match.value_set.medication
-    )
+    """One Medication for each value set that the drug is in, `matches` by their names."""
     if not matches:
         return []
-    route = route_of(resource, index)
+    start, end, route = start_day(resource), last_day(resource), route_of(resource, index)
     return [
         Medication(
             concept=name,
             resource=reference,
             status=status,
-            start=start_day(resource),
-            end=last_day(resource),
+            start=start,
+            end=end,
             route=route or match.row.route,
             ug_per_day=ug_per_day(resource, match.row.strength_ug),
             text=match.row.display,
@@ -219,11 +226,19 @@ def medications_of(
     ]
 
 
-def _by_value_set(matches: Iterable[Match]) -> dict[str, Match]:
-    """The most telling match for each value set: one with a strength goes before one without."""
+def drug_matches(
+    resource: Resource, index: ValueSetIndex, medications: Mapping[str, Resource]
+) -> dict[str, Match]:
+    """By value set, what a code of the drug matches; empty for other drugs.
+
+    Of several codes of one set the most telling: one with a strength goes before one without.
+    """
     best: dict[str, Match] = {}
-    for match in matches:
-        name = match.value_set.name
-        if name not in best or (best[name].row.strength_ug is None and match.row.strength_ug):
-            best[name] = match
+    for code in drug_codings(resource, medications):
+        for match in index.lookup(*code):
+            if not match.value_set.medication:
+                continue
+            name = match.value_set.name
+            if name not in best or (best[name].row.strength_ug is None and match.row.strength_ug):
+                best[name] = match
     return best

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from mappings.said import as_amount, say
-from mappings.units import normalise, to_unit
+from mappings.units import normalise
 from mappings.value_set import Match
 from services.chart import Finding, Measurement, Unusable
+from services.from_fhir.quantities import Scale, read_quantity, reference_range
 from services.from_fhir.values import (
     Resource,
     as_list,
@@ -17,7 +18,6 @@ from services.from_fhir.values import (
     number,
     period,
     reference_tail,
-    sort_key,
     span_of_date,
     status_code,
 )
@@ -27,8 +27,8 @@ METHODS = {
     "DXA": re.compile(r"\b(dxa|dexa|dual[- ]energy x[- ]ray)\b"),
     "BIA": re.compile(r"\b(bia|bioimpedance|bioelectrical impedance)\b"),
 }
-UNBOUNDED = (float("-inf"), float("inf"))
 USABLE = frozenset({"final", "amended", "corrected"})
+NO_FLAGS: frozenset[str] = frozenset()
 # HL7's code system v3-ObservationInterpretation, and the words laboratories write instead.
 POSITIVE = frozenset({"POS", "A", "AA", "H", "HH", "positive", "detected", "present", "yes"})
 NEGATIVE = frozenset({"NEG", "N", "L", "negative", "not detected", "absent", "no"})
@@ -36,13 +36,13 @@ NEGATIVE = frozenset({"NEG", "N", "L", "negative", "not detected", "absent", "no
 
 @lru_cache(8192)
 def moment(text: str) -> tuple[date, str] | None:
-    """The day of a timestamp and a key to order it by; the same few come again and again."""
+    """The day of a timestamp, and the timestamp; the same few come again and again."""
     span = span_of_date(text)
-    return (span[0], sort_key(text)) if span else None
+    return (span[0], text) if span else None
 
 
 def taken(resource: Resource) -> tuple[date, str] | None:
-    """The day of an Observation and a key that orders results of one day; None where undated.
+    """The day of an Observation and its full timestamp; None where undated.
 
     A month or a year alone counts from its first day: rather too old than too new.
     """
@@ -57,79 +57,11 @@ def taken(resource: Resource) -> tuple[date, str] | None:
     return None
 
 
-def read_quantity(
-    value: object, match: Match, limits: Mapping[tuple[str, str], tuple[float, float]]
-) -> tuple[float, str, str | None, str] | str:
-    """(value, canonical unit, comparator, as reported), or the reason why there is none."""
-    if isinstance(value, int) and not isinstance(value, bool) and match.value_set.whole:
-        value = {"value": value, "unit": match.value_set.units[0]}  # a FHIR integer has no unit
-    amount = number(value.get("value")) if isinstance(value, dict) else None
-    if amount is None or not isinstance(value, dict):
-        return "no-value"
-    unit, written_as, written = None, "", False
-    for key in ("code", "unit"):
-        text = value.get(key)
-        if isinstance(text, str) and text.strip():
-            written = True
-            unit = normalise(text)
-            if unit is not None:
-                written_as = text.strip()
-                break
-    if unit is None:
-        return "unknown-unit" if written else "no-unit"
-    if match.row.only_units and unit not in match.row.only_units:
-        return "wrong-specimen"
-    comparator = value.get("comparator")
-    if comparator not in (None, "<", "<=", ">", ">="):
-        return "no-value"
-    stands_for = match.value_set.read_as
-    for target in match.value_set.units:
-        scaled = to_unit(amount, stands_for.get(unit, unit), stands_for.get(target, target))
-        if scaled is None:
-            continue
-        low, high = limits.get((match.value_set.name, target), UNBOUNDED)
-        too_low = scaled < low and comparator not in ("<", "<=")
-        too_high = scaled > high and comparator not in (">", ">=")
-        in_parts = match.value_set.whole and scaled != int(scaled)
-        if too_low or too_high or scaled < 0 or in_parts:
-            return "impossible-value"
-        return scaled, target, comparator, f"{comparator or ''}{amount:g} {written_as}"
-    return "unknown-unit"
-
-
-def reference_range(resource: Resource, unit: str) -> tuple[float | None, float | None]:
-    """The laboratory's low and high limit in `unit`.
-
-    None, None where there is none, where it has no unit, or where several ranges leave open which
-    one is this patient's.
-    """
-    if "referenceRange" not in resource:
-        return None, None
-    plain = [
-        r
-        for r in as_list(resource["referenceRange"])
-        if isinstance(r, dict) and "appliesTo" not in r and "age" not in r
-    ]
-    if len(plain) != 1:
-        return None, None
-    return _in_unit(plain[0].get("low"), unit), _in_unit(plain[0].get("high"), unit)
-
-
-def _in_unit(quantity: object, target: str) -> float | None:
-    if not isinstance(quantity, dict):
-        return None
-    value, written = number(quantity.get("value")), quantity.get("code")
-    if not isinstance(written, str):
-        written = quantity.get("unit")
-    unit = normalise(written) if isinstance(written, str) else None
-    return None if unit is None or value is None else to_unit(value, unit, target)
-
-
 def code_unit_flags(match: Match, unit: str) -> frozenset[str]:
     """A flag where the code says mass and the unit says moles, or the other way round."""
     expects = match.row.expects
     if not expects or (expects == "molar") == ("mol" in unit):
-        return frozenset()
+        return NO_FLAGS
     return frozenset({"warn-code-unit-mismatch"})
 
 
@@ -138,35 +70,35 @@ def measurement(
     match: Match,
     when: tuple[date, str],
     reference: str,
-    limits: Mapping[tuple[str, str], tuple[float, float]],
+    scaled_by: Mapping[tuple[str, str], Scale],
     devices: Mapping[str, Resource] | None = None,
 ) -> Measurement | Unusable:
     """`source`, an Observation or one of its components, as a measurement of `match`."""
-    given = source.get("valueQuantity", source.get("valueInteger"))
-    read = read_quantity(given, match, limits)
-    name = match.value_set.name
-    if match.value_set.refused is not None:
-        return Unusable(name, "refused", reference, when[0], _as_reported(given))
+    given = source["valueQuantity"] if "valueQuantity" in source else source.get("valueInteger")
+    value_set, row, day = match.value_set, match.row, when[0]
+    read = read_quantity(given, match, scaled_by)
+    if value_set.refused is not None:
+        return Unusable(value_set.name, "refused", reference, day, _as_reported(given))
     if isinstance(read, str):
-        return Unusable(name, read, reference, when[0], _as_reported(given))
+        return Unusable(value_set.name, read, reference, day, _as_reported(given))
     value, unit, comparator, reported = read
-    low, high = reference_range(source, unit)
+    low, high = reference_range(source, unit) if "referenceRange" in source else (None, None)
     return Measurement(
-        observation=name,
-        value=value,
-        unit=unit,
-        day=when[0],
-        resource=reference,
-        comparator=comparator,
-        instant=when[1],
-        reference_low=low,
-        reference_high=high,
-        reported=reported,
-        flags=code_unit_flags(match, unit),
-        code=match.row.code,
-        rank=match.row.rank,
-        method=_method(source, match, devices or {}) if match.value_set.has_method else None,
-        side=match.row.side,
+        value_set.name,
+        value,
+        unit,
+        day,
+        reference,
+        comparator,
+        when[1],
+        low,
+        high,
+        reported,
+        code_unit_flags(match, unit) if row.expects else NO_FLAGS,
+        row.code,
+        row.rank,
+        _method(source, match, devices or {}) if value_set.has_method else None,
+        row.side,
     )
 
 
@@ -205,17 +137,17 @@ def walking_speed(
     match: Match,
     when: tuple[date, str],
     reference: str,
-    limits: Mapping[tuple[str, str], tuple[float, float]],
+    scaled_by: Mapping[tuple[str, str], Scale],
 ) -> Measurement | Unusable:
     """The speed of a timed walk: the course is part of the code, or stands beside the time."""
-    timed = measurement(source, match, when, reference, limits)
+    timed = measurement(source, match, when, reference, scaled_by)
     if isinstance(timed, Unusable):
         return timed._replace(observation="gait_speed")
     distance = match.row.distance_m
     if distance is None:
         for part, beside in parts:
             if beside.value_set.name == "walk_distance":
-                read = measurement(part, beside, when, reference, limits)
+                read = measurement(part, beside, when, reference, scaled_by)
                 distance = read.value if isinstance(read, Measurement) else None
     if distance is None or timed.comparator is not None:
         return Unusable("gait_speed", "no-distance", reference, when[0], timed.reported)
@@ -284,7 +216,8 @@ def noted_finding(source: Resource, match: Match, reference: str, day: date) -> 
 
 def usable_status(resource: Resource) -> str | None:
     """None for a result that may be read; otherwise the reason to leave it."""
-    status = status_code(resource.get("status"))
+    status = resource.get("status")
+    status = status if isinstance(status, str) else status_code(status)
     if status in USABLE:
         return None
     return status if status in ("entered-in-error", "cancelled", "preliminary") else "not-final"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mappings.order_template import ORDER_URI
+from mappings.order_template import order_concept
 from mappings.value_set import Match
 from services.chart import (
     Order,
@@ -70,8 +70,8 @@ def _write_order(resource: Resource, reference: str, status: str, pages: Pages) 
     matched = {match.value_set.name: match.value_set for match in _order_matches(resource, pages)}
     uris = resource.get("instantiatesUri")  # a Task has one, a ServiceRequest a list
     for uri in uris if isinstance(uris, list) else [uris]:
-        name = uri.removeprefix(ORDER_URI) if isinstance(uri, str) else ""
-        if name != uri and name in pages.readable.index.sets:
+        name = order_concept(uri, pages.readable.index) if isinstance(uri, str) else None
+        if name is not None:
             matched[name] = pages.readable.index.sets[name]
     for name, value_set in matched.items():
         if value_set.kind in ("observation", "order"):
@@ -79,14 +79,8 @@ def _write_order(resource: Resource, reference: str, status: str, pages: Pages) 
 
 
 def _order_matches(resource: Resource, pages: Pages) -> Iterable[Match]:
-    lookup = pages.readable.index.lookup
-    found: dict[str, Match] = {}
     places = [resource.get("code"), *(i.get("code") for i in _items(resource))]
-    for place in places:
-        for coding in codings(place):
-            for match in lookup(*coding):
-                found.setdefault(match.value_set.name, match)
-    return found.values()
+    return pages.readable.index.matches(coding for place in places for coding in codings(place))
 
 
 def _items(resource: Resource) -> list[Resource]:
@@ -104,7 +98,7 @@ def read_draft(resource: Resource, pages: Pages) -> None:
     if kind in ORDER_TYPES:
         _write_order(resource, reference, "draft", pages)
     elif kind in MEDICATION_TYPES:
-        for drug in medications.medications_of(
-            resource, reference, "draft", pages.readable.index, pages.drugs
-        ):
+        index = pages.readable.index
+        matches = medications.drug_matches(resource, index, pages.drugs)
+        for drug in medications.medications_of(resource, reference, "draft", matches, index):
             pages.medications[drug.concept].append(drug)

@@ -1,9 +1,11 @@
 """The chart while it is being written."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
+from typing import Any, TypeVar
 
 from mappings.questionnaire import Questionnaire
 from mappings.value_set import ValueSetIndex
@@ -17,9 +19,11 @@ from services.chart import (
     Unable,
     Unusable,
 )
-from services.from_fhir.values import (
-    Resource,
-)
+from services.from_fhir.quantities import Scale, scales
+from services.from_fhir.values import Resource, sort_key
+
+Kind = TypeVar("Kind")
+by_name: Callable[[], dict[str, list[Any]]] = partial(defaultdict, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,10 @@ class Readable:
     index: ValueSetIndex
     plausible: Mapping[tuple[str, str], tuple[float, float]]  # (observation, unit) -> low, high
     questionnaire: Questionnaire
+    scales: Mapping[tuple[str, str], Scale] = field(init=False)  # by observation and unit reported
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scales", scales(self.index.sets, self.plausible))
 
 
 @dataclass(slots=True)
@@ -45,22 +53,27 @@ class Pages:
     sex: str | None = None
     born: tuple[date, date] | None = None
     deceased: bool = False
-    measurements: dict[str, list[Measurement]] = field(default_factory=lambda: defaultdict(list))
-    unusable: dict[str, list[Unusable]] = field(default_factory=lambda: defaultdict(list))
-    unable: dict[str, list[Unable]] = field(default_factory=lambda: defaultdict(list))
-    qualitative: dict[str, list[Qualitative]] = field(default_factory=lambda: defaultdict(list))
-    findings: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
-    medications: dict[str, list[Medication]] = field(default_factory=lambda: defaultdict(list))
-    orders: dict[str, list[Order]] = field(default_factory=lambda: defaultdict(list))
-    dropped: Counter[str] = field(default_factory=Counter)
+    measurements: dict[str, list[Measurement]] = field(default_factory=by_name)
+    unusable: dict[str, list[Unusable]] = field(default_factory=by_name)
+    unable: dict[str, list[Unable]] = field(default_factory=by_name)
+    qualitative: dict[str, list[Qualitative]] = field(default_factory=by_name)
+    findings: dict[str, list[Finding]] = field(default_factory=by_name)
+    medications: dict[str, list[Medication]] = field(default_factory=by_name)
+    orders: dict[str, list[Order]] = field(default_factory=by_name)
+    dropped: dict[str, int] = field(default_factory=partial(defaultdict, int))
     about: frozenset[str] | None = None
     in_same_words: object = field(default_factory=object)
     seen: set[str] = field(default_factory=set)
 
 
+def _in_order(found: Mapping[str, list[Kind]]) -> Mapping[str, tuple[Kind, ...]]:
+    return {name: tuple(several) for name, several in found.items()} if found else {}
+
+
 def bound(pages: Pages, unknown: frozenset[str], incomplete: frozenset[str]) -> Chart:
     for results in pages.measurements.values():
-        results.sort(key=_newest_first, reverse=True)
+        if len(results) > 1:
+            results.sort(key=_newest_first, reverse=True)
     for antibodies in pages.qualitative.values():
         antibodies.sort(key=lambda result: result.day, reverse=True)
     for failures in pages.unable.values():
@@ -71,13 +84,13 @@ def bound(pages: Pages, unknown: frozenset[str], incomplete: frozenset[str]) -> 
         sex=pages.sex,
         born=pages.born,
         deceased=pages.deceased,
-        measurements={name: tuple(found) for name, found in pages.measurements.items()},
-        unusable={name: tuple(found) for name, found in pages.unusable.items()},
-        unable={name: tuple(found) for name, found in pages.unable.items()},
-        qualitative={name: tuple(found) for name, found in pages.qualitative.items()},
-        findings={name: tuple(found) for name, found in pages.findings.items()},
-        medications={name: tuple(found) for name, found in pages.medications.items()},
-        orders={name: tuple(found) for name, found in pages.orders.items()},
+        measurements=_in_order(pages.measurements),
+        unusable=_in_order(pages.unusable),
+        unable=_in_order(pages.unable),
+        qualitative=_in_order(pages.qualitative),
+        findings=_in_order(pages.findings),
+        medications=_in_order(pages.medications),
+        orders=_in_order(pages.orders),
         about=pages.about,
         unknown=unknown,
         incomplete=incomplete,
@@ -90,7 +103,7 @@ def _newest_first(result: Measurement) -> tuple[date, str, int, str]:
     # the reference only makes the order the same each time.
     return (
         result.day,
-        result.instant,
+        sort_key(result.instant),
         -result.rank if result.comparator is None else -99,
         result.resource,
     )

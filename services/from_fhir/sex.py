@@ -21,7 +21,7 @@ def clinical_sex(patient: Resource, index: ValueSetIndex, today: date) -> str | 
     for clinical use in a code that cannot be read is such a statement; what is merely recorded in
     one is none.
     """
-    for url in (CLINICAL_USE, RECORDED):
+    for url in (CLINICAL_USE, RECORDED) if "extension" in patient else ():
         stated = set(_stated(patient, url, index, today))
         if url == RECORDED:
             stated.discard(None)

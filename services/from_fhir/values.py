@@ -25,10 +25,13 @@ def codings(concept: object) -> list[tuple[str, str]]:
         return [coding for one in concept for coding in codings(one)]
     if not isinstance(concept, dict):
         return []
-    if "coding" not in concept and isinstance(concept.get("concept"), dict):
-        return codings(concept["concept"])
+    listed = concept.get("coding")
+    if not isinstance(listed, list):
+        if "coding" not in concept and isinstance(concept.get("concept"), dict):
+            return codings(concept["concept"])
+        listed = as_list(listed) if "coding" in concept else (concept,)
     found = []
-    for coding in as_list(concept["coding"]) if "coding" in concept else (concept,):
+    for coding in listed:
         if isinstance(coding, dict):
             system, code = coding.get("system"), coding.get("code")
             if isinstance(system, str) and isinstance(code, str):
@@ -75,11 +78,12 @@ def span_of_date(text: object) -> tuple[date, date] | None:
                 first = date.fromisoformat(f"{text}-01")
                 after = (first + timedelta(days=31)).replace(day=1)
                 return first, after - timedelta(days=1)
-            case _:
+            case length if length >= 10:
                 day = date.fromisoformat(text[:10])
-                return (day, day) if len(text) == 10 or text[10] in "T " else None
+                return (day, day) if length == 10 or text[10] in "T " else None
     except (ValueError, OverflowError):
-        return None
+        pass
+    return None
 
 
 def first_day(text: object) -> date | None:
@@ -88,6 +92,7 @@ def first_day(text: object) -> date | None:
     return span[0] if span else None
 
 
+@lru_cache(8192)
 def sort_key(text: str) -> str:
     """A timestamp that sorts with others whatever their offsets; a bare day sorts at its start."""
     if len(text) <= 10:
@@ -114,7 +119,9 @@ def period(value: object) -> tuple[date | None, date | None]:
 
 def number(value: object) -> float | None:
     """A JSON number; a boolean or a string is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, float):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
     try:
         return float(value)

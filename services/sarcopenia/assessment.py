@@ -6,8 +6,8 @@ from mappings.guideline import Cutoff
 from mappings.said import amount, as_amount, say
 from mappings.sarcopenia_definition import ADULT
 from services.chart import Chart
-from services.notes import Evidence, Notes
-from services.sarcopenia.findings import Findings, findings
+from services.notes import Evidence, Notes, under
+from services.sarcopenia.findings import NOTHING_MEASURED, Findings, findings
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, is_fresh
 from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, Assessment
@@ -38,17 +38,19 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     notes, triggers = Notes(), triggers_of(chart, knowledge)
     in_scope = chart.age_at_least(definition.minimum_age)
     if chart.age_at_least(ADULT) is False:
-        notes.remark("age", say("under {years} years", years=ADULT))
+        notes.remark("age", under(ADULT))
         return _conclude(triggers, knowledge, notes, "out_of_scope_age", None)
     found = findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
         found.strength, found.mass, found.performance, found.screen.outcome, found.attempted
     )
-    _evidence(found, knowledge, notes)
-    _trigger_evidence(chart, knowledge, notes)
+    if found is not NOTHING_MEASURED:
+        _evidence(found, knowledge, notes)
+    if triggers:
+        _trigger_evidence(chart, knowledge, notes)
     if in_scope is False:
         locator = definition.minimum_age_locator
-        notes.remark("age", say("under {years} years", years=definition.minimum_age), locator)
+        notes.remark("age", under(definition.minimum_age), locator)
         if found.strength == "low":
             notes.flag("low_grip_below_reference")
         _flags(found, "out_of_scope_age", chart, knowledge, notes)
@@ -83,21 +85,21 @@ def _conclude(
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
         triggers=triggers,
-        low=tuple(t for t in found.tests if t.level == "low") if found else (),
-        asymmetry=tuple(g.resource for g in found.asymmetry) if found else (),
+        low=tuple([t for t in found.tests if t.level == "low"]) if found and found.tests else (),
+        asymmetry=tuple([g.resource for g in found.asymmetry]) if found else (),
     )
 
 
 def triggers_of(chart: Chart, knowledge: Knowledge) -> tuple[str, ...]:
     """Why muscle is looked at; never age alone. "measured" for any measure, old ones included."""
-    reasons = [name for name in knowledge.groups["muscle_trigger"] if name in chart.holds]
+    reasons = list(filter(chart.holds.__contains__, knowledge.groups["muscle_trigger"]))
     fallen = chart.latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
         reasons.append("falls")
     if weight_loss(chart, knowledge):
         reasons.append("weight_loss")
     sources = (chart.measurements, chart.unusable, chart.unable)
-    if any(not knowledge.of_muscle.isdisjoint(source) for source in sources):
+    if not all(map(knowledge.of_muscle.isdisjoint, sources)):
         reasons.insert(0, "measured")
     return tuple(dict.fromkeys(reasons))
 
@@ -184,6 +186,8 @@ def _title(knowledge: Knowledge, observation: str) -> str:
 def _flags(
     found: Findings, category: str, chart: Chart, knowledge: Knowledge, notes: Notes
 ) -> None:
+    if found is NOTHING_MEASURED:
+        return
     tests = (*found.tests, *found.screen.tests)
     if chart.sex is None and any(test.row is not None and test.row.sex for test in tests):
         notes.flag("sex_missing")
@@ -247,6 +251,8 @@ def _measure_unknown(found: Findings, uses: frozenset[str], notes: Notes) -> Non
 
 def _clarify(found: Findings, notes: Notes) -> None:
     """What on record cannot be read, and what would make it readable."""
+    if found is NOTHING_MEASURED:
+        return
     tests = (*found.tests, *found.screen.tests)
     reasons = {test.why for test in tests} | {
         test.unusable.reason for test in tests if test.unusable is not None

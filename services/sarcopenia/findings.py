@@ -1,7 +1,7 @@
 """Low strength, low mass, low performance: each low, normal or unknown, and by what measure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.chart import Chart, Measurement, Unusable
 from services.sarcopenia.knowledge import Knowledge
@@ -10,8 +10,7 @@ from services.sarcopenia.measures import Tested, is_fresh, read_test
 from services.sarcopenia.screening import Screen, screen
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(NamedTuple):
     """Everything the definition looks at."""
 
     strength: str
@@ -28,11 +27,31 @@ class Findings:
     @property
     def attempted(self) -> bool:
         """Whether something was measured that could not be decided."""
-        return any(test.level == "unknown" for test in self.tests)
+        return "unknown" in [test.level for test in self.tests]
+
+
+NOTHING_MEASURED = Findings(
+    strength="unknown",
+    mass="unknown",
+    performance="unknown",
+    tests=(),
+    screen=Screen(outcome=None, tests=(), score=None, at_limit=False),
+    discordant=False,
+    stale=(),
+    refused=(),
+    asymmetry=(),
+    height_missing=False,
+)
 
 
 def findings(chart: Chart, knowledge: Knowledge) -> Findings:
     """What the chart's measures say by the definition."""
+    if (
+        knowledge.looked_at.isdisjoint(chart.measurements)
+        and knowledge.looked_at.isdisjoint(chart.unusable)
+        and knowledge.looked_at.isdisjoint(chart.unable)
+    ):
+        return NOTHING_MEASURED
     strength = _tests("low_strength", chart, knowledge)
     performance = _tests("low_performance", chart, knowledge)
     mass = mass_tests(chart, knowledge)

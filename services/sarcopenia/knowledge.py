@@ -9,6 +9,9 @@ from mappings.sarcopenia_definition import Definition
 # Measures of the body that are needed for an index; on their own they say nothing of muscle.
 BODY = frozenset({"height", "weight", "bmi"})
 
+# What the rules ask for by name, whether or not the definition has a limit for it.
+BY_NAME = frozenset({"asm", "calf_circumference", "grip_strength", "sarc_f"})
+
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
@@ -25,7 +28,9 @@ class Knowledge:
     tests_of: Mapping[str, tuple[str, ...]] = field(init=False)  # meaning -> the measures of it
     measures: tuple[str, ...] = field(init=False)  # everything that has a limit
     of_muscle: frozenset[str] = field(init=False)  # everything that shows that muscle was measured
+    looked_at: frozenset[str] = field(init=False)  # every result that the definition looks at
     cause_of: Mapping[str, Cause] = field(init=False)  # the causes by their ids
+    causes_naming: Mapping[str, tuple[int, ...]] = field(init=False)  # places of the causes by name
 
     def __post_init__(self) -> None:
         means = dict.fromkeys(row.means for row in self.definition.cutoffs)
@@ -37,4 +42,11 @@ class Knowledge:
         parts = ("asm",) if self.definition.mass_order else ()  # what an index is made of
         shown = frozenset((*named, *self.sarc_f_items, *otherwise, *parts))
         object.__setattr__(self, "of_muscle", shown - BODY)
+        looked_at = frozenset((*named, *self.sarc_f_items, *self.refused, *BY_NAME))
+        object.__setattr__(self, "looked_at", looked_at)
         object.__setattr__(self, "cause_of", {cause.id: cause for cause in self.causes})
+        naming: dict[str, tuple[int, ...]] = {}
+        for place, cause in enumerate(self.causes):
+            for name in cause.names:
+                naming[name] = (*naming.get(name, ()), place)
+        object.__setattr__(self, "causes_naming", naming)

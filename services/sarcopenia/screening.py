@@ -1,14 +1,13 @@
 """SARC-F, calf circumference and SARC-CalF. A question not answered is unknown, never zero."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.chart import Chart, Measurement
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, decide, is_fresh, read_test
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """SARC-F between what is known and what the unanswered questions could add."""
 
     lower: Measurement
@@ -20,8 +19,7 @@ class Score:
         return self.unanswered == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(NamedTuple):
     """What screening says: "positive", "negative", or None where nothing is known or decided."""
 
     outcome: str | None

@@ -13,11 +13,12 @@ def recent(name: str, chart: Chart, knowledge: Knowledge) -> Measurement | None:
 
 def weight_loss(chart: Chart, knowledge: Knowledge) -> tuple[Measurement, ...]:
     """The newest weight and the highest of the months before, where the fall is large enough."""
-    newest = recent("weight", chart, knowledge)
+    weights = chart.measurements.get("weight", ())
+    newest = recent("weight", chart, knowledge) if len(weights) > 1 else None
     if newest is None:
         return ()
     since = months_before(newest.day, int(knowledge.policy["weight_loss_months"]))
-    earlier = [w for w in chart.measurements["weight"] if since <= w.day < newest.day]
+    earlier = [w for w in weights if since <= w.day < newest.day]
     if not earlier:
         return ()
     highest = max(earlier, key=lambda weight: weight.value)

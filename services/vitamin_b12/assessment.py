@@ -5,9 +5,11 @@ the first-line test, then methylmalonic acid with the kidneys. A neurological fi
 urgency in each of them.
 """
 
+from functools import partial
+
 from mappings.said import say
 from services.chart import Chart, months_before
-from services.notes import Notes
+from services.notes import Notes, under
 from services.vitamin_b12 import next_steps
 from services.vitamin_b12.case import Case, read_case
 from services.vitamin_b12.cautions import cautions, data_quality
@@ -27,7 +29,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     notes = Notes()
     if chart.age_at_least(knowledge.guideline.minimum_age) is False:
         notes.step("paediatric-specialist-advice")
-        notes.remark("age", say("under {years} years", years=knowledge.guideline.minimum_age))
+        notes.remark("age", under(knowledge.guideline.minimum_age))
         return _conclude(case, notes, "out-of-scope")
     if chart.born is None:
         notes.flag("age-unknown")
@@ -50,7 +52,9 @@ def _conclude(case: Case, notes: Notes, category: str) -> Assessment:
         evidence=tuple(notes.evidence),
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
-        combined_indicator=combined_indicator(case.chart, case.knowledge, _indicator_flags(case)),
+        combined_indicator=combined_indicator(
+            case.chart, case.knowledge, partial(_indicator_flags, case)
+        ),
         situation=situation(case) if acted_on else None,
         deciding=case.first,
         session_steps=frozenset(notes.session_steps),

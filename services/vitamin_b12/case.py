@@ -46,9 +46,9 @@ class Case(NamedTuple):
     @property
     def mma_means(self) -> str | None:
         """ "normal", "raised", "grossly_raised"; None where unknown or not to be interpreted."""
-        if self.chart.has("inborn_methylmalonic_acidaemia"):
+        if not isinstance(self.mma, Reading) or self.chart.has("inborn_methylmalonic_acidaemia"):
             return None
-        return self.mma.means if isinstance(self.mma, Reading) else None
+        return self.mma.means
 
     @property
     def hcy_means(self) -> str | None:
@@ -65,11 +65,11 @@ class Case(NamedTuple):
 
     @property
     def drafted_folic_acid(self) -> bool:
-        return any(True for _ in self.chart.drafted(("folic_acid",)))
+        return bool(self.chart.drafted(("folic_acid",)))
 
     @property
     def drafted_nitrous_oxide(self) -> bool:
-        return any(True for _ in self.chart.drafted(("nitrous_oxide",)))
+        return bool(self.chart.drafted(("nitrous_oxide",)))
 
 
 def read_case(chart: Chart, knowledge: Knowledge) -> Case:
@@ -100,6 +100,8 @@ def read_case(chart: Chart, knowledge: Knowledge) -> Case:
 def _first_line(chart: Chart, knowledge: Knowledge) -> tuple[list[Reading], list[Incomparable]]:
     readings: list[Reading] = []
     incomparable: list[Incomparable] = []
+    if chart.measurements.keys().isdisjoint(FIRST_LINE):
+        return readings, incomparable
     for observation in FIRST_LINE:
         for result in chart.measurements.get(observation, ()):
             if is_fresh(result, chart, knowledge):
@@ -141,7 +143,7 @@ def _newest_of(observation: str, day: object, readings: Iterable[Reading]) -> Re
 def _unusable(
     chart: Chart, knowledge: Knowledge, names: Iterable[str], first: Reading | None
 ) -> Iterable[Unusable]:
-    for name in names:
+    for name in names if chart.unusable else ():
         for result in chart.unusable.get(name, ()):
             newer = first is None or result.day is None or result.day >= first.result.day
             if newer and (result.day is None or is_fresh_day(result, chart, knowledge)):

@@ -1,5 +1,7 @@
 """What holds whatever the category is: unreadable data, cautions, and what each result says."""
 
+from functools import lru_cache
+
 from mappings.guideline import Undecided
 from mappings.said import say
 from services.notes import Notes
@@ -52,8 +54,20 @@ def _because(title: str, reason: str) -> str:
     return say("{title}: {reason}", title=title, reason=reason)
 
 
+# Said of every patient in the same few words: made once.
+@lru_cache(1024)
 def _reads(title: str, means: str) -> str:
     return say("{title} {means}", title=title, means=means)
+
+
+@lru_cache(1024)
+def _with(title: str, means: str) -> str:
+    return say("{title}, {means}", title=title, means=means.replace("_", " "))
+
+
+@lru_cache(1024)
+def _kidneys(title: str, status: str) -> str:
+    return say("{title}, kidneys {status}", title=title, status=status)
 
 
 def cautions(case: Case, notes: Notes) -> None:
@@ -72,9 +86,10 @@ def cautions(case: Case, notes: Notes) -> None:
         notes.flag("cobalamin-allergy")
         notes.findings("allergy", chart.present(("cobalamin_allergy",)))
     notes.findings("neurological", case.features.neurological)
-    shown = {finding.concept for finding in case.features.neurological}
-    others = [name for name in case.features.symptoms if name not in shown]
-    notes.findings("symptom", chart.present(others), guideline.testing.symptom_locator)
+    if case.features.symptoms:
+        shown = {finding.concept for finding in case.features.neurological}
+        others = [name for name in case.features.symptoms if name not in shown]
+        notes.findings("symptom", chart.present(others), guideline.testing.symptom_locator)
     _result_notes(case, notes)
 
 
@@ -94,15 +109,11 @@ def _result_notes(case: Case, notes: Notes) -> None:
                 notes.flag("use-lab-reference-range")
     if case.egfr is not None:
         row = case.knowledge.laboratory.rows("egfr", case.egfr.unit)[0]
-        says = say("{title}, kidneys {status}", title=_title(case, "egfr"), status=case.kidneys)
+        says = _kidneys(_title(case, "egfr"), case.kidneys)
         notes.result("kidney-function", case.egfr, says, str(row), locator_text(row))
     for reading in case.features.blood:
         named = _title(case, reading.result.observation)
-        notes.reading(
-            "blood-count",
-            reading,
-            say("{title}, {means}", title=named, means=reading.means.replace("_", " ")),
-        )
+        notes.reading("blood-count", reading, _with(named, reading.means))
     if case.folate_low is not None:
         notes.reading("folate", case.folate_low, say("Folate low"))
     _metabolite_flags(case, notes)
@@ -122,6 +133,8 @@ def _disagreement(case: Case, first: Reading, notes: Notes) -> None:
 
 def _metabolite_flags(case: Case, notes: Notes) -> None:
     """Rules R7 and R8: kidneys and folate first, then methylmalonic acid and homocysteine."""
+    if case.mma is None and case.hcy is None:
+        return
     if case.mma_means in ("raised", "grossly_raised") and case.kidneys != "working":
         notes.flag("interpret-mma-with-renal-function")
         if case.kidneys == "impaired":

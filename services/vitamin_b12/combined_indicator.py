@@ -7,9 +7,8 @@ simplified versions for two or three markers are not implemented. All of it is d
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from services.chart import Chart, completed_years
 from services.vitamin_b12.knowledge import Knowledge
@@ -18,8 +17,7 @@ from services.vitamin_b12.results import fresh
 MARKERS = ("active_b12", "total_b12", "methylmalonic_acid", "homocysteine")
 
 
-@dataclass(frozen=True, slots=True)
-class CombinedIndicator:
+class CombinedIndicator(NamedTuple):
     """Either a value with its class, or the reason why there is none."""
 
     value: float | None = None
@@ -35,13 +33,15 @@ class CombinedIndicator:
 
 
 def combined_indicator(
-    chart: Chart, knowledge: Knowledge, cautions: tuple[str, ...]
+    chart: Chart, knowledge: Knowledge, cautions: Callable[[], tuple[str, ...]]
 ) -> CombinedIndicator | None:
     """cB12 of recent results; None where no marker was measured.
 
-    `cautions` are what the value must be read with: low folate, impaired kidneys, treatment.
+    `cautions` says what the value must be read with: low folate, impaired kidneys, treatment.
     Total B12 in ng/L is turned into pmol/L by the molar mass, since the formula is in moles.
     """
+    if chart.measurements.keys().isdisjoint(MARKERS):
+        return None
     results = {name: fresh(chart, name, knowledge) for name in MARKERS}
     if not any(results.values()):
         return None
@@ -69,7 +69,7 @@ def combined_indicator(
         1 + (age / constants["age_scale"]) ** constants["age_exponent"]
     )
     value = raw - factor
-    return CombinedIndicator(round(value, 2), _class(value, constants["classes"]), flags=cautions)
+    return CombinedIndicator(round(value, 2), _class(value, constants["classes"]), flags=cautions())
 
 
 def _class(value: float, classes: list[Mapping[str, Any]]) -> str:

@@ -1,6 +1,6 @@
 """Symptoms, signs and risk factors on record, by the guideline's own lists."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from services.vitamin_b12.knowledge import Knowledge
 from services.vitamin_b12.results import Reading, by_common_limits
 
 BLOOD = ("mcv", "hemoglobin")  # what a blood count shows counts as a sign
+COUNTED_AS = {"severe_anaemia": "anaemia"}
 
 
 class Features(NamedTuple):
@@ -38,21 +39,15 @@ def features(chart: Chart, knowledge: Knowledge) -> Features:
     """Everything on record that the guideline's lists name."""
     testing = knowledge.guideline.testing
     pregnant = is_pregnant(chart, knowledge)
-    blood = tuple(
-        reading
-        for name in BLOOD
-        if (reading := by_common_limits(name, chart, knowledge, pregnant=pregnant))
-    )
-    counted = {"severe_anaemia": "anaemia"}
-    signs = {counted.get(reading.means, reading.means) for reading in blood}
-    noted = [name for name in testing.symptoms if name in signs or name in chart.holds]
+    blood = _blood(chart, knowledge, pregnant=pregnant)
+    signs = {COUNTED_AS.get(reading.means, reading.means) for reading in blood} | chart.holds
+    noted = [name for name in testing.symptoms if name in signs] if signs else []
     neurological = _findings(chart, knowledge.groups["neurological"])
     concepts = {finding.concept for finding in neurological}
-    alone = concepts & set(knowledge.groups["strong_alone"])
     return Features(
         neurological=neurological,
-        strong=len(concepts) > 1 or bool(alone),
-        myelopathy=bool(concepts & set(knowledge.groups["myelopathy"])),
+        strong=len(concepts) > 1 or not concepts.isdisjoint(knowledge.groups["strong_alone"]),
+        myelopathy=not concepts.isdisjoint(knowledge.groups["myelopathy"]),
         symptoms=tuple(noted),
         risks=(
             *chart.present(testing.risk_factors),
@@ -65,12 +60,20 @@ def features(chart: Chart, knowledge: Knowledge) -> Features:
     )
 
 
-def _findings(chart: Chart, concepts: Iterable[str]) -> tuple[Finding, ...]:
-    return tuple(found for found in chart.present(concepts) if isinstance(found, Finding))
+def _blood(chart: Chart, knowledge: Knowledge, *, pregnant: bool) -> tuple[Reading, ...]:
+    read = [by_common_limits(name, chart, knowledge, pregnant=pregnant) for name in BLOOD]
+    return tuple([reading for reading in read if reading is not None])
+
+
+def _findings(chart: Chart, concepts: Collection[str]) -> tuple[Finding, ...]:
+    present = chart.present(concepts)
+    return tuple([found for found in present if isinstance(found, Finding)]) if present else ()
 
 
 def past_deficiency(chart: Chart, knowledge: Knowledge) -> tuple[Finding, ...]:
     """Deficiency that the record calls resolved: still a reason to look again."""
+    if not chart.findings:
+        return ()
     return tuple(
         finding
         for concept in knowledge.groups["known_deficiency"]
@@ -81,12 +84,15 @@ def past_deficiency(chart: Chart, knowledge: Knowledge) -> tuple[Finding, ...]:
 
 def exposed_to_nitrous_oxide(chart: Chart) -> tuple[Finding | Medication, ...]:
     """Exposure on record. A draft order is not an exposure yet."""
-    given = tuple(m for m in chart.medications.get("nitrous_oxide", ()) if m.status != "draft")
+    drugs = chart.medications.get("nitrous_oxide")
+    given = tuple([drug for drug in drugs if drug.status != "draft"]) if drugs else ()
     return (*_findings(chart, ("nitrous_oxide",)), *given)
 
 
 def is_pregnant(chart: Chart, knowledge: Knowledge) -> bool:
     """Whether a pregnancy on record can still be going on. Undated, it is taken as it stands."""
+    if "pregnancy" not in chart.holds:
+        return False
     longest = knowledge.policy["pregnancy_max_days"]
     return any(
         finding.onset is None or (chart.today - finding.onset).days <= longest
@@ -100,6 +106,8 @@ def course_start(chart: Chart, concept: str, knowledge: Knowledge) -> date | Non
 
     None where it is not taken now or no start is recorded.
     """
+    if concept not in chart.holds:
+        return None
     drugs = [drug for drug in chart.medications.get(concept, ()) if drug.status != "draft"]
     if not any(drug.status == "current" for drug in drugs):
         return None

@@ -1,7 +1,7 @@
 """What the rules are evaluated by: one guideline, the limits common to all, the site's choices."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mappings.guideline import Guideline, Limits
@@ -18,3 +18,8 @@ class Knowledge:
     said: Mapping[str, tuple[str, str]]  # of each group: what it says, and by which source
     indicator: Mapping[str, Any]  # mappings/combined_indicator.toml
     titles: Mapping[str, str]  # a value set's name -> what it is called
+    result_max_age_months: int = field(init=False)  # of the policy: older results decide nothing
+
+    def __post_init__(self) -> None:
+        months = int(self.policy["result_max_age_months"])
+        object.__setattr__(self, "result_max_age_months", months)

@@ -8,13 +8,15 @@ from services.vitamin_b12.treatment_steps import on_treatment
 from services.vitamin_b12.urgency import twice_high
 
 DEFICIENT = ("deficient", "deficient-functional")
+DOUBTFUL = ("indeterminate", "uninterpretable")
 
 
 def write(case: Case, notes: Notes, category: str) -> None:
     """Adds the next steps and flags of `category`."""
     WRITERS[category](case, notes)
-    _orders_of_the_session(case, notes, category)
-    if case.has_group("muscle") and category in (*DEFICIENT, "indeterminate", "uninterpretable"):
+    if case.chart.drafts:
+        _orders_of_the_session(case, notes, category)
+    if category in (*DEFICIENT, *DOUBTFUL) and case.has_group("muscle"):
         notes.flag("do-not-attribute-sarcopenia-solely-to-b12")
 
 
@@ -182,15 +184,14 @@ def _orders_of_the_session(case: Case, notes: Notes, category: str) -> None:
     chart = case.chart
     if case.drafted_folic_acid and category in DEFICIENT:
         notes.session_step("do-not-give-folic-acid-alone", "b12-before-or-with-folic-acid")
-    if case.drafted_folic_acid and category in ("indeterminate", "uninterpretable"):
+    if case.drafted_folic_acid and category in DOUBTFUL:
         notes.session_step("check-b12-before-folic-acid")
-    level = any(True for _ in chart.ordering(("total_b12", "active_b12")))
+    level = chart.ordering(("total_b12", "active_b12"))
     if level and category == "on-treatment" and case.replacement.parenteral:
         notes.session_step("suggest-cancel-repeat-b12")
     if case.drafted_nitrous_oxide and category in (*DEFICIENT, "indeterminate", "on-treatment"):
         notes.flag("warn-avoid-nitrous-oxide")
-    cyanocobalamin = any(True for _ in chart.drafted(("cyanocobalamin",)))
-    if cyanocobalamin and chart.has("leber_optic_neuropathy"):
+    if chart.drafted(("cyanocobalamin",)) and chart.has("leber_optic_neuropathy"):
         notes.session_step("use-hydroxocobalamin", "suggest-hydroxocobalamin-im")
 
 

@@ -27,8 +27,15 @@ class Replacement(NamedTuple):
         return bool(self.parenteral or self.oral)
 
 
+NONE = Replacement((), (), since=None, therapeutic=False, known_deficiency=False)
+
+
 def replacement(chart: Chart, knowledge: Knowledge) -> Replacement:
     """What B12 the patient is under, by injection within the window or by mouth."""
+    known = chart.has(knowledge.groups["known_deficiency"])
+    known = known or bool(past_deficiency(chart, knowledge))
+    if chart.medications.keys().isdisjoint(knowledge.groups["replacement"]):
+        return NONE._replace(known_deficiency=True) if known else NONE
     given = [
         drug
         for concept in knowledge.groups["replacement"]
@@ -40,13 +47,12 @@ def replacement(chart: Chart, knowledge: Knowledge) -> Replacement:
     parenteral = tuple(d for d in injected if _within_window(d, chart, knowledge))
     oral = tuple(d for d in swallowed if _still_hides(d, chart, knowledge))
     treats = any(suffices(drug, knowledge) for drug in oral)
-    known = any(True for _ in chart.present(knowledge.groups["known_deficiency"]))
     return Replacement(
         parenteral=parenteral,
         oral=oral,
         since=_since((*parenteral, *oral), given, knowledge),
         therapeutic=bool(parenteral) or treats,
-        known_deficiency=known or bool(past_deficiency(chart, knowledge)),
+        known_deficiency=known,
     )
 
 

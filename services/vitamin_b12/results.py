@@ -1,6 +1,7 @@
 """What each result means by the guideline, in the unit in which it was reported."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from mappings.guideline import Cutoff, Undecided
@@ -38,13 +39,13 @@ class Incomparable:
 
 def is_fresh(result: Measurement, chart: Chart, knowledge: Knowledge) -> bool:
     """Whether `result` is recent enough to decide anything."""
-    return result.day >= months_before(chart.today, int(knowledge.policy["result_max_age_months"]))
+    return result.day >= months_before(chart.today, knowledge.result_max_age_months)
 
 
 def fresh(chart: Chart, observation: str, knowledge: Knowledge) -> Measurement | None:
     """The newest result, where it is recent enough."""
-    latest = chart.latest(observation)
-    return latest if latest and is_fresh(latest, chart, knowledge) else None
+    results = chart.measurements.get(observation)
+    return results[0] if results and is_fresh(results[0], chart, knowledge) else None
 
 
 def read_first_line(
@@ -63,15 +64,17 @@ def read_first_line(
 
 def band_text(row: Cutoff, knowledge: Knowledge) -> str:
     """The limits that bound a band: "180 to 350 ng/L" for what lies between two rows."""
-    rows = knowledge.guideline.rows(row.observation, row.unit)
-    below = [r.limit for r in rows if r.comparison == "below" and r.limit < row.limit]
-    if row.comparison == "at_most" and below:
-        return say(
-            "{low} to {amount}",
-            low=Numeral(f"{max(below):g}"),
-            amount=amount(row.limit, row.unit),
-        )
-    return str(row)
+    if row.comparison == "at_most":
+        rows = knowledge.guideline.rows(row.observation, row.unit)
+        below = [r.limit for r in rows if r.comparison == "below" and r.limit < row.limit]
+        if below:
+            return _between(max(below), row.limit, row.unit)
+    return row.said
+
+
+@lru_cache(256)
+def _between(low: float, high: float, unit: str) -> str:
+    return say("{low} to {amount}", low=Numeral(f"{low:g}"), amount=amount(high, unit))
 
 
 def locator_text(row: Cutoff) -> str:

@@ -19,7 +19,7 @@ def test_is_called_for(case: Case, notes: Notes) -> bool:
         _by_lifelong_need(case, notes),
         _by_metabolite(case, notes),
     ]
-    return any(reasons)
+    return True in reasons
 
 
 def _by_rule(case: Case, notes: Notes) -> bool:
@@ -72,13 +72,15 @@ def _by_blood_finding(case: Case, notes: Notes) -> bool:
         return False
     notes.remark("macrocytosis", say("macrocytosis calls for B12 and folate"))
     notes.step(first_step(case), "check-folate")
-    if any(True for _ in case.chart.ordering(("order_cbc",))):
+    if case.chart.ordering(("order_cbc",)):
         notes.step("add-total-b12", "add-folate")
     return True
 
 
 def _by_order(case: Case, notes: Notes) -> bool:
     """A draft of folic acid or nitrous oxide while B12 is not known."""
+    if not case.chart.drafts:
+        return False
     called = False
     if case.drafted_folic_acid and folic_acid_matters(case.chart, case.features, case.knowledge):
         notes.remark("folic-acid", say("folic acid can correct the blood while nerves worsen"))
@@ -99,11 +101,9 @@ def folic_acid_matters(chart: Chart, found: Features, knowledge: Knowledge) -> b
     """
     reason = found.macrocytosis or bool(found.risks or found.symptoms or found.neurological)
     limit = knowledge.policy["folic_acid_preconception_ug_per_day"]
-    doses = list(chart.drafted(("folic_acid",)))
+    doses = chart.drafted(("folic_acid",))
     small = all(dose.ug_per_day is not None and dose.ug_per_day <= limit for dose in doses)
-    companion = chart.has("antifolate") or any(
-        True for _ in chart.drafted(("antifolate",), aside=True)
-    )
+    companion = chart.has("antifolate") or bool(chart.drafted(("antifolate",), aside=True))
     return reason or not (small or companion)
 
 
@@ -118,7 +118,7 @@ def _by_old_result(case: Case, notes: Notes) -> bool:
 
 def _by_lifelong_need(case: Case, notes: Notes) -> bool:
     """A cause that stays, and neither replacement nor a result on record."""
-    need = tuple(case.chart.present(case.knowledge.groups["lifelong_need"]))
+    need = case.chart.present(case.knowledge.groups["lifelong_need"])
     if not need or case.replacement.any:
         return False
     notes.findings("lifelong-need", need, case.knowledge.said["lifelong_need"][1])

@@ -24,7 +24,7 @@ from cds_hooks.hook_request import read_request
 from cds_hooks.records import Records, StoredCard, StoredDecision
 from cds_hooks.service import Call
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL, chart_of, prefetch_templates
+from services.catalog import chart_of, prefetch_templates
 from services.evaluation import evaluate
 from services.knowledge import load_knowledge
 from services.muscle_loss import together
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=400)
     calls = parser.parse_args().calls
     known = load_knowledge()
-    maker = CardMaker.at_start(known, "https://cds.example", CANONICAL)
+    maker = CardMaker.at_start(known, "https://cds.example")
     templates, now = prefetch_templates(known.index), datetime.now(UTC)
     for name in ("neuropathy", "muscle-loss"):
         request = read_request(sample(name), "patient-view")

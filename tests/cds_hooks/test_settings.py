@@ -130,6 +130,10 @@ def test_the_example_is_in_order_and_shows_every_key():
     [records]#url = "sqlite://"                           | records.url            | sqlite
     [records]#url = "postgresql://x/y"                    | records.key_file       | required
     [log]#level = "loud"                                  | log.level              | warning
+    [bulk_export]#parallel = 2                            | bulk_export.server     | missing
+    [bulk_export]#server = "http://ehr.example/fhir"      | bulk_export.server     | https
+    [bulk_export]#server = "https://e/f"#client_id = "c"  | bulk_export.key_file   | missing
+    [bulk_export]#server = "https://e/f"#parallel = 0     | bulk_export.parallel   | 1 to 32
     [b12]#locale = "xx"                                   | b12.locale             | en-GB
     [policy]#a = "b"                                      | policy.a               | number
     [policy]#"A B" = 1                                    | policy.A B             | lower case

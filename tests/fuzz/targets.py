@@ -29,7 +29,7 @@ from cds_hooks.scopes import covered, grants
 from cds_hooks.strict_json import Unreadable, loads
 from cds_hooks.tenants import Trust
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL, HOOKS, attention_of, prefetch_templates
+from services.catalog import HOOKS, attention_of, prefetch_templates
 from services.documents import UnusableDocument, assessment_of
 from services.from_fhir import read_chart
 
@@ -180,7 +180,7 @@ def _dumped(*documents: Any) -> list[bytes]:
 
 
 CALLS = [sample(name) for name in SAMPLES]
-MAKER = CardMaker.at_start(KNOWN, "https://cds.example", CANONICAL)
+MAKER = CardMaker.at_start(KNOWN, "https://cds.example")
 ATTENTION = attention_of(None, KNOWN)
 RESOURCES = [
     [e["resource"] for value in call["prefetch"].values() if value for e in value.get("entry", [{"resource": value}])]

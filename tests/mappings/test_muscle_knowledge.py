@@ -12,10 +12,9 @@ from tables import cases
 import mappings.differential as differential
 import mappings.guideline_file as guideline_file
 import mappings.questionnaire as questionnaire
-import mappings.sarcopenia_definition as sarcopenia_definition
 from mappings.differential import read_comparison, read_differential
-from mappings.export import artefacts, validate
 from mappings.fault import KnowledgeFault
+from mappings.fhir.own_codes import artefacts, validate
 from mappings.guideline_file import guideline_ids, read_groups, read_policy
 from mappings.questionnaire import read_questionnaire
 from mappings.sarcopenia_definition import read_definition
@@ -115,7 +114,7 @@ def test_a_broken_definition_stops_the_start(tmp_path, monkeypatch, old, new, sa
     text = (guideline_file.GUIDELINES / "ewgsop2_2019.toml").read_text()
     assert old in text
     (tmp_path / "ewgsop2_2019.toml").write_text(text.replace(old, new))
-    monkeypatch.setattr(sarcopenia_definition, "GUIDELINES", tmp_path)
+    monkeypatch.setattr(guideline_file, "GUIDELINES", tmp_path)
     with pytest.raises(KnowledgeFault, match=said) as fault:
         read_definition("ewgsop2-2019", INDEX)
     assert fault.value.file == "ewgsop2_2019.toml"

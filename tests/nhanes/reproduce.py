@@ -1,165 +1,128 @@
-"""Published estimates from NHANES, computed again through `cobalamin assess`.
+"""Published estimates from NHANES, computed again by `cobalamin backtest` and its report.
 
-    python tests/nhanes/reproduce.py FHIR_FOLDER PEOPLE.csv.gz [--as-of DAY]
+    python tests/nhanes/reproduce.py FHIR_FOLDER PEOPLE.csv.gz [--as-of DAY] [--engine spark]
 
-FHIR_FOLDER holds all adults as FHIR NDJSON (Patient, Observation, Condition, MedicationRequest,
-each in the order of the patients; B12 in pmol/L); PEOPLE has the survey's weight, stratum and
-sampling unit of each person. Every person is assessed by the command itself under four definitions
-of sarcopenia; what is counted is what the assessment says, never the number that went in. NHANES'
-own codes are read through the site's configuration, `nhanes.toml`. Percentages are weighted; the
-interval is Taylor's for stratified clusters.
+FHIR_FOLDER holds adults as FHIR NDJSON (Patient, Observation, Condition, MedicationRequest; B12 in
+pmol/L); PEOPLE has the survey's weight, stratum and sampling unit of each person. One run assesses
+everybody under four definitions of sarcopenia; a report of each part of the people that was
+published on says the shares. NHANES' own codes are read through the site's configuration,
+`nhanes.toml`. Percentages are weighted; the interval is Taylor's for stratified clusters.
 """
 
 import argparse
 import csv
 import gzip
 import json
-import math
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import orjson
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-DEFINITIONS = ("fnih-2014", "ewgsop2-2019", "awgs-2019", "sdoc-2020")
-PEOPLE_IN_A_FILE = 500
-T95 = 2.0  # about 30 to 60 degrees of freedom
+COMMAND = Path(sys.executable).with_name("cobalamin")
+DEFINITIONS = ("ewgsop2-2019", "awgs-2019", "sdoc-2020")  # beside the first, FNIH
 
 
-def bundles(folder: Path) -> Iterator[dict[str, Any]]:
-    """A Bundle for each patient, one at a time."""
-    beside = {
-        kind: groupby(
-            _resources(folder / f"{kind}.ndjson"), key=lambda r: r["subject"]["reference"]
-        )
-        for kind in ("Observation", "Condition", "MedicationRequest")
-    }
-    waiting: dict[str, tuple[str, list[Any]] | None] = {}
-    for kind, groups in beside.items():
-        waiting[kind] = _next(groups)
-    for patient in _resources(folder / "Patient.ndjson"):
-        found = [patient]
-        for kind, groups in beside.items():
-            group = waiting[kind]
-            if group is not None and group[0] == f"Patient/{patient['id']}":
-                found += group[1]
-                waiting[kind] = _next(groups)
-        yield {"resourceType": "Bundle", "entry": [{"resource": r} for r in found]}
-    left = {kind: group[0] for kind, group in waiting.items() if group is not None}
-    if left:
-        raise ValueError(f"not in the order of the patients: {left}")
+class Estimate(NamedTuple):
+    name: str
+    cycles: str  # letters of the survey's cycles
+    age: int  # and over
+    table: str  # of the report
+    rows: dict[str, str]  # what the rows to be added up say, by column; "~" in front: ends with it
+    published: str
 
 
-def _resources(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open("rb") as lines:
-        for line in lines:
-            yield orjson.loads(line)
+def b12(limit: str) -> dict[str, str]:
+    return {"rule": "first-line-band", "limit": f"{limit} pmol/L"}
 
 
-def _next(groups: Iterator[tuple[str, Iterable[Any]]]) -> tuple[str, list[Any]] | None:
-    group = next(groups, None)
-    return None if group is None else (group[0], list(group[1]))
+def raised(rule: str) -> dict[str, str]:
+    return {"rule": rule, "says": "~raised"}
 
 
-def write(folder: Path, into: Path) -> list[Path]:
-    """The Bundles, one on each line, in files that are read one after another."""
-    files: list[Path] = []
-    out = None
-    for number, bundle in enumerate(bundles(folder)):
-        if number % PEOPLE_IN_A_FILE == 0:
-            if out is not None:
-                out.close()
-            files.append(into / f"{len(files):04}.ndjson")
-            out = files[-1].open("wb")
-        out.write(orjson.dumps(bundle) + b"\n")
-    if out is not None:
-        out.close()
-    return files
+def finding(definition: str, name: str, level: str) -> dict[str, str]:
+    return {"definition": definition, "finding": name, "level": level}
 
 
-def assessed(definition: str, files: list[Path], as_of: str) -> dict[str, dict[str, Any]]:
-    """What `cobalamin assess` says of each person, reduced to what is counted."""
-    command = [
-        Path(sys.executable).with_name("cobalamin"), "assess", "--config", HERE / "nhanes.toml",
-        "--sarcopenia-definition", definition, "--as-of", as_of, *files,
-    ]  # fmt: skip
-    found = {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-        for line in run.stdout:
-            result = orjson.loads(line)
-            found[result["patient"].removeprefix("Patient/")] = counted(result)
-        complaints = run.stderr.read().decode()
-    if run.returncode:
-        raise RuntimeError(complaints)
-    return found
+SAME = "from the same files"
+B12, MUSCLE = "b12_limits", "muscle_findings"
+MMA, HCY = raised("methylmalonic-acid"), raised("homocysteine")
+WANTED = (
+    Estimate("Grip weak (FNIH)", "G", 60, MUSCLE, finding("fnih-2014", "strength", "low"), "5 (NCHS Data Brief 179)"),
+    Estimate("Grip low (EWGSOP2)", "GH", 60, MUSCLE, finding("ewgsop2-2019", "strength", "low"), f"5.86 (4.7 to 7.0), {SAME}"),
+    Estimate("Grip low (SDOC)", "GH", 60, MUSCLE, finding("sdoc-2020", "strength", "low"), f"22.66 (20.2 to 25.1), {SAME}"),
+    Estimate("Gait below 0.8 m/s (SDOC)", "AB", 60, MUSCLE, finding("sdoc-2020", "performance", "low"), f"27.81 (25.5 to 30.1), {SAME}"),
+    Estimate("Gait below 1.0 m/s (AWGS)", "AB", 60, MUSCLE, finding("awgs-2019", "performance", "low"), f"56.61 (53.1 to 60.1), {SAME}"),
+    Estimate("B12 below 148 pmol/L", "ABC", 20, B12, b12("below 148"), "2.2 (Mineva 2020); 2.25"),
+    Estimate("B12 148 to below 222 pmol/L", "ABC", 20, B12, b12("below 222"), "13 (Mineva 2020); 13.01"),
+    Estimate("MMA above 0.271 umol/L", "ABC", 20, B12, MMA, "6.0 (Mineva 2020, age-specific limits); 6.68"),
+    Estimate("Homocysteine above 13 umol/L", "ABC", 20, B12, HCY, "8.4 (Mineva 2020, harmonised assays); 7.67"),
+    Estimate("B12 below 148 pmol/L", "ABC", 60, B12, b12("below 148"), f"3.45, {SAME}"),
+    Estimate("B12 148 to below 222 pmol/L", "ABC", 60, B12, b12("below 222"), f"11.95, {SAME}"),
+    Estimate("MMA above 0.271 umol/L", "ABC", 60, B12, MMA, f"14.90, {SAME}"),
+    Estimate("Homocysteine above 13 umol/L", "ABC", 60, B12, HCY, f"18.92, {SAME}"),
+    Estimate("B12 below 148 pmol/L", "GH", 20, B12, b12("below 148"), f"1.82, {SAME}"),
+    Estimate("B12 148 to below 222 pmol/L", "GH", 20, B12, b12("below 222"), f"9.09, {SAME}"),
+    Estimate("MMA above 0.271 umol/L", "GH", 20, B12, MMA, f"8.81, {SAME}"),
+    Estimate("B12 below 148 pmol/L", "GH", 60, B12, b12("below 148"), f"2.71, {SAME}"),
+    Estimate("MMA above 0.271 umol/L", "GH", 60, B12, MMA, f"17.42, {SAME}"),
+)  # fmt: skip
 
 
-def counted(result: dict[str, Any]) -> dict[str, Any]:
-    """Levels and categories of one assessment, by what its evidence says."""
-    kept: dict[str, Any] = {
-        "b12": result["b12"]["category"],
-        "muscle": result["sarcopenia"]["category"],
-    }
-    for evidence in result["b12"]["evidence"]:
-        if "value" in evidence and evidence["rule"] in (
-            "first-line-band",
-            "methylmalonic-acid",
-            "homocysteine",
-        ):
-            kept.setdefault(evidence["rule"], (evidence.get("limit", ""), evidence["says"]))
-    muscle = result["sarcopenia"]
-    kept["strength"], kept["performance"] = muscle["strength"], muscle["performance"]
-    kept["intermediate"] = any("intermediate" in e["says"] for e in muscle["evidence"])
-    return kept
+def survey(people: Path, into: Path) -> None:
+    """Weight, stratum, unit and cycle of the adults who were examined."""
+    csv.field_size_limit(10**7)
+    with gzip.open(people, "rt") as lines, into.open("w", newline="") as out:
+        table = csv.writer(out)
+        table.writerow(["patient", "weight", "stratum", "unit", "cycle"])
+        for row in csv.DictReader(lines):
+            weight = float(row["wt_mec_2yr"] or 0)
+            if float(row["age_years"]) >= 20 and weight > 0:
+                stratum = f"{row['cycle_letter']}{row['sdmvstra']}"
+                unit = f"{stratum}-{row['sdmvpsu']}"
+                table.writerow([row["person_id"], weight, stratum, unit, row["cycle_letter"]])
 
 
-def estimate(
-    people: Iterable[dict[str, str]],
-    inside: Callable[[dict[str, str]], bool],
-    outcome: Callable[[str], bool | None],
-) -> tuple[int, float, float, float]:
-    """n, and the weighted percentage with its interval, of a domain of the survey."""
-    weighted = total = 0.0
-    rows: list[
-        tuple[str, str, float, float]
-    ] = []  # stratum, unit, weight in the domain, of these yes
-    n = 0
-    for person in people:
-        weight = float(person["wt_mec_2yr"] or 0)
-        if weight <= 0:
-            continue
-        answer = outcome(person["person_id"]) if inside(person) else None
-        counts = answer is not None
-        n += counts
-        w, y = (weight, weight * bool(answer)) if counts else (0.0, 0.0)
-        total, weighted = total + w, weighted + y
-        cycle = person["cycle_letter"]
-        rows.append(
-            (
-                f"{cycle}{person['sdmvstra']}",
-                f"{cycle}{person['sdmvstra']}-{person['sdmvpsu']}",
-                w,
-                y,
-            )
-        )
-    share = weighted / total
-    units: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for stratum, unit, w, y in rows:
-        units[stratum][unit] += (y - share * w) / total
-    variance = 0.0
-    for sums in units.values():
-        if len(sums) > 1:
-            mean = sum(sums.values()) / len(sums)
-            variance += len(sums) / (len(sums) - 1) * sum((s - mean) ** 2 for s in sums.values())
-    half = T95 * math.sqrt(variance)
-    return n, 100 * share, 100 * (share - half), 100 * (share + half)
+def reported(out: Path, where: str, into: Path) -> dict[str, Any]:
+    """The figures of a report of those whom `where` names."""
+    run(["backtest-report", out, "--where", where, "--into", into])
+    figures: dict[str, Any] = json.loads((into / "figures.json").read_text())["figures"]
+    return figures
+
+
+def run(arguments: list[Any]) -> None:
+    done = subprocess.run(
+        [COMMAND, *map(str, arguments)], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def estimates(out: Path, folder: Path) -> Iterator[tuple[Estimate, list[dict[str, Any]]]]:
+    """Each estimate with the rows of the report that say it."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in WANTED:
+        cycles = ", ".join(f"'{letter}'" for letter in one.cycles)
+        where = f"age >= {one.age} AND cycle IN ({cycles})"
+        if where not in found:
+            found[where] = reported(out, where, folder / f"report-{len(found)}")
+        table = found[where][one.table]
+        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+        yield one, [row for row in rows if all(_fits(row[k], v) for k, v in one.rows.items())]
+
+
+def said(rows: list[dict[str, Any]]) -> str:
+    """n and the weighted share; of rows that were added up there is no interval."""
+    share = sum(row["weighted %"] for row in rows)
+    [n] = {row["of"] for row in rows}
+    bounds = f" ({rows[0]['from %']:.1f} to {rows[0]['to %']:.1f})" if len(rows) == 1 else ""
+    return f"{n} | {share:.2f}{bounds}"
+
+
+def _fits(said: str, wanted: str) -> bool:
+    return said.endswith(wanted[1:]) if wanted.startswith("~") else said == wanted
 
 
 def main() -> None:
@@ -167,99 +130,24 @@ def main() -> None:
     parser.add_argument("fhir", type=Path)
     parser.add_argument("people", type=Path)
     parser.add_argument("--as-of", default="2026-11-01")
-    parser.add_argument("--json", type=Path, help="write the rows there as well")
+    parser.add_argument("--engine", default="embedded")
+    parser.add_argument("--master", default="local-cluster[2,1,1024]")
+    parser.add_argument("--out", type=Path, help="keep the run and its report there")
     options = parser.parse_args()
-    csv.field_size_limit(10**7)
-    with gzip.open(options.people, "rt") as lines:
-        people = [row for row in csv.DictReader(lines) if float(row["age_years"]) >= 20]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        files = write(options.fhir, Path(folder))
-        runs = pool.map(lambda d: assessed(d, files, options.as_of), DEFINITIONS)
-        found = dict(zip(DEFINITIONS, runs, strict=True))
-    rows = table(people, found)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
-    print(f"{len(found[DEFINITIONS[0]])} adults assessed under {len(DEFINITIONS)} definitions")
-    print("| estimate | n | computed, % (95 % interval) | published |")
-    print("|---|--:|--:|---|")
-    for name, n, share, low, high, published in rows:
-        print(f"| {name} | {n} | {share:.2f} ({low:.1f} to {high:.1f}) | {published} |")
-
-
-class Answers:
-    """What the assessments say of a person; None where nothing was measured or decided."""
-
-    def __init__(self, found: dict[str, dict[str, dict[str, Any]]]) -> None:
-        self.found = found
-
-    def low(self, definition: str, finding: str) -> Callable[[str], bool | None]:
-        def answer(id_: str) -> bool | None:
-            said = self.found[definition].get(id_, {}).get(finding, "unknown")
-            return None if said == "unknown" else said == "low"
-
-        return answer
-
-    def grip(self, wanted: str) -> Callable[[str], bool | None]:
-        """FNIH's three classes of grip: weak, intermediate, normal."""
-
-        def answer(id_: str) -> bool | None:
-            person = self.found["fnih-2014"].get(id_, {"strength": "unknown"})
-            if person["strength"] == "unknown":
-                return None
-            normal = "intermediate" if person["intermediate"] else "normal"
-            return wanted == ("weak" if person["strength"] == "low" else normal)
-
-        return answer
-
-    def result(self, rule: str, limit: str = "", says: str = "") -> Callable[[str], bool | None]:
-        """Whether the result was compared with `limit`, or is said to be `says`."""
-
-        def answer(id_: str) -> bool | None:
-            said = self.found["fnih-2014"].get(id_, {}).get(rule)
-            return None if said is None else said[0].startswith(limit) and said[1].endswith(says)
-
-        return answer
-
-
-def domain(cycles: str, age: int) -> Callable[[dict[str, str]], bool]:
-    return lambda person: person["cycle_letter"] in cycles and float(person["age_years"]) >= age
-
-
-def table(
-    people: list[dict[str, str]], found: dict[str, dict[str, dict[str, Any]]]
-) -> list[tuple[Any, ...]]:
-    """Every estimate, with the published one beside it."""
-    said = Answers(found)
-    deficient = said.result("first-line-band", limit="below 148 pmol/L")
-    marginal = said.result("first-line-band", limit="below 222 pmol/L")
-    mma_raised = said.result("methylmalonic-acid", says="raised")
-    hcy_raised = said.result("homocysteine", says="raised")
-    wanted: list[tuple[str, str, int, Callable[[str], bool | None], str]] = [
-        ("Grip weak (FNIH), 60 and over, 2011-12", "G", 60, said.grip("weak"), "5 (NCHS Data Brief 179)"),
-        ("Grip intermediate, 60 and over, 2011-12", "G", 60, said.grip("intermediate"), "13 (NCHS Data Brief 179)"),
-        ("Grip normal, 60 and over, 2011-12", "G", 60, said.grip("normal"), "82 (NCHS Data Brief 179)"),
-        ("Grip low (EWGSOP2), 60 and over, 2011-14", "GH", 60, said.low("ewgsop2-2019", "strength"), "5.86 (4.7 to 7.0), from the same files"),
-        ("Grip low (SDOC), 60 and over, 2011-14", "GH", 60, said.low("sdoc-2020", "strength"), "22.66 (20.2 to 25.1), from the same files"),
-        ("Gait below 0.8 m/s (SDOC), 60 and over, 1999-2002", "AB", 60, said.low("sdoc-2020", "performance"), "27.81 (25.5 to 30.1), from the same files"),
-        ("Gait below 1.0 m/s (AWGS), 60 and over, 1999-2002", "AB", 60, said.low("awgs-2019", "performance"), "56.61 (53.1 to 60.1), from the same files"),
-        ("B12 below 148 pmol/L, 20 and over, 1999-2004", "ABC", 20, deficient, "2.2 (Mineva 2020); 2.25 from the same files"),
-        ("B12 148 to below 222 pmol/L, 20 and over, 1999-2004", "ABC", 20, marginal, "13 (Mineva 2020); 13.01"),
-        ("MMA above 0.271 umol/L, 20 and over, 1999-2004", "ABC", 20, mma_raised, "6.0 (Mineva 2020, age-specific limits); 6.68"),
-        ("Homocysteine above 13 umol/L, 20 and over, 1999-2004", "ABC", 20, hcy_raised, "8.4 (Mineva 2020, harmonised assays); 7.67"),
-        ("B12 below 148 pmol/L, 60 and over, 1999-2004", "ABC", 60, deficient, "3.45, from the same files"),
-        ("B12 148 to below 222 pmol/L, 60 and over, 1999-2004", "ABC", 60, marginal, "11.95, from the same files"),
-        ("MMA above 0.271 umol/L, 60 and over, 1999-2004", "ABC", 60, mma_raised, "14.90, from the same files"),
-        ("Homocysteine above 13 umol/L, 60 and over, 1999-2004", "ABC", 60, hcy_raised, "18.92, from the same files"),
-        ("B12 below 148 pmol/L, 20 and over, 2011-14", "GH", 20, deficient, "1.82, from the same files"),
-        ("B12 148 to below 222 pmol/L, 20 and over, 2011-14", "GH", 20, marginal, "9.09, from the same files"),
-        ("MMA above 0.271 umol/L, 20 and over, 2011-14", "GH", 20, mma_raised, "8.81, from the same files"),
-        ("B12 below 148 pmol/L, 60 and over, 2011-14", "GH", 60, deficient, "2.71, from the same files"),
-        ("MMA above 0.271 umol/L, 60 and over, 2011-14", "GH", 60, mma_raised, "17.42, from the same files"),
-    ]  # fmt: skip
-    return [
-        (name, *estimate(people, domain(cycles, age), answer), published)
-        for name, cycles, age, answer, published in wanted
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        out = options.out or work / "out"
+        survey(options.people, work / "survey.csv")
+        compared = [part for one in DEFINITIONS for part in ("--compare", one)]
+        run([
+            "backtest", "--config", HERE / "nhanes.toml", "--out", out, "--as-of", options.as_of,
+            "--sarcopenia-definition", "fnih-2014", *compared, "--survey", work / "survey.csv",
+            "--engine", options.engine, "--master", options.master, options.fhir,
+        ])  # fmt: skip
+        print("| estimate | ages | cycles | n | computed, % (95 % interval) | published |")
+        print("|---|---|---|--:|--:|---|")
+        for one, rows in estimates(out, work):
+            print(f"| {one.name} | {one.age}+ | {one.cycles} | {said(rows)} | {one.published} |")
 
 
 if __name__ == "__main__":

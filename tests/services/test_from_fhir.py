@@ -310,7 +310,9 @@ def test_partial_dates_invent_no_day(case):
     assert (first.isoformat(), last.isoformat()) == (case["first"], case["last"])
 
 
-@pytest.mark.parametrize("text", ["", "51", "1951-13", "1951-02-30", "yesterday", 1951, None])
+@pytest.mark.parametrize(
+    "text", ["", "51", "1951-13", "1951-02-30", "19510203", "1951W051", "yesterday", 1951, None]
+)
 def test_what_is_no_date_is_none(text):
     assert span_of_date(text) is None
 

@@ -28,7 +28,7 @@ from cds_hooks.records import Records
 from cds_hooks.service import Call
 from cds_hooks.settings import Settings
 from services.card_maker import CardMaker
-from services.catalog import CANONICAL, answer_to, attention_of, chart_of, services
+from services.catalog import answer_to, attention_of, chart_of, services
 from services.knowledge import load_knowledge
 
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -120,7 +120,7 @@ class Hospital:
     def __init__(self, attention: dict[str, Any], seed: int, patients: int, folder: Path) -> None:
         self.seed, self.now, self.tally = seed, START, Tally()
         self.known = load_knowledge()
-        self.maker = CardMaker.at_start(self.known, "https://cds.example", CANONICAL)
+        self.maker = CardMaker.at_start(self.known, "https://cds.example")
         self.everything = attention_of({"mode": "everything"}, self.known)
         records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
         self.log: list[dict[str, Any]] = []

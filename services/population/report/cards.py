@@ -160,11 +160,9 @@ def _withheld() -> Table:
             "withheld",
             "What would have been withheld, and why",
             "Cards that there was reason to show, and reason not to.",
-            """SELECT CASE WHEN of_axis THEN topic ELSE withheld END AS reason,
-                   CASE WHEN of_axis THEN withheld ELSE topic END AS topic, count(*) AS cards,
+            """SELECT withheld AS reason, topic, count(*) AS cards,
                    count(DISTINCT patient) AS patients
-               FROM (SELECT *, withheld IN ('b12', 'muscle') AS of_axis FROM card WHERE NOT shown)
-               GROUP BY ALL ORDER BY cards DESC, reason, topic""",
+               FROM card WHERE NOT shown GROUP BY ALL ORDER BY cards DESC, reason, topic""",
         ),
         counts=("cards", "patients"),
     )

@@ -20,20 +20,16 @@ from typing import Any
 import duckdb
 import orjson
 
-from services.population.report.people import find_people, read_survey
+from services.population.report.people import NO_SURVEY, find_people, read_survey
 from services.population.report.quoting import identifier, one, quoted
 from services.population.report.refused import ReportRefused
+from services.population.rows import TABLES
+from services.population.survey import SURVEY
 from services.report.database import bounded
 
 MEMORY = "768MB"
 RUN, REPORT = "run", "report"  # what the two folders are called while the engine works
 MOST_VALUES = 20  # of a column of the survey that people are divided by
-# What a run has written; a run that had nothing to write in a table has no file of it.
-CARDS = """patient VARCHAR, "at" TIMESTAMP, hook VARCHAR, encounter VARCHAR, practitioner VARCHAR,
-    topic VARCHAR, indicator VARCHAR, summary VARCHAR, suggestions VARCHAR[], shown BOOLEAN,
-    withheld VARCHAR"""
-CALLS = """patient VARCHAR, "at" TIMESTAMP, hook VARCHAR, encounter VARCHAR, practitioner VARCHAR,
-    b12_category VARCHAR, muscle_category VARCHAR, tier VARCHAR, shown INTEGER, withheld INTEGER"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +115,17 @@ def _tables(
         raise ReportRefused("nobody was assessed in this run")
     connection.execute(f"CREATE VIEW complaint AS SELECT * FROM {_complaints(out)}")
     connection.execute(f"CREATE VIEW written AS SELECT * FROM {_files(out, 'assessments')}")
-    weighted = (out / "survey.parquet").exists()
-    survey = f"read_parquet({quoted(out / 'survey.parquet')})"
-    own = {name for name, *_ in connection.execute("DESCRIBE written").fetchall()} | {"age_band"}
-    further = (
-        [name for name in read_survey(connection, survey) if name not in own] if weighted else []
-    )
-    left_out = find_people(connection, where, weighted=weighted, further=further)
+    survey = read_survey(connection, out / SURVEY) if (out / SURVEY).exists() else NO_SURVEY
+    weighted = survey.weighted
+    left_out = find_people(connection, where, survey)
     restricted = weighted or where is not None
-    for name, written, columns in (("card", "cards", CARDS), ("call", "calls", CALLS)):
+    for name, written in (("card", "cards"), ("call", "calls")):
         if any((out / written).glob("*.parquet")):
             of = "WHERE patient IN (SELECT patient FROM person)" if restricted else ""
             kind = "TABLE" if restricted else "VIEW"
             connection.execute(f"CREATE {kind} {name} AS SELECT * FROM {_files(out, written)} {of}")
-        else:
+        else:  # a run that had nothing to write in a table has no file of it
+            columns = ", ".join(f'"{one}" {kind}' for one, kind in TABLES[written].items())
             connection.execute(f"CREATE TABLE {name} ({columns})")
     people = one(connection, "SELECT count(*) FROM person")
     if not people:
@@ -141,7 +134,7 @@ def _tables(
             if where is not None
             else "nobody who was assessed is in the survey"
         )
-    divided = {name: _values(connection, name) <= MOST_VALUES for name in further}
+    divided = {name: _values(connection, name) <= MOST_VALUES for name in survey.further}
     return Gathered(
         connection,
         folder,

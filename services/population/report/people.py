@@ -1,8 +1,11 @@
 """Who a report is about: those who were assessed, with their weights, and meet the condition."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import duckdb
 
-from services.population.report.quoting import identifier, one
+from services.population.report.quoting import identifier, one, quoted
 from services.population.report.refused import ReportRefused
 from services.report.figure import printable
 
@@ -14,63 +17,64 @@ BANDS = (
 )
 
 
-def read_survey(connection: duckdb.DuckDBPyConnection, file: str) -> list[str]:
-    """The weights, and the further columns of the file, by which people may be chosen and divided.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a site added of each patient: weights, and columns that people may be divided by."""
 
-    A column that assessments have as well is not taken from the survey.
-    """
-    described = connection.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()
-    columns = [name for name, *_ in described]
-    if not {"patient", "weight"} <= set(columns):
-        raise ReportRefused("survey.parquet has no columns patient and weight")
+    weighted: bool
+    further: tuple[str, ...]
+
+
+NO_SURVEY = Survey(weighted=False, further=())
+
+
+def read_survey(connection: duckdb.DuckDBPyConnection, file: Path) -> Survey:
+    """Makes the table survey. A column that assessments have as well is not taken from it."""
+    parquet = f"read_parquet({quoted(file)})"
+    columns = [name for name, _ in _columns(connection, parquet)]
+    weighted = "weight" in columns
+    own = {name for name, _ in _columns(connection, "written")}
+    further = [name for name in columns if name not in {"patient", "age_band", *DESIGN, *own}]
     # Without strata everybody is in one, without units each is one.
     stratum = "coalesce(stratum, '')" if "stratum" in columns else "''"
     unit = "coalesce(unit, patient)" if "unit" in columns else "patient"
-    further = [name for name in columns if name not in ("patient", *DESIGN)]
+    design = f", weight, {stratum} AS stratum, {unit} AS unit" if weighted else ""
     named = "".join(f", {identifier(name)}" for name in further)
     connection.execute(
-        f"""CREATE TABLE survey AS
-            SELECT patient, weight, {stratum} AS stratum, {unit} AS unit{named}
-            FROM {file} WHERE weight > 0"""
+        f"""CREATE TABLE survey AS SELECT patient{design}{named} FROM {parquet}
+            {"WHERE weight > 0" if weighted else ""}"""
     )
-    if one(connection, "SELECT count(*) - count(DISTINCT patient) FROM survey"):
-        raise ReportRefused("survey.parquet names a patient twice")
-    return further
+    return Survey(weighted, tuple(further))
 
 
-def find_people(
-    connection: duckdb.DuckDBPyConnection,
-    where: str | None,
-    *,
-    weighted: bool,
-    further: list[str],
-) -> int:
+def find_people(connection: duckdb.DuckDBPyConnection, where: str | None, survey: Survey) -> int:
     """Makes person and judged; how many assessed people have no weight."""
-    named = "".join(f", survey.{identifier(name)}" for name in further)
-    design = f", weight, stratum, unit{named}" if weighted else ""
-    join = "JOIN survey USING (patient)" if weighted else ""
-    source = f"(SELECT written.*{design} FROM written {join} WHERE primary_pair)"
+    design = ", weight, stratum, unit" if survey.weighted else ""
+    named = "".join(f", survey.{identifier(name)}" for name in survey.further)
+    join = "JOIN" if survey.weighted else "LEFT JOIN"
+    join = f"{join} survey USING (patient)" if survey != NO_SURVEY else ""
+    source = f"(SELECT written.*{design}{named} FROM written {join} WHERE primary_pair)"
     condition = "" if where is None else f"WHERE ({_checked(connection, source, where)})"
-    restricted = weighted or where is not None
+    restricted = survey.weighted or where is not None
     connection.execute(
         f"""CREATE {"TABLE" if restricted else "VIEW"} person AS
             SELECT * REPLACE (coalesce(sex, 'not known') AS sex), {BANDS} AS age_band
             FROM {source} {condition}"""
     )
-    added = "SELECT written.*" + (
-        ", person.weight, person.stratum, person.unit" if weighted else ""
-    )
-    connection.execute(
-        f"CREATE VIEW judged AS {added} FROM written JOIN person USING (patient)"
-        if restricted
-        else "CREATE VIEW judged AS SELECT * FROM written"
-    )
-    if not weighted:
+    added = ", person.weight, person.stratum, person.unit" if survey.weighted else ""
+    joined = "JOIN person USING (patient)" if restricted else ""
+    connection.execute(f"CREATE VIEW judged AS SELECT written.*{added} FROM written {joined}")
+    if not survey.weighted:
         return 0
     return one(
         connection,
         "SELECT count(*) FROM written ANTI JOIN survey USING (patient) WHERE primary_pair",
     )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, source: str) -> list[tuple[str, str]]:
+    described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    return [(name, kind) for name, kind, *_ in described]
 
 
 def _checked(connection: duckdb.DuckDBPyConnection, source: str, where: str) -> str:
@@ -79,8 +83,9 @@ def _checked(connection: duckdb.DuckDBPyConnection, source: str, where: str) -> 
         condition = str(duckdb.SQLExpression(where))
         connection.execute(f"SELECT count(*) FROM {source} WHERE ({condition})")
     except duckdb.Error as fault:
-        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-        names = ", ".join(name for name, kind, *_ in described if not kind.endswith("[]"))
+        names = ", ".join(
+            name for name, kind in _columns(connection, source) if not kind.endswith("[]")
+        )
         raise ReportRefused(
             f"the condition {where!r} cannot be used: {_first_line(fault)}\n"
             f"It may name these columns: {names}"

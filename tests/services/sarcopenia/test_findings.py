@@ -440,6 +440,15 @@ def test_a_panel_is_read_by_its_components():
     assert read(grip).strength == "normal"
 
 
+@pytest.mark.parametrize(("seconds", "performance"), [(3.9, "normal"), (4.1, "low")])
+def test_the_course_of_a_walk_may_be_the_whole_and_its_time_a_component(seconds, performance):
+    part = {
+        "code": {"coding": [{"system": MEASURE, "code": "walk-time"}]},
+        "valueQuantity": {"value": seconds, "unit": "s"},
+    }
+    assert read(measured("walk-distance", 4, "m", component=[part])).performance == performance
+
+
 def test_the_method_of_a_panel_holds_for_its_components():
     quantity = {"value": 5.5, "unit": "kg/m2"}
     part = {
