@@ -97,6 +97,7 @@ class ValueSetIndex:
     aliases: Mapping[str, str]
     base: str = CANONICAL  # of the project's own code systems
     site_codes: tuple[SiteCodes, ...] = ()
+    also_sent_as: Mapping[str, str] = field(default_factory=dict)  # the same codes, elsewhere
 
     def lookup(self, system: str, code: str) -> tuple[Match, ...]:
         """The value sets that the code is in; empty for an unknown one."""
@@ -331,6 +332,7 @@ def _compile(
         aliases={**sources["system_aliases"], **_own_aliases(sources, base)},
         base=base,
         site_codes=site_codes,
+        also_sent_as=systems,
     )
 
 

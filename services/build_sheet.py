@@ -61,7 +61,7 @@ def build_sheet(settings: Settings, tenant: Tenant, known: Known) -> str:
         orders=list(_orders(known, tenant.dialect)),
         system=overrides["system"],
         overrides=overrides["reasons"],
-        topics=list(_topics(known)),
+        topics=list(topics(known)),
     )
 
 
@@ -140,7 +140,7 @@ def _orders(known: Known, dialect: Dialect) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def _topics(known: Known) -> Iterator[tuple[str, str]]:
+def topics(known: Known) -> Iterator[tuple[str, str]]:
     for category, title in TITLES.items():
         yield b12_card.topic(category), title
         yield f"{b12_card.topic(category)}{AND_MUSCLE}", f"{title}, and muscle"

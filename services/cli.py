@@ -7,8 +7,9 @@ from services.commands.backtest import backtest
 from services.commands.backtest_report import backtest_report
 from services.commands.doctor import doctor
 from services.commands.fetch_export import fetch_export
+from services.commands.guidelines import diff_guidelines, new_guideline
+from services.commands.import_value_set import import_value_set
 from services.commands.knowledge import build_sheet_, check_config, export_knowledge
-from services.commands.own_knowledge import diff_guidelines, import_valueset, new_guideline
 from services.commands.records import audit_, migrate_, purge_
 from services.commands.report import report
 from services.commands.schemas import schema
@@ -36,7 +37,7 @@ for command in (
     fetch_export,
     backtest,
     backtest_report,
-    import_valueset,
+    import_value_set,
     new_guideline,
     diff_guidelines,
     schema,

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import NotFound
 
 from cds_hooks.openapi import answer, refusals
-from mappings.fhir.own_codes import artefacts
+from mappings.export import own_artefacts
 from mappings.guideline import Cutoff, Guideline
 from mappings.sarcopenia_definition import Definition
 from services.knowledge import Known
@@ -141,7 +141,7 @@ def evidence_paths(known: Known) -> dict[str, Any]:
     """What the OpenAPI document says of these pages."""
     guidelines = {*known.guidelines(), ORDERS, TOGETHER}
     definitions = {*known.definitions()}
-    own = artefacts(known.index, known.readable.questionnaire)
+    own = own_artefacts(known.index, known.readable.questionnaire)
     index = _html("The guidelines and definitions.")
     page = _html("One of them, every limit with its place.")
     page["content"]["application/json"] = {"schema": {"type": "object"}}
@@ -182,7 +182,7 @@ def evidence_pages(known: Known) -> Blueprint:
     documents |= {id_: orjson.dumps(definition_as_document(d)) for id_, d in definitions.items()}
     documents[ORDERS] = orjson.dumps({"rule": [asdict(r) for r in known.order_rules.values()]})
     documents[TOGETHER] = orjson.dumps(_together_as_document(known))
-    own = artefacts(known.index, known.readable.questionnaire)
+    own = own_artefacts(known.index, known.readable.questionnaire)
     fhir = {name: orjson.dumps(resource) for name, resource in own.items()}
     titles = known.b12.titles
 

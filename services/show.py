@@ -14,7 +14,10 @@ from cds_hooks.addresses import local_url
 from cds_hooks.dialects import Dialect
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
+from mappings.guideline import Guideline
 from mappings.guideline_file import FOLDER, read_toml
+from mappings.sarcopenia_definition import Definition
+from mappings.site_codes import origin
 from services.catalog import HOOKS, attention_of, service_id, unmapped
 from services.knowledge import Known
 from services.language import Language
@@ -92,6 +95,8 @@ def _show_tenant(console: Console, tenant: Tenant, known: Known) -> None:
         "sarcopenia from": f"{definition.minimum_age} years",
         "orders": f"{known.templates.locale}, {len(known.templates.by_id)} templates",
         "codes": f"{len(known.index.exact)} in {len(known.index.sets)} value sets",
+        **_own_files(known),
+        "own FHIR artefacts": known.index.base,
         "FHIR server": ", ".join(fhir.servers)
         or ("this machine only" if fhir.allow_loopback else "none: prefetch alone"),
         "deadline for FHIR": f"{fhir.deadline_ms} ms in all",
@@ -108,6 +113,22 @@ def _show_tenant(console: Console, tenant: Tenant, known: Known) -> None:
     for name, chosen in known.b12.policy.items():
         policy.add_row(name, f"{chosen:g}", whys[name]["why"])
     console.print(policy)
+
+
+def _own_files(known: Known) -> dict[str, str]:
+    """What the site brought: codes, guidelines and definitions."""
+    codes = [
+        f"{one.file}: {len(one.rows)} for {one.value_set}, from "
+        + ", ".join(f"{origin(s)} by {s['imported_by']}" for s in one.sources)
+        for one in known.index.site_codes
+    ]
+    read: dict[str, Guideline | Definition] = {**known.guidelines(), **known.definitions()}
+    guidelines = [
+        f"{path.name}: {read[id_].label}, reviewed {read[id_].reviewed} by {read[id_].reviewer}"
+        for id_, path in known.own.items()
+    ]
+    rows = {"own codes": "\n".join(codes), "own guidelines": "\n".join(guidelines)}
+    return {name: text for name, text in rows.items() if text}
 
 
 def _known_by(tenant: Tenant) -> dict[str, str]:

@@ -1,24 +1,22 @@
 """`cobalamin check-config` and `cobalamin export-knowledge`: what is in force."""
 
-from importlib.metadata import version
+from collections import Counter
 from pathlib import Path
 
-import orjson
 import rich_click as click
 from rich.console import Console
 
-from mappings.fhir.own_codes import validate
-from mappings.fhir.package import packed
+from mappings.export import validate
+from mappings.export.package import as_text, file_name, package, package_id
 from services.build_sheet import as_html, build_sheet, criteria_codes
 from services.commands.configured import (
     ERRORS,
     config_option,
-    faults_told,
     load_all,
     load_tenant,
     tenant_option,
 )
-from services.knowledge_in_fhir import knowledge_in_fhir
+from services.fhir_package import knowledge_resources
 from services.show import show_configuration
 
 
@@ -35,29 +33,29 @@ def check_config(file: Path | None) -> None:
 
 @click.command("export-knowledge")
 @config_option
+@tenant_option
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-def export_knowledge(config: Path | None, folder: Path) -> None:
-    """Write the knowledge in force to a folder as FHIR R4, and as a package.
+def export_knowledge(config: Path | None, tenant_name: str | None, folder: Path) -> None:
+    """Write the knowledge as FHIR R4 to a folder: every resource, and all as package.tgz.
 
-    ValueSet, CodeSystem, ConceptMap, Questionnaire, Library, PlanDefinition, ActivityDefinition and
-    ImplementationGuide, a file each, and package.tgz with all of them.
+    Value sets, code systems, concept maps, SARC-F, guidelines and orders as the site has them.
     """
-    _settings, _tenant, known = load_tenant(config, None)
-    with faults_told():
-        resources = knowledge_in_fhir(known)
+    _settings, tenant, known = load_tenant(config, tenant_name)
+    publication, resources = knowledge_resources(known, tenant)
+    for resource in resources.values():
+        validate(resource)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, resource in resources.items():
-            validate(resource)
-            file = folder / f"{name.replace('/', '-')}.json"
-            file.write_bytes(orjson.dumps(resource, option=orjson.OPT_INDENT_2) + b"\n")
-            click.echo(file)
-        package = folder / "package.tgz"
-        package.write_bytes(packed(resources, known.index.base, version("cobalamin-cds")))
-        click.echo(package)
+        for resource in resources.values():
+            (folder / file_name(resource)).write_bytes(as_text(resource))
+        (folder / "package.tgz").write_bytes(package(publication, resources.values()))
     except OSError as fault:
         ERRORS.print(f"{folder}: {fault.strerror}", style="red", markup=False)
         raise SystemExit(1) from None
+    counted = Counter(str(resource["resourceType"]) for resource in resources.values())
+    for kind, number in sorted(counted.items()):
+        click.echo(f"{number:4} {kind}")
+    click.echo(f"{folder / 'package.tgz'}: {package_id(publication.base)} {publication.version}")
 
 
 @click.command("build-sheet")

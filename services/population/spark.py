@@ -105,7 +105,8 @@ def _watched(
             watcher.advance(done - told)
             told = done
         watcher.advance(total - told)
-        return collecting.result()
+        collected: list[dict[str, Any]] = collecting.result()
+        return collected
 
 
 def _share_done(tracker: "StatusTracker") -> float:

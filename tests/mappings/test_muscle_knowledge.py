@@ -13,8 +13,8 @@ import mappings.differential as differential
 import mappings.guideline_file as guideline_file
 import mappings.questionnaire as questionnaire
 from mappings.differential import read_comparison, read_differential
+from mappings.export import own_artefacts, validate
 from mappings.fault import KnowledgeFault
-from mappings.fhir.own_codes import artefacts, validate
 from mappings.guideline_file import guideline_ids, read_groups, read_policy
 from mappings.questionnaire import read_questionnaire
 from mappings.sarcopenia_definition import read_definition
@@ -177,7 +177,7 @@ def test_a_broken_questionnaire_stops_the_start(tmp_path, monkeypatch, old, new,
 
 
 def test_what_is_exported_is_valid_fhir():
-    found = artefacts(INDEX, read_questionnaire())
+    found = own_artefacts(INDEX, read_questionnaire())
     assert {name.partition("/")[0] for name in found} == {"Questionnaire", "CodeSystem"}
     for resource in found.values():
         validate(json.loads(json.dumps(resource)))

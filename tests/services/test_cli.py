@@ -252,11 +252,17 @@ def test_a_sites_own_walk_grip_and_age_are_used(tmp_path):
     assert "(8 s for 6 m)" in str(result["sarcopenia"]["evidence"])
 
 
-def test_the_projects_own_artefacts_are_exported(tmp_path):
-    run = cobalamin("export-knowledge", tmp_path / "fhir")
-    assert run.returncode == 0, run.stderr
-    files = sorted(path.name for path in (tmp_path / "fhir").iterdir())
-    assert "Questionnaire-sarc-f.json" in files
-    assert "CodeSystem-muscle-measure.json" in files
-    (tmp_path / "taken").write_text("")
-    assert cobalamin("export-knowledge", tmp_path / "taken" / "fhir").returncode == 1
+def test_a_site_with_its_own_canonical_base_reads_what_says_the_default(tmp_path):
+    file = ROOT / "services" / "samples" / "muscle-loss.json"
+    assert "https://cobalamin.example/fhir/CodeSystem/muscle-measure" in file.read_text()
+    (tmp_path / "cobalamin.toml").write_text("[site]\ncanonical = 'https://cds.example/fhir/'")
+    own = file.read_text().replace("https://cobalamin.example/", "https://cds.example/")
+    (tmp_path / "own.json").write_text(own)
+    options = ("--config", tmp_path / "cobalamin.toml", "--as-of", "2026-11-20")
+    [default] = assessed(cobalamin("assess", "--as-of", "2026-11-20", file))
+    for given in (file, tmp_path / "own.json"):
+        [found] = assessed(cobalamin("assess", *options, given))
+        cards = json.dumps(found.pop("cards"))
+        assert found == {key: value for key, value in default.items() if key != "cards"}
+        assert "https://cds.example/fhir/CodeSystem/card-topic" in cards
+        assert "https://cobalamin.example/" not in cards

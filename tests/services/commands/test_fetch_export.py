@@ -72,15 +72,17 @@ def test_a_fetch_that_was_ended_goes_on_where_it_was(server, command, tmp_path, 
 
 
 def test_two_commands_do_not_share_a_folder(server, command):
-    server.pause = 0.02
+    server.pause = 0.1
     first = command()
     until_under_way(server, first)
     second = command()
-    said, _ = second.communicate(timeout=30)
+    try:
+        said, _ = second.communicate(timeout=30)
+    finally:
+        first.kill()
+        first.communicate()
     assert second.returncode == 1
     assert "another command" in said
-    first.kill()
-    first.communicate()
 
 
 def test_nothing_secret_is_told_or_open_to_others(server, cobalamin, tmp_path):

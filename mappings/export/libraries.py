@@ -1,0 +1,204 @@
+"""Guidelines and the other knowledge files as Library: citations, the codes they need, the file."""
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mappings.export.resource import Publication, cited, reviewed
+from mappings.guideline import COMPARISON_WORDS, Cutoff, Guideline
+from mappings.guideline_file import FOLDER
+from mappings.sarcopenia_definition import Definition
+from mappings.value_set import ValueSetIndex
+
+LIBRARY_TYPE = "http://terminology.hl7.org/CodeSystem/library-type"
+TOML = "application/toml"
+# Where a search finds what a value set of this kind lists, and in which member.
+FOUND_IN = {
+    "observation": (("Observation", "code"),),
+    "condition": (("Condition", "code"),),
+    "medication": (
+        ("MedicationRequest", "medication"),
+        ("MedicationStatement", "medication"),
+    ),
+    "procedure": (("Procedure", "code"),),
+    "order": (("ServiceRequest", "code"),),
+    "route": (),
+    "answer": (),
+}
+SHARED = (
+    *("laboratory", "policy", "clinical_sets", "order_rules", "attention"),
+    *("differential", "comparison", "combined_indicator", "override_reasons"),
+)
+MONTHS_AND_YEARS = {"mo": "months", "a": "years"}
+
+
+def guideline_library(
+    publication: Publication,
+    guideline: Guideline | Definition,
+    index: ValueSetIndex,
+    files: Iterable[Path],
+    *,
+    own: bool,
+) -> dict[str, Any]:
+    """One guideline or definition, with the files that its limits are read from."""
+    rests_on = [publication.canonical("Library", "shared-knowledge")]
+    return publication.resource(
+        "Library",
+        guideline.id,
+        guideline.title,
+        version=guideline.version,
+        **reviewed(guideline, own=own),
+        type=_type("logic-library"),
+        description=_described(guideline),
+        relatedArtifact=[
+            *_publications(guideline),
+            *citations(publication, guideline),
+            *({"type": "depends-on", "resource": url} for url in rests_on),
+        ],
+        dataRequirement=[*requirements(publication, index, names_in(guideline))],
+        content=[_attached(path) for path in files],
+    )
+
+
+def shared_library(
+    publication: Publication, index: ValueSetIndex, in_force: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """What all guidelines share, and what this site chose: `in_force` by the title of the file."""
+    chosen = [
+        {
+            "contentType": "application/json",
+            "title": title,
+            "data": base64.b64encode(data).decode(),
+        }
+        for title, data in in_force.items()
+    ]
+    return publication.resource(
+        "Library",
+        "shared-knowledge",
+        "Limits, groups, order rules and policy common to all guidelines",
+        status="draft",
+        type=_type("asset-collection"),
+        description="The files that all guidelines are read with, and the site's own choices.",
+        dataRequirement=[*requirements(publication, index, index.sets)],
+        content=[*(_attached(FOLDER / f"{name}.toml") for name in SHARED), *chosen],
+    )
+
+
+def _type(code: str) -> dict[str, Any]:
+    return {"coding": [{"system": LIBRARY_TYPE, "code": code}]}
+
+
+def _described(guideline: Guideline | Definition) -> str:
+    said = [
+        f"{guideline.strength}",
+        "The file attached holds every limit; what a result means is the first of its rows that "
+        "it meets."
+        if isinstance(guideline, Guideline)
+        else "The file attached holds every limit; a value on the other side of all is normal.",
+    ]
+    if isinstance(guideline, Guideline) and guideline.laboratory:
+        said.append(f"The limits of {guideline.laboratory} replace the printed ones.")
+    said.append(f"Review: {guideline.reviewer}.")
+    return " ".join(said)
+
+
+def _publications(guideline: Guideline | Definition) -> Iterator[dict[str, Any]]:
+    yield {
+        "type": "derived-from",
+        "display": guideline.title,
+        "citation": guideline.citation,
+        "url": guideline.url,
+    }
+    if guideline.based_on:
+        copied = f"{guideline.based_on['id']} {guideline.based_on['version']}"
+        yield {
+            "type": "predecessor",
+            "display": f"Copied from {copied}",
+            "citation": guideline.based_on["citation"],
+        }
+
+
+def citations(
+    publication: Publication, guideline: Guideline | Definition
+) -> Iterator[dict[str, Any]]:
+    """Every place that something rests on, once, with what rests on it."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for source, locator, about in _places(publication, guideline):
+        places.setdefault((source, locator), []).append(about)
+    for (source, locator), rest in places.items():
+        yield cited(source, locator, rest)
+
+
+def _places(
+    publication: Publication, guideline: Guideline | Definition
+) -> Iterator[tuple[str, str, str]]:
+    """(publication, place in it, what stands there)."""
+    own = guideline.citation
+    for row in guideline.cutoffs:
+        yield row.source or own, row.locator, limit_said(publication, row)
+    match guideline:
+        case Definition():
+            yield own, guideline.algorithm_locator, "how findings combine"
+            yield own, guideline.minimum_age_locator, f"from {guideline.minimum_age} years"
+            for unable in guideline.unable:
+                yield own, unable.locator, f"{publication.title(unable.observation)}: not done"
+        case Guideline():
+            testing = guideline.testing
+            yield own, testing.rule_locator, "whom to test"
+            yield own, testing.risk_locator, "risk factors"
+            yield own, testing.symptom_locator, "symptoms and signs"
+            yield own, testing.second_test_locator, "second test"
+            yield own, testing.pregnancy_locator, "test in pregnancy"
+            yield own, testing.nitrous_oxide_locator, "test after nitrous oxide"
+            for duration in testing.durations:
+                yield duration.source, duration.locator, publication.title(duration.subject)
+            for treatment in guideline.treatments.values():
+                yield own, treatment.locator, f"treatment: {publication.title(treatment.situation)}"
+            yield own, guideline.follow_up.locator, "review"
+
+
+def limit_said(publication: Publication, row: Cutoff) -> str:
+    """ "Grip strength of men below 27 kg: low strength"."""
+    who = {"male": " of men", "female": " of women"}.get(row.sex or "", "")
+    how = f" by {row.method}" if row.method else ""
+    when = {True: " in pregnancy", False: " outside pregnancy", None: ""}[row.pregnant]
+    measured = f"{publication.title(row.observation)}{who}{how}{when}"
+    return f"{measured} {row.said}: {row.means.replace('_', ' ')}"
+
+
+def duration_said(comparison: str, limit: float, unit: str) -> str:
+    return f"{COMPARISON_WORDS[comparison]} {limit:g} {MONTHS_AND_YEARS[unit]}"
+
+
+def names_in(guideline: Guideline | Definition) -> tuple[str, ...]:
+    """The value sets that a guideline speaks of, in the order of its file."""
+    names = [row.observation for row in guideline.cutoffs]
+    match guideline:
+        case Definition():
+            names += [row.observation for row in guideline.unable]
+        case Guideline():
+            testing = guideline.testing
+            names += [*testing.risk_factors, *testing.further_risk_factors, *testing.symptoms]
+            names += [*testing.asymptomatic_drugs, *(row.subject for row in testing.durations)]
+    return tuple(dict.fromkeys(names))
+
+
+def requirements(
+    publication: Publication, index: ValueSetIndex, names: Iterable[str]
+) -> Iterator[dict[str, Any]]:
+    """What of a record is read; findings that no value set lists are not here."""
+    for name in names:
+        if index.rows.get(name):
+            for resource_type, path in FOUND_IN[index.sets[name].kind]:
+                yield {
+                    "type": resource_type,
+                    "codeFilter": [
+                        {"path": path, "valueSet": publication.canonical("ValueSet", name)}
+                    ],
+                }
+
+
+def _attached(path: Path) -> dict[str, Any]:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return {"contentType": TOML, "title": path.name, "data": data}

@@ -1,0 +1,48 @@
+"""What may be suggested as ActivityDefinition: one for each order template of a country."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mappings.export.resource import Publication, cited
+from mappings.order_template import FILES, OrderTemplate, OrderTemplates, order_uri
+
+COUNTRIES = {locale: file.removesuffix(".toml") for locale, file in FILES.items()}
+URI = "urn:ietf:rfc:3986"
+
+
+def activity_name(locale: str, template: str) -> str:
+    """ "uk-order_mma": the templates of each country have their own."""
+    return f"{COUNTRIES[locale]}-{template}"
+
+
+def activity_definitions(
+    publication: Publication, templates: OrderTemplates
+) -> Iterator[dict[str, Any]]:
+    """The templates that order something; an entry of the problem list is no activity."""
+    for template in templates.by_id.values():
+        if template.resource["resourceType"] != "Condition":
+            yield _activity(publication, templates.locale, template)
+
+
+def _activity(publication: Publication, locale: str, template: OrderTemplate) -> dict[str, Any]:
+    resource = template.resource
+    forms = [
+        {"type": "depends-on", "resource": entry["valueCanonical"]}
+        for entry in resource.get("input", ())
+        if "valueCanonical" in entry
+    ]
+    return publication.resource(
+        "ActivityDefinition",
+        activity_name(locale, template.id),
+        template.label,
+        status="draft",
+        # What a suggested order says in `instantiatesUri`.
+        identifier=[{"system": URI, "value": order_uri(template.concept, publication.base)}],
+        description=template.description,
+        relatedArtifact=[cited(template.source, template.locator), *forms],
+        kind=resource["resourceType"],
+        intent=resource["intent"],
+        code=resource.get("code"),
+        productCodeableConcept=resource.get("medicationCodeableConcept"),
+        dosage=resource.get("dosageInstruction"),
+    )
