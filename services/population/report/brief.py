@@ -7,6 +7,7 @@ from typing import Any
 
 from services.population.report import words
 from services.population.report.categories import INDICATORS
+from services.population.report.comparing import DEFICIENCY, WEAKNESS
 from services.population.report.gathered import Gathered
 from services.population.report.presenting import percent
 from services.report.figure import Computed
@@ -211,11 +212,11 @@ def _part(computed: Computed, column: str, wanted: Iterable[str]) -> Part:
 
 def _agreement(run: Gathered, figures: Figures) -> Iterator[str]:
     for row in figures["agreement"].dicts():
-        if row["question"].startswith("the same") or not isinstance(row["alike"], int):
+        asked = row["question"] in (DEFICIENCY, WEAKNESS)
+        if not asked or row["kappa"] is None or not isinstance(row["alike"], int):
             continue
-        kappa = f" (kappa {row['kappa']:.2f})" if row["kappa"] is not None else ""
         first = run.b12[0] if row["axis"] == "b12" else run.muscle[0]
         yield (
             f"{first} and {row['other']} agree on “{row['question']}” in {percent(row['alike %'])} "
-            f"of {number(row['patients'])} people{kappa}."
+            f"of {number(row['patients'])} people (kappa {row['kappa']:.2f})."
         )

@@ -11,6 +11,8 @@ from services.population.report.table import Table
 from services.report.figure import Figure
 
 TOGETHER = ("axis", "other")
+DEFICIENCY = "deficient, of either kind"  # the first question of each axis
+WEAKNESS = "probable or possible sarcopenia, or worse"
 
 
 def prepare(run: Gathered) -> None:
@@ -58,16 +60,12 @@ def _agreement(run: Gathered) -> Figure:
     weighted = " People count by their weights." if run.weighted else ""
     questions = {
         "b12": {
-            "deficient, of either kind": tuple(
-                map(categories.is_deficient, ('"first says"', '"other says"'))
-            ),
+            DEFICIENCY: tuple(map(categories.is_deficient, ('"first says"', '"other says"'))),
             "the same category": ('"first says"', '"other says"'),
             "the same tier": ('"first tier"', '"other tier"'),
         },
         "muscle": {
-            "probable or possible sarcopenia, or worse": tuple(
-                map(categories.is_positive, ('"first says"', '"other says"'))
-            ),
+            WEAKNESS: tuple(map(categories.is_positive, ('"first says"', '"other says"'))),
             "sarcopenia, or worse": tuple(
                 map(categories.is_confirmed, ('"first says"', '"other says"'))
             ),

@@ -101,7 +101,9 @@ def _listed(table: Table, computed: Computed) -> Laid:
     ]
     headings = [HEADINGS.get(name, name) for name in apart]
     if bounded:
-        headings[apart.index(share)] = f"{'weighted share' if share[0] == 'w' else 'share'} (95 %)"
+        headings[apart.index(share)] = (
+            f"{'weighted share' if share[0] == 'w' else 'share'} (95\N{NO-BREAK SPACE}%)"
+        )
     return Laid(
         table.figure.title,
         tuple(headings),
@@ -127,8 +129,10 @@ def _share(row: Mapping[str, Any]) -> str:
 
 
 def percent(value: float) -> str:
-    """As many digits as a reader needs."""
-    digits = 2 if 0 < value < 0.1 else 1
+    """As many digits as a reader needs; what is not nothing is never shown as nothing."""
+    if 0 < value < 0.005:
+        return "<0.01\N{NO-BREAK SPACE}%"
+    digits = 2 if 0 < value < 0.095 else 1
     return f"{value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
