@@ -9,35 +9,9 @@ from typing import Any
 
 import duckdb
 
-EVIDENCE = (
-    'STRUCT("rule" VARCHAR, says VARCHAR, "value" DOUBLE, unit VARCHAR, "date" DATE,'
-    ' "limit" VARCHAR)[]'
-)
-COLUMNS: Mapping[str, Mapping[str, str]] = {
-    "assessments": {
-        "patient": "VARCHAR", "as_of": "DATE", "age": "INTEGER", "sex": "VARCHAR",
-        "deceased": "BOOLEAN", "primary_pair": "BOOLEAN",
-        "b12_guideline": "VARCHAR", "b12_category": "VARCHAR", "b12_urgency": "VARCHAR",
-        "neurological": "BOOLEAN", "b12_flags": "VARCHAR[]", "b12_next_steps": "VARCHAR[]",
-        "b12_evidence": EVIDENCE, "indicator_class": "VARCHAR",
-        "muscle_definition": "VARCHAR", "muscle_category": "VARCHAR", "strength": "VARCHAR",
-        "mass": "VARCHAR", "performance": "VARCHAR", "muscle_flags": "VARCHAR[]",
-        "muscle_next_steps": "VARCHAR[]", "muscle_evidence": EVIDENCE, "tier": "VARCHAR",
-        "differential": "VARCHAR[]", "missing": "VARCHAR[]", "unusable": "VARCHAR[]",
-        "dropped": "STRUCT(reason VARCHAR, n INTEGER)[]",
-    },
-    "cards": {
-        "patient": "VARCHAR", "at": "TIMESTAMP", "hook": "VARCHAR", "encounter": "VARCHAR",
-        "practitioner": "VARCHAR", "topic": "VARCHAR", "indicator": "VARCHAR",
-        "summary": "VARCHAR", "suggestions": "VARCHAR[]", "shown": "BOOLEAN",
-        "withheld": "VARCHAR",
-    },
-    "calls": {
-        "patient": "VARCHAR", "at": "TIMESTAMP", "hook": "VARCHAR", "encounter": "VARCHAR",
-        "practitioner": "VARCHAR", "b12_category": "VARCHAR", "muscle_category": "VARCHAR",
-        "tier": "VARCHAR", "shown": "INTEGER", "withheld": "INTEGER",
-    },
-}  # fmt: skip
+from services.population.rows import TABLES
+from services.population.survey import write_survey
+
 AS_OF = "2026-11-01"
 NOBODY: dict[str, Any] = {
     "as_of": AS_OF, "age": 50, "sex": "female", "deceased": False, "primary_pair": True,
@@ -91,15 +65,10 @@ def write(
     rows = [{**NOBODY, **row} for row in assessments]
     for table, given in (("assessments", rows), ("cards", list(cards)), ("calls", list(calls))):
         if given:
-            _parquet(out / table, COLUMNS[table], given)
+            _parquet(out / table, TABLES[table], given)
     if survey:
         (out / "survey.csv").write_text(survey)
-        with duckdb.connect() as connection:
-            connection.execute(
-                f"""COPY (SELECT * REPLACE (weight::DOUBLE AS weight)
-                          FROM read_csv('{out}/survey.csv', all_varchar = true))
-                    TO '{out}/survey.parquet' (FORMAT parquet)"""
-            )
+        write_survey(out / "survey.csv", out, lambda patient: patient)
     said = {**RUN, **run}
     if "replay" in said:
         del said["asOf"]
@@ -366,7 +335,7 @@ def survey(people: int = 400) -> str:
 def multiplied(out: Path, times: int) -> None:
     """Every row of a run `times` over, each time of other patients."""
     with duckdb.connect() as connection:
-        for folder in (one for one in out.iterdir() if one.is_dir() and one.name in COLUMNS):
+        for folder in (one for one in out.iterdir() if one.is_dir() and one.name in TABLES):
             connection.execute(
                 f"""COPY (SELECT * REPLACE (md5(patient || k) AS patient)
                           FROM read_parquet('{folder}/00000.parquet'), range({times}) t(k))

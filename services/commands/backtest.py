@@ -266,8 +266,12 @@ def _say_result(said: dict[str, Any], out: Path) -> None:
 
 def _report(out: Path) -> None:
     from services.population.report.making import make_report  # noqa: PLC0415  # as above
+    from services.population.report.refused import ReportRefused  # noqa: PLC0415
 
-    make_report(out, where=None, into=None, mask_below=0)
+    try:
+        make_report(out)
+    except ReportRefused as fault:
+        _end(f"no report: {fault}")
     click.echo(out / "report" / "index.html")
 
 

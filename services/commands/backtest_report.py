@@ -34,8 +34,8 @@ def backtest_report(*, where: str | None, into: Path | None, mask_below: int, ou
     Writes index.html, figures.json and a CSV file of each table. Exit status 1 where there is
     nothing to report on.
     """
-    from services.population.report.gathered import ReportRefused  # noqa: PLC0415  # large
-    from services.population.report.making import make_report  # noqa: PLC0415
+    from services.population.report.making import make_report  # noqa: PLC0415  # large
+    from services.population.report.refused import ReportRefused  # noqa: PLC0415
 
     try:
         make_report(out, where=where, into=into, mask_below=mask_below)

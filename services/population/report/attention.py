@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from services.population.report import categories, words
 from services.population.report.gathered import Gathered
 from services.population.report.shares import shares
-from services.population.report.table import Table, of_several, of_shares
+from services.population.report.table import Table, of_shares
 from services.report.figure import Figure
 
 
@@ -30,29 +30,32 @@ def tables(run: Gathered) -> Iterator[Table]:
     )
     yield _together(run)
     for axis, title in (("b12", "vitamin B12"), ("muscle", "muscle")):
-        yield of_several(
+        yield of_shares(
             run,
             f"{axis}_next_steps",
             f"What would be advised: {title}",
             "How many people each step would be advised for; one person may need several.",
             column=f"{axis}_next_steps",
             called="step",
+            several=True,
         )
-        yield of_several(
+        yield of_shares(
             run,
             f"{axis}_flags",
             f"What would be pointed out: {title}",
             "Cautions that go with the assessment.",
             column=f"{axis}_flags",
             called="flag",
+            several=True,
         )
-    yield of_several(
+    yield of_shares(
         run,
         "differential",
         "What else may be behind weak muscle",
-        "Causes that something on record points to. A pointer is a reason to look, not a diagnosis.",
+        "Causes that something on record points to: reasons to look, no diagnoses.",
         column="differential",
         called="cause",
+        several=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""What somebody reads who reads little: what was run, a few sentences, and what they cannot say."""
+"""What somebody reads who reads little: what was run, and a few sentences."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 
 from services.population.report import words
 from services.population.report.categories import INDICATORS
+from services.population.report.comparing import DEFICIENCY, WEAKNESS
 from services.population.report.gathered import Gathered
 from services.population.report.presenting import percent
 from services.report.figure import Computed
@@ -16,6 +17,7 @@ from services.vitamin_b12.assessment import DEFICIENT
 
 Figures = Mapping[str, Computed]
 MOST_INPUTS = 8
+ANY = frozenset(INDICATORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,16 @@ class Part:
         return 100 * self.n / self.of
 
     def __str__(self) -> str:
+        return self.said()
+
+    def said(self, what: str = "") -> str:
+        """ "12 of 345 people (3.5 %)" """
         if self.n is None or self.of is None:
             return "a number that is hidden"
         share = percent(100 * self.n / self.of) if self.of else "none"
         added = f"; weighted {percent(self.weighted)}" if self.weighted is not None else ""
-        return f"{number(self.n)} of {number(self.of)} ({share}{added})"
+        of = f"{number(self.of)} {what}".strip()
+        return f"{number(self.n)} of {of} ({share}{added})"
 
 
 def facts(run: Gathered) -> Iterator[tuple[str, str]]:
@@ -109,18 +116,22 @@ def tiles(run: Gathered, figures: Figures) -> Iterator[tuple[str, str]]:
             for row in figures["clinician_days"].dicts()
         ]
         yield from ((name, f"{rate:.1f}") for name, rate in rates if rate is not None)
+    else:
+        yield from _tile("would have a card", _part(figures["worst_card"], "indicator", ANY))
     for name, part in (
-        ("would have a card", _part(figures["worst_card"], "indicator", set(INDICATORS))),
-        ("of the tested are B12 deficient", _measured(figures, "b12_category", DEFICIENT)[1]),
+        ("B12 deficient, of the tested", _measured(figures, "b12_category", DEFICIENT)[1]),
         (
-            "of the measured have probable sarcopenia or worse",
+            "probable sarcopenia or worse, of the measured",
             _measured(figures, "muscle_category", POSITIVE)[1],
         ),
-        ("are positive on both axes", _part(figures["tier"], "tier", {"T2"})),
+        ("positive on both axes (T2)", _part(figures["tier"], "tier", {"T2"})),
     ):
-        share = part.share
-        if share is not None:
-            yield name, percent(share)
+        yield from _tile(name, part)
+
+
+def _tile(name: str, part: Part) -> Iterator[tuple[str, str]]:
+    if part.share is not None:
+        yield name, percent(part.share)
 
 
 def in_short(run: Gathered, figures: Figures) -> Iterator[str]:
@@ -128,13 +139,13 @@ def in_short(run: Gathered, figures: Figures) -> Iterator[str]:
     yield from _cards(run, figures)
     tested, deficient = _measured(figures, "b12_category", DEFICIENT)
     yield (
-        f"B12 was measured in {tested} people. Of these, {deficient} are deficient, in level or in "
-        f"function, by {run.b12[0]}."
+        f"B12 was measured in {tested.said('people')}. Of these, {deficient} are deficient, in "
+        f"level or in function, by {run.b12[0]}."
     )
     measured, positive = _measured(figures, "muscle_category", POSITIVE)
     yield (
-        f"Strength, muscle mass or performance was measured in {measured}. Of these, {positive} "
-        f"have probable or possible sarcopenia or worse, by {run.muscle[0]}."
+        f"Strength, muscle mass or performance was measured in {measured.said('people')}. Of "
+        f"these, {positive} have probable or possible sarcopenia or worse, by {run.muscle[0]}."
     )
     first, both = (_part(figures["tier"], "tier", {tier}) for tier in ("T1", "T2"))
     yield (
@@ -147,17 +158,17 @@ def in_short(run: Gathered, figures: Figures) -> Iterator[str]:
         part = _part(figures["missing"], "missing", {missing[0]["missing"]})
         yield f"Most often missing: {what}, in {part}."
     if run.compared:
-        yield from _agreement(figures)
+        yield from _agreement(run, figures)
 
 
 def _cards(run: Gathered, figures: Figures) -> Iterator[str]:
     worst = figures["worst_card"]
-    with_card = _part(worst, "indicator", set(INDICATORS))
+    with_card = _part(worst, "indicator", ANY)
     critical = _part(worst, "indicator", {"critical"})
     if not run.replayed:
         yield (
-            f"On {run.run['asOf']}, {with_card} would have a card when their chart is opened; "
-            f"a critical one, {critical}."
+            f"On {run.run['asOf']}, {with_card.said('people')} would have a card when their chart "
+            f"is opened; a critical one, {critical}."
         )
         return
     every = figures["visits"].dicts()[-1]
@@ -199,54 +210,13 @@ def _part(computed: Computed, column: str, wanted: Iterable[str]) -> Part:
     )
 
 
-def _agreement(figures: Figures) -> Iterator[str]:
+def _agreement(run: Gathered, figures: Figures) -> Iterator[str]:
     for row in figures["agreement"].dicts():
-        if row["question"].startswith("the same") or not isinstance(row["alike"], int):
+        asked = row["question"] in (DEFICIENCY, WEAKNESS)
+        if not asked or row["kappa"] is None or not isinstance(row["alike"], int):
             continue
-        kappa = f", kappa {row['kappa']:.2f}" if row["kappa"] is not None else ""
+        first = run.b12[0] if row["axis"] == "b12" else run.muscle[0]
         yield (
-            f"{row['other']} and the first agree whether somebody is {row['question']} "
-            f"in {percent(row['alike %'])} of {number(row['patients'])}{kappa}."
+            f"{first} and {row['other']} agree on “{row['question']}” in {percent(row['alike %'])} "
+            f"of {number(row['patients'])} people (kappa {row['kappa']:.2f})."
         )
-
-
-def limits_of(run: Gathered) -> Iterator[str]:
-    """What such a run cannot say."""
-    yield (
-        "Nobody saw these cards. Whether a clinician would have agreed, and whether a patient would "
-        "have been better off, no record of the past can tell."
-    )
-    yield (
-        "Only what is on record counts. A symptom that nobody coded, a test done elsewhere and a "
-        "medicine bought without a prescription are not here; a missing result is not a normal one."
-    )
-    yield (
-        "Who was tested was chosen by somebody. Shares of those with a result say nothing of those "
-        "without."
-    )
-    if run.replayed:
-        yield (
-            "The replay knows what stood in the record before each moment by the dates in it. What "
-            "was entered later under an earlier date is known too early, and clinicians would have "
-            "done other things after a card."
-        )
-    else:
-        yield (
-            "This is one day seen at once, not a period of visits: cards per 100 patients are no "
-            "cards per 100 visits, and nothing was snoozed or shown before."
-        )
-    if run.weighted:
-        yield (
-            "Weighted shares speak for the survey's population as far as its weights do. Intervals "
-            "of few sampling units are rough."
-        )
-    else:
-        yield (
-            "These are the patients of one organisation, not a sample of a population. The "
-            "intervals are of chance alone."
-        )
-    yield (
-        "That low B12 and weak muscle meet in a person does not say that one causes the other; the "
-        "evidence that B12 deficiency causes sarcopenia is weak."
-    )
-    yield "Limits are those of the guidelines, not of the laboratory, unless the site says otherwise."

@@ -10,6 +10,7 @@ from services.report.figure import Figure
 
 VISITS = '(SELECT count(DISTINCT encounter) FROM "call")'
 PEOPLE = "(SELECT count(*) FROM person)"
+IN_VISITS = "sum(shown) FILTER (encounter IS NOT NULL)"
 CLINICIAN_DAY = 'practitioner, "at"::DATE'
 LISTED_ORDER = categories.in_order(categories.INDICATORS, "indicator")
 
@@ -41,8 +42,7 @@ def _visits() -> Table:
                     sum(shown)::BIGINT AS cards,
                     {_rate("sum(shown)", "count(*)")} AS "cards per 100 calls",
                     count(DISTINCT encounter) AS visits,
-                    {_rate("sum(shown) FILTER (encounter IS NOT NULL)", "count(DISTINCT encounter)")}
-                        AS "cards per 100 visits"
+                    {_rate(IN_VISITS, "count(DISTINCT encounter)")} AS "cards per 100 visits"
                 FROM "call" GROUP BY GROUPING SETS ((hook), ()) ORDER BY hook = 'all', hook""",
         ),
         counts=("calls with a card", "cards"),
@@ -54,8 +54,8 @@ def _clinician_days() -> Table:
         Figure(
             "clinician_days",
             "For each clinician and day",
-            "Days (UTC) on which a clinician would have been called for at least one patient; calls "
-            "that name no clinician are left out.",
+            "Days (UTC) on which a clinician would have been called for at least one patient; "
+            "calls that name no clinician are left out.",
             f"""SELECT count(DISTINCT practitioner) AS clinicians, count(*) AS "clinician-days",
                     round(avg(calls), 2) AS "calls a day", round(avg(cards), 2) AS "cards a day",
                     {_rate("count(*) FILTER (cards > 0)", "count(*)")} AS "days with a card %",
@@ -94,9 +94,9 @@ def _cards(run: Gathered) -> Table:
     says = (
         "Cards of calls without a visit are counted too."
         if run.replayed
-        else "What would be shown to somebody who opened every chart on one day, once, with nothing "
-        "remembered. It is no rate of interruption: nobody opens every chart, and some are opened "
-        "often. For that, replay a period."
+        else "What would be shown to somebody who opened every chart on one day, once, with "
+        "nothing remembered. It is no rate of interruption: nobody opens every chart, and some are "
+        "opened often. For that, replay a period."
     )
     return Table(
         Figure(

@@ -19,7 +19,7 @@ from services.report.figure import Computed
 
 MOST_BARS = 12
 Figures = Mapping[str, Computed]
-SEXES = {"female": "women", "male": "men"}
+SEXES = ("female", "male")
 
 
 def drawings(figures: Figures) -> Mapping[str, Drawing]:
@@ -38,7 +38,9 @@ def _numbers(figures: Figures, name: str) -> list[dict[str, Any]]:
     return [row for row in figures[name].dicts() if isinstance(share_of(row), int | float)]
 
 
-def _with_intervals(name: str, column: str, says: str) -> Callable[[Figures], Drawn]:
+def _with_intervals(
+    name: str, column: str, says: str, spoken: Callable[[str], str] = words.said
+) -> Callable[[Figures], Drawn]:
     """A bar for each row, and a line for its interval."""
 
     def draw(figures: Figures) -> Drawn:
@@ -47,7 +49,7 @@ def _with_intervals(name: str, column: str, says: str) -> Callable[[Figures], Dr
             return None
         data = [
             {
-                "name": words.said(row[column]),
+                "name": spoken(row[column]),
                 "percent": share_of(row),
                 "low": row["from %"],
                 "high": row["to %"],
@@ -74,15 +76,15 @@ def _with_intervals(name: str, column: str, says: str) -> Callable[[Figures], Dr
 
 
 def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
-    """Points with intervals over the bands of age, women beside men."""
+    """Points with intervals over the bands of age, the sexes side by side."""
 
     def draw(figures: Figures) -> Drawn:
         found = [row for row in _numbers(figures, name) if row["finding"] == "found"]
         bands = sorted({row["age_band"] for row in figures[name].dicts()})
         data = [
             {
-                "age": row["age_band"].replace(" to ", "\u2013").replace(" and over", "+"),
-                "sex": SEXES.get(row["sex"], row["sex"]),
+                "age": words.ages(row["age_band"]),
+                "sex": row["sex"],
                 "percent": share_of(row),
                 "low": row["from %"],
                 "high": row["to %"],
@@ -91,8 +93,8 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
         ]
         if len(data) < 3:
             return None
-        order = [band.replace(" to ", "\u2013").replace(" and over", "+") for band in bands]
-        sexes = list(SEXES.values())
+        order = list(map(words.ages, bands))
+        sexes = list(SEXES)
         x: Spec = {
             "field": "age",
             "type": "ordinal",
@@ -141,7 +143,7 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
 
         most = max(data, key=lambda one: one["percent"])
         return spec, (
-            f"{says} Highest in {most['sex']} of {most['age']}: {most['percent']:.1f} percent."
+            f"{says} Highest in the {most['sex']} of {most['age']}: {most['percent']:.1f} percent."
         )
 
     return draw
@@ -216,7 +218,9 @@ CHARTS: Mapping[str, Callable[[Figures], Drawn]] = {
         "muscle_found_by_age_and_sex", "Points: percent with probable sarcopenia or worse."
     ),
     "tier": _with_intervals("tier", "tier", "Bars of people by tier."),
-    "missing": _with_intervals("missing", "missing", "Bars of people without each result."),
+    "missing": _with_intervals(
+        "missing", "missing", "Bars of people without each result.", words.lacking
+    ),
     "cards": _cards,
     "cards_by_week": _by_week,
     "withheld": _kept_back,

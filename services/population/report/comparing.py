@@ -5,11 +5,14 @@ from collections.abc import Iterator
 import duckdb
 
 from services.population.report import categories, words
-from services.population.report.gathered import Gathered, quoted
+from services.population.report.gathered import Gathered
+from services.population.report.quoting import quoted
 from services.population.report.table import Table
 from services.report.figure import Figure
 
 TOGETHER = ("axis", "other")
+DEFICIENCY = "deficient, of either kind"  # the first question of each axis
+WEAKNESS = "probable or possible sarcopenia, or worse"
 
 
 def prepare(run: Gathered) -> None:
@@ -57,16 +60,12 @@ def _agreement(run: Gathered) -> Figure:
     weighted = " People count by their weights." if run.weighted else ""
     questions = {
         "b12": {
-            "deficient, of either kind": tuple(
-                map(categories.is_deficient, ('"first says"', '"other says"'))
-            ),
+            DEFICIENCY: tuple(map(categories.is_deficient, ('"first says"', '"other says"'))),
             "the same category": ('"first says"', '"other says"'),
             "the same tier": ('"first tier"', '"other tier"'),
         },
         "muscle": {
-            "probable or possible sarcopenia, or worse": tuple(
-                map(categories.is_positive, ('"first says"', '"other says"'))
-            ),
+            WEAKNESS: tuple(map(categories.is_positive, ('"first says"', '"other says"'))),
             "sarcopenia, or worse": tuple(
                 map(categories.is_confirmed, ('"first says"', '"other says"'))
             ),
@@ -91,7 +90,8 @@ def _agreement(run: Gathered) -> Figure:
                 SELECT axis, other, unnest(CASE axis WHEN 'b12' THEN [{asked["b12"]}]
                     ELSE [{asked["muscle"]}] END) AS q{", weight" if run.weighted else ""}
                 FROM pair
-                WHERE {categories.has_verdict('"first says"')} OR {categories.has_verdict('"other says"')}),
+                WHERE {categories.has_verdict('"first says"')}
+                    OR {categories.has_verdict('"other says"')}),
             cell AS (
                 SELECT axis, other, q.question AS question, q.a AS a, q.b AS b, count(*) AS n,
                     {weight}::DOUBLE AS w
@@ -122,8 +122,8 @@ def _confusion(axis: str, other: str) -> Table:
         Figure(
             f"confusion_{axis}_{other.replace('+', '-')}",
             f"What {other} says, beside the first",
-            f"People by what the first {'guideline' if axis == 'b12' else 'definition'} says (down) "
-            f"and what {other} says (across). Outlined: both say the same.",
+            f"People by what the first {'guideline' if axis == 'b12' else 'definition'} says "
+            f"(down) and what {other} says (across). Outlined: both say the same.",
             f"""SELECT "first says", "other says", count(*) AS patients
                 FROM pair WHERE axis = {quoted(axis)} AND other = {quoted(other)}
                 GROUP BY "first says", "other says"
@@ -160,9 +160,9 @@ def _at_the_limits() -> Table:
             "People at the limits",
             "People whose grade changes, with the result that both guidelines read by another "
             "limit; without a result where it is not a limit that makes the difference.",
-            """SELECT patient, axis, other, "first says", "other says",
-                   coalesce(e.says, '') AS result, e.value AS "value", coalesce(e.unit, '') AS unit,
-                   coalesce(e."limit", '') AS "limit", coalesce(e.beside, '') AS "other limit"
+            """SELECT patient, coalesce(e.says, '') AS result, e.value AS "value",
+                   coalesce(e.unit, '') AS unit, coalesce(e."limit", '') AS "limit",
+                   coalesce(e.beside, '') AS "other limit", other, "first says", "other says", axis
                FROM (SELECT *, unnest(CASE WHEN len(apart) > 0 THEN apart ELSE [NULL] END) AS e
                      FROM (SELECT *, list_filter(list_transform("first saw", lambda f:
                                struct_insert(f, beside := list_filter("other saw", lambda o:

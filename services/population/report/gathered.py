@@ -20,27 +20,16 @@ from typing import Any
 import duckdb
 import orjson
 
+from services.population.report.people import NO_SURVEY, find_people, read_survey
+from services.population.report.quoting import identifier, one, quoted
+from services.population.report.refused import ReportRefused
+from services.population.rows import TABLES
+from services.population.survey import SURVEY
 from services.report.database import bounded
-from services.report.figure import printable
 
 MEMORY = "768MB"
 RUN, REPORT = "run", "report"  # what the two folders are called while the engine works
-DESIGN = ("weight", "stratum", "unit")
 MOST_VALUES = 20  # of a column of the survey that people are divided by
-BANDS = (
-    "CASE WHEN age < 20 THEN '0 to 19' WHEN age >= 90 THEN '90 and over' "
-    "WHEN age IS NULL THEN 'not known' ELSE format('{0} to {1}', age // 10 * 10, age // 10 * 10 + 9) END"
-)
-# What a run has written; a run that had nothing to write in a table has no file of it.
-CARDS = """patient VARCHAR, "at" TIMESTAMP, hook VARCHAR, encounter VARCHAR, practitioner VARCHAR,
-    topic VARCHAR, indicator VARCHAR, summary VARCHAR, suggestions VARCHAR[], shown BOOLEAN,
-    withheld VARCHAR"""
-CALLS = """patient VARCHAR, "at" TIMESTAMP, hook VARCHAR, encounter VARCHAR, practitioner VARCHAR,
-    b12_category VARCHAR, muscle_category VARCHAR, tier VARCHAR, shown INTEGER, withheld INTEGER"""
-
-
-class ReportRefused(Exception):
-    """There is nothing to report on, or not as it was asked for: says what and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +94,6 @@ def gathered(out: Path, into: Path, where: str | None = None) -> Iterator[Gather
                 raise ReportRefused(f"{out}: no room left on the disk of {folder}") from None
 
 
-def quoted(text: object) -> str:
-    """Text for a statement that takes no parameters."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
 def _run(out: Path) -> Mapping[str, Any]:
     try:
         run = orjson.loads((out / "run.json").read_bytes())
@@ -131,25 +115,26 @@ def _tables(
         raise ReportRefused("nobody was assessed in this run")
     connection.execute(f"CREATE VIEW complaint AS SELECT * FROM {_complaints(out)}")
     connection.execute(f"CREATE VIEW written AS SELECT * FROM {_files(out, 'assessments')}")
-    weighted = (out / "survey.parquet").exists()
-    further = _survey(connection, out) if weighted else []
-    left_out = _people(connection, where, weighted=weighted, further=further)
+    survey = read_survey(connection, out / SURVEY) if (out / SURVEY).exists() else NO_SURVEY
+    weighted = survey.weighted
+    left_out = find_people(connection, where, survey)
     restricted = weighted or where is not None
-    for name, written, columns in (("card", "cards", CARDS), ("call", "calls", CALLS)):
+    for name, written in (("card", "cards"), ("call", "calls")):
         if any((out / written).glob("*.parquet")):
             of = "WHERE patient IN (SELECT patient FROM person)" if restricted else ""
             kind = "TABLE" if restricted else "VIEW"
             connection.execute(f"CREATE {kind} {name} AS SELECT * FROM {_files(out, written)} {of}")
-        else:
+        else:  # a run that had nothing to write in a table has no file of it
+            columns = ", ".join(f'"{one}" {kind}' for one, kind in TABLES[written].items())
             connection.execute(f"CREATE TABLE {name} ({columns})")
-    people = _one(connection, "SELECT count(*) FROM person")
+    people = one(connection, "SELECT count(*) FROM person")
     if not people:
         raise ReportRefused(
             f"nobody meets the condition {where!r}"
             if where is not None
             else "nobody who was assessed is in the survey"
         )
-    divided = {name: _values(connection, name) <= MOST_VALUES for name in further}
+    divided = {name: _values(connection, name) <= MOST_VALUES for name in survey.further}
     return Gathered(
         connection,
         folder,
@@ -177,91 +162,5 @@ def _complaints(out: Path) -> str:
     )
 
 
-def _survey(connection: duckdb.DuckDBPyConnection, out: Path) -> list[str]:
-    """The weights; the further columns of the file, that people may be chosen and divided by."""
-    file = f"read_parquet({quoted(out / 'survey.parquet')})"
-    described = connection.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()
-    columns = [name for name, *_ in described]
-    if not {"patient", "weight"} <= set(columns):
-        raise ReportRefused("survey.parquet has no columns patient and weight")
-    # Without strata everybody is in one, without units each is one.
-    stratum = "coalesce(stratum, '')" if "stratum" in columns else "''"
-    unit = "coalesce(unit, patient)" if "unit" in columns else "patient"
-    further = [name for name in columns if name not in ("patient", *DESIGN)]
-    named = "".join(f", {identifier(name)}" for name in further)
-    connection.execute(
-        f"""CREATE TABLE survey AS
-            SELECT patient, weight, {stratum} AS stratum, {unit} AS unit{named}
-            FROM {file} WHERE weight > 0"""
-    )
-    if _one(connection, "SELECT count(*) - count(DISTINCT patient) FROM survey"):
-        raise ReportRefused("survey.parquet names a patient twice")
-    return further
-
-
-def identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _people(
-    connection: duckdb.DuckDBPyConnection,
-    where: str | None,
-    *,
-    weighted: bool,
-    further: list[str],
-) -> int:
-    """Makes person and judged; how many assessed people have no weight."""
-    own = {name for name, *_ in connection.execute("DESCRIBE written").fetchall()}
-    named = "".join(f", survey.{identifier(name)}" for name in further if name not in own)
-    design = f", weight, stratum, unit{named}" if weighted else ""
-    join = "JOIN survey USING (patient)" if weighted else ""
-    source = f"(SELECT written.*{design} FROM written {join} WHERE primary_pair)"
-    condition = "" if where is None else f"WHERE ({_checked(connection, source, where)})"
-    restricted = weighted or where is not None
-    connection.execute(
-        f"""CREATE {"TABLE" if restricted else "VIEW"} person AS
-            SELECT * REPLACE (coalesce(sex, 'not known') AS sex), {BANDS} AS age_band
-            FROM {source} {condition}"""
-    )
-    added = "SELECT written.*" + (
-        ", person.weight, person.stratum, person.unit" if weighted else ""
-    )
-    connection.execute(
-        f"CREATE VIEW judged AS {added} FROM written JOIN person USING (patient)"
-        if restricted
-        else "CREATE VIEW judged AS SELECT * FROM written"
-    )
-    if not weighted:
-        return 0
-    return _one(
-        connection,
-        "SELECT count(*) FROM written ANTI JOIN survey USING (patient) WHERE primary_pair",
-    )
-
-
-def _checked(connection: duckdb.DuckDBPyConnection, source: str, where: str) -> str:
-    """`where`, once it is known to be one condition on columns that there are."""
-    try:
-        condition = str(duckdb.SQLExpression(where))
-        connection.execute(f"SELECT count(*) FROM {source} WHERE ({condition})")
-    except duckdb.Error as fault:
-        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-        names = ", ".join(name for name, kind, *_ in described if not kind.endswith("[]"))
-        raise ReportRefused(
-            f"the condition {where!r} cannot be used: {_first_line(fault)}\n"
-            f"It may name these columns: {names}"
-        ) from None
-    return condition
-
-
-def _first_line(fault: duckdb.Error) -> str:
-    return str(printable(str(fault).splitlines()[0]))
-
-
 def _values(connection: duckdb.DuckDBPyConnection, column: str) -> int:
-    return _one(connection, f"SELECT approx_count_distinct({identifier(column)}) FROM person")
-
-
-def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    found = connection.execute(query).fetchone()
-    return int(found[0]) if found is not None else 0
+    return one(connection, f"SELECT approx_count_distinct({identifier(column)}) FROM person")

@@ -2,40 +2,44 @@
 
 from collections.abc import Iterator
 
-from services.population.report.gathered import Gathered, quoted
+from services.population.report.gathered import Gathered
 from services.population.report.prevalence import GRID
-from services.population.report.table import Table, of_several
+from services.population.report.quoting import quoted
+from services.population.report.table import Table, of_shares
 from services.report.figure import Figure
 
 
 def tables(run: Gathered) -> Iterator[Table]:
-    yield of_several(
+    yield of_shares(
         run,
         "missing",
         "What is missing most",
         "People without any usable result. Not measured is not normal.",
         column="missing",
         called="missing",
+        several=True,
     )
     for axis, title in (("b12", "B12 category"), ("muscle", "muscle category")):
-        yield of_several(
+        yield of_shares(
             run,
             f"missing_by_{axis}",
             f"What is missing, by {title}",
             f"Percent of the people in each {title}.",
             column="missing",
             called="missing",
+            several=True,
             groups={f"{axis}_category": f"{axis}_category"},
             across=("missing", f"{axis}_category", GRID),
             long=True,
         )
-    yield of_several(
+    yield of_shares(
         run,
         "unusable",
         "Results that cannot be used",
         "People with at least one, by test and reason.",
         column="unusable",
         called="result",
+        several=True,
     )
     yield Table(
         Figure(
@@ -55,8 +59,7 @@ def tables(run: Gathered) -> Iterator[Table]:
             "Lines or resources, by reason, of the whole run. Where each was stands in "
             "complaints.csv.",
             """SELECT reason, sum("count")::BIGINT AS times, count(DISTINCT file) AS files,
-                   coalesce(min(CASE WHEN line IS NULL THEN file ELSE file || ', line ' || line END),
-                       '') AS "for example"
+                   coalesce(min(file || coalesce(', line ' || line, '')), '') AS "for example"
                FROM complaint GROUP BY reason ORDER BY times DESC, reason""",
         ),
         counts=(),

@@ -29,7 +29,8 @@ def tables(run: Gathered) -> Iterator[Table]:
             Figure(
                 f"{axis}_limits",
                 f"Results by limit: {title}",
-                "Of people with such a result: what it was compared with, and what was said of it.",
+                "What a result was compared with, and what was said of it: of people in whom the "
+                "rule noted one. Some rules note only what lies beyond a limit.",
                 query,
             ),
             within=("guideline", "rule", "measured_in"),

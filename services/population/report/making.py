@@ -1,4 +1,4 @@
-"""A report of a run, from the run's own files: a page, figures as JSON, a CSV file of each table."""
+"""A report of a run from the run's own files: a page, figures as JSON, each table as CSV."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ from services.population.report.masking import masked
 from services.population.report.page import page
 from services.population.report.shares import macros
 from services.population.report.table import Filled, Table
-from services.population.report.writing import write_csv, write_json
+from services.population.report.writing import clear, write_csv, write_json
 from services.report.figure import Computed, computed
 
 LISTED = 60  # people of a listing that the page and the JSON name; its CSV names all
@@ -36,12 +36,11 @@ def make_report(
     """
     folder = into or out / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("*.csv"):
-        stale.unlink()
+    clear(folder)
     with gathered(out, folder, where) as run:
         filled = {table.name: _filled(run, table, mask_below) for table in _tables(run)}
     write_csv(folder, filled)
-    write_json(folder / "figures.json", run, filled, mask_below)
+    write_json(folder, run, filled, mask_below)
     (folder / "index.html").write_text(page(run, filled, mask_below), encoding="utf-8")
 
 

@@ -46,7 +46,9 @@ def _is_small(table: Table, row: Mapping[str, object], below: int) -> bool:
 
 def _wholes(table: Table, rows: list[dict[str, object]]) -> Iterable[list[int]]:
     """Places of rows that are the parts of one whole."""
-    lines = [table.within] if table.across is None else [table.across[:1], table.across[1:2]]
+    lines = [table.within] if table.within is not None else []
+    if table.across is not None and not table.across[2].endswith("%"):
+        lines += [table.across[:1], table.across[1:2]]  # counts of a grid add up both ways
     for names in lines:
         together: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for place, row in enumerate(rows):

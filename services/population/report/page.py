@@ -1,11 +1,12 @@
-"""The report as one page: what the run was, what stands out, every table, and what it cannot say."""
+"""The report as one page: the run, a few sentences, every table, and what it cannot say."""
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from services.population.report.brief import facts, in_short, limits_of, tiles
+from services.population.report.brief import facts, in_short, tiles
+from services.population.report.cautions import cautions
 from services.population.report.gathered import Gathered
 from services.population.report.presenting import Grid, laid_out
 from services.population.report.table import Filled
@@ -13,7 +14,6 @@ from services.report.layout import rendered
 
 if TYPE_CHECKING:
     from services.report.drawing import Drawing
-
 
 AT_SIGHT = 14  # rows of a table; one that is longer opens when asked
 # The sections of the page, and the tables of each; a name that ends in * is of all that begin so.
@@ -64,7 +64,7 @@ def page(run: Gathered, filled: Mapping[str, Filled], mask_below: int) -> str:
             "facts": facts(run),
             "tiles": list(tiles(run, figures)),
             "in_short": in_short(run, figures),
-            "limits": limits_of(run),
+            "cautions": cautions(run),
             "run": run,
             "mask_below": mask_below,
             "at_sight": AT_SIGHT,

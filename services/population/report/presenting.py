@@ -1,6 +1,6 @@
 """Tables as a reader sees them: plain words, shares with their intervals, grids."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ from services.report.layout import Laid
 MOST_ROWS = 60  # of one table on the page; the CSV has all
 SHADES = (2, 5, 10, 20, 40, 60, 80)  # limits of the shades of a grid, in percent of its whole
 INTERVAL = ("from %", "to %")
+UNSHOWN = ("measured_in",)  # the limit beside it says it
 SPOKEN: Mapping[str, Callable[[str], str]] = {
     "category": words.said,
     "b12_category": words.said,
@@ -23,9 +24,12 @@ SPOKEN: Mapping[str, Callable[[str], str]] = {
     "urgency": words.said,
     "b12_urgency": words.said,
     "class": words.said,
+    "grade": words.grade,
+    "age_band": words.ages,
     "finding": words.said,
     "level": words.said,
     "reason": words.said,
+    "rule": words.said,
     "missing": words.lacking,
     "result": words.unusable,
     "step": words.advised,
@@ -33,15 +37,27 @@ SPOKEN: Mapping[str, Callable[[str], str]] = {
     "cause": words.cause,
     "topic": words.topic,
     "topics": lambda value: ", ".join(map(words.topic, value.split(", "))),
+    "guideline": words.unbroken,
+    "definition": words.unbroken,
+    "other": words.unbroken,
+    "hook": words.unbroken,
+    "patient": words.beginning,
     "axis": {"b12": "Vitamin B12", "muscle": "Muscle"}.__getitem__,
 }
 HEADINGS = {
     "b12_category": "vitamin B12",
     "b12_urgency": "urgency",
     "muscle_category": "muscle",
-    "measured_in": "unit",
     "age_band": "age",
     "share %": "share",
+}
+HYPHENS = {
+    "eterminate": "eter\N{SOFT HYPHEN}minate",
+    "nterpreted": "nter\N{SOFT HYPHEN}preted",
+    "eficiency": "efi\N{SOFT HYPHEN}ciency",
+    "arcopenia": "arco\N{SOFT HYPHEN}penia",
+    "creening": "creen\N{SOFT HYPHEN}ing",
+    "eatment": "eat\N{SOFT HYPHEN}ment",
 }
 # Codes of a listing stay short, and a result of evidence is a sentence already.
 LISTED: Mapping[str, Callable[[str], str]] = {**SPOKEN, "result": str, "tier": str}
@@ -56,28 +72,25 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """One thing down, another across; the last column may be how many people each row is of."""
+    """One thing down, another across; how many people they are of stands last."""
 
     title: str
     corner: str
     across: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
-    total: int
 
 
 def laid_out(filled: Filled) -> Laid | Grid:
     table, computed = filled.table, filled.computed
     if table.across is not None:
-        return _grid(table, computed)
+        return _grid(table, table.across, computed)
     return replace(_listed(table, computed), total=filled.total)
 
 
 def _listed(table: Table, computed: Computed) -> Laid:
-    spoken: Mapping[str, Callable[[str], str]] = (
-        LISTED if table.listing else {**SPOKEN, "tier": words.said}
-    )
-    apart = [name for name in computed.columns if name not in INTERVAL]
-    bounded = len(apart) < len(computed.columns)
+    spoken = LISTED if table.listing else {**SPOKEN, "tier": words.said}
+    apart = [name for name in computed.columns if name not in (*INTERVAL, *UNSHOWN)]
+    bounded = "to %" in computed.columns
     share = "weighted %" if "weighted %" in apart else "share %"
     rows = [
         tuple(
@@ -88,7 +101,9 @@ def _listed(table: Table, computed: Computed) -> Laid:
     ]
     headings = [HEADINGS.get(name, name) for name in apart]
     if bounded:
-        headings[apart.index(share)] = f"{'weighted share' if share[0] == 'w' else 'share'} (95 %)"
+        headings[apart.index(share)] = (
+            f"{'weighted share' if share[0] == 'w' else 'share'} (95\N{NO-BREAK SPACE}%)"
+        )
     return Laid(
         table.figure.title,
         tuple(headings),
@@ -114,8 +129,10 @@ def _share(row: Mapping[str, Any]) -> str:
 
 
 def percent(value: float) -> str:
-    """As many digits as a reader needs."""
-    digits = 2 if 0 < value < 0.1 else 1
+    """As many digits as a reader needs; what is not nothing is never shown as nothing."""
+    if 0 < value < 0.005:
+        return "<0.01\N{NO-BREAK SPACE}%"
+    digits = 2 if 0 < value < 0.095 else 1
     return f"{value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
@@ -139,52 +156,66 @@ def shown(name: str, value: Any, spoken: Mapping[str, Callable[[str], str]] = SP
     return number(value)
 
 
-def _grid(table: Table, computed: Computed) -> Grid:
-    assert table.across is not None  # noqa: S101
-    down, across, number_of = table.across
-    rows = computed.dicts()
-    order = [*words.B12, *words.MUSCLE]
-    columns = sorted(
-        {row[across] for row in rows},
-        key=lambda one: (order.index(one) if one in order else -1, one),
-    )
+def _grid(table: Table, across: tuple[str, str, str], computed: Computed) -> Grid:
+    """Shares are of each column, counts of each row."""
+    down, over, number_of = across
     lines: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in rows:
-        lines.setdefault(row[down], {})[row[across]] = row
-    of_each = {name: _whole(line.values(), number_of) for name, line in lines.items()}
-    known = all(whole is not None for whole in of_each.values())
-    made = []
-    for name, line in list(lines.items())[:MOST_ROWS]:
-        cells = [_cell(line.get(one), number_of, of_each[name], down, across) for one in columns]
-        total = of_each[name]
-        made.append((shown(down, name), (*cells, *([Cell(number(total or 0))] if known else []))))
-    heads = [shown(across, one) for one in columns]
-    heads += [("of" if number_of.endswith("%") else "all")] if known else []
-    return Grid(table.figure.title, HEADINGS.get(down, down), tuple(heads), tuple(made), len(lines))
-
-
-def _whole(rows: Iterable[Mapping[str, Any]], number_of: str) -> int | None:
-    """Of how many people a line is; None where that is hidden."""
-    found = list(rows)
+    for row in computed.dicts():
+        lines.setdefault(row[down], {})[row[over]] = row
+    columns = _in_order(dict.fromkeys(row[over] for row in computed.dicts()))
+    heads = [hyphenated(shown(over, one)) for one in columns]
+    rows = []
+    for name in _in_order(lines):
+        line = lines[name]
+        total = None if number_of.endswith("%") else _total(line.values(), number_of)
+        cells = [_cell(line.get(one), number_of, total, across) for one in columns]
+        if not number_of.endswith("%"):
+            cells.append(Cell("" if total is None else number(total)))
+        rows.append((shown(down, name), tuple(cells)))
     if number_of.endswith("%"):
-        whole = found[0]["of"]
-        return whole if isinstance(whole, int) else None
-    numbers = [row[number_of] for row in found]
+        wholes = {row[over]: row["of"] for row in computed.dicts()}
+        rows.append(("People", tuple(Cell(shown("of", wholes[one])) for one in columns)))
+    else:
+        heads.append("all")
+    return Grid(table.figure.title, HEADINGS.get(down, down), tuple(heads), tuple(rows))
+
+
+def _in_order(names: Collection[str]) -> list[str]:
+    """Categories in the order of their words, anything else as it came."""
+    for axis in (words.B12, words.MUSCLE):
+        if set(names) <= set(axis):
+            return sorted(names, key=list(axis).index)
+    return list(names)
+
+
+def _total(rows: Iterable[Mapping[str, Any]], number_of: str) -> int | None:
+    """None where a part of it is hidden."""
+    numbers = [row[number_of] for row in rows]
     return sum(numbers) if all(isinstance(one, int) for one in numbers) else None
 
 
 def _cell(
-    row: Mapping[str, Any] | None, number_of: str, whole: int | None, down: str, across: str
+    row: Mapping[str, Any] | None, number_of: str, total: int | None, across: tuple[str, str, str]
 ) -> Cell:
     if row is None:
         return Cell("")
-    same = across == "other says" and categories.same(row[down], row[across])
-    value = row["weighted %"] if number_of.endswith("%") and "weighted %" in row else row[number_of]
-    if not isinstance(value, int | float):
-        return Cell(value or row["patients"], None, same)
+    same = across[1] == "other says" and categories.same(row[across[0]], row[across[1]])
     if number_of.endswith("%"):
-        return Cell(percent(value), _shade(value), same)
-    return Cell(number(value), _shade(100 * value / whole) if whole else None, same)
+        value = row["weighted %"] if "weighted %" in row else row[number_of]
+        if value is None:
+            return Cell(row["patients"])
+        return Cell(percent(value), _shade(value))
+    value = row[number_of]
+    if not isinstance(value, int):
+        return Cell(value, None, same)
+    return Cell(number(value), _shade(100 * value / total) if total else None, same)
+
+
+def hyphenated(text: str) -> str:
+    """With places where a narrow heading may be broken."""
+    for whole, parts in HYPHENS.items():
+        text = text.replace(whole, parts)
+    return text
 
 
 def _shade(share: float) -> int:

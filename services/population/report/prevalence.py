@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from services.population.report import categories, words
-from services.population.report.gathered import Gathered, identifier
+from services.population.report.gathered import Gathered
+from services.population.report.quoting import identifier
 from services.population.report.table import Table, of_shares
 
 GRID = "share %"
 FIRST_B12 = "(SELECT b12_guideline FROM person LIMIT 1)"
 FIRST_MUSCLE = "(SELECT muscle_definition FROM person LIMIT 1)"
-ALL_PARTS = "Percent of each row. The CSV has the counts and the 95 % intervals."
+ALL_PARTS = "Percent of each column. The CSV has the counts and the 95 % intervals."
 
 
 def tables(run: Gathered) -> Iterator[Table]:
@@ -20,7 +21,7 @@ def tables(run: Gathered) -> Iterator[Table]:
         run,
         "indicator",
         "Combined indicator of B12 status",
-        "Where enough markers were measured to compute it. It is for display and moves no category.",
+        "Where enough markers were measured to compute it. It moves no category.",
         column="indicator_class",
         among="indicator_class IS NOT NULL",
         called="class",
@@ -37,7 +38,7 @@ def _axis(run: Gathered, axis: str, title: str) -> Iterator[Table]:
         run,
         column,
         f"{title}: everybody",
-        "Each person is in one category. Somebody without a result is not somebody with a normal one.",
+        "Each person is in one category. To have no result is not to have a normal one.",
         column=column,
         order=order,
     )
@@ -63,7 +64,7 @@ def _axis(run: Gathered, axis: str, title: str) -> Iterator[Table]:
             column=column,
             groups={group: f"coalesce({expression}, 'not known')"},
             order=order,
-            across=(name, "category", GRID),
+            across=("category", name, GRID),
             long=True,
         )
     if run.compared:
@@ -74,17 +75,19 @@ def _by_guideline(run: Gathered, axis: str, title: str, order: str) -> Table:
     own, first = (
         ("b12_guideline", FIRST_B12) if axis == "b12" else ("muscle_definition", FIRST_MUSCLE)
     )
+    column = "b12_category" if axis == "b12" else categories.grade("muscle_category")
     return of_shares(
         run,
         f"{axis}_category_by_guideline",
         f"{title} by {'guideline' if axis == 'b12' else 'definition'}",
         f"The same people by each. {ALL_PARTS}",
-        column=f"{axis}_category",
+        column=column,
         source="judged",
         among=f"(primary_pair OR {own} <> {first})",
         groups={"guideline": own},
-        order=order,
-        across=("guideline", "category", GRID),
+        called="grade",
+        order=order.replace("category)", "grade)"),
+        across=("grade", "guideline", GRID),
         long=True,
     )
 

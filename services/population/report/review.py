@@ -18,9 +18,10 @@ def table(run: Gathered) -> Table:
     return Table(
         Figure(
             "review",
-            "People to look at",
-            "Was the card right? Those with the gravest cards stand first, then those who change "
-            "between guidelines. Whoever holds the key of the run can find the person by the hash.",
+            "Was the card right?",
+            "Those with the gravest cards stand first, then those who change between guidelines. "
+            "Whoever holds the key of the run can find a person by the hash, of which the page "
+            "shows the beginning and the CSV everything.",
             f"""
             WITH carded AS (
                     SELECT patient, {indicators}[min(place)] AS indicator, count(*) AS cards,
@@ -29,10 +30,10 @@ def table(run: Gathered) -> Table:
                     FROM (SELECT *, list_position({indicators}, indicator) AS place
                           FROM card WHERE shown)
                     GROUP BY patient)
-            SELECT patient, coalesce(indicator, '') AS indicator, coalesce(summary, '') AS summary,
-                coalesce(cards, 0) AS cards, coalesce(topics, '') AS topics,
-                coalesce(changes, '') AS "changes by", tier, b12_category, b12_urgency,
-                muscle_category, age_band, sex
+            SELECT patient, coalesce(indicator, '') AS indicator, tier, b12_category, b12_urgency,
+                muscle_category, age_band, sex, coalesce(cards, 0) AS cards,
+                coalesce(topics, '') AS topics, coalesce(changes, '') AS "changes by",
+                coalesce(summary, '') AS summary
             FROM (SELECT * FROM carded FULL JOIN {changes} USING (patient))
             JOIN person USING (patient)
             ORDER BY {categories.in_order(categories.INDICATORS, "indicator")} NULLS LAST, tier,

@@ -53,9 +53,9 @@ def _plain(whole: str, part: str, groups: list[str], names: list[str]) -> str:
     return f"""
         WITH whole AS (SELECT {_listed(groups)} count(*) AS "of" FROM ({whole}) GROUP BY ALL),
             part AS (SELECT {both}, count(*) AS patients FROM ({part}) GROUP BY ALL)
-        SELECT {both}, patients, "of", round(1e2 * patients / "of", 2) AS "share %",
-            round(greatest(wilson(patients, "of", -1), 0e0), 2) AS "from %",
-            round(least(wilson(patients, "of", 1), 1e2), 2) AS "to %"
+        SELECT {both}, patients, "of", round(1e2 * patients / "of", 4) AS "share %",
+            round(greatest(wilson(patients, "of", -1), 0e0), 4) AS "from %",
+            round(least(wilson(patients, "of", 1), 1e2), 4) AS "to %"
         FROM part {_joined("whole", groups)}"""
 
 
@@ -92,10 +92,10 @@ def _weighted(whole: str, part: str, groups: list[str], names: list[str]) -> str
                     THEN units / (units - 1) * (twice - once * once / units)
                     ELSE 0 END), 0e0)) AS error
                 FROM strata GROUP BY ALL)
-        SELECT {said}, patients, "of", round(1e2 * patients / "of", 2) AS "share %",
-            round(1e2 * p, 2) AS "weighted %",
-            round(1e2 * greatest(p - student(df) * error, 0e0), 2) AS "from %",
-            round(1e2 * least(p + student(df) * error, 1e0), 2) AS "to %"
+        SELECT {said}, patients, "of", round(1e2 * patients / "of", 4) AS "share %",
+            round(1e2 * p, 4) AS "weighted %",
+            round(1e2 * greatest(p - student(df) * error, 0e0), 4) AS "from %",
+            round(1e2 * least(p + student(df) * error, 1e0), 4) AS "to %"
         FROM shared JOIN spread USING ({said})"""
 
 

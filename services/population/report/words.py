@@ -39,12 +39,13 @@ MUSCLE: Mapping[str, str] = {
     "out_of_scope_age": "Too young for the definition",
 }
 TIERS: Mapping[str, str] = {
-    "T1": "T1: B12 deficient, with a neurological finding",
+    "T1": "T1: deficient, with a nerve sign",
     "T2": "T2: both axes positive",
     "T3": "T3: one axis positive",
-    "T4": "T4: a reason to look, and data lack",
+    "T4": "T4: reason to look, too little data",
     "T5": "T5: neither",
 }
+GRADES: Mapping[str, str] = {"probable": "Probable or possible sarcopenia"}
 OTHERS: Mapping[str, str] = {
     "emergency": "Emergency (same day)",
     "urgent": "Urgent (days)",
@@ -54,9 +55,6 @@ OTHERS: Mapping[str, str] = {
     "b12-deficiency": "Vitamin B12 deficiency",
     "kidney_function": "Kidney function (eGFR or creatinine)",
     "muscle_mass": "Muscle mass",
-    "deceased": "The patient has died",
-    "already-drafted": "Already drafted",
-    "already-ordered": "Already ordered",
     "snoozed": "Snoozed by the clinician",
     "repeat": "Shown before, nothing new",
     "limit": "More important cards came first",
@@ -65,6 +63,7 @@ OTHERS: Mapping[str, str] = {
     "off": "Switched off by the site",
     "audience": "Not for this reader",
 }
+SHORT = 12  # of a hash
 CAMELS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -75,6 +74,26 @@ def said(value: str) -> str:
             return words[value]
     spaced = value.replace("_", " ").replace("-", " ")
     return spaced[:1].upper() + spaced[1:]
+
+
+def grade(value: str) -> str:
+    """A category that stands for those of several definitions."""
+    return GRADES.get(value) or said(value)
+
+
+def unbroken(name: str) -> str:
+    """The id of a guideline or a hook, on one line."""
+    return name.replace("-", "\N{NON-BREAKING HYPHEN}")
+
+
+def beginning(patient: str) -> str:
+    """So much of a hash as tells people apart on a page."""
+    return patient if len(patient) <= SHORT else f"{patient[:SHORT]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def ages(band: str) -> str:
+    """A band of ages, short: "90+"."""
+    return band.replace(" to ", "\N{EN DASH}").replace(" and over", "+")
 
 
 def advised(value: str) -> str:

@@ -9,6 +9,18 @@ import orjson
 from services.population.report.gathered import Gathered
 from services.population.report.table import Filled
 
+FIGURES = "figures.json"
+
+
+def clear(folder: Path) -> None:
+    """Takes the tables of an earlier report away, and no other file."""
+    try:
+        earlier = orjson.loads((folder / FIGURES).read_bytes())["figures"]
+    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
+        return
+    for name in earlier:
+        (folder / f"{Path(name).name}.csv").unlink(missing_ok=True)
+
 
 def write_csv(folder: Path, filled: Mapping[str, Filled]) -> None:
     """A file for each table; listings are written already."""
@@ -20,7 +32,7 @@ def write_csv(folder: Path, filled: Mapping[str, Filled]) -> None:
                 writer.writerows(one.computed.rows)
 
 
-def write_json(file: Path, run: Gathered, filled: Mapping[str, Filled], mask_below: int) -> None:
+def write_json(folder: Path, run: Gathered, filled: Mapping[str, Filled], mask_below: int) -> None:
     """Everything that the page shows, by names that stay the same."""
     said = {
         "run": {key: value for key, value in run.run.items() if key != "fingerprint"},
@@ -40,4 +52,4 @@ def write_json(file: Path, run: Gathered, filled: Mapping[str, Filled], mask_bel
             for name, one in filled.items()
         },
     }
-    file.write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+    (folder / FIGURES).write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
