@@ -139,8 +139,8 @@ def in_short(run: Gathered, figures: Figures) -> Iterator[str]:
     yield from _cards(run, figures)
     tested, deficient = _measured(figures, "b12_category", DEFICIENT)
     yield (
-        f"B12 was measured in {tested.said('people')}. Of these, {deficient} are deficient, in "
-        f"level or in function, by {run.b12[0]}."
+        f"A B12 result recent enough to judge by is on record of {tested.said('people')}. Of "
+        f"these, {deficient} are deficient, in level or in function, by {run.b12[0]}."
     )
     measured, positive = _measured(figures, "muscle_category", POSITIVE)
     yield (

@@ -20,7 +20,10 @@ WITHOUT_A_VERDICT = (
 ) - {"indeterminate"}
 URGENCIES = ("emergency", "urgent", "soon", "routine", "none")
 INDICATORS = ("critical", "warning", "info")
-TESTED = "NOT list_contains(missing, 'b12')"
+# Only a result that was recent enough and readable is noted by this rule. `missing` would not do:
+# it knows results of any age, and an old one decides nothing.
+TESTED = """len(list_filter(b12_evidence,
+    lambda e: e."rule" = 'first-line-band' AND e.value IS NOT NULL)) > 0"""
 MEASURED = "(strength <> 'unknown' OR mass <> 'unknown' OR performance <> 'unknown')"
 
 

@@ -14,7 +14,7 @@ def tables(run: Gathered) -> Iterator[Table]:
         run,
         "missing",
         "What is missing most",
-        "People without any usable result. Not measured is not normal.",
+        "People without a usable result of any age. Not measured is not normal.",
         column="missing",
         called="missing",
         several=True,

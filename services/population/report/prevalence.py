@@ -33,7 +33,11 @@ def _axis(run: Gathered, axis: str, title: str) -> Iterator[Table]:
     column = f"{axis}_category"
     order = categories.in_order(words.B12 if axis == "b12" else words.MUSCLE, "category")
     measured = categories.TESTED if axis == "b12" else categories.MEASURED
-    what = "a B12 result" if axis == "b12" else "a result of strength, mass or performance"
+    what = (
+        "a B12 result that is recent enough to judge by"
+        if axis == "b12"
+        else "a recent result of strength, mass or performance"
+    )
     yield of_shares(
         run,
         column,
@@ -46,7 +50,7 @@ def _axis(run: Gathered, axis: str, title: str) -> Iterator[Table]:
         run,
         f"{column}_measured",
         f"{title}: those who were measured",
-        f"Of people with {what} on record. Who is tested is not who is not: this is no prevalence "
+        f"Of people with {what}. Who is tested is not who is not: this is no prevalence "
         "of everybody.",
         column=column,
         among=measured,

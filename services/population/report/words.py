@@ -18,8 +18,8 @@ B12: Mapping[str, str] = {
     "high-b12": "High",
     "unlikely": "Deficiency unlikely",
     "insufficient-data": "Too little to judge by",
-    "at-risk-untested": "Reason to test, no result",
-    "no-action": "No result, no reason to test",
+    "at-risk-untested": "Reason to test, no recent result",
+    "no-action": "No recent result, no reason to test",
     "out-of-scope": "Too young for the guideline",
 }
 MUSCLE: Mapping[str, str] = {

@@ -85,7 +85,7 @@ def test_people_are_counted_by_category(reported):
     counted = Counter(row["b12_category"] for row in given["assessments"])
     shown = {row["category"]: row["patients"] for row in found.rows("b12_category")}
     assert shown == counted
-    measured = [row for row in given["assessments"] if "b12" not in row["missing"]]
+    measured = [row for row in given["assessments"] if row["b12_evidence"]]
     assert {row["of"] for row in found.rows("b12_category_measured")} == {len(measured)}
     ages = Counter()
     for row in given["assessments"]:
@@ -94,6 +94,26 @@ def test_people_are_counted_by_category(reported):
     assert by_age["60 to 69"] == ages[6]
     assert by_age["0 to 19"] == ages[0] + ages[1]
     assert "200 people" in found.page
+
+
+def test_a_result_too_old_to_decide_is_no_test(reported):
+    low = evidence("first-line-band", "Vitamin B12 deficient", 150, "ng/L", "below 180 ng/L")
+    old = evidence("old-result", "Vitamin B12 low, but too old to decide by", 150, "ng/L", None)
+    kidneys = evidence("kidney-function", "eGFR, kidneys working", 90, "mL/min", None)
+    found = reported(
+        assessments=[
+            person("recent", b12_category="deficient", b12_evidence=[kidneys, low]),
+            person("old and low", b12_category="at-risk-untested", b12_evidence=[old]),
+            person("old", b12_evidence=[kidneys]),
+            person("never", missing=["b12"]),
+        ]
+    )
+    rows = found.rows("b12_category_measured")
+    assert [(row["category"], row["patients"], row["of"]) for row in rows] == [("deficient", 1, 1)]
+    said = found.page.replace("\N{NO-BREAK SPACE}", " ")
+    assert "1 of 4 people (25.0 %). Of these, 1 of 1 (100.0 %) are deficient" in said
+    missing = {row["missing"]: row["patients"] for row in found.rows("missing")}
+    assert missing == {"b12": 1}
 
 
 def test_nobody_is_counted_twice_for_two_results_of_one_kind(reported):
