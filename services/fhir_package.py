@@ -28,7 +28,7 @@ from mappings.order_template import read_order_templates
 from mappings.sarcopenia_definition import Definition
 from services.build_sheet import topics
 from services.catalog import HOOKS, service_id
-from services.knowledge import Known
+from services.knowledge import Known, chosen
 from services.vitamin_b12.wording import NEXT_STEPS
 
 ORDER_HOOKS = frozenset({"order-select", "order-sign"})
@@ -60,20 +60,9 @@ def package_version(tenant: Tenant) -> str:
 
 
 def _chosen(tenant: Tenant) -> dict[str, Any]:
-    """What the site chose, its files by what is in them: their paths are nobody's business."""
-    clinical = {name: table for name, table in tenant.clinical.items() if name != "site"}
-    for name in ("guideline", "value_set"):
-        if name in clinical:
-            clinical[name] = [_digest(entry["file"]) for entry in clinical[name]]
-    match clinical:
-        case {"b12": {"laboratory": file, **others}}:
-            clinical["b12"] = {**others, "laboratory": _digest(file)}
+    choices = {name: table for name, table in chosen(tenant.clinical).items() if name != "site"}
     catalogue = list(_catalogue(tenant))
-    return clinical | ({"catalogue": catalogue} if catalogue else {})
-
-
-def _digest(file: str) -> str:
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return choices | ({"catalogue": catalogue} if catalogue else {})
 
 
 def _catalogue(tenant: Tenant) -> Iterator[tuple[str, str, str, str | None]]:

@@ -1,5 +1,6 @@
 """Everything the services know, read and checked once at start."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +111,22 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
         language=read_language(tables.get("language", {}).get("code", ENGLISH)),
         own=own,
     )
+
+
+def chosen(clinical: Mapping[str, Any]) -> dict[str, Any]:
+    """What a site chose, its files by what is in them: their paths are nobody's business."""
+    choices = dict(clinical)
+    for name in ("guideline", "value_set"):
+        if name in choices:
+            choices[name] = [_digest(entry["file"]) for entry in choices[name]]
+    match choices:
+        case {"b12": {"laboratory": file, **others}}:
+            choices["b12"] = {**others, "laboratory": _digest(file)}
+    return choices
+
+
+def _digest(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def _muscle(

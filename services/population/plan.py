@@ -13,7 +13,7 @@ import orjson
 from mappings.guideline_file import FOLDER
 from services.card_maker import CardMaker
 from services.catalog import attention_of
-from services.knowledge import Known, load_knowledge
+from services.knowledge import Known, chosen, load_knowledge
 from services.population.assessing import Judges
 from services.population.sources import Part, Source, parts_of
 
@@ -75,7 +75,7 @@ class Plan:
             "version": version("cobalamin-cds"),
             "knowledge": _digest_of_knowledge(),
             "sources": [[str(s.path), s.size, s.changed] for s in self.sources],
-            "clinical": orjson.loads(orjson.dumps(self.clinical, default=str)),
+            "clinical": chosen(self.clinical),
             "guidelines": self.guidelines,
             "definitions": self.definitions,
             "as_of": self.as_of,

@@ -277,6 +277,21 @@ def test_a_folder_with_another_run_is_refused_until_begun_anew(whole, export, tm
     assert run_of(out)["asOf"] == "2025-11-01"
 
 
+def test_a_result_by_another_text_of_a_guideline_is_no_result_of_this_one(export, tmp_path):
+    """The site's own file under the same name and in the same place, with another limit in it."""
+    limits = tmp_path / "limits.toml"
+    shutil.copy(Path(__file__).parents[2] / "nhanes" / "limits.toml", limits)
+    config = tmp_path / "c.toml"
+    config.write_text('[b12]\nguideline = "bsh2014"\nlaboratory = "limits.toml"\n')
+    run = ("--out", tmp_path / "out", "--config", config, "--as-of", AS_OF, export)
+    assert backtest(*run).returncode == 0
+    assert backtest(*run).returncode == 0
+    limits.write_text(limits.read_text().replace("148", "150"))
+    changed = backtest(*run)
+    assert changed.returncode == 1
+    assert "--fresh" in changed.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
