@@ -32,6 +32,7 @@ from services.commands.fetch_export import fetch_into
 
 if TYPE_CHECKING:
     from services.population.plan import Plan
+    from services.population.running import Labels
 
 DAY = click.DateTime(["%Y-%m-%d"])
 NOBODY = 2
@@ -128,9 +129,9 @@ def backtest(
             longest=asked["longest_line"] * MEBIBYTE,
         )
         with faults_told():
-            plan.judges()
+            labels = plan.judges(known).labels
         _survey(survey, plan)
-        said = _carry_out(plan, engine, master, workers or os.cpu_count() or 1)
+        said = _carry_out(plan, labels, engine, master, workers or os.cpu_count() or 1)
     _say_result(said, out)
     if not no_report:
         _report(out)
@@ -179,18 +180,20 @@ def _survey(file: Path | None, plan: "Plan") -> None:
         _end(str(fault))
 
 
-def _carry_out(plan: "Plan", engine: str, master: str, workers: int) -> dict[str, Any]:
+def _carry_out(
+    plan: "Plan", labels: "Labels", engine: str, master: str, workers: int
+) -> dict[str, Any]:
     if engine == "embedded":
         from services.population.running import run  # noqa: PLC0415  # as above
 
         with _bar() as bar:
-            return run(plan, workers, bar)
+            return run(plan, labels, workers, bar)
     if find_spec("pyspark") is None:
         _end("pyspark is not installed: install cobalamin-cds[spark]")
     from services.population.spark import run_on_spark  # noqa: PLC0415  # an extra
 
     with _bar() as bar:
-        return run_on_spark(plan, master, bar)
+        return run_on_spark(plan, labels, master, bar)
 
 
 class _Bar:

@@ -14,6 +14,7 @@ from services.answer import answer
 from services.card_maker import CardMaker
 from services.catalog import service_id
 from services.chart import Chart
+from services.evaluation import evaluate
 from services.from_fhir.values import Resource, reference_tail, sort_key
 from services.knowledge import Known
 from services.muscle_loss import Together, together
@@ -40,6 +41,15 @@ class Judges:
     @property
     def known(self) -> Known:
         return self.maker.known
+
+    @property
+    def labels(self) -> dict[str, list[str]]:
+        """Guidelines and definitions with their versions, the first first."""
+        known = [self.known, *self.others]
+        return {
+            "b12": list(dict.fromkeys(one.b12.guideline.label for one in known)),
+            "sarcopenia": list(dict.fromkeys(one.muscle.definition.label for one in known)),
+        }
 
 
 @dataclass(slots=True)
@@ -116,38 +126,45 @@ class Assessor:
         key = blank_key(chart, VIEW)
         known = self._blank.get(key) if key is not None else None
         if known is None:
-            said = answer(
-                chart, (), self._judges.maker, self._view,
-                hook=VIEW, encounter=None, memory=NoMemory(), now=self._now,
-            )  # fmt: skip
-            others = compared(chart, said.found, self._judges)
-            found = [rows.of_assessment(said.found, primary=True)]
-            found += [rows.of_assessment(other, primary=False) for other in others]
-            known = [orjson.dumps(row)[1:] for row in found]
-            cards = list(card_rows(said))
-            if self._since is None:
-                into.lines["cards"] += [orjson.dumps({**self._at(hashed), **c}) for c in cards]
+            found = evaluate(chart, self._judges.known)
+            cards = [] if self._since is not None else self._cards(chart, found, hashed)
+            others = compared(chart, found, self._judges)
+            assessed = [rows.of_assessment(found, primary=True)]
+            assessed += [rows.of_assessment(other, primary=False) for other in others]
+            known = [orjson.dumps(row)[1:] for row in assessed]
+            into.lines["cards"] += map(orjson.dumps, cards)
             if key is not None and not cards and len(self._blank) < REMEMBERED:
                 self._blank[key] = known
         of_patient = orjson.dumps(rows.of_patient(chart, hashed))[:-1] + b","
         into.lines["assessments"] += [of_patient + one for one in known]
 
-    def _at(self, hashed: str) -> rows.Row:
-        return {
+    def _cards(self, chart: Chart, found: Together, hashed: str) -> list[rows.Row]:
+        """The cards of a view of the chart, with nothing remembered."""
+        said = answer(
+            chart, (), self._judges.maker, self._view,
+            hook=VIEW, encounter=None, memory=NoMemory(), now=self._now, found=found,
+        )  # fmt: skip
+        of_call = {
             "patient": hashed,
             "at": self._now.isoformat(),
             "hook": VIEW,
             "encounter": None,
             "practitioner": None,
         }
+        return [{**of_call, **row} for row in card_rows(said)]
 
 
 def compared(chart: Chart, primary: Together, judges: Judges) -> Iterator[Together]:
     """The same chart by the other guidelines; the axis that stays is not assessed twice."""
     first = judges.known
+    # What `primary` says of muscle has the steps in it that the other axis called for.
+    alone = None
     for known in judges.others:
         b12 = primary.b12 if known.b12 is first.b12 else assess_b12(chart, known.b12)
-        muscle = assess_muscle(chart, known.muscle)
+        if known.muscle is not first.muscle:
+            muscle = assess_muscle(chart, known.muscle)
+        else:
+            muscle = alone = alone or assess_muscle(chart, first.muscle)
         yield together(chart, b12, muscle, known.muscle)
 
 

@@ -50,9 +50,9 @@ class Plan:
         expected = sum(source.unpacked for source in self.sources)
         return min(max(expected // self.part_bytes, 4), MOST_BUCKETS)
 
-    def judges(self) -> Judges:
-        """Raises KnowledgeFault."""
-        known = load_knowledge(self.clinical)
+    def judges(self, known: Known | None = None) -> Judges:
+        """`known` is what `clinical` chooses, where it has been read. Raises KnowledgeFault."""
+        known = known or load_knowledge(self.clinical)
         maker = CardMaker.at_start(known, self.base_url)
         rules = attention_of(self.clinical.get("attention"), known)
         return Judges(maker, rules, tuple(self._others(known)))

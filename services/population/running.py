@@ -23,16 +23,20 @@ import orjson
 from services.population.plan import Plan
 from services.population.rows import TABLES
 from services.population.worker import (
+    ASSESS,
     DRUGS,
+    SCAN,
     begin,
     do,
     said_file,
     say_done,
     work_folder,
 )
+from services.population.writing import publish
 
 RUN = "run.json"
 COMPLAINTS = "complaints.csv"
+Labels = Mapping[str, list[str]]  # "b12" and "sarcopenia": ids with versions, the first first
 MOST_LOCATED = 10_000  # complaints that are listed one by one
 
 
@@ -77,8 +81,8 @@ class Tally:
         self.complaints += [tuple(one) for one in said["complaints"]]
 
 
-def run(plan: Plan, workers: int, watcher: Watcher) -> dict[str, Any]:
-    """Carries `plan` out, or on; what run.json says.
+def run(plan: Plan, labels: Labels, workers: int, watcher: Watcher) -> dict[str, Any]:
+    """Carries `plan` out, or on; what run.json says, `labels` of the knowledge among it.
 
     Raises RunRefused where the folder holds something else, OSError where it cannot be written, and
     BrokenProcessPool where a worker was killed: what was done until then stays done.
@@ -91,15 +95,15 @@ def run(plan: Plan, workers: int, watcher: Watcher) -> dict[str, Any]:
         with _pool(plan, workers) as pool:
             sizes = sizes_of(plan)
             watcher.begin("reading", sum(sizes), "bytes")
-            for number, said in _carried_out(pool, plan, "scan", range(len(sizes))):
+            for number, said in _carried_out(pool, plan, SCAN, range(len(sizes))):
                 tally.scanned(said)
                 watcher.advance(sizes[number])
             say_done(work_folder(plan.out) / DRUGS, tally.drugs)
             watcher.begin("assessing", tally.resources["Patient"], "patients")
-            for _number, said in _carried_out(pool, plan, "assessed", range(plan.buckets)):
+            for _number, said in _carried_out(pool, plan, ASSESS, range(plan.buckets)):
                 tally.judged(said)
                 watcher.advance(said["assessed"])
-        return finish(plan, tally, started, f"embedded, {workers} processes")
+        return finish(plan, labels, tally, started, f"embedded, {workers} processes")
 
 
 def sizes_of(plan: Plan) -> list[int]:
@@ -134,7 +138,7 @@ def settled(plan: Plan) -> Iterator[dict[str, Any] | None]:
                 f"{out}: holds a run that was begun with other inputs, settings or knowledge; name "
                 "another folder, or begin anew with --fresh"
             )
-        for stage in ("scan", "assessed"):
+        for stage in (SCAN, ASSESS):
             (work / stage).mkdir(parents=True, exist_ok=True)
         begun.write_text(fingerprint, "utf-8")
         yield None
@@ -170,16 +174,16 @@ def _carried_out(
         if file.exists():
             yield number, orjson.loads(file.read_bytes())
         else:
-            waiting[pool.submit(do, "scan" if stage == "scan" else "assess", number)] = number
+            waiting[pool.submit(do, stage, number)] = number
     for future in as_completed(waiting):
         yield waiting[future], future.result()
 
 
-def finish(plan: Plan, tally: Tally, started: datetime, engine: str) -> dict[str, Any]:
+def finish(
+    plan: Plan, labels: Labels, tally: Tally, started: datetime, engine: str
+) -> dict[str, Any]:
     """Writes the complaints and run.json, and takes the work folder away."""
     _write_complaints(plan, tally)
-    judges = plan.judges()
-    known = [judges.known, *judges.others]
     said = {
         "version": version("cobalamin-cds"),
         "started": started.isoformat(timespec="seconds"),
@@ -188,10 +192,7 @@ def finish(plan: Plan, tally: Tally, started: datetime, engine: str) -> dict[str
         **replayed_of(plan),
         "engine": engine,
         "inputs": [source.name for source in plan.sources],
-        "knowledge": {
-            "b12": list(dict.fromkeys(k.b12.guideline.label for k in known)),
-            "sarcopenia": list(dict.fromkeys(k.muscle.definition.label for k in known)),
-        },
+        "knowledge": labels,
         "options": {"tenant": plan.tenant, "answers": plan.answers},
         "counts": {
             "files": len(plan.sources),
@@ -208,7 +209,7 @@ def finish(plan: Plan, tally: Tally, started: datetime, engine: str) -> dict[str
     }
     draft = plan.out / f"{RUN}.part"
     draft.write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
-    draft.replace(plan.out / RUN)
+    publish(draft, plan.out / RUN)
     shutil.rmtree(work_folder(plan.out))
     return said
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from services.population.plan import Plan
-from services.population.running import Tally, Watcher, finish, settled, sizes_of
+from services.population.running import Labels, Tally, Watcher, finish, settled, sizes_of
 from services.population.worker import (
+    ASSESS,
     Worker,
     assessed,
     of_scan,
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 
 ASKING_S = 0.5  # how often the cluster is asked how far it is
 SAID = -1  # the key of what a part was found to hold; buckets are 0 and up
-_workers: dict[str, Worker] = {}
+_worker: Worker | None = None
 
 
-def run_on_spark(plan: Plan, master: str, watcher: Watcher) -> dict[str, Any]:
-    """Carries `plan` out on the cluster at `master`; what run.json says.
+def run_on_spark(plan: Plan, labels: Labels, master: str, watcher: Watcher) -> dict[str, Any]:
+    """Carries `plan` out on the cluster at `master`; what run.json says, `labels` among it.
 
     Buckets that an earlier run finished are not assessed again. Raises RunRefused, OSError, and
     what Spark raises where the cluster cannot be reached.
@@ -49,7 +50,9 @@ def run_on_spark(plan: Plan, master: str, watcher: Watcher) -> dict[str, Any]:
         try:
             _carry_out(context, plan, tally, watcher)
             processes = context.defaultParallelism
-            return finish(plan, tally, started, f"Spark {context.version}, {processes} cores")
+            return finish(
+                plan, labels, tally, started, f"Spark {context.version}, {processes} cores"
+            )
         finally:
             context.stop()
 
@@ -123,7 +126,7 @@ def _share_done(tracker: "StatusTracker") -> float:
 def _left(plan: Plan, tally: Tally, watcher: Watcher) -> Iterator[int]:
     """The buckets that are not done yet."""
     for bucket in range(plan.buckets):
-        file = said_file(work_folder(plan.out), "assessed", bucket)
+        file = said_file(work_folder(plan.out), ASSESS, bucket)
         if file.exists():
             said = orjson.loads(file.read_bytes())
             tally.judged(said)
@@ -155,7 +158,7 @@ def _told(pair: tuple[int, bytes]) -> dict[str, Any]:
 
 def _scanned(sent: "Broadcast[Plan]", number: int) -> Iterator[tuple[int, tuple[int, bytes]]]:
     """(bucket, (part, segment)) of one part, and what it was found to hold."""
-    found = _worker(sent.value).scanned(number)
+    found = _worker_of(sent.value).scanned(number)
     yield SAID, (number, orjson.dumps(of_scan(found, number)))
     for bucket, segment in enumerate(found.segments()):
         if segment:
@@ -168,16 +171,15 @@ def _assessed(
     bucket: int,
     segments: Iterable[tuple[int, bytes]],
 ) -> dict[str, Any]:
-    worker = _worker(sent.value)
+    worker = _worker_of(sent.value)
     written = assessed(worker.assessor(lambda: drugs.value), sorted(segments))
     write_rows(written, worker.plan.out, bucket)
-    return say_done(said_file(worker.work, "assessed", bucket), of_written(written))
+    return say_done(said_file(worker.work, ASSESS, bucket), of_written(written))
 
 
-def _worker(plan: Plan) -> Worker:
+def _worker_of(plan: Plan) -> Worker:
     """The worker of this process, which Spark uses again for other parts and buckets."""
-    key = plan.fingerprint()
-    if key not in _workers:
-        _workers.clear()
-        _workers[key] = Worker(plan)
-    return _workers[key]
+    global _worker  # noqa: PLW0603  # one for each process, as long as the plan is the same
+    if _worker is None or _worker.plan != plan:
+        _worker = Worker(plan)
+    return _worker

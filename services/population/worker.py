@@ -23,6 +23,7 @@ from services.population.relevance import Sieve
 from services.population.scanning import Scanned, patients_in, scan
 from services.population.writing import publish, write_rows
 
+SCAN, ASSESS = "scan", "assess"  # the passes, and where each keeps what it did
 DRUGS = "drugs.json"
 
 
@@ -72,14 +73,14 @@ class Worker:
             written.writelines(segments)
         publish(draft, file)
         said = {**of_scan(found, number), "segments": [len(segment) for segment in segments]}
-        return say_done(said_file(self.work, "scan", number), said)
+        return say_done(said_file(self.work, SCAN, number), said)
 
     def assess_bucket(self, number: int) -> dict[str, Any]:
         """Assesses the patients of bucket `number`; what came of it, as its file says it."""
         assessor = self.assessor(lambda: orjson.loads((self.work / DRUGS).read_bytes()))
         written = assessed(assessor, self._segments(number))
         write_rows(written, self.plan.out, number)
-        return say_done(said_file(self.work, "assessed", number), of_written(written))
+        return say_done(said_file(self.work, ASSESS, number), of_written(written))
 
     def _segments(self, bucket: int) -> Iterator[tuple[int, bytes]]:
         for part in self._parts:
@@ -94,7 +95,7 @@ class Worker:
         """(start, length) of each segment, by part and bucket."""
         places = []
         for part in self._parts:
-            said = orjson.loads(said_file(self.work, "scan", part.number).read_bytes())
+            said = orjson.loads(said_file(self.work, SCAN, part.number).read_bytes())
             start, row = 0, []
             for length in said["segments"]:
                 row.append((start, length))
@@ -137,7 +138,7 @@ def work_folder(out: Path) -> Path:
 
 
 def segments_file(work: Path, part: int) -> Path:
-    return work / "scan" / f"{part:05}.segments"
+    return work / SCAN / f"{part:05}.segments"
 
 
 def said_file(work: Path, stage: str, number: int) -> Path:
@@ -169,7 +170,7 @@ def do(stage: str, number: int) -> dict[str, Any]:
     """One step of the run in this process."""
     if _worker is None:
         raise RuntimeError("this process was not begun as a worker")
-    return _worker.scan_part(number) if stage == "scan" else _worker.assess_bucket(number)
+    return _worker.scan_part(number) if stage == SCAN else _worker.assess_bucket(number)
 
 
 def _end_with_parent() -> None:

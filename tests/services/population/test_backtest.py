@@ -228,7 +228,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path):
         AS_OF,
         export,
     ]
-    for stage in ("scan", "scan", "assessed"):
+    for stage in ("scan", "scan", "assess"):
         before = set((out / "work" / stage).glob("*.json"))
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while run.poll() is None and not set((out / "work" / stage).glob("*.json")) - before:
