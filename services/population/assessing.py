@@ -1,6 +1,5 @@
 """The second pass: a patient's resources to rows, by the rules that answer a call."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -19,6 +18,7 @@ from services.from_fhir.values import Resource, reference_tail, sort_key
 from services.knowledge import Known
 from services.muscle_loss import Together, together
 from services.population import rows
+from services.population.complaints import Complaints
 from services.population.history import chart_on
 from services.population.replay import Replay, blank_key, card_rows
 from services.population.scanning import Line
@@ -60,12 +60,10 @@ class Written:
         default_factory=lambda: {name: [] for name in rows.TABLES}
     )
     assessed: int = 0
-    complaints: list[tuple[int, int, str]] = field(default_factory=list)  # part, line, reason
-    complained: Counter[str] = field(default_factory=Counter)
+    complaints: Complaints = field(default_factory=Complaints)
 
     def complain(self, line: Line, reason: str) -> None:
-        self.complained[reason] += 1
-        self.complaints.append((line.part, line.number, reason))
+        self.complaints.add(line.part, line.number, reason)
 
 
 class Assessor:

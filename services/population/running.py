@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from services.population.complaints import Complaints
 from services.population.plan import Plan
 from services.population.rows import TABLES
 from services.population.worker import (
@@ -60,8 +61,7 @@ class Tally:
     kept: int = 0
     assessed: int = 0
     rows: Counter[str] = field(default_factory=Counter)
-    complained: Counter[str] = field(default_factory=Counter)
-    complaints: list[tuple[int, int | None, str]] = field(default_factory=list)
+    complaints: Complaints = field(default_factory=Complaints)
     drugs: dict[str, Any] = field(default_factory=dict)
 
     def scanned(self, said: Mapping[str, Any]) -> None:
@@ -69,16 +69,12 @@ class Tally:
         self.resources.update(said["resources"])
         self.kept += said["kept"]
         self.drugs.update(said["drugs"])
-        self._complain(said)
+        self.complaints.take(said["complaints"])
 
     def judged(self, said: Mapping[str, Any]) -> None:
         self.assessed += said["assessed"]
         self.rows.update(said["rows"])
-        self._complain(said)
-
-    def _complain(self, said: Mapping[str, Any]) -> None:
-        self.complained.update(said["complained"])
-        self.complaints += [tuple(one) for one in said["complaints"]]
+        self.complaints.take(said["complaints"])
 
 
 def run(plan: Plan, labels: Labels, workers: int, watcher: Watcher) -> dict[str, Any]:
@@ -203,7 +199,7 @@ def finish(
             "patients": tally.resources["Patient"],
             "assessed": tally.assessed,
             "rows": dict(tally.rows),
-            "complaints": dict(sorted(tally.complained.items())),
+            "complaints": dict(sorted(tally.complaints.counted.items())),
         },
         "fingerprint": plan.fingerprint(),
     }
@@ -237,10 +233,10 @@ def _write_complaints(plan: Plan, tally: Tally) -> None:
                 0 if line is None else before[part] + line + 1,
                 reason,
             )
-            for part, line, reason in tally.complaints
+            for part, line, reason in tally.complaints.located
         )
         for name, line, reason in places[:MOST_LOCATED]:
             located[reason] += 1
             table.writerow([name, line or "", reason, 1])
-        for reason, count in sorted((tally.complained - located).items()):
+        for reason, count in sorted((tally.complaints.counted - located).items()):
             table.writerow(["", "", reason, count])

@@ -15,52 +15,47 @@ from typing import Any, NamedTuple
 import orjson
 from backports import zstd
 
+from services.population.complaints import Complaints
 from services.population.relevance import Complaint, Sieve, Sorted
 from services.population.sources import Overlong, Part, Source, blocks_of, open_source
 
-LOCATED = 100  # complaints of one kind that are located in one part; the rest are counted
 TRUNCATED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 BOM = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 LEVEL = 1  # of compression: what is written is read once, soon
 
 
-class Located(NamedTuple):
-    """A complaint, and where: the line in its part, from 0; None for the whole file."""
-
-    line: int | None
-    reason: str
-
-
 @dataclass(slots=True)
 class Scanned:
     """What one part held."""
 
+    part: int
     lines: int = 0
     resources: Counter[str] = field(default_factory=Counter)  # by type
     kept: int = 0
-    complaints: list[Located] = field(default_factory=list)
-    complained: Counter[str] = field(default_factory=Counter)  # all of them, by reason
+    complaints: Complaints = field(default_factory=Complaints)
     drugs: dict[str, dict[str, Any]] = field(default_factory=dict)  # by reference
     buckets: list[list[bytes]] = field(default_factory=list)
 
     def complain(self, line: int | None, reason: str) -> None:
-        self.complained[reason] += 1
-        if self.complained[reason] <= LOCATED:
-            self.complaints.append(Located(line, reason))
+        """`line` is counted in the part, from 0; None for the whole file."""
+        self.complaints.add(self.part, line, reason)
+
+    def keep(self, patient: str, number: int, line: bytes) -> None:
+        """Puts a line with those of its patient; `patients_in` takes it apart again."""
+        self.kept += 1
+        id_ = patient.encode()
+        bucket = self.buckets[zlib.crc32(id_) % len(self.buckets)]
+        bucket.append(b"%b\t%d\t%b\n" % (id_, number, line))
 
     def segments(self) -> list[bytes]:
         """The buckets, packed; b"" where a bucket got nothing."""
         return [zstd.compress(b"".join(lines), LEVEL) if lines else b"" for lines in self.buckets]
 
 
-def bucket_of(patient: str, buckets: int) -> int:
-    return zlib.crc32(patient.encode()) % buckets
-
-
 def scan(part: Part, source: Source, sieve: Sieve, buckets: int, longest: int) -> Scanned:
     """The lines of `part`, each with its patient's or complained of."""
-    found = Scanned(buckets=[[] for _ in range(buckets)])
+    found = Scanned(part.number, buckets=[[] for _ in range(buckets)])
     if source.unreadable:
         found.complain(None, "unreadable")
         return found
@@ -110,9 +105,8 @@ def _scan_lines(blocks: Iterable[Any], part: Part, sieve: Sieve, found: Scanned)
 
 
 def _scan_block(first: int, lines: list[bytes], sieve: Sieve, found: Scanned) -> None:
-    """The hot loop: one call of the sieve, one append for each line that is kept."""
-    sort, buckets, resources = sieve.sort, found.buckets, found.resources
-    count = len(buckets)
+    """The hot loop."""
+    sort, resources = sieve.sort, found.resources
     for number, line in enumerate(lines, first):
         if not line or line.isspace():
             continue
@@ -130,9 +124,7 @@ def _scan_block(first: int, lines: list[bytes], sieve: Sieve, found: Scanned) ->
         if patient is None:
             _keep_drug(orjson.loads(line), sieve, found)
             continue
-        found.kept += 1
-        id_ = patient.encode()
-        buckets[zlib.crc32(id_) % count].append(b"%b\t%d\t%b\n" % (id_, number, line))
+        found.keep(patient, number, line)
     found.lines = first + len(lines)
 
 
@@ -163,9 +155,7 @@ def _sort_document(document: Any, number: int, sieve: Sieve, found: Scanned) -> 
     if place.patient is None:
         _keep_drug(document, sieve, found)
         return
-    found.kept += 1
-    line = b"%b\t%d\t%b\n" % (place.patient.encode(), number, orjson.dumps(document))
-    found.buckets[bucket_of(place.patient, len(found.buckets))].append(line)
+    found.keep(place.patient, number, orjson.dumps(document))
 
 
 def _keep_drug(resource: dict[str, Any], sieve: Sieve, found: Scanned) -> None:

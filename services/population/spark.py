@@ -159,7 +159,7 @@ def _told(pair: tuple[int, bytes]) -> dict[str, Any]:
 def _scanned(sent: "Broadcast[Plan]", number: int) -> Iterator[tuple[int, tuple[int, bytes]]]:
     """(bucket, (part, segment)) of one part, and what it was found to hold."""
     found = _worker_of(sent.value).scanned(number)
-    yield SAID, (number, orjson.dumps(of_scan(found, number)))
+    yield SAID, (number, orjson.dumps(of_scan(found)))
     for bucket, segment in enumerate(found.segments()):
         if segment:
             yield bucket, (number, segment)

@@ -72,7 +72,7 @@ class Worker:
         with draft.open("wb") as written:
             written.writelines(segments)
         publish(draft, file)
-        said = {**of_scan(found, number), "segments": [len(segment) for segment in segments]}
+        said = {**of_scan(found), "segments": [len(segment) for segment in segments]}
         return say_done(said_file(self.work, SCAN, number), said)
 
     def assess_bucket(self, number: int) -> dict[str, Any]:
@@ -112,14 +112,13 @@ def assessed(assessor: Assessor, segments: Iterable[tuple[int, bytes]]) -> Writt
     return written
 
 
-def of_scan(found: Scanned, number: int) -> dict[str, Any]:
+def of_scan(found: Scanned) -> dict[str, Any]:
     return {
-        "part": number,
+        "part": found.part,
         "lines": found.lines,
         "resources": dict(found.resources),
         "kept": found.kept,
-        "complaints": [[number, line, reason] for line, reason in found.complaints],
-        "complained": dict(found.complained),
+        "complaints": found.complaints.as_json(),
         "drugs": found.drugs,
     }
 
@@ -128,8 +127,7 @@ def of_written(written: Written) -> dict[str, Any]:
     return {
         "assessed": written.assessed,
         "rows": {table: len(lines) for table, lines in written.lines.items()},
-        "complaints": written.complaints,
-        "complained": dict(written.complained),
+        "complaints": written.complaints.as_json(),
     }
 
 
