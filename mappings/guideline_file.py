@@ -58,6 +58,11 @@ def guideline_ids(subject: str = "b12") -> tuple[str, ...]:
     return tuple(document["id"] for document in found if document.get("subject") == subject)
 
 
+def shipped_file(id_: str) -> Path:
+    """Where the guideline or definition `id_` stands if it ships; a laboratory's part is none."""
+    return GUIDELINES / f"{id_.partition('+')[0].replace('-', '_')}.toml"
+
+
 def own_guidelines(files: Iterable[Path]) -> Mapping[str, Path]:
     """A site's own guidelines and definitions by their ids. Raises KnowledgeFault."""
     shipped = {*guideline_ids("b12"), *guideline_ids("sarcopenia")}
@@ -83,7 +88,7 @@ def guideline_document(
 
     Raises KnowledgeFault; `key` is where the configuration named it.
     """
-    path = own.get(id_, GUIDELINES / f"{id_.replace('-', '_')}.toml")
+    path = own.get(id_, shipped_file(id_))
     called = "guideline" if subject == "b12" else "definition"
     if not path.exists():
         raise KnowledgeFault("configuration", key, f"no {called} {id_}")

@@ -22,7 +22,7 @@ from mappings.export.terminology import (
     value_sets,
 )
 from mappings.guideline import Guideline
-from mappings.guideline_file import GUIDELINES
+from mappings.guideline_file import GUIDELINES, shipped_file
 from mappings.order_rules import OrderRule
 from mappings.order_template import read_order_templates
 from mappings.sarcopenia_definition import Definition
@@ -118,7 +118,7 @@ def _code_systems(
 def _files(guideline: Guideline | Definition, known: Known, tenant: Tenant) -> list[Path]:
     """The file of a guideline, and the laboratory's where its limits are in force."""
     name, _, laboratory = guideline.id.partition("+")
-    files = [known.own.get(name, GUIDELINES / f"{name.replace('-', '_')}.toml")]
+    files = [known.own.get(name, shipped_file(name))]
     if laboratory:
         shipped = GUIDELINES / "laboratories" / f"{laboratory}.toml"
         files.append(Path(tenant.clinical.get("b12", {}).get("laboratory", shipped)))

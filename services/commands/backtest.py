@@ -96,7 +96,6 @@ def backtest(
     assessed; 1 where it could not be carried out. The same command goes on after a kill.
     """
     from services.population.plan import MEBIBYTE, Plan  # noqa: PLC0415  # the engine is large
-    from services.population.running import begin_anew  # noqa: PLC0415
     from services.population.sources import NothingToRead, find_sources  # noqa: PLC0415
 
     settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
@@ -104,8 +103,6 @@ def backtest(
     muscle = known.definitions()
     with _ends_told(out):
         out.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            begin_anew(out)
         if from_server is not None:
             paths = (*paths, fetch_into(settings, from_server, out / EXPORT))
         if not paths:
@@ -131,7 +128,7 @@ def backtest(
         with faults_told():
             labels = plan.judges(known).labels
         _survey(survey, plan)
-        said = _carry_out(plan, labels, engine, master, workers or os.cpu_count() or 1)
+        said = _carry_out(plan, labels, engine, master, workers, fresh=fresh)
     _say_result(said, out)
     if not no_report:
         _report(out)
@@ -181,19 +178,19 @@ def _survey(file: Path | None, plan: "Plan") -> None:
 
 
 def _carry_out(
-    plan: "Plan", labels: "Labels", engine: str, master: str, workers: int
+    plan: "Plan", labels: "Labels", engine: str, master: str, workers: int | None, *, fresh: bool
 ) -> dict[str, Any]:
     if engine == "embedded":
         from services.population.running import run  # noqa: PLC0415  # as above
 
         with _bar() as bar:
-            return run(plan, labels, workers, bar)
+            return run(plan, labels, workers or os.cpu_count() or 1, bar, fresh=fresh)
     if find_spec("pyspark") is None:
         _end("pyspark is not installed: install cobalamin-cds[spark]")
     from services.population.spark import run_on_spark  # noqa: PLC0415  # an extra
 
     with _bar() as bar:
-        return run_on_spark(plan, labels, master, bar)
+        return run_on_spark(plan, labels, master, bar, fresh=fresh)
 
 
 class _Bar:

@@ -19,7 +19,7 @@ from mappings.fault import KnowledgeFault
 from mappings.guideline import Guideline
 from mappings.guideline_copy import copied
 from mappings.guideline_difference import Difference, differences
-from mappings.guideline_file import GUIDELINES, guideline_ids, own_guidelines, read_toml
+from mappings.guideline_file import guideline_ids, own_guidelines, read_toml, shipped_file
 from mappings.sarcopenia_definition import Definition
 from services.commands.assess import documents
 from services.commands.configured import config_option, faults_told, tenant_option
@@ -81,7 +81,7 @@ def _files(config: Path | None) -> dict[str, Path]:
     shipped = (*guideline_ids("b12"), *guideline_ids("sarcopenia"))
     tenants = load_settings(configuration_file(config)).tenants
     own = (entry["file"] for one in tenants for entry in one.clinical.get("guideline", ()))
-    files = {id_: GUIDELINES / f"{id_.replace('-', '_')}.toml" for id_ in shipped}
+    files = {id_: shipped_file(id_) for id_ in shipped}
     return {**files, **own_guidelines(map(Path, dict.fromkeys(own)))}
 
 
@@ -145,7 +145,7 @@ def _with(tenant: Tenant, which: str) -> tuple[Known, str]:
         entries = [*others, {"file": which}]
     clinical = {**tenant.clinical, "guideline": entries}
     files = own_guidelines(Path(entry["file"]) for entry in entries)
-    place = files.get(id_, GUIDELINES / f"{id_.partition('+')[0].replace('-', '_')}.toml")
+    place = files.get(id_, shipped_file(id_))
     if not place.exists():
         raise KnowledgeFault("command line", which, "no such guideline")
     table, key = SUBJECTS.get(str(read_toml(place).get("subject")), SUBJECTS["b12"])

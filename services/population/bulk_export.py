@@ -23,13 +23,13 @@ from cds_hooks.outcomes import ExportFailed, ExportUnfinished, issues_in
 from services.from_fhir.chart_reader import READERS, REFERRED
 from services.population.export_job import (
     Job,
-    alone_in,
     ending_of,
     finished_file,
     forget_job,
     forget_parts,
     holds_other_data,
     names_of,
+    own_folder,
     read_job,
     write_job,
 )
@@ -82,7 +82,7 @@ def fetch(
     Raises ConfigurationFault before anything is asked; ExportUnfinished where calling again goes
     on; ExportFailed where it would not; OSError for the folder.
     """
-    with alone_in(folder), closing(BulkServer(access)) as server:
+    with own_folder(folder), closing(BulkServer(access)) as server:
         if restart:
             _abandon(server, folder)
         job = read_job(folder)
@@ -105,7 +105,7 @@ def cancel(access: BulkAccess, folder: Path) -> bool:
     What was fetched of an incomplete one is removed; a complete one stays, and the server may
     remove its own copy. Raises ExportFailed, ExportUnfinished, OSError.
     """
-    with alone_in(folder), closing(BulkServer(access)) as server:
+    with own_folder(folder), closing(BulkServer(access)) as server:
         job = read_job(folder)
         if job is None:
             return False

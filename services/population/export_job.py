@@ -4,7 +4,6 @@ All of it has hidden names, which no reader of the folder takes for data. The fi
 server may have signed: it is for its owner's eyes alone, like the data.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +16,13 @@ import orjson
 from cds_hooks.bulk_data import ExportRequest
 from cds_hooks.bulk_manifest import Manifest, RemoteFile
 from cds_hooks.outcomes import ExportFailed
+from services.compression import compression_of
+from services.population.alone import alone_in
 
 NAME = ".export.json"
 LOCK = ".export.lock"
 PARTS = ".*.part*"
-MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
-ENDINGS = (".ndjson", *(f".ndjson{ending}" for ending in MAGIC.values()))
+ENDINGS = {None: ".ndjson", "gzip": ".ndjson.gz", "zstd": ".ndjson.zst"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +54,21 @@ def names_of(manifest: Manifest) -> list[str]:
 
 def finished_file(folder: Path, name: str) -> Path | None:
     """The whole file of that name; None while there is none."""
-    candidates = (folder / f"{name}{ending}" for ending in ENDINGS)
+    candidates = (folder / f"{name}{ending}" for ending in ENDINGS.values())
     return next((file for file in candidates if file.exists()), None)
 
 
 def ending_of(file: Path) -> str:
     """What the first bytes say of how the lines are packed."""
-    with file.open("rb") as stream:
-        start = stream.read(4)
-    packed = (ending for magic, ending in MAGIC.items() if start.startswith(magic))
-    return f".ndjson{next(packed, '')}"
+    return ENDINGS[compression_of(file)]
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def own_folder(folder: Path) -> Iterator[None]:
     """Makes the folder, and keeps a second command out of it. Raises ExportFailed, OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ExportFailed(f"{folder}: another command is fetching into it") from None
+    with alone_in(folder, LOCK, ExportFailed(f"{folder}: another command is fetching into it")):
         yield
-    finally:
-        os.close(handle)
 
 
 def read_job(folder: Path) -> Job | None:

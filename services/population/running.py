@@ -5,7 +5,6 @@ again.
 """
 
 import csv
-import fcntl
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from services.population.alone import alone_in
 from services.population.complaints import Complaints
 from services.population.plan import Plan
 from services.population.rows import TABLES
@@ -77,13 +77,15 @@ class Tally:
         self.complaints.take(said["complaints"])
 
 
-def run(plan: Plan, labels: Labels, workers: int, watcher: Watcher) -> dict[str, Any]:
-    """Carries `plan` out, or on; what run.json says, `labels` of the knowledge among it.
+def run(
+    plan: Plan, labels: Labels, workers: int, watcher: Watcher, *, fresh: bool = False
+) -> dict[str, Any]:
+    """Carries `plan` out, or on, or with `fresh` anew; what run.json says, `labels` among it.
 
     Raises RunRefused where the folder holds something else, OSError where it cannot be written, and
     BrokenProcessPool where a worker was killed: what was done until then stays done.
     """
-    with settled(plan) as done:
+    with settled(plan, fresh=fresh) as done:
         if done is not None:
             return done
         started = datetime.now(UTC)
@@ -108,15 +110,16 @@ def sizes_of(plan: Plan) -> list[int]:
 
 
 @contextmanager
-def settled(plan: Plan) -> Iterator[dict[str, Any] | None]:
-    """The folder of the run, held for this process alone; what run.json says if it is finished."""
+def settled(plan: Plan, *, fresh: bool = False) -> Iterator[dict[str, Any] | None]:
+    """The folder of the run, held for this process alone; what run.json says if it is finished.
+
+    With `fresh`, what an earlier run left is taken away first.
+    """
     out, work = plan.out, work_folder(plan.out)
     out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunRefused(f"{out}: another run is writing there") from None
+    with alone_in(out, ".lock", RunRefused(f"{out}: another run is writing there")):
+        if fresh:
+            _begin_anew(out)
         fingerprint = plan.fingerprint()
         finished = out / RUN
         if finished.exists():
@@ -140,11 +143,11 @@ def settled(plan: Plan) -> Iterator[dict[str, Any] | None]:
         yield None
 
 
-def begin_anew(out: Path) -> None:
-    """Takes away what an earlier run left in `out`, and nothing else."""
+def _begin_anew(out: Path) -> None:
+    """Takes away what an earlier run made in `out`, and nothing else."""
     for folder in (*TABLES, "work", "report"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    for file in (RUN, COMPLAINTS, "survey.parquet"):
+    for file in (RUN, COMPLAINTS):
         (out / file).unlink(missing_ok=True)
 
 

@@ -9,7 +9,8 @@ from typing import BinaryIO, NamedTuple
 
 from backports import zstd
 
-MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+from services.compression import compression_of
+
 PACKED = frozenset({".gz", ".zst", ".zstd"})
 LINES = frozenset({".ndjson", ".jsonl", ".ldjson"})
 DOCUMENTS = frozenset({".json"})
@@ -85,13 +86,10 @@ def _kind(file: Path) -> str:
 def _source(path: Path, name: str) -> Source:
     whole = _kind(path) in DOCUMENTS
     try:
-        stat = path.stat()
-        with path.open("rb") as file:
-            start = file.read(4)
+        stat, compression = path.stat(), compression_of(path)
     except OSError as fault:
         return Source(path, name, 0, 0, None, whole, fault.strerror or "unreadable")
-    packed = (kind for magic, kind in MAGIC.items() if start.startswith(magic))
-    return Source(path, name, stat.st_size, stat.st_mtime_ns, next(packed, None), whole)
+    return Source(path, name, stat.st_size, stat.st_mtime_ns, compression, whole)
 
 
 def parts_of(sources: Iterable[Source], most: int) -> tuple[Part, ...]:

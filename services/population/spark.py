@@ -36,13 +36,15 @@ SAID = -1  # the key of what a part was found to hold; buckets are 0 and up
 _worker: Worker | None = None
 
 
-def run_on_spark(plan: Plan, labels: Labels, master: str, watcher: Watcher) -> dict[str, Any]:
+def run_on_spark(
+    plan: Plan, labels: Labels, master: str, watcher: Watcher, *, fresh: bool = False
+) -> dict[str, Any]:
     """Carries `plan` out on the cluster at `master`; what run.json says, `labels` among it.
 
     Buckets that an earlier run finished are not assessed again. Raises RunRefused, OSError, and
     what Spark raises where the cluster cannot be reached.
     """
-    with settled(plan) as done:
+    with settled(plan, fresh=fresh) as done:
         if done is not None:
             return done
         started, tally = datetime.now(UTC), Tally()

@@ -9,6 +9,7 @@ import duckdb
 import orjson
 
 from services.population.assessing import Written
+from services.population.quoting import quoted
 from services.population.rows import TABLES
 
 MEMORY = "256MB"  # of the engine, in each process that writes
@@ -34,20 +35,16 @@ def _write(lines: Iterable[bytes], columns: Mapping[str, str], file: Path) -> No
     file.parent.mkdir(parents=True, exist_ok=True)
     rows, draft = file.with_suffix(".ndjson.part"), file.with_suffix(".parquet.part")
     rows.write_bytes(b"\n".join(lines) + b"\n")
-    typed = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in columns.items())
+    typed = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items())
     with duckdb.connect(config={"threads": 1, "memory_limit": MEMORY}) as connection:
         connection.execute(
             f"""COPY (SELECT * FROM read_json(?, format = 'newline_delimited',
                     columns = {{{typed}}}, maximum_object_size = {LONGEST_ROW}))
-                TO {_quoted(str(draft))} (FORMAT parquet, COMPRESSION zstd)""",
+                TO {quoted(draft)} (FORMAT parquet, COMPRESSION zstd)""",
             [str(rows)],
         )
     rows.unlink()
     publish(draft, file)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def publish(draft: Path, file: Path) -> None:

@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
+from services.compression import compression_of
 from services.report.database import bounded
 from services.report.tables import DONE_WITH, SHAPE, TABLES, UNWRAPPED
 
 MEMORY = "512MB"  # what is more goes to disk
-MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 LONGEST_LINE = 4 * 1024 * 1024
 LOOK_SECONDS = 0.1  # between two looks at how far a file is read
 
@@ -94,13 +94,11 @@ def _kept(file: str, folder: Path) -> Path:
 
 
 def _compression(path: Path) -> str:
-    """By how the file begins, not by its name: rotated logs are called anything."""
+    """As the engine calls it."""
     try:
-        with path.open("rb") as file:
-            begins = file.read(4)
+        return compression_of(path) or "none"
     except OSError as fault:
         raise Unreadable(f"{path}: {fault.strerror}") from None
-    return next((name for magic, name in MAGIC.items() if begins.startswith(magic)), "none")
 
 
 def _read(

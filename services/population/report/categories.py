@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from services.muscle_loss import B12_LACKS_DATA
-from services.population.report.quoting import quoted
+from services.population.quoting import quoted
 from services.sarcopenia.outcome import CONFIRMED, LACKS_DATA, POSITIVE
 from services.vitamin_b12.assessment import DEFICIENT
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import duckdb
 
+from services.population.quoting import quoted
 from services.population.report import categories, words
 from services.population.report.gathered import Gathered
-from services.population.report.quoting import quoted
 from services.population.report.table import Table
 from services.report.figure import Figure
 

@@ -20,8 +20,8 @@ from typing import Any
 import duckdb
 import orjson
 
+from services.population.quoting import identifier, one, quoted
 from services.population.report.people import NO_SURVEY, find_people, read_survey
-from services.population.report.quoting import identifier, one, quoted
 from services.population.report.refused import ReportRefused
 from services.population.rows import TABLES
 from services.population.survey import SURVEY

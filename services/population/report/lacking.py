@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from services.population.quoting import quoted
 from services.population.report.gathered import Gathered
 from services.population.report.prevalence import GRID
-from services.population.report.quoting import quoted
 from services.population.report.table import Table, of_shares
 from services.report.figure import Figure
 

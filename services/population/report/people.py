@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from services.population.report.quoting import identifier, one, quoted
+from services.population.quoting import identifier, one, quoted
 from services.population.report.refused import ReportRefused
 from services.report.figure import printable
 

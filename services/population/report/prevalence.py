@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from services.population.quoting import identifier
 from services.population.report import categories, words
 from services.population.report.gathered import Gathered
-from services.population.report.quoting import identifier
 from services.population.report.table import Table, of_shares
 
 GRID = "share %"
