@@ -22,10 +22,10 @@ from services.population.complaints import Complaints
 from services.population.history import chart_on
 from services.population.replay import Replay, blank_key, card_rows
 from services.population.scanning import Line
+from services.population.timeline import VIEW
 from services.sarcopenia.assessment import assess as assess_muscle
 from services.vitamin_b12.assessment import assess as assess_b12
 
-VIEW = "patient-view"
 REFERRING = ("medicationReference", "medication", "device")
 REMEMBERED = 50_000  # answers for patients of whom nothing is known but age and sex
 

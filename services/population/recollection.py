@@ -38,7 +38,7 @@ class Recollection:
         return tuple(
             self._past_card(one, topic)
             for one in reversed(self.shown.cards)
-            if one.at >= since and (topic := _topic(one.card)) in topics
+            if one.at >= since and (topic := topic_of(one.card)) is not None and topic in topics
         )
 
     def _past_card(self, one: _Shown, topic: str) -> PastCard:
@@ -57,5 +57,5 @@ class Recollection:
         return frozenset({mark})
 
 
-def _topic(card: Card) -> str:
-    return card.source.topic.code if card.source.topic else ""
+def topic_of(card: Card) -> str | None:
+    return card.source.topic.code if card.source.topic else None

@@ -10,7 +10,7 @@ of a card is in neither.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cds_hooks.cards import Card
 from mappings.attention import AttentionRules
@@ -23,14 +23,13 @@ from services.from_fhir.values import Resource
 from services.muscle_loss import Together
 from services.population.history import History
 from services.population.moments import Then
-from services.population.recollection import Recollection, Shown
+from services.population.recollection import Recollection, Shown, topic_of
+from services.population.rows import Row
 from services.population.timeline import USUAL, Event, events
 
 ANSWERS = ("none", "overridden")
 AXES = ("b12", "muscle")
 UNHEARD = frozenset({"off", "silent", "audience"})  # rules that do not speak
-
-Row = dict[str, Any]
 
 
 class Replayed(NamedTuple):
@@ -162,7 +161,7 @@ _NOTHING: Row = {"topic": None, "indicator": None, "summary": None, "suggestions
 
 def _card_row(card: Card, withheld: str | None) -> Row:
     return {
-        "topic": card.source.topic.code if card.source.topic else None,
+        "topic": topic_of(card),
         "indicator": card.indicator.value,
         "summary": card.summary,
         "suggestions": [suggestion.label for suggestion in card.suggestions],

@@ -60,8 +60,7 @@ def tables(run: Gathered) -> Iterator[Table]:
 
 
 def _together(run: Gathered) -> Table:
-    design = ", weight, stratum, unit" if run.weighted else ""
-    source = f"SELECT patient{design}"
+    source = f"SELECT patient{run.design}"
     query = shares(
         f"{source} FROM person",
         f"{source}, b12_category, muscle_category FROM person",

@@ -119,7 +119,7 @@ def _people(run: Gathered) -> Table:
             "card_patients",
             "On how many people",
             "People with at least one card of the topic.",
-            _shares_of_cards(run, "topic", "DISTINCT patient, topic", "topic"),
+            _shares_of_cards(run, "topic", "DISTINCT patient, topic"),
             long=True,
         ),
     )
@@ -135,22 +135,21 @@ def _worst(run: Gathered) -> Table:
             "worst_card",
             "The gravest card of each person",
             "People by the indicator of the gravest card they would have; the others have none.",
-            _shares_of_cards(run, "indicator", worst, "indicator", grouped="GROUP BY patient"),
+            _shares_of_cards(run, "indicator", worst, grouped="GROUP BY patient"),
         ),
     )
 
 
-def _shares_of_cards(run: Gathered, name: str, selected: str, order: str, grouped: str = "") -> str:
-    design = ", weight, stratum, unit" if run.weighted else ""
+def _shares_of_cards(run: Gathered, name: str, selected: str, grouped: str = "") -> str:
     join = "JOIN person USING (patient)" if run.weighted else ""
     return shares(
-        f"SELECT patient{design} FROM person",
-        f"""SELECT patient{design}, {name}
+        f"SELECT patient{run.design} FROM person",
+        f"""SELECT patient{run.design}, {name}
             FROM (SELECT {selected} FROM card WHERE shown {grouped}) {join}""",
         [],
         [name],
         weighted=run.weighted,
-        order=LISTED_ORDER if order == "indicator" else "patients DESC",
+        order=LISTED_ORDER if name == "indicator" else "patients DESC",
     )
 
 

@@ -53,6 +53,11 @@ class Gathered:
         return int(found[0]) if found is not None else 0
 
     @property
+    def design(self) -> str:
+        """The columns of the survey's design, to be selected behind another."""
+        return ", weight, stratum, unit" if self.weighted else ""
+
+    @property
     def replayed(self) -> bool:
         return "replay" in self.run
 

@@ -39,10 +39,9 @@ def tables(run: Gathered) -> Iterator[Table]:
 
 def _results(run: Gathered, axis: str, own: str, first: str, members: str) -> str:
     """Each kind of valued evidence of each person once."""
-    design = ", weight, stratum, unit" if run.weighted else ""
     valued = f"list_filter({axis}_evidence, lambda e: e.value IS NOT NULL)"
     return f"""
-        SELECT patient{design}, {own} AS guideline, unnest(kind)
-        FROM (SELECT patient{design}, {own}, unnest(list_distinct(list_transform(
+        SELECT patient{run.design}, {own} AS guideline, unnest(kind)
+        FROM (SELECT patient{run.design}, {own}, unnest(list_distinct(list_transform(
                   {valued}, lambda e: {{{members}}}))) AS kind
               FROM judged WHERE primary_pair OR {own} <> {first})"""

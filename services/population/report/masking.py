@@ -20,8 +20,6 @@ NOT_COMPUTED = ("times", "files", "resources", "calls", "visits")
 
 def masked(table: Table, computed: Computed, below: int) -> Computed:
     """`computed` without numbers of people or cards from 1 to `below` - 1."""
-    if table.listing:
-        return replace(computed, rows=())
     if not table.counts:
         return computed
     rows = [dict(zip(computed.columns, row, strict=True)) for row in computed.rows]

@@ -127,14 +127,13 @@ def _found_by_age(run: Gathered) -> Iterator[Table]:
 
 def _muscle_findings(run: Gathered) -> Table:
     findings = "['strength', 'mass', 'performance']"
-    design = ", weight, stratum, unit" if run.weighted else ""
     return of_shares(
         run,
         "muscle_findings",
         "Strength, mass and performance",
         "Of people in whom each is known, by each definition.",
         column="level",
-        source=f"""(SELECT patient{design}, muscle_definition, primary_pair, b12_guideline,
+        source=f"""(SELECT patient{run.design}, muscle_definition, primary_pair, b12_guideline,
                 unnest({findings}) AS finding, unnest([strength, mass, performance]) AS level
             FROM judged)""",
         among=f"level <> 'unknown' AND (primary_pair OR muscle_definition <> {FIRST_MUSCLE})",

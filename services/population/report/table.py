@@ -51,11 +51,10 @@ def of_shares(
     one value or none: `column` is a list.
     """
     grouped = groups or {}
-    design = ", weight, stratum, unit" if run.weighted else ""
     named = "".join(f", {expression} AS {group}" for group, expression in grouped.items())
     value = f"unnest(list_distinct({column}))" if several else column
-    whole = f"SELECT patient{design}{named} FROM {source} WHERE {among}"
-    part = f"SELECT patient{design}{named}, {value} AS {called} FROM {source} WHERE {among}"
+    whole = f"SELECT patient{run.design}{named} FROM {source} WHERE {among}"
+    part = f"SELECT patient{run.design}{named}, {value} AS {called} FROM {source} WHERE {among}"
     query = shares(whole, part, list(grouped), [called], weighted=run.weighted, order=order)
     figure = Figure(name, title, says, query, long)
     # Values of which people have several do not add up to a whole.
