@@ -3,10 +3,12 @@
     cd tests; python -m benchmarks.population generate --patients N --into DIR [--seed S]
               [--files K] [--gzip | --zstd] [--processes P]
     cd tests; python -m benchmarks.population decode DIR [--processes P] [--json FILE]
+    cd tests; python -m benchmarks.population run DIR [--processes P] [--master spark://...]
 
 The same seed and numbers give the same bytes, however many processes write them. The resources of a
 patient are spread over the files in no order, as servers leave them. `decode` reads every line with
-orjson and keeps nothing: what a run over the same files takes is told as a multiple of it.
+orjson and keeps nothing; `run` tells what `cobalamin backtest` over the same files takes, beside it.
+Seconds and CPU of a run are of the whole command, its start and that of Spark included.
 """
 
 import argparse
@@ -16,19 +18,26 @@ import math
 import multiprocessing
 import os
 import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import orjson
+import psutil
+from benchmarks.processes import Tree
 from benchmarks.synthetic import Writer
 from benchmarks.synthetic_records import FORMULARY
 
 STRETCH = 5_000  # people written at a time
 PART = 64 << 20  # bytes of a file that are decoded at a time
+LOOK_SECONDS = 0.2  # between two looks at the memory of a run
 SECONDS = 600  # until a stretch before one's own counts as lost
 ENDINGS = {"gzip": ".gz", "zstd": ".zst", None: ""}
 
@@ -200,9 +209,39 @@ def _opened(file: Path) -> Any:
     return file.open("rb", buffering=1 << 20)
 
 
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
+def _cpu(whose: int = resource.RUSAGE_SELF) -> float:
+    used = resource.getrusage(whose)
     return used.ru_utime + used.ru_stime
+
+
+class Ran(NamedTuple):
+    """What a run took, with all its processes."""
+
+    patients: int
+    seconds: float
+    cpu_seconds: float
+    most_mb: float  # resident at one moment, pages that processes share counted for each
+
+
+def run(folder: Path, processes: int, master: str | None) -> Ran:
+    """`cobalamin backtest` as of a day over `folder`, without a report."""
+    command = [Path(sys.executable).with_name("cobalamin"), "backtest", "--no-report"]
+    command += ["--as-of", "2026-11-01", "--workers", processes]
+    command += ["--engine", "spark", "--master", master] if master else []
+    with tempfile.TemporaryDirectory() as out:
+        before, began, most = _cpu(resource.RUSAGE_CHILDREN), time.perf_counter(), 0.0
+        arguments = [*map(str, command), "--out", out, str(folder)]
+        running = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tree = Tree(running.pid)
+        while running.poll() is None:
+            with suppress(psutil.Error):
+                most = max(most, tree.held().mb)
+            time.sleep(LOOK_SECONDS)
+        took = time.perf_counter() - began
+        if running.returncode:
+            raise RuntimeError(f"the run ended with status {running.returncode}")
+        counts = json.loads((Path(out) / "run.json").read_bytes())["counts"]
+    return Ran(counts["assessed"], took, _cpu(resource.RUSAGE_CHILDREN) - before, most)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -219,13 +258,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     decoding = commands.add_parser("decode")
     decoding.add_argument("folder", type=Path)
     decoding.add_argument("--json", type=Path)
-    for command in (generating, decoding):
+    running = commands.add_parser("run")
+    running.add_argument("folder", type=Path)
+    running.add_argument("--master", help="run on this Spark instead of the embedded engine")
+    for command in (generating, decoding, running):
         command.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args(arguments)
-    if options.command == "generate":
-        _generate(options)
-    else:
-        _decode(options)
+    {"generate": _generate, "decode": _decode, "run": _run}[options.command](options)
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -253,6 +292,16 @@ def _decode(options: argparse.Namespace) -> None:
     )
     if options.json:
         options.json.write_text(json.dumps(row))
+
+
+def _run(options: argparse.Namespace) -> None:
+    ran = run(options.folder, options.processes, options.master)
+    decoded, _took = decode(options.folder, options.processes)
+    print(
+        f"{ran.patients:,} patients: {ran.seconds:.1f} s, {ran.cpu_seconds:.1f} s of CPU, "
+        f"{ran.patients / ran.seconds:,.0f} patients/s, {ran.most_mb:,.0f} MB at most, "
+        f"{ran.cpu_seconds / decoded.cpu_seconds:.1f} times the CPU of decoding"
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import orjson
 import pytest
+from backports import zstd
 from benchmarks import population
 from benchmarks.population import hospital
 from fhir.resources.R4B import get_fhir_model_class
@@ -84,7 +85,6 @@ def test_resources_of_a_patient_are_spread_over_the_files(small):
 
 
 def test_packed_files_hold_the_same_lines(tmp_path):
-    zstd = pytest.importorskip("backports.zstd")
     plain = hospital(tmp_path / "plain", 300)
     for name, unpack in (("gzip", gzip.decompress), ("zstd", zstd.decompress)):
         packed = hospital(tmp_path / name, 300, compression=name)
@@ -110,3 +110,10 @@ def test_decoding_counts_every_line_once(tmp_path, monkeypatch, capsys, packing)
     told = json.loads(row.read_text())
     assert (told["records"], told["bytes"]) == (whole.count(b"\n"), len(whole))
     assert f"{told['records']:,} records" in capsys.readouterr().out
+
+
+def test_a_run_is_told_beside_decoding(tmp_path, capsys):
+    hospital(tmp_path / "export", 300)
+    population.main(["run", str(tmp_path / "export"), "--processes", "2"])
+    assert "300 patients: " in (told := capsys.readouterr().out)
+    assert "times the CPU of decoding" in told
