@@ -8,7 +8,7 @@
 The same seed and numbers give the same bytes, however many processes write them. The resources of a
 patient are spread over the files in no order, as servers leave them. `decode` reads every line with
 orjson and keeps nothing; `run` tells what `cobalamin backtest` over the same files takes, beside it.
-Seconds and CPU of a run are of the whole command, its start and that of Spark included.
+Seconds of a run are of the whole command, its start and that of Spark included.
 """
 
 import argparse
@@ -219,7 +219,7 @@ class Ran(NamedTuple):
 
     patients: int
     seconds: float
-    cpu_seconds: float
+    cpu_seconds: float | None  # None where Spark's processes do not tell
     most_mb: float  # resident at one moment, pages that processes share counted for each
 
 
@@ -241,7 +241,9 @@ def run(folder: Path, processes: int, master: str | None) -> Ran:
         if running.returncode:
             raise RuntimeError(f"the run ended with status {running.returncode}")
         counts = json.loads((Path(out) / "run.json").read_bytes())["counts"]
-    return Ran(counts["assessed"], took, _cpu(resource.RUSAGE_CHILDREN) - before, most)
+    # What Spark starts is not waited for by whoever started it, so the kernel adds nothing up.
+    used = None if master else _cpu(resource.RUSAGE_CHILDREN) - before
+    return Ran(counts["assessed"], took, used, most)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -296,12 +298,16 @@ def _decode(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     ran = run(options.folder, options.processes, options.master)
-    decoded, _took = decode(options.folder, options.processes)
     print(
-        f"{ran.patients:,} patients: {ran.seconds:.1f} s, {ran.cpu_seconds:.1f} s of CPU, "
-        f"{ran.patients / ran.seconds:,.0f} patients/s, {ran.most_mb:,.0f} MB at most, "
-        f"{ran.cpu_seconds / decoded.cpu_seconds:.1f} times the CPU of decoding"
+        f"{ran.patients:,} patients: {ran.seconds:.1f} s, "
+        f"{ran.patients / ran.seconds:,.0f} patients/s, {ran.most_mb:,.0f} MB at most"
     )
+    if ran.cpu_seconds is not None:
+        decoded, _took = decode(options.folder, options.processes)
+        print(
+            f"{ran.cpu_seconds:.1f} s of CPU, "
+            f"{ran.cpu_seconds / decoded.cpu_seconds:.1f} times the CPU of decoding"
+        )
 
 
 if __name__ == "__main__":
