@@ -4,20 +4,16 @@ Ids are short and can be guessed; without a key, every guess could be tried.
 """
 
 import base64
-import contextlib
 import hashlib
 import hmac
-import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from cds_hooks.secret_file import read_secret, refused
+from cds_hooks.secret_file import make_key, read_key, refused
 from cds_hooks.settings import ConfigurationFault, Fault
 
-KEY_BYTES = 32
 SEAL_BYTES = 8
 KEY_NAME = "patient-hash.key"  # beside the SQLite database where no file is configured
 SETTING = "records.key_file"
@@ -101,35 +97,6 @@ def _seal(key: bytes, tenant: str, mark: str) -> str:
     return hashlib.blake2b(message, key=key[:64], digest_size=SEAL_BYTES).hexdigest()
 
 
-def read_key(path: Path) -> bytes:
-    """The key in the file at `path`. Raises ConfigurationFault."""
-    key = read_secret(path, SETTING)
-    if len(key) < KEY_BYTES:
-        reason = f"holds {len(key)} bytes; at least {KEY_BYTES} random ones are needed"
-        raise refused(path, SETTING, reason)
-    return key
-
-
-def make_key(path: Path) -> None:
-    """Puts a new key at `path`; where another process was first, its key stays."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A file of its own, then a link: nobody ever reads half a key.
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
-        finally:
-            draft.unlink()
-    except OSError as fault:
-        raise refused(path, SETTING, f"cannot be made: {fault.strerror}") from None
-
-
 def key_for_database(database: Path | None, key_file: Path | None) -> bytes:
     """The key of the records in the SQLite file `database`; None for a database elsewhere.
 
@@ -140,15 +107,15 @@ def key_for_database(database: Path | None, key_file: Path | None) -> bytes:
         if key_file is None:
             fault = Fault("", SETTING, "is required with PostgreSQL: all replicas share one key")
             raise ConfigurationFault([fault])
-        return read_key(key_file)
+        return read_key(key_file, SETTING)
     # Asked before the key is looked for: whoever makes the database has made the key by then.
     is_new = not database.exists()
     path = key_file or database.with_name(KEY_NAME)
     if not path.exists():
         if not is_new:
             raise refused(path, SETTING, f"is missing, and {database} was written with it")
-        make_key(path)
-    return read_key(path)
+        make_key(path, SETTING)
+    return read_key(path, SETTING)
 
 
 def read_keyring(
@@ -156,4 +123,4 @@ def read_keyring(
 ) -> Keyring:
     """The keys of a database. Raises ConfigurationFault."""
     current = key_for_database(database, key_file)
-    return Keyring(current, *map(read_key, old_key_files))
+    return Keyring(current, *(read_key(file, SETTING) for file in old_key_files))

@@ -32,6 +32,7 @@ from cds_hooks.addresses import (
 from cds_hooks.bulk_access import BulkAccess, bulk_access
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import Dialect
+from cds_hooks.pages import Pages, pages_of
 from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
@@ -108,6 +109,7 @@ class Settings:
     traces_url: str | None = None  # base URL of a collector that takes OTLP over HTTP
     traces_sample: float = 1.0  # share of traces that begin here
     bulk_export: BulkAccess | None = None  # where `fetch-export` fetches from
+    pages: Pages = field(default_factory=Pages)
     file: str | None = None  # where these settings were read
     tenants: tuple[Tenant, ...] = (LOCAL,)
 
@@ -321,6 +323,7 @@ def _settings(document: Mapping[str, Any], path: Path) -> Settings:
         bulk_export=bulk_access(document["bulk_export"], folder)
         if "bulk_export" in document
         else None,
+        pages=pages_of(document.get("pages", {}), folder),
         file=str(path),
         tenants=tuple(_tenant(tenant, document, folder, base_url) for tenant in document["tenant"])
         if "tenant" in document

@@ -18,9 +18,9 @@ from cds_hooks.tracing import tracing_of
 from cds_hooks.upkeep import Upkeep, open_records
 from cds_hooks.watch import Watch
 from services.catalog import knowledge_of, services
-from services.evidence import evidence_pages, evidence_paths
 from services.gateway import Gateway
 from services.self_test import differences
+from services.workbench.composition import page_paths, pages
 
 VERSION = version("cobalamin-cds")
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
@@ -94,8 +94,8 @@ def _application(settings: Settings) -> tuple[Flask, Watch]:
         records,
         log,
         version=VERSION,
-        pages=[evidence_pages(known[settings.tenant().id])],
-        page_paths=evidence_paths(known[settings.tenant().id]),
+        pages=pages(settings, known, VERSION),
+        page_paths=page_paths(settings, known),
         metrics=Metrics(),
         tracing=tracing_of(settings, VERSION),
         unfit=differences(settings.tenants, known),

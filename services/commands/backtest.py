@@ -19,7 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cds_hooks.patient_hash import KEY_NAME, make_key, patient_hash, read_key
+from cds_hooks.patient_hash import KEY_NAME, SETTING, patient_hash
+from cds_hooks.secret_file import make_key, read_key
 from cds_hooks.settings import Settings
 from services.commands.configured import (
     ERRORS,
@@ -158,11 +159,11 @@ def _key(settings: Settings, out: Path) -> bytes:
     this run's own: the same patient has the same hash in both."""
     with faults_told():
         if settings.records_key_file is not None:
-            return read_key(settings.records_key_file)
+            return read_key(settings.records_key_file, SETTING)
         own = out / KEY_NAME
         if not own.exists():
-            make_key(own)
-        return read_key(own)
+            make_key(own, SETTING)
+        return read_key(own, SETTING)
 
 
 def _survey(file: Path | None, plan: "Plan") -> None:

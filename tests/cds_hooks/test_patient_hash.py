@@ -4,7 +4,8 @@ import multiprocessing
 
 import pytest
 
-from cds_hooks.patient_hash import key_for_database, make_key, patient_hash, read_key
+from cds_hooks.patient_hash import SETTING, key_for_database, patient_hash
+from cds_hooks.secret_file import make_key, read_key
 from cds_hooks.settings import ConfigurationFault
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -29,12 +30,12 @@ def test_an_id_that_is_no_valid_unicode_has_a_hash():
 
 def test_a_new_key_is_its_owners_alone_and_stays(tmp_path):
     path = tmp_path / "new" / "key"
-    make_key(path)
+    make_key(path, SETTING)
     assert path.stat().st_mode & 0o777 == 0o600
-    first = read_key(path)
+    first = read_key(path, SETTING)
     assert len(first) == 32
-    make_key(path)
-    assert read_key(path) == first
+    make_key(path, SETTING)
+    assert read_key(path, SETTING) == first
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -66,14 +67,14 @@ def test_a_key_that_cannot_be_relied_on_stops_the_start(tmp_path, mode, size, re
     path.write_bytes(b"x" * size)
     path.chmod(mode)
     with pytest.raises(ConfigurationFault, match=reason) as caught:
-        read_key(path)
+        read_key(path, SETTING)
     assert caught.value.faults[0].key == "records.key_file"
     assert caught.value.faults[0].file == str(path)
 
 
 def test_a_folder_is_no_key(tmp_path):
     with pytest.raises(ConfigurationFault, match="cannot be read"):
-        read_key(tmp_path)
+        read_key(tmp_path, SETTING)
 
 
 def test_a_key_is_not_made_anew_for_records_that_another_key_has_hashed(tmp_path):

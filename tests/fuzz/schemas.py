@@ -26,10 +26,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from cds_hooks.app import create_app
+from cds_hooks.pages import Pages
 from cds_hooks.records import Records
+from cds_hooks.secret_file import make_key
 from cds_hooks.settings import Settings
 from services.catalog import services
-from services.evidence import evidence_pages, evidence_paths
+from services.workbench.composition import page_paths, pages
 
 BASE = "http://127.0.0.1:8000"
 CHECKS = [
@@ -47,14 +49,16 @@ def application(folder: Path) -> Any:
     def drop(*_event: Any) -> Any:
         raise structlog.DropEvent
 
+    served = Settings(base_url=BASE, pages=Pages(key_file=folder / "pages.key"))
+    make_key(folder / "pages.key", "pages.key_file")
     return create_app(
         {"local": services(known(), BASE)},
-        Settings(base_url=BASE),
+        served,
         Records.open(f"sqlite:///{folder / 'records.sqlite3'}"),
         structlog.wrap_logger(None, processors=[drop]),
         version="test",
-        pages=[evidence_pages(known())],
-        page_paths=evidence_paths(known()),
+        pages=pages(served, {"local": known()}, "test"),
+        page_paths=page_paths(served, {"local": known()}),
     )
 
 

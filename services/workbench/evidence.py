@@ -1,11 +1,10 @@
 """The knowledge as pages to read and as JSON: every limit with its locator, every attribute."""
 
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
 from cds_hooks.openapi import answer, refusals
@@ -13,11 +12,10 @@ from mappings.export import own_artefacts
 from mappings.guideline import Cutoff, Guideline
 from mappings.sarcopenia_definition import Definition
 from services.knowledge import Known
+from services.workbench.frame import Frame
 
 TOGETHER = "b12-and-muscle"
 ORDERS = "orders"
-# The pages need no script, no other host and no frame.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def as_document(guideline: Guideline) -> dict[str, Any]:
@@ -171,12 +169,10 @@ def _reading(name: str, ok: dict[str, Any], **parts: list[str]) -> dict[str, Any
     return {"get": get}
 
 
-def evidence_pages(known: Known) -> Blueprint:
+def evidence_pages(frame: Frame, known: Known) -> Blueprint:
     """`/evidence` and below: HTML for a browser, JSON for who asks for it; `/fhir/...`: the
     project's own FHIR artefacts."""
-    pages = Blueprint(
-        "evidence", __name__, template_folder=str(Path(__file__).parent / "templates")
-    )
+    pages = frame.blueprint("evidence")
     guidelines, definitions = known.guidelines(), known.definitions()
     documents = {id_: orjson.dumps(as_document(g)) for id_, g in guidelines.items()}
     documents |= {id_: orjson.dumps(definition_as_document(d)) for id_, d in definitions.items()}
@@ -186,9 +182,15 @@ def evidence_pages(known: Known) -> Blueprint:
     fhir = {name: orjson.dumps(resource) for name, resource in own.items()}
     titles = known.b12.titles
 
+    def shown(template: str, **values: Any) -> Response:
+        response = frame.page(f"workbench/{template}", **values)
+        if "evidence" in frame.settings.pages.public:
+            response.headers["Cache-Control"] = "public, max-age=300"
+        return response
+
     @pages.get("/evidence")
     def index() -> Response:
-        return _page(
+        return shown(
             "evidence_index.html",
             guidelines=guidelines.values(),
             definitions=definitions.values(),
@@ -203,12 +205,12 @@ def evidence_pages(known: Known) -> Blueprint:
         if accepted == "application/json" or request.args.get("format") == "json":
             return Response(documents[id_], mimetype="application/json")
         if id_ == TOGETHER:
-            return _page("b12_and_muscle.html", known=known, titles=titles)
+            return shown("b12_and_muscle.html", known=known, titles=titles)
         if id_ == ORDERS:
-            return _page("orders.html", rules=known.order_rules.values())
+            return shown("orders.html", rules=known.order_rules.values())
         if id_ in definitions:
-            return _page("definition.html", definition=definitions[id_], titles=titles)
-        return _page("evidence.html", guideline=guidelines[id_], titles=titles)
+            return shown("definition.html", definition=definitions[id_], titles=titles)
+        return shown("evidence.html", guideline=guidelines[id_], titles=titles)
 
     @pages.get("/fhir/<kind>/<id_>")
     def artefact(kind: str, id_: str) -> Response:
@@ -217,10 +219,3 @@ def evidence_pages(known: Known) -> Blueprint:
         return Response(fhir[f"{kind}/{id_}"], mimetype="application/fhir+json")
 
     return pages
-
-
-def _page(template: str, **values: Any) -> Response:
-    response = Response(render_template(template, **values), mimetype="text/html")
-    response.headers["Content-Security-Policy"] = POLICY
-    response.headers["Cache-Control"] = "public, max-age=300"
-    return response

@@ -1,0 +1,161 @@
+"""What all pages have in common: the frame, the headers, the doors, forms that only we can send."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import chartkick
+from flask import Blueprint, Response, render_template, request
+from flask.blueprints import BlueprintSetupState
+from flask_bootstrap import Bootstrap5
+from flask_wtf.csrf import CSRFProtect, generate_csrf
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from cds_hooks.secret_file import make_key, read_key
+from cds_hooks.settings import Settings, state_directory
+from services.knowledge import Known
+from services.workbench.access import Access
+
+HERE = Path(__file__).parent
+CHARTS = Path(chartkick.__file__).parent / "django" / "static" / "chartkick"
+SETTING = "pages.key_file"
+A_YEAR = timedelta(days=365)
+# Nothing from elsewhere, nothing inline, in nobody's frame. Bootstrap's own signs are data: URLs.
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+_CSRF = CSRFProtect()
+
+
+def markdown(text: str) -> Markup:
+    """Markdown as a card carries it; HTML in it stays text."""
+    return Markup(_MARKDOWN.render(text))  # noqa: S704  # escaped by the renderer
+
+
+def _is_browser() -> bool:
+    """Whether who asks would rather have a page than JSON; who takes anything gets JSON."""
+    return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+
+
+def policy(**others: str) -> str:
+    """The Content-Security-Policy of a page, with other values for some of its directives."""
+    directives = POLICY | {name.replace("_", "-"): value for name, value in others.items()}
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What pages are made with; made once for each process."""
+
+    settings: Settings
+    known: Mapping[str, Known]  # by tenant
+    version: str
+    access: Access
+
+    @property
+    def here(self) -> Known:
+        """The knowledge that this request's pages show."""
+        return self.known[self.access.tenant().id]
+
+    def blueprint(self, area: str) -> Blueprint:
+        """The routes of one area: behind its door, with its headers, faults told as pages."""
+        pages = Blueprint(area, __name__)
+
+        @pages.before_request
+        def enter() -> None:
+            self.access.enter(area)
+            if request.method == "POST":
+                _CSRF.protect()
+
+        @pages.after_request
+        def guarded(response: Response) -> Response:
+            if response.status_code >= 400 and _is_browser():
+                response = self._told(response)
+            if response.mimetype == "text/html":
+                response.headers.setdefault("Content-Security-Policy", policy())
+                for name, value in HEADERS.items():
+                    response.headers.setdefault(name, value)
+            return response
+
+        return pages
+
+    def _told(self, refused: Response) -> Response:
+        """An OperationOutcome as a page; what else the answer says stays."""
+        status = HTTPStatus(refused.status_code)
+        response = self.page("workbench/fault.html", status=status)
+        response.status_code = status
+        for name in ("Allow", "Retry-After"):
+            if name in refused.headers:
+                response.headers[name] = refused.headers[name]
+        return response
+
+    def page(self, template: str, **values: Any) -> Response:
+        """`template` in the frame."""
+        return Response(render_template(template, **values), mimetype="text/html")
+
+    def common(self) -> Blueprint:
+        """Styles and scripts, and what the application needs for all pages. Raises
+        ConfigurationFault for the key that signs sessions."""
+        key = self._key()
+        common = Blueprint(
+            "workbench",
+            __name__,
+            static_folder=str(HERE / "static"),
+            static_url_path="/pages",
+            template_folder=str(HERE / "templates"),
+        )
+        common.register_blueprint(
+            Blueprint(
+                "charts", __name__, static_folder=str(CHARTS), static_url_path="/pages/charts"
+            )
+        )
+
+        @common.record_once
+        def prepare(state: BlueprintSetupState) -> None:
+            app = state.app
+            is_secure = self.settings.base_url.startswith("https:")
+            app.secret_key = key
+            app.config.update(
+                BOOTSTRAP_SERVE_LOCAL=True,
+                PERMANENT_SESSION_LIFETIME=timedelta(hours=self.settings.pages.session_hours),
+                SEND_FILE_MAX_AGE_DEFAULT=A_YEAR,
+                SESSION_COOKIE_HTTPONLY=True,
+                SESSION_COOKIE_NAME="__Host-cobalamin" if is_secure else "cobalamin",
+                SESSION_COOKIE_SAMESITE="Lax",
+                SESSION_COOKIE_SECURE=is_secure,
+                WTF_CSRF_CHECK_DEFAULT=False,  # hooks have no session; each area asks for itself
+                WTF_CSRF_SSL_STRICT=False,  # the proxy ends TLS, and the token is what counts
+            )
+            app.static_url_path = "/pages"  # what Bootstrap-Flask puts its own behind
+            Bootstrap5(app)
+            _CSRF.init_app(app)
+            app.jinja_env.filters["markdown"] = markdown
+            app.jinja_env.globals.update(frame=self, csrf_token=generate_csrf)
+
+        return common
+
+    def _key(self) -> bytes:
+        path = self.settings.pages.key_file
+        if path is None:
+            path = state_directory() / "pages.key"
+            if not path.exists():
+                make_key(path, SETTING)
+        return read_key(path, SETTING)
