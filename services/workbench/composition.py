@@ -11,14 +11,15 @@ from services.workbench.access import Access
 from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
+from services.workbench.start import start_pages, start_paths
 
 
 def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
     frame = Frame(settings, known, version, Access(settings))
-    return [frame.common(), evidence_pages(frame)]
+    return [frame.common(), start_pages(frame), evidence_pages(frame)]
 
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
     """What the OpenAPI document says of them."""
-    return {**evidence_paths(known[settings.tenant().id])}
+    return {**start_paths(), **evidence_paths(known[settings.tenant().id])}
