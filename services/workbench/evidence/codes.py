@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappings.guideline import Guideline
-from mappings.sarcopenia_definition import Definition
 from mappings.site_codes import origin
 from mappings.value_set import Row, ValueSet, code_systems
 from services.knowledge import Known
@@ -136,8 +135,7 @@ def _uses(known: Known) -> dict[str, list[Place]]:
 
 
 def _all_uses(known: Known) -> Iterator[tuple[str, Place]]:
-    yield from _of_guideline(known.b12.guideline)
-    yield from _of_definition(known.muscle.definition)
+    yield from _of_publications(known)
     for row in known.b12.laboratory.cutoffs:
         yield row.observation, Place("a limit common to all guidelines", "/evidence/choices#limits")
     for group, members in known.b12.groups.items():
@@ -154,22 +152,33 @@ def _all_uses(known: Known) -> Iterator[tuple[str, Place]]:
             yield codes.value_set, Place(says)
 
 
-def _of_guideline(guideline: Guideline) -> Iterator[tuple[str, Place]]:
-    page, testing = f"/evidence/{guideline.id}", guideline.testing
+def _of_publications(known: Known) -> Iterator[tuple[str, Place]]:
+    """What each use is, by all that use a list so; the link leads to the one in force."""
+    in_force = (known.b12.guideline.id, known.muscle.definition.id)
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for guideline in known.guidelines().values():
+        for name, what, place in _of_guideline(guideline):
+            found.setdefault((name, what, place), []).append(guideline.id)
+    for definition in known.definitions().values():
+        for row in definition.cutoffs:
+            found.setdefault((row.observation, "a limit of", "limits"), []).append(definition.id)
+    for (name, what, place), ids in found.items():
+        by = [*dict.fromkeys(ids)]
+        first = next((id_ for id_ in in_force if id_ in by), by[0])
+        yield name, Place(f"{what} {', '.join(by)}", f"/evidence/{first}#{place}")
+
+
+def _of_guideline(guideline: Guideline) -> Iterator[tuple[str, str, str]]:
+    """(value set, what it is there, part of the page)"""
+    testing = guideline.testing
     for row in guideline.cutoffs:
-        yield row.observation, Place(f"a limit of {guideline.id}", f"{page}#limits")
+        yield row.observation, "a limit of", "limits"
     for what, names in (
-        ("a risk factor", testing.risk_factors),
-        ("a further risk factor", testing.further_risk_factors),
-        ("a symptom or sign", testing.symptoms),
-        ("a medicine without symptoms", testing.asymptomatic_drugs),
-        ("a duration", tuple(row.subject for row in testing.durations)),
+        ("a risk factor by", testing.risk_factors),
+        ("a further risk factor by", testing.further_risk_factors),
+        ("a symptom or sign by", testing.symptoms),
+        ("a medicine without symptoms by", testing.asymptomatic_drugs),
+        ("a duration by", tuple(row.subject for row in testing.durations)),
     ):
         for name in names:
-            yield name, Place(f"{what} by {guideline.id}", f"{page}#testing")
-
-
-def _of_definition(definition: Definition) -> Iterator[tuple[str, Place]]:
-    for row in definition.cutoffs:
-        place = Place(f"a limit of {definition.id}", f"/evidence/{definition.id}#limits")
-        yield row.observation, place
+            yield name, what, "testing"
