@@ -1,10 +1,11 @@
 """The code lists: what each is for, its codes with their sources, and a search through them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mappings.guideline import Guideline
+from mappings.sarcopenia_definition import Definition
 from mappings.site_codes import origin
 from mappings.value_set import Row, ValueSet, code_systems
 from services.knowledge import Known
@@ -79,9 +80,9 @@ class Found:
     codes: tuple[Code, ...]
 
 
-def code_lists(known: Known) -> dict[str, CodeList]:
-    """Every value set by its name, a site's own among them."""
-    systems, uses = code_systems(known.index.base), _uses(known)
+def code_lists(known: Known, publications: Iterable[Guideline | Definition]) -> dict[str, CodeList]:
+    """Every value set by its name, a site's own among them; `publications` say what for."""
+    systems, uses = code_systems(known.index.base), _uses(known, publications)
     found = {}
     for name, value_set in known.index.sets.items():
         codes = tuple(_code(row, systems) for row in known.index.rows[name])
@@ -126,16 +127,15 @@ def _licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tuple[str
     )
 
 
-def _uses(known: Known) -> dict[str, list[Place]]:
+def _uses(known: Known, publications: Iterable[Guideline | Definition]) -> dict[str, list[Place]]:
     found: dict[str, list[Place]] = {}
-    for name, place in _all_uses(known):
+    for name, place in (*_of_publications(known, publications), *_of_files(known)):
         if place not in found.setdefault(name, []):
             found[name].append(place)
     return found
 
 
-def _all_uses(known: Known) -> Iterator[tuple[str, Place]]:
-    yield from _of_publications(known)
+def _of_files(known: Known) -> Iterator[tuple[str, Place]]:
     for row in known.b12.laboratory.cutoffs:
         yield row.observation, Place("a limit common to all guidelines", "/evidence/choices#limits")
     for group, members in known.b12.groups.items():
@@ -152,27 +152,27 @@ def _all_uses(known: Known) -> Iterator[tuple[str, Place]]:
             yield codes.value_set, Place(says)
 
 
-def _of_publications(known: Known) -> Iterator[tuple[str, Place]]:
+def _of_publications(
+    known: Known, publications: Iterable[Guideline | Definition]
+) -> Iterator[tuple[str, Place]]:
     """What each use is, by all that use a list so; the link leads to the one in force."""
     in_force = (known.b12.guideline.id, known.muscle.definition.id)
     found: dict[tuple[str, str, str], list[str]] = {}
-    for guideline in known.guidelines().values():
-        for name, what, place in _of_guideline(guideline):
-            found.setdefault((name, what, place), []).append(guideline.id)
-    for definition in known.definitions().values():
-        for row in definition.cutoffs:
-            found.setdefault((row.observation, "a limit of", "limits"), []).append(definition.id)
+    for one in publications:
+        for row in one.cutoffs:
+            found.setdefault((row.observation, "a limit of", "limits"), []).append(one.id)
+        if isinstance(one, Guideline):
+            for name, what in _of_testing(one):
+                found.setdefault((name, what, "testing"), []).append(one.id)
     for (name, what, place), ids in found.items():
         by = [*dict.fromkeys(ids)]
         first = next((id_ for id_ in in_force if id_ in by), by[0])
         yield name, Place(f"{what} {', '.join(by)}", f"/evidence/{first}#{place}")
 
 
-def _of_guideline(guideline: Guideline) -> Iterator[tuple[str, str, str]]:
-    """(value set, what it is there, part of the page)"""
+def _of_testing(guideline: Guideline) -> Iterator[tuple[str, str]]:
+    """(value set, what it is in the rule for offering a test)"""
     testing = guideline.testing
-    for row in guideline.cutoffs:
-        yield row.observation, "a limit of", "limits"
     for what, names in (
         ("a risk factor by", testing.risk_factors),
         ("a further risk factor by", testing.further_risk_factors),
@@ -181,4 +181,4 @@ def _of_guideline(guideline: Guideline) -> Iterator[tuple[str, str, str]]:
         ("a duration by", tuple(row.subject for row in testing.durations)),
     ):
         for name in names:
-            yield name, what, "testing"
+            yield name, what

@@ -22,6 +22,7 @@ from services.workbench.evidence.words import B12_RULES, B12_WHEN, MUSCLE_RULES
 PAGE = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
 KNOWN = known()
+LISTS = code_lists(KNOWN, [*KNOWN.guidelines().values(), *KNOWN.definitions().values()])
 ASSESSMENT = Path(services.__path__[0]) / "schemas" / "assessment.schema.json"
 
 
@@ -84,7 +85,7 @@ def test_what_everybody_may_read_is_kept_and_tells_page_from_json(here, tmp_path
     no such thing      |                             |
 """)
 def test_a_search_finds_codes_and_words(case):
-    found = search(code_lists(KNOWN), case["query"])
+    found = search(LISTS, case["query"])
     names = [one.list.value_set.name for one in found]
     if not case["lists"]:
         assert names == []
@@ -98,7 +99,7 @@ def test_a_search_finds_codes_and_words(case):
 
 
 def test_every_code_has_its_source_confidence_and_licence(here):
-    for name, one in code_lists(KNOWN).items():
+    for name, one in LISTS.items():
         assert all(code.row.source and code.row.confidence for code in one.codes), name
         assert all(licence for _title, _version, licence in one.licences), name
     told = here.get("/evidence/codes/total_b12", headers=JSON).json
