@@ -8,14 +8,15 @@ from flask import Blueprint
 from cds_hooks.settings import Settings
 from services.knowledge import Known
 from services.workbench.access import Access
-from services.workbench.evidence import evidence_pages, evidence_paths
+from services.workbench.evidence.pages import evidence_pages
+from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
 
 
 def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
     frame = Frame(settings, known, version, Access(settings))
-    return [frame.common(), evidence_pages(frame, known[settings.tenant().id])]
+    return [frame.common(), evidence_pages(frame)]
 
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
