@@ -1,5 +1,6 @@
 """What all pages have in common: the frame, the headers, the doors, forms that only we can send."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +16,8 @@ from flask_wtf.csrf import CSRFProtect, generate_csrf
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from cds_hooks.secret_file import make_key, read_key
+from cds_hooks.database import sqlite_file
+from cds_hooks.secret_file import KEY_BYTES, make_key, read_key
 from cds_hooks.settings import Settings, state_directory
 from services.knowledge import Known
 from services.workbench.access import Access, is_browser
@@ -152,9 +154,16 @@ class Frame:
         return common
 
     def _key(self) -> bytes:
+        """The key that signs sessions, the same in every worker.
+
+        Where nobody can sign in there is none to sign, and nothing is written.
+        """
         path = self.settings.pages.key_file
+        if path is None and not self.settings.is_open:
+            return secrets.token_bytes(KEY_BYTES)
         if path is None:
-            path = state_directory() / "pages.key"
+            database = sqlite_file(self.settings.records_url)
+            path = (database.parent if database else state_directory()) / "pages.key"
             if not path.exists():
                 make_key(path, SETTING)
         return read_key(path, SETTING)
