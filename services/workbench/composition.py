@@ -1,6 +1,6 @@
 """The pages of one process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Blueprint
@@ -12,19 +12,27 @@ from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
 from services.workbench.sign_in import sign_in_pages, sign_in_paths
+from services.workbench.what_if.pages import what_if_pages, what_if_paths
 
 
 def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
-    frame = Frame(settings, known, version, Access(settings))
-    openid = settings.pages.openid
-    return [
-        frame.common(),
-        evidence_pages(frame),
-        *([sign_in_pages(frame, openid)] if openid is not None and not settings.is_open else ()),
-    ]
+    return [*_pages(Frame(settings, known, version, Access(settings)))]
+
+
+def _pages(frame: Frame) -> Iterator[Blueprint]:
+    yield frame.common()
+    yield evidence_pages(frame)
+    yield what_if_pages(frame)
+    openid = frame.settings.pages.openid
+    if openid is not None and not frame.settings.is_open:
+        yield sign_in_pages(frame, openid)
 
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
     """What the OpenAPI document says of them."""
-    return {**evidence_paths(known[settings.tenant().id]), **sign_in_paths(settings)}
+    return {
+        **evidence_paths(known[settings.tenant().id]),
+        **what_if_paths(),
+        **sign_in_paths(settings),
+    }
