@@ -14,8 +14,7 @@ import orjson
 from jsonschema import Draft202012Validator
 
 from cds_hooks.cards import as_json
-from cds_hooks.routes import in_dialect
-from cds_hooks.service import Decision
+from cds_hooks.service import Decision, in_dialect
 from services.choices import Choices, Chosen
 from services.documents import Answered, UnusableDocument, answer_of
 from services.evaluation import as_json as evaluation_json
