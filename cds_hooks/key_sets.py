@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cds_hooks.addresses import is_loopback_url
-from cds_hooks.outbound import Attempt, session
+from cds_hooks.outbound import session, within
 from cds_hooks.settings import ConfigurationFault, Fault
 from cds_hooks.strict_json import Unreadable, loads
 from cds_hooks.tenants import ALGORITHMS, Tenant, Trust
@@ -209,24 +209,13 @@ class FetchedKeys:
 
     def _fetch_in_time(self) -> Keys:
         """Raises Unreadable, and what requests raises."""
-        rung = threading.Event()
-        with Attempt() as attempt:
-
-            def ring() -> None:
-                rung.set()
-                attempt.end()
-
-            bell = threading.Timer(WHOLE_SECONDS, ring)
-            bell.daemon = True
-            bell.start()
+        with within(WHOLE_SECONDS) as rung:
             try:
                 return self._fetch()
             except (Unreadable, requests.RequestException, OSError):
                 if rung.is_set():  # what had come by then may look like a short answer
                     raise Unreadable("too-slow") from None
                 raise
-            finally:
-                bell.cancel()
 
     def _fetch(self) -> Keys:
         with self._session.get(

@@ -7,6 +7,8 @@ what a name server says in between changes nothing.
 import logging
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -68,6 +70,25 @@ class Attempt:
                     return  # closed already
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[threading.Event]:
+    """What this thread asks for meanwhile is ended after so long; the event says that it was."""
+    rung = threading.Event()
+    with Attempt() as attempt:
+
+        def ring() -> None:
+            rung.set()
+            attempt.end()
+
+        bell = threading.Timer(seconds, ring)
+        bell.daemon = True
+        bell.start()
+        try:
+            yield rung
+        finally:
+            bell.cancel()
+
+
 def _announce(connection: HTTPConnection) -> None:
     attempt = getattr(_current, "attempt", None)
     if attempt is not None:
@@ -121,6 +142,25 @@ def session(
 ) -> requests.Session:
     """A session that reaches https, and http on this machine where `loopback` is set."""
     made = requests.Session()
+    guard(
+        made,
+        connections=connections,
+        loopback=loopback,
+        private_addresses=private_addresses,
+        again=again,
+    )
+    return made
+
+
+def guard(
+    made: requests.Session,
+    *,
+    connections: int,
+    loopback: bool = False,
+    private_addresses: bool = False,
+    again: Retry = AGAIN,
+) -> None:
+    """Makes a session, of this library or one that extends it, reach what `session` may."""
     made.trust_env = False  # no proxy, netrc or certificate bundle by accident
     made.adapters.clear()
     for scheme in ("https://", "http://") if loopback else ("https://",):
@@ -133,4 +173,3 @@ def session(
         adapter.max_retries = again
         adapter.init_poolmanager(connections, connections)
         made.mount(scheme, adapter)
-    return made

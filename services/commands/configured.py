@@ -9,6 +9,7 @@ import rich_click as click
 from rich.console import Console
 
 from cds_hooks.key_sets import key_set_of
+from cds_hooks.secret_file import client_secret
 from cds_hooks.settings import (
     VARIABLE,
     ConfigurationFault,
@@ -55,6 +56,8 @@ def load_all(config: Path | None) -> tuple[Settings, dict[str, Known]]:
         for tenant in settings.tenants:
             if tenant.trust is not None:
                 key_set_of(tenant, tenant.trust, lambda _reason: None)
+        if settings.pages.openid is not None:
+            client_secret(settings.pages.openid)
         return settings, knowledge_of(settings.tenants)
 
 

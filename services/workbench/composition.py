@@ -1,6 +1,6 @@
 """The pages of one process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Blueprint
@@ -11,15 +11,31 @@ from services.workbench.access import Access
 from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
+from services.workbench.sign_in import sign_in_pages, sign_in_paths
 from services.workbench.start import start_pages, start_paths
+from services.workbench.what_if.pages import what_if_pages, what_if_paths
 
 
 def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
-    frame = Frame(settings, known, version, Access(settings))
-    return [frame.common(), start_pages(frame), evidence_pages(frame)]
+    return [*_pages(Frame(settings, known, version, Access(settings)))]
+
+
+def _pages(frame: Frame) -> Iterator[Blueprint]:
+    yield frame.common()
+    yield start_pages(frame)
+    yield evidence_pages(frame)
+    yield what_if_pages(frame)
+    openid = frame.settings.pages.openid
+    if openid is not None and not frame.settings.is_open:
+        yield sign_in_pages(frame, openid)
 
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
     """What the OpenAPI document says of them."""
-    return {**start_paths(), **evidence_paths(known[settings.tenant().id])}
+    return {
+        **start_paths(),
+        **evidence_paths(known[settings.tenant().id]),
+        **what_if_paths(),
+        **sign_in_paths(settings),
+    }

@@ -1,7 +1,7 @@
 """The pages of services as different sites have them."""
 
 import pytest
-from sites import LABORATORY, site
+from site_knowledge import LABORATORY, site
 
 from cds_hooks.tenants import Tenant
 

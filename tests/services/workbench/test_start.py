@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from patients import known
-from sites import site
+from site_knowledge import site
 from tables import cases
 
 from cds_hooks.tenants import LOCAL, Tenant
