@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from typing import Any
-
-import orjson
 
 from cds_hooks.tenants import Tenant
 from mappings.said import amount, english
@@ -15,10 +12,10 @@ from services.catalog import attention_of
 from services.chart import Chart, Medication, completed_years
 from services.documents import assessment_of, chart_of_document
 from services.knowledge import Known
+from services.workbench.what_if.asking import SAMPLES, sample
 
 FIRST = "neuropathy"  # shown where nothing is chosen
 SEX = {"female": "Woman", "male": "Man"}
-FOLDER = files("services") / "samples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +51,13 @@ class Sample:
 
 def sample_patients(known: Known, base_url: str, tenant: Tenant) -> dict[str, Sample]:
     """All of them by name, assessed as `cobalamin try` does."""
-    names = sorted(path.name.removesuffix(".json") for path in FOLDER.iterdir())
     maker = CardMaker.at_start(known, base_url)
-    return {
-        name: _sample(name, maker, tenant) for name in sorted(names, key=lambda name: name != FIRST)
-    }
+    names = sorted(SAMPLES, key=lambda name: name != FIRST)
+    return {name: _sample(name, maker, tenant) for name in names}
 
 
 def _sample(name: str, maker: CardMaker, tenant: Tenant) -> Sample:
-    document = orjson.loads((FOLDER / f"{name}.json").read_bytes())
-    day = date.fromisoformat(document.pop("sampleDay"))
+    document, day = sample(name)
     known = maker.known
     chart = chart_of_document(document, known, day)
     attention = attention_of(tenant.clinical.get("attention"), known)

@@ -11,7 +11,8 @@ from cds_hooks.service import SPECIFICATION
 from services.workbench import sandbox
 from services.workbench.evidence.pages import spelt
 from services.workbench.frame import Frame, policy
-from services.workbench.sample_patients import FOLDER, Sample, sample_patients
+from services.workbench.sample_patients import Sample, sample_patients
+from services.workbench.what_if.asking import SAMPLES
 
 
 def start_pages(frame: Frame) -> Blueprint:
@@ -60,8 +61,7 @@ def _samples(frame: Frame) -> dict[str, dict[str, Sample]]:
 
 def start_paths() -> dict[str, Any]:
     """What the OpenAPI document says of the start page."""
-    names = sorted(path.name.removesuffix(".json") for path in FOLDER.iterdir())
-    sample = {"name": "sample", "in": "query", "schema": {"enum": names}}
+    sample = {"name": "sample", "in": "query", "schema": {"enum": [*SAMPLES]}}
     says = "What this is, the services, a sample patient, and whether it is well."
     ok = {"description": says, "content": {"text/html": {"schema": {"type": "string"}}}}
     get = {"operationId": "start", "parameters": [sample], "responses": {"200": ok, **refusals()}}
