@@ -12,6 +12,7 @@ from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
 from services.workbench.sign_in import sign_in_pages, sign_in_paths
+from services.workbench.start import start_pages, start_paths
 from services.workbench.what_if.pages import what_if_pages, what_if_paths
 
 
@@ -22,6 +23,7 @@ def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[
 
 def _pages(frame: Frame) -> Iterator[Blueprint]:
     yield frame.common()
+    yield start_pages(frame)
     yield evidence_pages(frame)
     yield what_if_pages(frame)
     openid = frame.settings.pages.openid
@@ -32,6 +34,7 @@ def _pages(frame: Frame) -> Iterator[Blueprint]:
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
     """What the OpenAPI document says of them."""
     return {
+        **start_paths(),
         **evidence_paths(known[settings.tenant().id]),
         **what_if_paths(),
         **sign_in_paths(settings),

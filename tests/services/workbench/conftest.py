@@ -1,0 +1,34 @@
+"""The pages of services as different sites have them."""
+
+import pytest
+from site_knowledge import LABORATORY, site
+
+from cds_hooks.tenants import Tenant
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory):
+    """The pages of a service without a configuration."""
+    return site(tmp_path_factory.mktemp("here"))
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory):
+    """The pages of two sites: one as shipped, one with a laboratory, a policy and German."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "lab.toml").write_text(LABORATORY)
+    other = {
+        "b12": {"guideline": "uk-ng239", "laboratory": str(folder / "lab.toml")},
+        "policy": {"result_max_age_months": 6},
+        "language": {"code": "de"},
+    }
+    first = Tenant("first", certificate="CN=first")
+    return site(folder, first, Tenant("other", certificate="CN=other", clinical=other))
+
+
+@pytest.fixture(scope="session")
+def german(tmp_path_factory):
+    """The pages of one site that speaks German."""
+    clinical = {"language": {"code": "de"}, "policy": {"result_max_age_months": 6}}
+    folder = tmp_path_factory.mktemp("german")
+    return site(folder, Tenant("de", certificate="CN=de", clinical=clinical))
