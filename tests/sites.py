@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import requests
 import structlog
-from conformance.conftest import log_faults
+from conformance.serving import log_faults
 from patients import known
 
 from cds_hooks.app import create_app
