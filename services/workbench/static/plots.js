@@ -36,13 +36,18 @@
     },
   };
 
-  const axis = (given, isUpright) => {
+  const axis = (given, isUpright, isStacked) => {
     const made = {
       type: given.type,
       title: { display: Boolean(given.title), text: given.title },
       grid: { color: faint("plain", 0.12) },
-      ticks: { maxRotation: 0, autoSkipPadding: 16, display: !(isUpright && given.title === "") },
+      ticks: { maxRotation: 0, autoSkipPadding: 16, display: !(isUpright && given.title === "" && given.type !== "category") },
+      stacked: isStacked,
     };
+    if (isUpright && given.type === "category") {
+      made.ticks.autoSkip = false;
+      made.grid.display = false;
+    }
     if (given.least !== null) made.min = given.least;
     if (given.most !== null) made.max = given.most;
     if (given.type === "time") made.time = { tooltipFormat: "d MMM yyyy", minUnit: "day", displayFormats: { day: "d MMM", month: "MMM yyyy" } };
@@ -78,7 +83,8 @@
         animation: false,
         maintainAspectRatio: false,
         interaction: { mode: "nearest", intersect: false },
-        scales: { x: axis(given.x, false), y: axis(given.y, true) },
+        indexAxis: given.y.type === "category" ? "y" : "x",
+        scales: { x: axis(given.x, false, given.stacked), y: axis(given.y, true, given.stacked) },
         plugins: {
           bands: { list: given.bands },
           legend: { display: given.series.length > 1 },
