@@ -223,7 +223,7 @@ def written(column: str, value: Any) -> str:
     """A value of a table for readers."""
     match value:
         case None:
-            return ""
+            return UNKNOWN
         case int():
             return f"{value:,}"
         case float():
