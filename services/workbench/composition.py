@@ -1,6 +1,6 @@
 """The pages of one process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Blueprint
@@ -8,31 +8,41 @@ from flask import Blueprint
 from cds_hooks.settings import Settings
 from services.knowledge import Known
 from services.workbench.access import Access
-from services.workbench.evidence import evidence_pages, evidence_paths
+from services.workbench.evidence.pages import evidence_pages
+from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
 from services.workbench.governance import governance_pages, governance_paths
 from services.workbench.reports import Reports
 from services.workbench.sign_in import sign_in_pages, sign_in_paths
+from services.workbench.what_if.pages import what_if_pages, what_if_paths
 
 
 def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
-    frame = Frame(settings, known, version, Access(settings))
-    openid = settings.pages.openid
-    records = settings.is_open or openid is not None  # else nobody may see them
-    return [
-        frame.common(),
-        evidence_pages(frame, known[settings.tenant().id]),
-        *([governance_pages(frame, Reports(settings))] if records else ()),
-        *([sign_in_pages(frame, openid)] if openid is not None and not settings.is_open else ()),
-    ]
+    return [*_pages(Frame(settings, known, version, Access(settings)))]
+
+
+def _pages(frame: Frame) -> Iterator[Blueprint]:
+    yield frame.common()
+    yield evidence_pages(frame)
+    yield what_if_pages(frame)
+    openid = frame.settings.pages.openid
+    if _has_records_pages(frame.settings):
+        yield governance_pages(frame, Reports(frame.settings))
+    if openid is not None and not frame.settings.is_open:
+        yield sign_in_pages(frame, openid)
+
+
+def _has_records_pages(settings: Settings) -> bool:
+    """Whether anybody may see what records say."""
+    return settings.is_open or settings.pages.openid is not None
 
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
     """What the OpenAPI document says of them."""
-    records = settings.is_open or settings.pages.openid is not None
     return {
         **evidence_paths(known[settings.tenant().id]),
-        **(governance_paths() if records else {}),
+        **what_if_paths(),
+        **(governance_paths() if _has_records_pages(settings) else {}),
         **sign_in_paths(settings),
     }

@@ -99,6 +99,7 @@ def governance_pages(frame: Frame, reports: Reports) -> Blueprint:
             tenants=g.user.tenants,
             query=_query(asked),
             written=written,
+            numeric=numeric,
         )
 
     @pages.get("/governance/<figure>.csv")
@@ -231,3 +232,11 @@ def written(column: str, value: Any) -> str:
         case str() if column in ("first", "last", "hour"):
             return value[:16]
     return str(value)
+
+
+def numeric(figure: Figure) -> list[bool]:
+    """Which columns hold numbers."""
+    return [
+        any(isinstance(value, int | float) for value in values)
+        for values in zip(*figure.rows, strict=True)
+    ]

@@ -89,7 +89,7 @@ def _answers(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
         "What became of the cards of each rule: accepted, overridden or unanswered. "
         f"The most frequent is {shown[0]['topic']}, shown {shown[0]['shown']} times.",
         Axis("cards", least=0),
-        Axis("", "category"),
+        Axis("", "category", names=[row["topic"] for row in shown]),
         series,
         height=AXES + BAR * len(shown),
         stacked=True,
@@ -109,7 +109,7 @@ def _counted(
     return Plot(
         f"How often, by {name}. The most frequent is {most[0][0]}: {most[0][1]}.",
         Axis(unit, least=0),
-        Axis("", "category"),
+        Axis("", "category", names=[one for one, _ in most]),
         [Series(unit, [(count, one) for one, count in most], "bar", tone)],
         height=AXES - 24 + BAR * len(most),
     )

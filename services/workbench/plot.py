@@ -9,17 +9,21 @@ Tone = Literal["good", "watch", "bad", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """`type` "time" takes days as YYYY-MM-DD; "category" takes names."""
+    """`type` "time" takes days as YYYY-MM-DD; "category" takes names, in the order of `names`."""
 
     title: str
     type: Literal["linear", "time", "category"] = "linear"
     least: float | str | None = None
     most: float | str | None = None
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points (x, y). A third member, where there is one, is said of the point beside its value."""
+    """Points (x, y). A third member, where there is one, is said of the point beside its value.
+
+    A bar whose y is (from, to) spans between the two.
+    """
 
     name: str
     points: Sequence[tuple[Any, ...]]
@@ -42,7 +46,7 @@ class Band:
 class Plot:
     """`says` is what a person who cannot see the chart is told in its place.
 
-    Bars lie where `y` is of categories: names have room then.
+    Bars alone lie where `y` is of categories: names have room then.
     """
 
     says: str

@@ -41,21 +41,20 @@
       type: given.type,
       title: { display: Boolean(given.title), text: given.title },
       grid: { color: faint("plain", 0.12) },
-      ticks: { maxRotation: 0, autoSkipPadding: 16, display: !(isUpright && given.title === "" && given.type !== "category") },
+      ticks: { maxRotation: 0, autoSkipPadding: 16, display: given.type === "category" || !(isUpright && given.title === "") },
       stacked: isStacked,
     };
-    if (isUpright && given.type === "category") {
-      made.ticks.autoSkip = false;
-      made.grid.display = false;
-    }
+    if (isUpright && given.type === "category") made.ticks.autoSkip = false;
     if (given.least !== null) made.min = given.least;
     if (given.most !== null) made.max = given.most;
+    if (given.names.length) Object.assign(made, { labels: given.names, offset: true });
     if (given.type === "time") made.time = { tooltipFormat: "d MMM yyyy", minUnit: "day", displayFormats: { day: "d MMM", month: "MMM yyyy" } };
     return made;
   };
 
   const series = (given) => {
     const isBar = given.kind === "bar";
+    const isSpan = isBar && given.points.some(([, y]) => Array.isArray(y));  // from one value to another
     return {
       type: isBar ? "bar" : "line",
       label: given.name,
@@ -63,6 +62,7 @@
       borderColor: colour(given.tone),
       backgroundColor: isBar ? faint(given.tone, 0.75) : colour(given.tone),
       borderWidth: isBar ? 0 : 2,
+      grouped: !isSpan,
       showLine: given.kind !== "points",
       stepped: given.kind === "steps",
       pointRadius: given.kind === "points" ? 6 : given.points.length > 40 ? 0 : 4,
@@ -73,6 +73,7 @@
 
   const draw = (figure) => {
     const given = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const isLying = given.y.type === "category" && given.series.every((one) => one.kind === "bar");
     const area = figure.querySelector(".plot-area");
     area.style.height = `${given.height}px`;
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
@@ -83,7 +84,7 @@
         animation: false,
         maintainAspectRatio: false,
         interaction: { mode: "nearest", intersect: false },
-        indexAxis: given.y.type === "category" ? "y" : "x",
+        indexAxis: isLying ? "y" : "x",
         scales: { x: axis(given.x, false, given.stacked), y: axis(given.y, true, given.stacked) },
         plugins: {
           bands: { list: given.bands },
