@@ -159,7 +159,7 @@ class Frame:
         Where nobody can sign in there is none to sign, and nothing is written.
         """
         path = self.settings.pages.key_file
-        if path is None and not self.settings.is_open:
+        if path is None and not (self.settings.is_open or self.access.signs_in):
             return secrets.token_bytes(KEY_BYTES)
         if path is None:
             database = sqlite_file(self.settings.records_url)

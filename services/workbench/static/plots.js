@@ -36,13 +36,15 @@
     },
   };
 
-  const axis = (given, isUpright) => {
+  const axis = (given, isUpright, isStacked) => {
     const made = {
       type: given.type,
       title: { display: Boolean(given.title), text: given.title },
       grid: { color: faint("plain", 0.12) },
       ticks: { maxRotation: 0, autoSkipPadding: 16, display: given.type === "category" || !(isUpright && given.title === "") },
+      stacked: isStacked,
     };
+    if (isUpright && given.type === "category") made.ticks.autoSkip = false;
     if (given.least !== null) made.min = given.least;
     if (given.most !== null) made.max = given.most;
     if (given.names.length) Object.assign(made, { labels: given.names, offset: true });
@@ -71,6 +73,7 @@
 
   const draw = (figure) => {
     const given = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const isLying = given.y.type === "category" && given.series.every((one) => one.kind === "bar");
     const area = figure.querySelector(".plot-area");
     area.style.height = `${given.height}px`;
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
@@ -81,7 +84,8 @@
         animation: false,
         maintainAspectRatio: false,
         interaction: { mode: "nearest", intersect: false },
-        scales: { x: axis(given.x, false), y: axis(given.y, true) },
+        indexAxis: isLying ? "y" : "x",
+        scales: { x: axis(given.x, false, given.stacked), y: axis(given.y, true, given.stacked) },
         plugins: {
           bands: { list: given.bands },
           legend: { display: given.series.length > 1 },
