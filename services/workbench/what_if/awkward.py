@@ -147,7 +147,7 @@ def _ways(there: Any) -> Iterator[tuple[str, Any]]:
         case {"resourceType": "Patient"}:
             yield "another patient's", {**there, "id": "somebody-else"}
         case {"resourceType": "Bundle", "entry": [_, *_]}:
-            yield "paged, the rest not to be had", {**there, "link": [NEXT]}
+            yield "paged", {**there, "link": [NEXT]}
             yield "another patient's", _changed(there, _of_stranger)
             if any(map(_has_quantity, there["entry"])):
                 yield "wrong unit", _changed(there, _in_nonsense)
