@@ -21,7 +21,9 @@ from services.cases import read_case
 from services.choices import Choices, choose
 from services.cli import main
 from services.documents import UnusableDocument, assessment_of
+from services.messages import messages
 from services.workbench.what_if.asking import SAMPLES, Options, pasted, read, sample
+from services.workbench.what_if.awkward import UNSEEN
 from services.workbench.what_if.limits import bands, scope_of, spelled
 from services.workbench.what_if.prefilled import entered_of
 from services.workbench.what_if.view import View
@@ -326,6 +328,10 @@ def simulated():
     found = view("sample=neuropathy; awkward=1").simulated
     assert found
     return found
+
+
+def test_what_was_not_seen_is_known_by_its_words_in_every_language():
+    assert {*UNSEEN} <= {*messages()}
 
 
 def test_no_awkward_way_makes_a_deficiency_normal(simulated):
