@@ -103,7 +103,8 @@ def sweep(
     shown = (there.value,) if there else ()
     low, high = span(name, unit, scope, known, *shown)
     low = low if least is None else least
-    high = high if most is None or most <= low else most
+    high = high if most is None else most
+    high = high if high > low else low * 2 + 1  # limits that lie below where somebody begins
     digits = 0 if value_set.whole else _digits(low, high, (*scope.edges, *shown))
     rules = chosen.attention[service_id(answered.hook)]
 

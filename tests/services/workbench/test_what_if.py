@@ -154,6 +154,21 @@ def test_a_sweep_finds_where_the_answer_changes(case):
     assert found.intervals[-1].ends == float(case["to"])
 
 
+@cases("""
+    from   | to
+    -------+-------
+    999999 |
+    300    | 200
+    0      | 0.0001
+    nan    | -1
+    1e99   | x
+           | 999999
+""")
+def test_a_sweep_may_begin_and_end_anywhere(case):
+    found = view(f"sex=female; age=72; total_b12=212; from={case['from']}; to={case['to']}").sweep
+    assert found.intervals[0].begins < found.intervals[-1].ends
+
+
 @pytest.mark.parametrize("along", ["total_b12", "egfr", "gait_speed", "mcv"])
 def test_a_sweep_says_what_the_value_itself_would_be_answered(along):
     start = "sex=female; age=72; methylmalonic_acid=0.6; grip_strength=14; condition=paraesthesia"
@@ -232,6 +247,13 @@ def test_a_pasted_bundle_is_judged_as_the_command_line_judges_it(reader):
     assert "128 ng/L" in text
     found = View.of(bundle(), asked("sex=unknown"), CHOSEN, Settings()).shown.assessment
     assert found == assessment_of(bundle(), CHOSEN.maker, DAY, CHOSEN.attention)
+
+
+def test_what_is_pasted_is_answered_on_the_day_that_is_asked_for(reader):
+    page = reader.paste(bundle(), "/what-if?sample=untested", day="2029-01-01", hook="order-sign")
+    text = unescape(page.get_data(as_text=True))
+    assert "too old to decide" in text
+    assert "order-sign" in text
 
 
 def test_a_pasted_order_is_the_draft_of_the_made_up_patient(reader):
