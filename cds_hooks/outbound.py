@@ -7,6 +7,8 @@ what a name server says in between changes nothing.
 import logging
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -66,6 +68,25 @@ class Attempt:
                     held.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     return  # closed already
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[threading.Event]:
+    """What this thread asks for meanwhile is ended after so long; the event says that it was."""
+    rung = threading.Event()
+    with Attempt() as attempt:
+
+        def ring() -> None:
+            rung.set()
+            attempt.end()
+
+        bell = threading.Timer(seconds, ring)
+        bell.daemon = True
+        bell.start()
+        try:
+            yield rung
+        finally:
+            bell.cancel()
 
 
 def _announce(connection: HTTPConnection) -> None:

@@ -3,13 +3,12 @@
 Time-outs of sockets begin anew with each byte; the whole answer has a time limit here.
 """
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import requests
 
-from cds_hooks.outbound import Attempt
+from cds_hooks.outbound import within
 from cds_hooks.strict_json import Unreadable
 
 CHUNK = 16 * 1024
@@ -43,24 +42,13 @@ def small_answer(
 
     Raises Unreadable ("too-large", "too-slow"), and what requests raises.
     """
-    rung = threading.Event()
-    with Attempt() as attempt:
-
-        def ring() -> None:
-            rung.set()
-            attempt.end()
-
-        bell = threading.Timer(limits.seconds, ring)
-        bell.daemon = True
-        bell.start()
+    with within(limits.seconds) as rung:
         try:
             answer = _answer(session, method, url, limits, headers, data)
         except (Unreadable, requests.RequestException, OSError):
             if rung.is_set():  # what had come by then may look like a short answer
                 raise Unreadable("too-slow") from None
             raise
-        finally:
-            bell.cancel()
     if rung.is_set():
         raise Unreadable("too-slow")
     return answer

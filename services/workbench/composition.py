@@ -7,6 +7,8 @@ from flask import Blueprint
 
 from cds_hooks.settings import Settings
 from services.knowledge import Known
+from services.smart_app.door import Door, door_paths
+from services.smart_app.pages import app_pages
 from services.workbench.access import Access
 from services.workbench.evidence import evidence_pages, evidence_paths
 from services.workbench.frame import Frame
@@ -15,9 +17,21 @@ from services.workbench.frame import Frame
 def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
     frame = Frame(settings, known, version, Access(settings))
-    return [frame.common(), evidence_pages(frame, known[settings.tenant().id])]
+    return [
+        frame.common(),
+        evidence_pages(frame, known[settings.tenant().id]),
+        *_smart_app(frame),
+    ]
+
+
+def _smart_app(frame: Frame) -> list[Blueprint]:
+    """The app and its door, where some EHR has a client for it."""
+    if not any(tenant.smart for tenant in frame.settings.tenants):
+        return []
+    door = Door(frame)
+    return [door.routes(), app_pages(frame, door.opened)]
 
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
     """What the OpenAPI document says of them."""
-    return {**evidence_paths(known[settings.tenant().id])}
+    return {**evidence_paths(known[settings.tenant().id]), **door_paths(settings)}
