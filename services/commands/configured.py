@@ -16,6 +16,7 @@ from cds_hooks.settings import (
     configuration_file,
     load_settings,
 )
+from cds_hooks.smart_client import Client
 from cds_hooks.tenants import Tenant
 from cds_hooks.tracing import require_otel
 from mappings.fault import KnowledgeFault
@@ -55,6 +56,8 @@ def load_all(config: Path | None) -> tuple[Settings, dict[str, Known]]:
         for tenant in settings.tenants:
             if tenant.trust is not None:
                 key_set_of(tenant, tenant.trust, lambda _reason: None)
+            if tenant.smart is not None:
+                Client(tenant)
         return settings, knowledge_of(settings.tenants)
 
 
