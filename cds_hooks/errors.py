@@ -16,7 +16,6 @@ from typing import Any
 ISSUE_TYPES = {
     400: "structure",
     401: "login",
-    403: "forbidden",
     404: "not-found",
     405: "not-supported",
     408: "timeout",
@@ -25,7 +24,6 @@ ISSUE_TYPES = {
     415: "not-supported",
     422: "invalid",
     429: "throttled",
-    502: "transient",
     503: "transient",
 }
 

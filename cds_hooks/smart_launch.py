@@ -40,6 +40,11 @@ class LaunchRefused(Refusal):
     text = "This launch cannot be gone on with."
 
 
+def app_scopes(kinds: Iterable[str], read: str = "rs") -> tuple[str, ...]:
+    """Who is signed in, and the patient's resources of `kinds`."""
+    return (*IDENTITY, *(f"patient/{kind}.{read}" for kind in kinds))
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A launch that waits for the authorisation server's answer."""
@@ -173,10 +178,7 @@ class Launches:
         """What is asked for: no more than is read, in the words that the server knows."""
         is_old = "permission-v1" in capabilities and "permission-v2" not in capabilities
         read = "read" if is_old else "rs"
-        wanted = client.access.scopes or (
-            *IDENTITY,
-            *(f"patient/{kind}.{read}" for kind in self._kinds),
-        )
+        wanted = client.access.scopes or app_scopes(self._kinds, read)
         return " ".join(("launch/patient" if is_standalone else "launch", *wanted))
 
     def _launching(self, iss: str | None) -> tuple[Tenant, str]:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import NotFound
 from cds_hooks.app import context_of
 from cds_hooks.fhir_client import Fetch, FhirClient
 from cds_hooks.launch_cookies import LaunchCookies
-from cds_hooks.openapi import answer, refusals
+from cds_hooks.openapi import answer
 from cds_hooks.prefetch import wanted_type
 from cds_hooks.settings import Settings
 from cds_hooks.smart_launch import LAUNCH_ID, Launched, Launches, LaunchRefused
@@ -177,7 +177,8 @@ def door_paths(settings: Settings) -> dict[str, Any]:
     if not any(tenant.smart for tenant in settings.tenants):
         return {}
     elsewhere = {"303": {"description": "To the next step.", "headers": {"Location": _TEXT}}}
-    refused = refusals((400, 403, 502))
+    says = {400: "No launch.", 403: "The EHR did not agree.", 502: "Its server did not."}
+    refused = {str(status): answer("OperationOutcome", why) for status, why in says.items()}
     return {
         "/smart/launch": _reading("smart-launch", elsewhere | refused, "iss", "launch"),
         "/smart/callback": _reading(
