@@ -224,6 +224,8 @@ def _errors(app: Flask, context: Context) -> None:
             **({"tenant": refused.tenant} if refused.tenant else {}),
             **(refused.details if refused.tenant else {}),
         )
+        if refused.status != 401:
+            return outcome(refused.status, operation_outcome(refused.status))
         response = outcome(401, unauthorized)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response

@@ -39,6 +39,8 @@ Remember = Callable[[str, str, datetime], bool]
 class Unauthenticated(Exception):
     """Why a caller is not let in: for the log, never for the caller."""
 
+    status = 401
+
     def __init__(self, reason: str, **details: str) -> None:
         super().__init__(reason)
         self.reason = reason

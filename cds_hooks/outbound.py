@@ -142,6 +142,25 @@ def session(
 ) -> requests.Session:
     """A session that reaches https, and http on this machine where `loopback` is set."""
     made = requests.Session()
+    guard(
+        made,
+        connections=connections,
+        loopback=loopback,
+        private_addresses=private_addresses,
+        again=again,
+    )
+    return made
+
+
+def guard(
+    made: requests.Session,
+    *,
+    connections: int,
+    loopback: bool = False,
+    private_addresses: bool = False,
+    again: Retry = AGAIN,
+) -> None:
+    """Makes a session, of this library or one that extends it, reach what `session` may."""
     made.trust_env = False  # no proxy, netrc or certificate bundle by accident
     made.adapters.clear()
     for scheme in ("https://", "http://") if loopback else ("https://",):
@@ -154,4 +173,3 @@ def session(
         adapter.max_retries = again
         adapter.init_poolmanager(connections, connections)
         made.mount(scheme, adapter)
-    return made

@@ -5,6 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
+from cds_hooks.pages import OpenID
 from cds_hooks.settings import ConfigurationFault, Fault
 
 KEY_BYTES = 32
@@ -30,6 +31,20 @@ def read_key(path: Path, setting: str) -> bytes:
         reason = f"holds {len(key)} bytes; at least {KEY_BYTES} random ones are needed"
         raise refused(path, setting, reason)
     return key
+
+
+def client_secret(openid: OpenID) -> str | None:
+    """What the provider of identities knows us by; None for a public client.
+
+    Raises ConfigurationFault.
+    """
+    path, setting = openid.client_secret_file, "pages.openid.client_secret_file"
+    if path is None:
+        return None
+    secret = read_secret(path, setting).decode(errors="replace").strip()
+    if not secret or not secret.isprintable():
+        raise refused(path, setting, "is not one line of text")
+    return secret
 
 
 def make_key(path: Path, setting: str) -> None:

@@ -32,7 +32,7 @@ from cds_hooks.addresses import (
 from cds_hooks.bulk_access import BulkAccess, bulk_access
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import Dialect
-from cds_hooks.pages import Pages, pages_of
+from cds_hooks.pages import Pages, openid_faults, pages_of
 from cds_hooks.smart_access import smart_access, smart_faults
 from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
 
@@ -229,6 +229,7 @@ def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     match document:
         case {"tenant": list(tenants)} if all(isinstance(tenant, dict) for tenant in tenants):
             yield from _tenant_faults(document, tenants)
+    yield from openid_faults(document)
     if next(_VALIDATOR.iter_errors(document), None) is None:
         yield from smart_faults(document)
 

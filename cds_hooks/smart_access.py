@@ -47,6 +47,12 @@ def smart_faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     base_url = document.get("server", {}).get("base_url", "http://127.0.0.1")
     if present and not is_fhir_base_url(base_url):
         yield "server.base_url", "must be https where [smart] is used: browsers carry access there"
+    match document:
+        case {"records": {"url": str(url)}} if (
+            present and not url.startswith("sqlite") and "key_file" not in document.get("pages", {})
+        ):
+            reason = "is required with PostgreSQL and [smart]: all replicas share one key"
+            yield "pages.key_file", reason
     yield from _server_faults(tenants)
 
 

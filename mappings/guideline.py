@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
+from mappings.change_history import Change
 from mappings.said import amount, say
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
@@ -255,6 +256,7 @@ class Guideline(Limits):
     flags: tuple[str, ...] = ()  # cautions that hold for every result read by this guideline
     laboratory: str | None = None  # a laboratory whose validated limits replace the printed ones
     based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
+    changes: tuple[Change, ...] = ()  # the newest first; empty where the file keeps no history
 
     @property
     def label(self) -> str:

@@ -1,7 +1,6 @@
 """What a guideline must hold so that no rule meets a gap in it: a site's own as much as ours."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
 from itertools import product
 from typing import Any
 
@@ -39,14 +38,6 @@ def _unfinished(node: object, key: str) -> Iterator[str]:
         case list():
             for place, value in enumerate(node):
                 yield from _unfinished(value, f"{key}[{place}]")
-
-
-def day_of(document: Mapping[str, Any], key: str, file: str) -> date:
-    """The date under `key`. Raises KnowledgeFault."""
-    try:
-        return date.fromisoformat(document[key])
-    except ValueError as fault:
-        raise KnowledgeFault(file, key, "is no date such as 2026-11-22") from fault
 
 
 def refuse_unknown_meanings(cutoffs: Iterable[Cutoff], file: str) -> None:

@@ -1,5 +1,6 @@
 """A guideline copied as the beginning of a site's own: comments and order stay, names are open."""
 
+from datetime import date
 from typing import Any
 
 import tomlkit
@@ -36,8 +37,9 @@ OPEN_ATTRIBUTES = {
 }
 
 
-def copied(text: str, id_: str) -> str:
-    """The guideline or definition in `text` as the beginning of another one, called `id_`.
+def copied(text: str, id_: str, day: date) -> str:
+    """The guideline or definition in `text` as the beginning of another one, called `id_`, made
+    on `day`.
 
     Each limit says from which publication it was taken, so that a limit left as it was is still
     cited rightly under the new title.
@@ -54,6 +56,12 @@ def copied(text: str, id_: str) -> str:
     based_on: InlineTable = tomlkit.inline_table()
     based_on.update({"id": origin, "version": version, "citation": citation})
     document["based_on"] = based_on
+    begun = tomlkit.table()
+    begun.update(
+        {"version": VERSION, "date": day, "what": f"Begun as a copy of {origin} version {version}."}
+    )
+    document["change"] = tomlkit.aot()
+    document["change"].append(begun)
     head = HEADER.format(id=id_, origin=origin, version=version)
     return "".join(f"# {line}\n" for line in head.splitlines()) + "\n" + tomlkit.dumps(document)
 

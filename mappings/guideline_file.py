@@ -13,6 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mappings.change_history import changes_of
+from mappings.days import day_of
 from mappings.fault import KnowledgeFault
 from mappings.guideline import (
     COMPARISONS,
@@ -25,7 +27,6 @@ from mappings.guideline import (
     Treatment,
 )
 from mappings.guideline_checks import (
-    day_of,
     refuse_gaps,
     refuse_missing_treatments,
     refuse_unfinished,
@@ -172,6 +173,7 @@ def _guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> 
         treatments=treatments,
         source_attributes=document["source_attributes"],
         based_on=document.get("based_on"),
+        changes=changes_of(document, file),
     )
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mappings.change_history import Change, changes_of
+from mappings.days import day_of
 from mappings.fault import KnowledgeFault
 from mappings.guideline import Limits
-from mappings.guideline_checks import day_of
 from mappings.guideline_file import cutoffs_of, guideline_document
 from mappings.value_set import ValueSetIndex
 
@@ -51,6 +52,7 @@ class Definition(Limits):
     source_attributes: Mapping[str, str]
     calf_score: int | None = None  # what a small calf adds to SARC-F for SARC-CalF
     based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
+    changes: tuple[Change, ...] = ()  # the newest first; empty where the file keeps no history
 
     @property
     def label(self) -> str:
@@ -119,4 +121,5 @@ def _definition(document: Mapping[str, Any], file: str, index: ValueSetIndex) ->
         unable=tuple(Unable(**entry) for entry in document.get("unable", ())),
         calf_score=document.get("calf_score"),
         based_on=document.get("based_on"),
+        changes=changes_of(document, file),
     )

@@ -45,6 +45,7 @@ class Row:
     listed: str = field(default="", compare=False)  # its name as the code system has it
     source: str = field(default="", compare=False)  # where it was found
     notes: str = field(default="", compare=False)
+    confidence: str = field(default="", compare=False)  # "high" or "medium"; a site says none
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class ValueSet:
     refused: str | None = None  # why results under these codes are never read as a value
     whole: bool = False  # whole numbers only
     has_method: bool = False  # DXA or BIA is read from the result
+    note: str | None = None  # what has to be known of it besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,7 @@ def _value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
         refused=entry.get("refused"),
         whole=entry.get("whole", False),
         has_method=entry.get("has_method", False),
+        note=entry.get("note"),
     )
 
 
@@ -294,6 +297,7 @@ def _row(row: Mapping[str, str], file: str, key: str, title: str) -> Row:
         listed=row["display"],
         source=row["source"],
         notes=row.get("notes") or "",
+        confidence=row["confidence"],
     )
 
 

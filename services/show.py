@@ -70,12 +70,38 @@ def show_configuration(console: Console, settings: Settings, known: Mapping[str,
         if settings.metrics
         else "not shown",
         "traces": settings.traces_url or "not sent",
+        **_pages(settings),
     }
     if settings.bulk_export is not None:
         rows["bulk export"] = f"from {settings.bulk_export.server}"
     _show_rows(console, f"In force: {settings.file or 'the defaults'}", rows)
     for tenant in settings.tenants:
         _show_tenant(console, tenant, known[tenant.id])
+
+
+def _pages(settings: Settings) -> dict[str, str]:
+    """Who sees the pages for people."""
+    pages, openid = settings.pages, settings.pages.openid
+    if settings.is_open:
+        return {"pages": "all of them, for callers on this machine"}
+    rows = {"pages for everybody": ", ".join(sorted(pages.public)) or "none"}
+    if openid is None:
+        return {**rows, "other pages": "not shown: there is no [pages.openid] to sign in with"}
+    limits = f"{pages.session_hours} hours, {pages.idle_minutes} minutes without a request"
+    opened = (
+        f"{id_}: {', '.join(openid.tenants.get(id_, ())) or 'nobody'}"
+        for id_ in (tenant.id for tenant in settings.tenants)
+    )
+    return {
+        **rows,
+        "other pages": f"for who signs in at {openid.issuer} as {openid.client_id}, "
+        + ("with its secret" if openid.client_secret_file else "a public client"),
+        "sign-in returns to": f"{settings.base_url}/sign-in/callback",
+        f"by the claim {openid.tenants_claim}": "\n".join(opened)
+        if openid.tenants
+        else "the tenants that it lists",
+        "a session lasts": limits,
+    }
 
 
 def _show_rows(console: Console, title: str, rows: Mapping[str, str]) -> None:

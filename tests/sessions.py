@@ -4,7 +4,7 @@ import json
 from itertools import count
 from typing import Any
 
-from conformance.conftest import rolled, today
+from conformance.serving import rolled, today
 from patients import TODAY, drug, order, patient, resources
 
 NUMBERS = count(1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import structlog
-from conformance.conftest import log_faults
+from conformance.serving import log_faults
 
 from cds_hooks.app import context_of, create_app
 from cds_hooks.cards import Card, Coding, Indicator, Source

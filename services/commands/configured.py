@@ -9,6 +9,7 @@ import rich_click as click
 from rich.console import Console
 
 from cds_hooks.key_sets import key_set_of
+from cds_hooks.secret_file import client_secret
 from cds_hooks.settings import (
     VARIABLE,
     ConfigurationFault,
@@ -58,6 +59,8 @@ def load_all(config: Path | None) -> tuple[Settings, dict[str, Known]]:
                 key_set_of(tenant, tenant.trust, lambda _reason: None)
             if tenant.smart is not None:
                 Client(tenant)
+        if settings.pages.openid is not None:
+            client_secret(settings.pages.openid)
         return settings, knowledge_of(settings.tenants)
 
 

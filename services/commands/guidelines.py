@@ -65,7 +65,7 @@ def new_guideline(config: Path | None, id_: str, origin: str, target: Path | Non
     path = target or Path(f"{id_.replace('-', '_')}.toml")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(copied(files[origin].read_text(encoding="utf-8"), id_))
+            file.write(copied(files[origin].read_text(encoding="utf-8"), id_, _today()))
     except FileExistsError:
         raise click.ClickException(f"{path} is there already") from None
     except OSError as fault:
@@ -74,6 +74,10 @@ def new_guideline(config: Path | None, id_: str, origin: str, target: Path | Non
     click.echo(f"{path}: {id_}, begun as a copy of {origin}. Fill in what says TO FILL IN.")
     click.echo("To use it, the configuration says:")
     click.echo(f'[[guideline]]\nfile = "{path}"\n[{table}]\n{key} = "{id_}"')
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _files(config: Path | None) -> dict[str, Path]:
@@ -120,7 +124,7 @@ def diff_guidelines(
     found = differences(one, other, known_a.b12.titles)
     changes, unusable = None, list[str]()
     if data:
-        today = as_of.date() if as_of else datetime.now(UTC).date()
+        today = as_of.date() if as_of else _today()
         pairs = _pairs(data, (known_a, known_b), today, unusable)
         changes = changed(pairs, subject_a)
     if as_text:

@@ -10,16 +10,20 @@ from services.knowledge import Known
 from services.smart_app.door import Door, door_paths
 from services.smart_app.pages import app_pages
 from services.workbench.access import Access
-from services.workbench.evidence import evidence_pages, evidence_paths
+from services.workbench.evidence.pages import evidence_pages
+from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
+from services.workbench.sign_in import sign_in_pages, sign_in_paths
 
 
 def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
     frame = Frame(settings, known, version, Access(settings))
+    openid = settings.pages.openid
     return [
         frame.common(),
-        evidence_pages(frame, known[settings.tenant().id]),
+        evidence_pages(frame),
+        *([sign_in_pages(frame, openid)] if openid is not None and not settings.is_open else ()),
         *_smart_app(frame),
     ]
 
@@ -34,4 +38,8 @@ def _smart_app(frame: Frame) -> list[Blueprint]:
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
     """What the OpenAPI document says of them."""
-    return {**evidence_paths(known[settings.tenant().id]), **door_paths(settings)}
+    return {
+        **evidence_paths(known[settings.tenant().id]),
+        **sign_in_paths(settings),
+        **door_paths(settings),
+    }

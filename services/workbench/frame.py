@@ -1,5 +1,6 @@
 """What all pages have in common: the frame, the headers, the doors, forms that only we can send."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import chartkick
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, render_template, request, session
 from flask.blueprints import BlueprintSetupState
 from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from cds_hooks.secret_file import make_key, read_key
+from cds_hooks.database import sqlite_file
+from cds_hooks.secret_file import KEY_BYTES, make_key, read_key
 from cds_hooks.settings import Settings, state_directory
 from services.knowledge import Known
-from services.workbench.access import Access
+from services.workbench.access import Access, is_browser
 
 HERE = Path(__file__).parent
 CHARTS = Path(chartkick.__file__).parent / "django" / "static" / "chartkick"
@@ -48,11 +50,6 @@ _CSRF = CSRFProtect()
 def markdown(text: str) -> Markup:
     """Markdown as a card carries it; HTML in it stays text."""
     return Markup(_MARKDOWN.render(text))  # noqa: S704  # escaped by the renderer
-
-
-def _is_browser() -> bool:
-    """Whether who asks would rather have a page than JSON; who takes anything gets JSON."""
-    return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
 def policy(**others: str) -> str:
@@ -85,20 +82,22 @@ class Frame:
         pages = Blueprint(area, __name__)
 
         @pages.before_request
-        def enter() -> None:
-            if not own_door:
-                self.access.enter(area)
-            if request.method == "POST":
+        def enter() -> Any:
+            elsewhere = None if own_door else self.access.enter(area)
+            if elsewhere is None and request.method == "POST":
                 _CSRF.protect()
+            return elsewhere
 
         @pages.after_request
         def guarded(response: Response) -> Response:
-            if response.status_code >= 400 and _is_browser():
+            if response.status_code >= 400 and is_browser():
                 response = self._told(response, fault)
             if response.mimetype == "text/html":
                 response.headers.setdefault("Content-Security-Policy", policy())
                 for name, value in HEADERS.items():
                     response.headers.setdefault(name, value)
+            if session.modified or session.get("user") is not None:
+                response.headers["Cache-Control"] = "no-store"  # it is for one person alone
             return response
 
         return pages
@@ -147,6 +146,7 @@ class Frame:
                 SESSION_COOKIE_NAME="__Host-cobalamin" if is_secure else "cobalamin",
                 SESSION_COOKIE_SAMESITE="Lax",
                 SESSION_COOKIE_SECURE=is_secure,
+                SESSION_REFRESH_EACH_REQUEST=False,  # styles are for everybody, without a cookie
                 WTF_CSRF_CHECK_DEFAULT=False,  # hooks have no session; each area asks for itself
                 WTF_CSRF_SSL_STRICT=False,  # the proxy ends TLS, and the token is what counts
             )
@@ -159,10 +159,17 @@ class Frame:
         return common
 
     def key(self) -> bytes:
-        """What seals whatever browsers keep for us. Raises ConfigurationFault."""
+        """What seals whatever browsers keep for us, the same in every worker.
+
+        Where there are no sessions nothing is written. Raises ConfigurationFault.
+        """
         path = self.settings.pages.key_file
+        has_app = any(tenant.smart for tenant in self.settings.tenants)
+        if path is None and not (self.settings.is_open or self.access.signs_in or has_app):
+            return secrets.token_bytes(KEY_BYTES)
         if path is None:
-            path = state_directory() / "pages.key"
+            database = sqlite_file(self.settings.records_url)
+            path = (database.parent if database else state_directory()) / "pages.key"
             if not path.exists():
                 make_key(path, SETTING)
         return read_key(path, SETTING)

@@ -19,7 +19,10 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points (x, y). A third member, where there is one, is said of the point beside its value."""
+    """Points (x, y). A third member, where there is one, is said of the point beside its value.
+
+    A bar whose y is (from, to) spans between the two.
+    """
 
     name: str
     points: Sequence[tuple[Any, ...]]

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 import structlog
-from conformance.conftest import log_faults
+from conformance.serving import log_faults
 from issuers import Issuer, Key
 from patients import known
 

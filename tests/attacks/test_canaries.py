@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 import requests
-from conformance.conftest import free_port, sample
+from conformance.serving import free_port, sample
 from faults.conftest import locked
 from issuers import Issuer, Key, serving
 from running import running

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import orjson
-from conformance.conftest import sample
+from conformance.serving import sample
 
 PATIENT = b"sample-1"
 SERVICE = "b12-muscle-patient-view"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from conformance.conftest import sample
+from conformance.serving import sample
 
 from cds_hooks import prefetch
 from cds_hooks.hook_request import read_request

@@ -1,5 +1,12 @@
 """The evidence, read as a clinician or informaticist reads it."""
 
+import pytest
+
+PAGES = (
+    *("uk-ng239", "ewgsop2-2019", "side-by-side", "rules", "orders", "b12-and-muscle", "choices"),
+    *("codes", "codes/total_b12", "codes?q=gastrectomy"),
+)
+
 
 def test_the_evidence_leads_to_every_limit(look):
     reader, name = look
@@ -7,6 +14,30 @@ def test_the_evidence_leads_to_every_limit(look):
     reader.accessible()
     reader.shoot(f"evidence-{name}")
     page.get_by_role("link", name="Vitamin B12 deficiency in over 16s").click()
-    assert "180 ng/L" in page.get_by_role("table").first.inner_text()
-    reader.accessible()
-    reader.shoot(f"guideline-{name}")
+    assert "180 ng/L" in page.get_by_role("region", name="Limits").inner_text()
+    attributes = page.get_by_role("region", name="Source attributes").locator("tbody tr")
+    assert attributes.count() == 13
+    page.get_by_role("link", name="Vitamin B12", exact=True).first.click()
+    assert "2132-9" in page.get_by_role("region", name="Codes").inner_text()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_can_be_read_by_everybody(look, path):
+    reader, name = look
+    reader.open(f"/evidence/{path}")
+    reader.accessible(path)
+    reader.shoot(f"{path.replace('/', '-').replace('?q=', '-')}-{name}")
+
+
+def test_a_code_is_found_by_the_keyboard_alone(look):
+    reader, _ = look
+    page = reader.open("/evidence")
+    reader.tab_to("#q")
+    page.keyboard.type("2132-9")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/evidence/codes?q=2132-9")
+    assert "1 codes in 1 lists" in page.get_by_role("status").inner_text()
+    reader.tab_to("main a[href='/evidence/codes/total_b12']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/evidence/codes/total_b12")
+    assert "LOINC licence" in page.content()

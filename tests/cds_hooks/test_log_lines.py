@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from conformance.conftest import log_faults
+from conformance.serving import log_faults
 from watched import PATH, Watched
 
 from cds_hooks.records import RecordsUnavailable

@@ -1,136 +1,26 @@
 """The installed service, run as its users run it, and a FHIR server for it to ask."""
 
 import json
-import os
-import re
-import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
-from answers import CHECKED
-from jsonschema import Draft202012Validator
 
-DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(T.*)?$")
-ID = "b12-muscle-{}"
+sys.path.insert(0, str(Path(__file__).parent))
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def rolled(node: Any, by: timedelta) -> Any:
-    """`node` with every date moved, so that samples do not grow old."""
-    match node:
-        case dict():
-            return {key: rolled(value, by) for key, value in node.items()}
-        case list():
-            return [rolled(value, by) for value in node]
-        case str() if found := DAY.match(node):
-            return (date.fromisoformat(found[1]) + by).isoformat() + (found[2] or "")
-    return node
-
-
-def sample(name: str) -> dict[str, Any]:
-    """A bundled sample call, as if its day were today; births stay where they are."""
-    document = json.loads((files("services") / "samples" / f"{name}.json").read_text())
-    by = today() - date.fromisoformat(document.pop("sampleDay"))
-    born = document["prefetch"]["patient"]["birthDate"]
-    call: dict[str, Any] = rolled(document, by)
-    call["prefetch"]["patient"]["birthDate"] = born
-    return call
-
-
-def today() -> date:
-    return datetime.now(UTC).date()
-
-
-def log_faults(lines: Iterable[dict[str, Any]]) -> list[str]:
-    """Where lines break the schema that is published for them."""
-    path = files("cds_hooks") / "schemas" / "log_line.schema.json"
-    validator = Draft202012Validator(json.loads(path.read_text()))
-    return [
-        f"{line.get('event')} {error.json_path}: {error.message}"
-        for line in lines
-        for error in validator.iter_errors(line)
-    ]
-
-
-class Service:
-    """The running service, and every answer checked as it comes."""
-
-    def __init__(self, base: str, log: Path, state: Path) -> None:
-        self.base = base
-        self.log = log
-        self.state = state
-        self.session = requests.Session()
-
-    def get(self, path: str, **options: Any) -> requests.Response:
-        return self.session.get(f"{self.base}{path}", timeout=10, **options)
-
-    def post(self, path: str, document: Any = None, **options: Any) -> requests.Response:
-        if "data" not in options:
-            options["json"] = document
-        return self.session.post(f"{self.base}{path}", timeout=10, **options)
-
-    def call(self, document: dict[str, Any], **options: Any) -> requests.Response:
-        return self.post(f"/cds-services/{ID.format(document.get('hook'))}", document, **options)
-
-    def cards(self, document: dict[str, Any]) -> list[dict[str, Any]]:
-        answer = self.call(document)
-        assert answer.status_code == 200, answer.text
-        CHECKED["Cards"].validate(answer.json())
-        cards: list[dict[str, Any]] = answer.json()["cards"]
-        return cards
-
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line]
+from serving import Service, sample, serving
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """`cobalamin serve`, from an empty folder, with records of its own."""
-    folder = tmp_path_factory.mktemp("service")
-    port = free_port()
-    log = folder / "log"
-    command = Path(sys.executable).with_name("cobalamin")
-    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
-    environment.pop("COBALAMIN_CONFIG", None)
-    with log.open("wb") as out, (folder / "errors").open("wb") as errors:
-        process = subprocess.Popen(
-            [command, "serve", "--port", str(port), "--workers", "1"],
-            cwd=folder,
-            env=environment,
-            stdout=out,
-            stderr=errors,
-        )
-        base = f"http://127.0.0.1:{port}"
-        for _ in range(200):
-            time.sleep(0.05)
-            try:
-                if requests.get(f"{base}/health/ready", timeout=1).ok:
-                    break
-            except requests.ConnectionError:
-                assert process.poll() is None, (folder / "errors").read_text()
-        running = Service(base, log, folder / "state")
+    """The service as it is without a configuration."""
+    with serving(tmp_path_factory.mktemp("service")) as running:
         yield running
-        running.session.close()
-        process.terminate()
-        assert process.wait(20) == 0
-    lines = running.lines()
-    assert log_faults(lines) == []
-    assert lines[-1]["event"] == "stop"
 
 
 class Ehr(ThreadingHTTPServer):

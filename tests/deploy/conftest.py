@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import requests
-from conformance.conftest import ID, Ehr, ehr, free_port, log_faults, sample
+from conformance.conftest import Ehr, ehr
+from conformance.serving import ID, free_port, log_faults, sample
 from issuers import Issuer, Key
 
 __all__ = ["ehr"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conformance.conftest import free_port, sample
+from conformance.serving import free_port, sample
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))

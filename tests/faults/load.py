@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 import orjson
-from conformance.conftest import sample
+from conformance.serving import sample
 
 PATH = "/cds-services/b12-muscle-patient-view"
 PATIENT = b"sample-1"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 import requests
-from conformance.conftest import sample
+from conformance.serving import sample
 from faults.conftest import OPEN
 from faults.fhir_faults import SECRET, faulty_server, well
 from faults.load import Load

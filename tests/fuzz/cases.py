@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from conformance.conftest import sample
+from conformance.serving import sample
 from conformance.test_mutations import mutated
 from fuzz.oddities import AUTHORIZATIONS, HEADERS, METHODS, ODD, PATHS, QUERIES, SERVERS
 from issuers import Issuer, part, signed

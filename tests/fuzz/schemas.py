@@ -14,7 +14,7 @@ from typing import Any
 
 import schemathesis
 import structlog
-from conformance.conftest import sample
+from conformance.serving import sample
 from hypothesis import HealthCheck, Phase, given, settings
 from patients import known
 from schemathesis import GenerationMode

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from conformance.conftest import free_port
+from conformance.serving import free_port
 from issuers import Issuer, Key
 
 CONFIGURATION = """

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import requests
-from conformance.conftest import sample, today
+from conformance.serving import sample, today
 from fuzz.cases import SAMPLES, feedback_message, odd_mutation, spoilt
 from fuzz.oddities import SERVERS
 from issuers import Issuer, Key

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from answers import CHECKED
-from conformance.conftest import sample
+from conformance.serving import sample
 
 CALL = json.dumps(sample("neuropathy")).encode()
 VIEW = "/cds-services/b12-muscle-patient-view"

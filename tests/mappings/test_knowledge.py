@@ -13,6 +13,7 @@ from tables import cases
 
 import mappings.guideline_file as guideline_file
 import mappings.order_template as order_template
+from mappings.change_history import changes_of
 from mappings.fault import KnowledgeFault
 from mappings.guideline import Cutoff, Undecided
 from mappings.guideline_file import (
@@ -23,6 +24,8 @@ from mappings.guideline_file import (
     read_policy,
 )
 from mappings.order_template import draft, read_order_templates
+from mappings.sarcopenia_definition import read_definition
+from mappings.source_attributes import read_source_attributes
 from mappings.units import UNITS, normalise, to_unit
 from mappings.value_set import FOLDER, load_value_sets
 
@@ -370,3 +373,26 @@ def test_no_limit_of_a_guideline_stands_in_the_code():
 def test_schemas_are_json():
     for path in (Path(guideline_file.__file__).parent / "schemas").glob("*.json"):
         assert json.loads(path.read_text())["title"]
+
+
+def test_every_guideline_and_definition_tells_its_history_and_all_that_is_asked_of_its_source():
+    asked = read_source_attributes()
+    schema = json.loads(
+        (Path(guideline_file.FOLDER) / "schemas" / "guideline.schema.json").read_text()
+    )
+    assert [*asked.names] == schema["properties"]["source_attributes"]["required"]
+    read = [read_guideline(id_, INDEX) for id_ in guideline_ids("b12")]
+    for one in (*read, *(read_definition(id_, INDEX) for id_ in guideline_ids("sarcopenia"))):
+        answers = asked.answered(one.source_attributes)
+        assert len(answers) == 13
+        assert all(text for _, text in answers)
+        assert one.changes[0].version == one.version
+        assert [*one.changes] == sorted(one.changes, key=lambda change: change.day, reverse=True)
+
+
+def test_a_history_ends_with_the_version_of_the_file():
+    change = {"version": "1.0.0", "date": "2026-11-22", "what": "First version."}
+    document = {"version": "1.1.0", "change": [change]}
+    with pytest.raises(KnowledgeFault, match=r"version 1\.0\.0, not of this file's"):
+        changes_of(document, "x.toml")
+    assert changes_of({"version": "1.1.0"}, "x.toml") == ()

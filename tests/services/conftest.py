@@ -5,7 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 import structlog
-from conformance.conftest import log_faults
+from conformance.serving import log_faults
 from patients import known
 
 from cds_hooks.app import create_app

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import orjson
-from conformance.conftest import log_faults
+from conformance.serving import log_faults
 from simulation.fortnight import Hospital, simulate
 
 README = Path(__file__).parents[2] / "README.md"

@@ -51,6 +51,7 @@
 
   const series = (given) => {
     const isBar = given.kind === "bar";
+    const isSpan = isBar && given.points.some(([, y]) => Array.isArray(y));  // from one value to another
     return {
       type: isBar ? "bar" : "line",
       label: given.name,
@@ -58,6 +59,7 @@
       borderColor: colour(given.tone),
       backgroundColor: isBar ? faint(given.tone, 0.75) : colour(given.tone),
       borderWidth: isBar ? 0 : 2,
+      grouped: !isSpan,
       showLine: given.kind !== "points",
       stepped: given.kind === "steps",
       pointRadius: given.kind === "points" ? 6 : given.points.length > 40 ? 0 : 4,

@@ -9,7 +9,7 @@ import orjson
 import pytest
 import requests
 import structlog
-from conformance.conftest import log_faults, sample
+from conformance.serving import log_faults, sample
 from issuers import serving
 from patients import known
 from smart_ehr import Ehr

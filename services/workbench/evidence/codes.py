@@ -1,0 +1,175 @@
+"""The code lists: what each is for, its codes with their sources, and a search through them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mappings.guideline import Guideline
+from mappings.sarcopenia_definition import Definition
+from mappings.site_codes import origin
+from mappings.value_set import Row, ValueSet, code_systems
+from services.knowledge import Known
+from services.workbench.evidence.listing import Place
+
+KINDS = {
+    "observation": "Results",
+    "condition": "Conditions, signs and habits",
+    "medication": "Medicines",
+    "procedure": "Procedures",
+    "order": "Orders",
+    "route": "Routes",
+    "answer": "Answers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row, and the text that a search looks through."""
+
+    row: Row
+    system: str  # the code system's title
+    words: str
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it stands for everything below it."""
+        return self.row.code.endswith("*")
+
+    def as_json(self) -> dict[str, Any]:
+        plain = {
+            "system": self.row.system,
+            "code": self.row.code,
+            "display": self.row.listed or self.row.display,
+            "confidence": self.row.confidence,
+            "source": self.row.source,
+            "notes": self.row.notes,
+        }
+        return {key: value for key, value in plain.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class CodeList:
+    """A value set with its codes; `uses` say what the rules read it for."""
+
+    value_set: ValueSet
+    codes: tuple[Code, ...]
+    uses: tuple[Place, ...]
+    licences: tuple[tuple[str, str, str], ...]  # title, version and licence of each code system
+    words: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.value_set.name,
+            "title": self.value_set.title,
+            "kind": self.value_set.kind,
+            "units": list(self.value_set.units),
+            "uses": [use.says for use in self.uses],
+            "codes": [code.as_json() for code in self.codes],
+            "systems": [
+                {"title": title, "version": version, "licence": licence}
+                for title, version, licence in self.licences
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A code list that a search found, with the codes of it that match."""
+
+    list: CodeList
+    codes: tuple[Code, ...]
+
+
+def code_lists(known: Known) -> dict[str, CodeList]:
+    """Every value set by its name, a site's own among them."""
+    systems, uses = code_systems(known.index.base), _uses(known)
+    found = {}
+    for name, value_set in known.index.sets.items():
+        codes = tuple(_code(row, systems) for row in known.index.rows[name])
+        named = dict.fromkeys(code.row.system for code in codes)
+        found[name] = CodeList(
+            value_set,
+            codes,
+            tuple(uses.get(name, ())),
+            tuple(_licence(system, systems) for system in named),
+            f"{name} {value_set.title}".casefold(),
+        )
+    return found
+
+
+def search(lists: Mapping[str, CodeList], query: str) -> list[Found]:
+    """The lists that hold every word of `query`, in their name and title or in one code of theirs.
+
+    A list found by its own name comes whole.
+    """
+    wanted = query.casefold().split()
+    found = []
+    for one in lists.values():
+        whole = all(word in one.words for word in wanted)
+        codes = [code for code in one.codes if all(word in code.words for word in wanted)]
+        if whole or codes:
+            found.append(Found(one, one.codes if whole else tuple(codes)))
+    return found
+
+
+def _code(row: Row, systems: Mapping[str, Mapping[str, str]]) -> Code:
+    title = systems.get(row.system, {}).get("title", row.system)
+    shown = row.listed or row.display
+    return Code(row, title, f"{title} {row.system} {row.code} {shown} {row.notes}".casefold())
+
+
+def _licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tuple[str, str, str]:
+    entry = systems.get(system, {})
+    return (
+        entry.get("title", system),
+        entry.get("version", "the site's own"),
+        entry.get("licence", "not stated"),
+    )
+
+
+def _uses(known: Known) -> dict[str, list[Place]]:
+    found: dict[str, list[Place]] = {}
+    for name, place in _all_uses(known):
+        if place not in found.setdefault(name, []):
+            found[name].append(place)
+    return found
+
+
+def _all_uses(known: Known) -> Iterator[tuple[str, Place]]:
+    yield from _of_guideline(known.b12.guideline)
+    yield from _of_definition(known.muscle.definition)
+    for row in known.b12.laboratory.cutoffs:
+        yield row.observation, Place("a limit common to all guidelines", "/evidence/choices#limits")
+    for group, members in known.b12.groups.items():
+        for name in members:
+            yield name, Place(f"{group.replace('_', ' ')}: {known.b12.said[group][0]}")
+    for cause in known.muscle.causes:
+        for name in cause.names:
+            yield name, Place(f"points to {cause.title}", "/evidence/b12-and-muscle#causes")
+    for template in known.templates.by_id.values():
+        yield template.concept, Place(f"told by the order “{template.label}”", "/evidence/orders")
+    for codes in known.index.site_codes:
+        for source in codes.sources:
+            says = f"codes of {codes.file}, from {origin(source)} by {source['imported_by']}"
+            yield codes.value_set, Place(says)
+
+
+def _of_guideline(guideline: Guideline) -> Iterator[tuple[str, Place]]:
+    page, testing = f"/evidence/{guideline.id}", guideline.testing
+    for row in guideline.cutoffs:
+        yield row.observation, Place(f"a limit of {guideline.id}", f"{page}#limits")
+    for what, names in (
+        ("a risk factor", testing.risk_factors),
+        ("a further risk factor", testing.further_risk_factors),
+        ("a symptom or sign", testing.symptoms),
+        ("a medicine without symptoms", testing.asymptomatic_drugs),
+        ("a duration", tuple(row.subject for row in testing.durations)),
+    ):
+        for name in names:
+            yield name, Place(f"{what} by {guideline.id}", f"{page}#testing")
+
+
+def _of_definition(definition: Definition) -> Iterator[tuple[str, Place]]:
+    for row in definition.cutoffs:
+        place = Place(f"a limit of {definition.id}", f"/evidence/{definition.id}#limits")
+        yield row.observation, place

@@ -1,0 +1,61 @@
+"""What the OpenAPI document says of the evidence."""
+
+from typing import Any
+
+from cds_hooks.openapi import answer, refusals
+from mappings.export import own_artefacts
+from services.knowledge import Known
+from services.workbench.evidence.shelf import PAGES
+
+MOST_OF_A_SEARCH = 200  # characters
+
+
+def evidence_paths(known: Known) -> dict[str, Any]:
+    """The paths below `/evidence`, and those of the project's own FHIR artefacts."""
+    ids = sorted({*PAGES, *known.guidelines(), *known.definitions()})
+    own = own_artefacts(known.index, known.readable.questionnaire)
+    artefact = answer(None, "A FHIR R4 resource of the project's own.", "application/fhir+json")
+    return {
+        "/evidence": _reading("evidence-index", _page("What there is to read.")),
+        "/evidence/{id}": _reading(
+            "evidence", _page("One guideline, definition or list."), _part("id", ids)
+        ),
+        "/evidence/codes": _reading(
+            "codes",
+            _page("The code lists, or what a search found in them."),
+            {
+                "name": "q",
+                "in": "query",
+                "schema": {"type": "string", "maxLength": MOST_OF_A_SEARCH},
+            },
+        ),
+        "/evidence/codes/{name}": _reading(
+            "code-list", _page("One code list."), _part("name", sorted(known.index.sets))
+        ),
+        "/fhir/{kind}/{id}": _reading(
+            "artefact",
+            artefact,
+            _part("kind", sorted({name.partition("/")[0] for name in own})),
+            _part("id", sorted({name.partition("/")[2] for name in own})),
+        ),
+    }
+
+
+def _page(says: str) -> dict[str, Any]:
+    """A page, and the same as JSON for who asks for that."""
+    return {
+        "description": says,
+        "content": {
+            "text/html": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    }
+
+
+def _part(name: str, values: list[str]) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"enum": values}}
+
+
+def _reading(name: str, ok: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
+    get = {"operationId": name, "parameters": [*parameters], "responses": {"200": ok, **refusals()}}
+    return {"get": get}

@@ -1,0 +1,106 @@
+"""The pages of a site, asked through their routes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import requests
+import structlog
+from conformance.serving import log_faults
+from patients import known
+
+from cds_hooks.app import create_app
+from cds_hooks.logs import stamp
+from cds_hooks.pages import OpenID, Pages
+from cds_hooks.records import Records
+from cds_hooks.secret_file import make_key
+from cds_hooks.settings import Settings
+from cds_hooks.tenants import LOCAL, Tenant
+from services.catalog import services
+from services.workbench.access import Access
+from services.workbench.composition import page_paths, pages
+from services.workbench.frame import Frame
+
+HTML = {"Accept": "text/html"}
+
+
+@dataclass
+class Site:
+    """An application, what it logs, and a browser that knows its way to the provider."""
+
+    app: Any
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.client = self.app.test_client()
+
+    def anew(self) -> "Site":
+        """The same application for another browser, with a log that begins now."""
+        self.lines.clear()
+        return Site(self.app, self.lines)
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self.client.get(path, headers={**HTML, **options.pop("headers", {})}, **options)
+
+    def post(self, path: str, **form: Any) -> Any:
+        return self.client.post(path, data=form, headers=HTML)
+
+    def at_provider(self, path: str = "/sign-in") -> str:
+        """Goes to the provider; gives the path that it sends the browser back to."""
+        gone = self.get(path)
+        assert gone.status_code == 302, gone.text
+        back = requests.get(gone.location, allow_redirects=False, timeout=5)
+        assert back.status_code == 302, back.text
+        return str(back.headers["Location"]).removeprefix("http://localhost")
+
+    def signed_in(self, path: str = "/sign-in") -> Any:
+        """The answer to who comes back from the provider."""
+        return self.get(self.at_provider(path))
+
+    def refusals(self) -> list[str]:
+        """Why callers were not let in, by a log that is in order."""
+        assert log_faults(self.lines) == []
+        return [line["reason"] for line in self.lines if line["event"] == "auth-refused"]
+
+
+def site(
+    folder: Path,
+    *,
+    openid: OpenID | None = None,
+    tenants: tuple[Tenant, ...] = (LOCAL,),
+    areas: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Site:
+    """A site's pages. `areas`: pages of the test's own, which answer with the tenant's id."""
+    lines: list[dict[str, Any]] = []
+
+    def keep(_logger: Any, _name: str, event: Any) -> Any:
+        lines.append(orjson.loads(orjson.dumps(event)))
+        raise structlog.DropEvent
+
+    make_key(folder / "pages.key", "pages.key_file")
+    settings = Settings(
+        base_url="http://localhost",
+        pages=Pages(key_file=folder / "pages.key", openid=openid, **options),
+        tenants=tenants,
+    )
+    knowledge = {tenant.id: known() for tenant in tenants}
+    frame = Frame(settings, knowledge, "test", Access(settings))
+    own = []
+    for area, path in (areas or {}).items():
+        blueprint = frame.blueprint(area)
+        blueprint.name = f"{area}-of-a-test"
+        blueprint.add_url_rule(path, view_func=lambda: frame.access.tenant().id, methods=["GET", "POST"])  # fmt: skip
+        own.append(blueprint)
+    app = create_app(
+        {tenant.id: services(known(), "http://localhost") for tenant in tenants},
+        settings,
+        Records.open(f"sqlite:///{folder / 'records.sqlite3'}"),
+        structlog.wrap_logger(None, processors=[stamp, keep]),
+        version="test",
+        pages=[*pages(settings, knowledge, "test"), *own],
+        page_paths=page_paths(settings, knowledge),
+    )
+    return Site(app, lines)
