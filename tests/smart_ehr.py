@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import jwt
+from conformance.serving import sample
 from issuers import Key, signed
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -26,6 +27,17 @@ CAPABILITIES = (
     *("permission-patient", "permission-v2"),
 )
 KEY = Key("RS256")  # making one takes a while
+
+
+def resources_of_sample(name: str) -> list[dict[str, Any]]:
+    """What a server has of a bundled sample patient."""
+    found = []
+    for answer in sample(name)["prefetch"].values():
+        if answer and answer["resourceType"] == "Bundle":
+            found += [entry["resource"] for entry in answer.get("entry", ())]
+        elif answer:
+            found.append(answer)
+    return found
 
 
 @dataclass
@@ -218,7 +230,7 @@ def _json(document: Any, status: int = 200) -> _Page:
 
 
 def _html(title: str, body: str) -> _Page:
-    text = f'<!doctype html><html lang="en"><title>{title}</title><h1>{title}</h1>{body}'
+    text = f'<!doctype html><html lang="en"><title>{title}</title><link rel="icon" href="data:,"><h1>{title}</h1>{body}'
     return _Page(text.encode(), "text/html; charset=utf-8")
 
 

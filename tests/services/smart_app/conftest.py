@@ -9,10 +9,10 @@ import orjson
 import pytest
 import requests
 import structlog
-from conformance.serving import log_faults, sample
+from conformance.serving import log_faults
 from issuers import serving
 from patients import known
-from smart_ehr import Ehr
+from smart_ehr import Ehr, resources_of_sample
 
 from cds_hooks.app import create_app
 from cds_hooks.logs import stamp
@@ -30,17 +30,6 @@ servers = ["FHIR"]
 [smart]
 client_id = "cobalamin-app"
 """
-
-
-def resources(name: str) -> list[dict[str, Any]]:
-    """What a server has of a bundled sample patient."""
-    found = []
-    for answer in sample(name)["prefetch"].values():
-        if answer and answer["resourceType"] == "Bundle":
-            found += [entry["resource"] for entry in answer.get("entry", ())]
-        elif answer:
-            found.append(answer)
-    return found
 
 
 class Site:
@@ -107,7 +96,7 @@ class Site:
 
 @pytest.fixture
 def ehr() -> Iterator[Ehr]:
-    made = Ehr(resources("neuropathy"))
+    made = Ehr(resources_of_sample("neuropathy"))
     with serving(made):
         yield made
 
