@@ -75,20 +75,26 @@ class Frame:
         """The knowledge that this request's pages show."""
         return self.known[self.access.tenant().id]
 
-    def blueprint(self, area: str) -> Blueprint:
-        """The routes of one area: behind its door, with its headers, faults told as pages."""
+    def blueprint(
+        self, area: str, *, own_door: bool = False, fault: str = "workbench/fault.html"
+    ) -> Blueprint:
+        """The routes of one area: behind its door, with its headers, faults told as pages.
+
+        With `own_door` the area itself lets people in; `fault` is the page that tells a fault.
+        """
         pages = Blueprint(area, __name__)
 
         @pages.before_request
         def enter() -> None:
-            self.access.enter(area)
+            if not own_door:
+                self.access.enter(area)
             if request.method == "POST":
                 _CSRF.protect()
 
         @pages.after_request
         def guarded(response: Response) -> Response:
             if response.status_code >= 400 and _is_browser():
-                response = self._told(response)
+                response = self._told(response, fault)
             if response.mimetype == "text/html":
                 response.headers.setdefault("Content-Security-Policy", policy())
                 for name, value in HEADERS.items():
@@ -97,10 +103,10 @@ class Frame:
 
         return pages
 
-    def _told(self, refused: Response) -> Response:
+    def _told(self, refused: Response, fault: str) -> Response:
         """An OperationOutcome as a page; what else the answer says stays."""
         status = HTTPStatus(refused.status_code)
-        response = self.page("workbench/fault.html", status=status)
+        response = self.page(fault, status=status)
         response.status_code = status
         for name in ("Allow", "Retry-After"):
             if name in refused.headers:
