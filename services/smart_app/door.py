@@ -18,7 +18,6 @@ from cds_hooks.fhir_client import Fetch, FhirClient
 from cds_hooks.launch_cookies import LaunchCookies
 from cds_hooks.openapi import answer
 from cds_hooks.prefetch import wanted_type
-from cds_hooks.settings import Settings
 from cds_hooks.smart_launch import LAUNCH_ID, Launched, Launches, LaunchRefused
 from cds_hooks.smart_reading import LaunchOver, patient_access, read_patient, require
 from cds_hooks.strict_json import Unreadable, loads
@@ -172,10 +171,8 @@ def _app_context(launched: Launched) -> Mapping[str, Any]:
     return MappingProxyType(found) if isinstance(found, dict) else MappingProxyType({})
 
 
-def door_paths(settings: Settings) -> dict[str, Any]:
-    """What the OpenAPI document says of the door, where there is one."""
-    if not any(tenant.smart for tenant in settings.tenants):
-        return {}
+def door_paths() -> dict[str, Any]:
+    """What the OpenAPI document says of the door."""
     elsewhere = {"303": {"description": "To the next step.", "headers": {"Location": _TEXT}}}
     says = {400: "No launch.", 403: "The EHR did not agree.", 502: "Its server did not."}
     refused = {str(status): answer("OperationOutcome", why) for status, why in says.items()}

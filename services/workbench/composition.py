@@ -8,7 +8,7 @@ from flask import Blueprint
 from cds_hooks.settings import Settings
 from services.knowledge import Known
 from services.smart_app.door import Door, door_paths
-from services.smart_app.pages import app_pages
+from services.smart_app.pages import app_pages, app_paths
 from services.workbench.access import Access
 from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
@@ -30,10 +30,14 @@ def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[
 
 def _smart_app(frame: Frame) -> list[Blueprint]:
     """The app and its door, where some EHR has a client for it."""
-    if not any(tenant.smart for tenant in frame.settings.tenants):
+    if not _has_app(frame.settings):
         return []
     door = Door(frame)
     return [door.routes(), app_pages(frame, door.opened)]
+
+
+def _has_app(settings: Settings) -> bool:
+    return any(tenant.smart for tenant in settings.tenants)
 
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
@@ -41,5 +45,5 @@ def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]
     return {
         **evidence_paths(known[settings.tenant().id]),
         **sign_in_paths(settings),
-        **door_paths(settings),
+        **(door_paths() | app_paths() if _has_app(settings) else {}),
     }

@@ -1,5 +1,6 @@
 """The service in this process, an EHR on loopback, and a browser that goes between the two."""
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 import requests
 import structlog
 from conformance.serving import log_faults
+from flask import Blueprint, Response
 from issuers import serving
+from markupsafe import escape
 from patients import known
 from smart_ehr import Ehr, resources_of_sample
 
@@ -19,8 +22,7 @@ from cds_hooks.logs import stamp
 from cds_hooks.records import Records
 from cds_hooks.settings import load_settings
 from services.catalog import services
-from services.smart_app.door import Door
-from services.smart_app.pages import app_pages
+from services.smart_app.door import FAULT, Door
 from services.workbench.access import Access
 from services.workbench.frame import Frame
 
@@ -30,6 +32,20 @@ servers = ["FHIR"]
 [smart]
 client_id = "cobalamin-app"
 """
+
+
+def inside(frame: Frame, opened: Any) -> Blueprint:
+    """A page that says what a launch opened, in place of the app's."""
+    pages = frame.blueprint("inside", own_door=True, fault=FAULT)
+
+    @pages.get("/smart/p/<launch>/")
+    def page(launch: str) -> Response:
+        found = opened(launch)
+        rows = [f"{key} {one.state} {len(one.resources)}" for key, one in found.answers.items()]
+        told = [found.patient_id, found.user, json.dumps(dict(found.app_context)), *rows]
+        return Response(f"<main>{'; '.join(map(escape, told))}</main>", mimetype="text/html")
+
+    return pages
 
 
 class Site:
@@ -51,7 +67,7 @@ class Site:
             self.records,
             structlog.wrap_logger(None, processors=[stamp, self._keep]),
             version="test",
-            pages=[frame.common(), self.door.routes(), app_pages(frame, self.door.opened)],
+            pages=[frame.common(), self.door.routes(), inside(frame, self.door.opened)],
         )
         ehr.client.redirect_uri = f"{self.settings.base_url}/smart/callback"
         self.browser = self.app.test_client()
