@@ -114,5 +114,5 @@ def test_a_launch_that_is_refused_says_why_and_what_to_do(clinician):
     reader.accessible("refused")
     reader.shoot(f"smart-refused-{name}")
     page = reader.open("/smart/p/AAAAAAAAAAAA/")
-    assert "Open the app again" in page.locator("main").inner_text()
+    assert "Open the app" in page.locator("main").inner_text()
     reader.accessible("ended")
