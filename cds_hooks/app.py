@@ -1,6 +1,5 @@
 """The Flask application: what every answer has in common, whatever it answers."""
 
-import gc
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -98,10 +97,6 @@ def create_app(
         app.register_blueprint(page)
     _around(app, context)
     _errors(app, context)
-    # What start-up made lives as long as the process: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
     return app
 
 

@@ -15,7 +15,6 @@ from werkzeug.exceptions import NotFound, UnsupportedMediaType
 from cds_hooks import prefetch
 from cds_hooks.authentication import Authentication
 from cds_hooks.cards import Card, as_json
-from cds_hooks.dialects import Dialect
 from cds_hooks.errors import DataUnobtainable
 from cds_hooks.feedback import Feedback, as_logged, read_feedback
 from cds_hooks.fhir_client import Fetch, FhirClient
@@ -25,14 +24,13 @@ from cds_hooks.metrics import Metrics
 from cds_hooks.prefetch import Answer, State
 from cds_hooks.readiness import Readiness
 from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
-from cds_hooks.service import Call, Decision, Service
+from cds_hooks.service import DISCOVERY, Call, Decision, Service, in_dialect
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
 from cds_hooks.throttle import Throttle
 from cds_hooks.tracing import Traced, Tracing
 
 JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
-DISCOVERY = "/cds-services"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +189,6 @@ def answer_call(context: Context, site: Site, service: Service, traced: Traced) 
     context.metrics.decided(tenant.id, service.id, map(_told, decision.cards), withheld)
     _log_decision(context, tenant, service, called, counts, decision, milliseconds)
     return _json(body)
-
-
-def in_dialect(decision: Decision, dialect: Dialect) -> Decision:
-    """The decision with its cards as this EHR can show them; what is left out is on record."""
-    adapted = [dialect.adapt(card) for card in decision.cards]
-    left_out = [reason for _card, reasons in adapted for reason in reasons]
-    record = dict(decision.record)
-    if left_out:
-        record["suppressed"] = [*record.get("suppressed", ()), *left_out]
-    return Decision(tuple(card for card, _reasons in adapted), record)
 
 
 def obtain(

@@ -6,11 +6,13 @@ from datetime import date, datetime
 from typing import Any
 
 from cds_hooks.cards import Card
+from cds_hooks.dialects import Dialect
 from cds_hooks.hook_request import HookRequest
 from cds_hooks.memory import Memory, NoMemory
 from cds_hooks.prefetch import Answer, lint
 
 SPECIFICATION = "3.0.0"
+DISCOVERY = "/cds-services"  # the path that clients are given
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,16 @@ class Decision:
 
     cards: tuple[Card, ...]
     record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def in_dialect(decision: Decision, dialect: Dialect) -> Decision:
+    """The decision with its cards as this EHR can show them; what is left out is on record."""
+    adapted = [dialect.adapt(card) for card in decision.cards]
+    left_out = [reason for _card, reasons in adapted for reason in reasons]
+    record = dict(decision.record)
+    if left_out:
+        record["suppressed"] = [*record.get("suppressed", ()), *left_out]
+    return Decision(tuple(card for card, _reasons in adapted), record)
 
 
 @dataclass(frozen=True, slots=True)

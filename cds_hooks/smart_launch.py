@@ -37,7 +37,7 @@ class LaunchRefused(Refusal):
     """What was asked is no launch, or no answer to one, that can be gone on with."""
 
     status = 400
-    text = "This launch cannot be gone on with."
+    text = "The app could not be opened."
 
 
 def app_scopes(kinds: Iterable[str], read: str = "rs") -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from cds_hooks.small_answers import Limits, SmallAnswer, small_answer
 from cds_hooks.strict_json import Unreadable, loads
 from cds_hooks.tenants import ALGORITHMS
 
-LIMITS = Limits(seconds=8.0, bytes=256 * 1024, timeout=(2.0, 6.0))
+LIMITS = Limits(seconds=5.0, bytes=256 * 1024, timeout=(2.0, 4.0))
 FRESH_SECONDS = 300  # a server that moves its endpoints is found again after so long
 LEEWAY_SECONDS = 30
 FORM = "application/x-www-form-urlencoded"

@@ -5,6 +5,7 @@ import rich_click as click
 from services.commands.assess import assess, try_
 from services.commands.backtest import backtest
 from services.commands.backtest_report import backtest_report
+from services.commands.check_cases import check_cases
 from services.commands.doctor import doctor
 from services.commands.fetch_export import fetch_export
 from services.commands.guidelines import diff_guidelines, new_guideline
@@ -26,6 +27,7 @@ for command in (
     serve,
     try_,
     assess,
+    check_cases,
     check_config,
     export_knowledge,
     migrate_,

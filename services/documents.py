@@ -1,15 +1,17 @@
 """One JSON document to one assessment: what `cobalamin assess` does for each line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 
 from cds_hooks import prefetch
 from cds_hooks.cards import as_json
 from cds_hooks.errors import DataUnobtainable, Refusal
 from cds_hooks.hook_request import HookRequest, entries_of, last_part, read_request, resources_of
+from cds_hooks.memory import NoMemory
 from cds_hooks.service import Call
 from mappings.attention import AttentionRules
+from services.answer import Answer, answer
 from services.card_maker import CardMaker
 from services.catalog import (
     HOOKS,
@@ -31,6 +33,15 @@ class UnusableDocument(ValueError):
     """Why a document cannot be assessed: a path or a rule, never a value."""
 
 
+class Answered(NamedTuple):
+    """A document's chart, the hook and drafts that were answered about, and the answer."""
+
+    chart: Chart
+    hook: str
+    drafts: tuple[dict[str, Any], ...]
+    answer: Answer
+
+
 def assessment_of(
     document: Any,
     maker: CardMaker,
@@ -45,14 +56,57 @@ def assessment_of(
     """
     known = maker.known
     match document:
-        case {"hook": str(hook)} if hook in HOOKS:
-            return _of_request(_request(document, hook), maker, today, attention)
         case {"hook": _}:
-            raise UnusableDocument("hook: none of the hooks that are answered")
+            found = answer_of(document, maker, today, attention)
+            cards = [as_json(card) for card in found.answer.cards]
+            return {**evaluation_json(found.chart, found.answer.found), "cards": cards}
         case {"resourceType": "Bundle"}:
             chart = _chart_of_bundle(document, known, today)
             return evaluation_json(chart, evaluate(chart, known))
     raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
+
+
+def answer_of(
+    document: Any,
+    maker: CardMaker,
+    today: date,
+    attention: Mapping[str, AttentionRules],
+    *,
+    hook: str = "patient-view",
+) -> Answered:
+    """What a CDS Hooks request is answered, or a call of `hook` about a Bundle's patient.
+
+    Raises UnusableDocument.
+    """
+    match document:
+        case {"hook": str(named)} if named in HOOKS:
+            request = _request(document, named)
+            call = _call(request, maker.known, today)
+            chart = chart_of(call, maker.known)
+            made = answer_to(call, chart, maker, attention[service_id(named)])
+            return Answered(chart, named, request.draft_orders, made)
+        case {"hook": _}:
+            raise UnusableDocument("hook: none of the hooks that are answered")
+        case {"resourceType": "Bundle"}:
+            chart = _chart_of_bundle(document, maker.known, today)
+            drafts = tuple(filter(_is_draft, _flat(document)))
+            rules = attention[service_id(hook)]
+            return Answered(chart, hook, drafts, answer_again(chart, drafts, maker, rules, hook))
+    raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
+
+
+def answer_again(
+    chart: Chart,
+    drafts: Iterable[Mapping[str, Any]],
+    maker: CardMaker,
+    rules: AttentionRules,
+    hook: str,
+) -> Answer:
+    """What a call of `hook` about `chart` is answered where nothing was shown before."""
+    now = datetime.combine(chart.today, time(), UTC)
+    return answer(
+        chart, drafts, maker, rules, hook=hook, encounter=None, memory=NoMemory(), now=now
+    )
 
 
 def chart_of_document(document: Any, known: Known, today: date) -> Chart:
@@ -70,20 +124,6 @@ def _request(document: Mapping[str, Any], hook: str) -> HookRequest:
         return read_request(document, hook)
     except Refusal as refusal:
         raise UnusableDocument(f"{', '.join(refusal.expressions)}: {refusal.diagnostics}") from None
-
-
-def _of_request(
-    request: HookRequest,
-    maker: CardMaker,
-    today: date,
-    attention: Mapping[str, AttentionRules],
-) -> dict[str, Any]:
-    known = maker.known
-    call = _call(request, known, today)
-    chart = chart_of(call, known)
-    answered = answer_to(call, chart, maker, attention[service_id(request.hook)])
-    cards = [as_json(card) for card in answered.cards]
-    return {**evaluation_json(chart, answered.found), "cards": cards}
 
 
 def _call(request: HookRequest, known: Known, today: date) -> Call:

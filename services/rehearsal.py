@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,13 +14,54 @@ from structlog.typing import EventDict
 from werkzeug.test import Client
 
 from cds_hooks.app import create_app, now_utc
+from cds_hooks.metrics import Metrics, Series
 from cds_hooks.records import Records
 from cds_hooks.service import Service
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import FhirAccess, Tenant
 from services.catalog import services
 from services.knowledge import Known
-from services.wsgi import VERSION
+
+
+class _Nothing:
+    """A metric that says nothing: what is rehearsed beside a running service is not its work."""
+
+    def labels(self, *_values: str) -> "_Nothing":
+        return self
+
+    def inc(self, _amount: float = 1) -> None:
+        pass
+
+    def set(self, _value: float) -> None:
+        pass
+
+    def observe(self, _value: float) -> None:
+        pass
+
+
+class Uncounted(Metrics):
+    """What a rehearsal counts, nowhere."""
+
+    def _counter(self, _name: str, _says: str, *_labels: str) -> Series:
+        return Series(_Nothing())
+
+    def _timer(
+        self,
+        _name: str,
+        _says: str,
+        *_labels: str,
+        buckets: tuple[float, ...] = (),  # noqa: ARG002
+    ) -> Series:
+        return Series(_Nothing())
+
+    def _gauge(
+        self,
+        _name: str,
+        _says: str,
+        *_labels: str,
+        of_workers: str = "",  # noqa: ARG002
+    ) -> Series:
+        return Series(_Nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +95,8 @@ def rehearsal(
             replace(settings, tenants=(guest,)),
             records,
             structlog.wrap_logger(None, processors=[keep]),
-            version=VERSION,
+            version=version("cobalamin-cds"),
+            metrics=Uncounted(),
             clock=now_utc if now is None else lambda: now,
         )
         answering = tuple(one for one in offered if tenant.dialect.answers(one.hook))

@@ -1,5 +1,6 @@
 """A small service in this process, its log and its metrics kept: a card for whoever is called for."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -35,8 +36,10 @@ class Watched:
 
     def __init__(self, folder: Any, settings: Settings | None = None, **options: Any) -> None:
         self.lines: list[dict[str, Any]] = []
-        self.records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
-        settings = settings or Settings()
+        settings = replace(
+            settings or Settings(), records_url=f"sqlite:///{folder / 'records.sqlite3'}"
+        )
+        self.records = Records.open(settings.records_url)
         prefetch = {"patient": "Patient/{{context.patientId}}"}
         required = frozenset({"patient"})
         says = ("Title", "Description", "Requirements")

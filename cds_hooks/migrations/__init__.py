@@ -1,14 +1,14 @@
 """Versions of the schema, applied when the records are opened."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import alembic.command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from cds_hooks.database import RecordsUnavailable, writing
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 LOCK = 5121212  # any number: on PostgreSQL, whoever holds it migrates
 
@@ -24,6 +24,11 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
     Raises RecordsUnavailable for a schema that a newer version of the service has made, and
     UnknownRevision.
     """
+    # Large, and of no use to the commands that open no records.
+    import alembic.command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     script = ScriptDirectory.from_config(config)
@@ -45,7 +50,7 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
         return current, wanted
 
 
-def _revision(script: ScriptDirectory, target: str) -> str | None:
+def _revision(script: "ScriptDirectory", target: str) -> str | None:
     """Raises UnknownRevision."""
     if target == "base":
         return None
@@ -58,7 +63,9 @@ def _revision(script: ScriptDirectory, target: str) -> str | None:
     return target
 
 
-def _current(connection: Connection, script: ScriptDirectory) -> str | None:
+def _current(connection: Connection, script: "ScriptDirectory") -> str | None:
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in {r.revision for r in script.walk_revisions()}:
         raise RecordsUnavailable(f"the schema {current} is newer than this version of the service")

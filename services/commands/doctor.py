@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cds_hooks.diagnosis import Step, Verdict, explain_token
 from cds_hooks.key_sets import Keys, usable_keys
-from cds_hooks.routes import DISCOVERY
+from cds_hooks.service import DISCOVERY
 from cds_hooks.settings import Settings
 from cds_hooks.strict_json import Unreadable, loads
 from services.catalog import HOOKS, service_id

@@ -1,6 +1,6 @@
 """The pages of one process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Blueprint
@@ -14,29 +14,29 @@ from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
 from services.workbench.sign_in import sign_in_pages, sign_in_paths
+from services.workbench.what_if.pages import what_if_pages, what_if_paths
 
 
 def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
-    frame = Frame(settings, known, version, Access(settings))
-    openid = settings.pages.openid
-    return [
-        frame.common(),
-        evidence_pages(frame),
-        *([sign_in_pages(frame, openid)] if openid is not None and not settings.is_open else ()),
-        *_smart_app(frame),
-    ]
+    return [*_pages(Frame(settings, known, version, Access(settings)))]
 
 
-def _smart_app(frame: Frame) -> list[Blueprint]:
-    """The app and its door, where some EHR has a client for it."""
-    if not _has_app(frame.settings):
-        return []
-    door = Door(frame)
-    return [door.routes(), app_pages(frame, door.opened)]
+def _pages(frame: Frame) -> Iterator[Blueprint]:
+    yield frame.common()
+    yield evidence_pages(frame)
+    yield what_if_pages(frame)
+    openid = frame.settings.pages.openid
+    if openid is not None and not frame.settings.is_open:
+        yield sign_in_pages(frame, openid)
+    if _has_app(frame.settings):
+        door = Door(frame)
+        yield door.routes()
+        yield app_pages(frame, door.opened)
 
 
 def _has_app(settings: Settings) -> bool:
+    """Whether some EHR has a client for the SMART app."""
     return any(tenant.smart for tenant in settings.tenants)
 
 
@@ -44,6 +44,7 @@ def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]
     """What the OpenAPI document says of them."""
     return {
         **evidence_paths(known[settings.tenant().id]),
+        **what_if_paths(),
         **sign_in_paths(settings),
         **(door_paths() | app_paths() if _has_app(settings) else {}),
     }

@@ -9,12 +9,13 @@ Tone = Literal["good", "watch", "bad", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """`type` "time" takes days as YYYY-MM-DD; "category" takes names."""
+    """`type` "time" takes days as YYYY-MM-DD; "category" takes names, in the order of `names`."""
 
     title: str
     type: Literal["linear", "time", "category"] = "linear"
     least: float | str | None = None
     most: float | str | None = None
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

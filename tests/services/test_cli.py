@@ -132,7 +132,9 @@ def test_check_config_names_the_fault(tmp_path, text, fault):
     assert cobalamin("serve", "--config", file).returncode == 1
 
 
-@pytest.mark.parametrize("name", ["log-line", "configuration", "hook-request", "assessment"])
+@pytest.mark.parametrize(
+    "name", ["log-line", "configuration", "hook-request", "assessment", "case"]
+)
 def test_schemas_are_printed(name):
     printed = json.loads(cobalamin("schema", name).stdout)
     Draft202012Validator.check_schema(printed)

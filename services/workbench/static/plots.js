@@ -65,10 +65,11 @@
       type: given.type,
       title: { display: Boolean(given.title), text: given.title },
       grid: { color: faint("plain", 0.12) },
-      ticks: { maxRotation: 0, autoSkipPadding: 16, display: !(isUpright && given.title === "") },
+      ticks: { maxRotation: 0, autoSkipPadding: 16, display: given.type === "category" || !(isUpright && given.title === "") },
     };
     if (given.least !== null) made.min = given.least;
     if (given.most !== null) made.max = given.most;
+    if (given.names.length) Object.assign(made, { labels: given.names, offset: true });
     if (given.type === "time") made.time = { tooltipFormat: "d MMM yyyy", minUnit: "day", displayFormats: { day: "d MMM", month: "MMM yyyy" } };
     return made;
   };

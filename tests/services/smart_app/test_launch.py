@@ -12,6 +12,8 @@ from issuers import Key
 from smart_ehr import CAPABILITIES, _html
 from tables import cases
 
+from services.smart_app.door import door_paths
+
 LOCAL_HEAD = '[fhir]\nservers = ["FHIR"]\n[smart]\nclient_id = "cobalamin-app"\n'
 
 
@@ -372,3 +374,56 @@ def test_without_a_client_there_is_no_app(tmp_path, monkeypatch):
     found = pages(Settings(), {"local": known()}, "test")
     assert "smart" not in {one.name for one in found}
     assert not [path for path in page_paths(Settings(), {"local": known()}) if "smart" in path]
+
+
+TENANTS = """
+[server]
+base_url = "https://cds.example"
+trusted_proxies = ["127.0.0.1"]
+certificate_header = "X-Client"
+[[tenant]]
+id = "north"
+certificate = "CN=north"
+[tenant.fhir]
+server = "FHIR"
+[tenant.smart]
+client_id = "cobalamin-app"
+[[tenant]]
+id = "south"
+certificate = "CN=south"
+[tenant.fhir]
+server = "https://south.example/fhir"
+[tenant.smart]
+client_id = "other-app"
+"""
+
+
+def test_a_launch_belongs_to_the_tenant_whose_server_it_names(at, ehr):
+    site = at(TENANTS)
+    assert site.launch().status_code == 200
+    assert {line["tenant"] for line in site.lines} == {"north"}
+    assert {line["event"] for line in site.lines} == {"fetch"}
+    answer = site.get("/smart/launch")  # whose would it be?
+    assert answer.status_code == 400
+    assert "does not say which EHR" in words(answer)
+
+
+@cases("""
+    iss                                | status
+    -----------------------------------+-------
+    FHIR                               | 303
+    FHIR/                              | 303
+    https://127.0.0.1.evil.example/f   | 400
+    http://10.0.0.1/fhir               | 400
+    http://127.0.0.1@evil.example/f    | 400
+""")
+def test_where_any_local_server_may_launch_no_other_does(case, at, ehr):
+    text = '[fhir]\nallow_loopback = true\n[smart]\nclient_id = "cobalamin-app"\n'
+    query = urlencode({"iss": case["iss"].replace("FHIR", ehr.fhir), "launch": ehr.launch()})
+    assert at(text).get(f"/smart/launch?{query}").status_code == int(case["status"])
+
+
+def test_what_the_door_serves_is_described(at):
+    site = at()
+    served = {rule.rule for rule in site.app.url_map.iter_rules() if rule.rule.startswith("/smart")}
+    assert served - {"/smart/p/<launch>/"} == door_paths().keys()

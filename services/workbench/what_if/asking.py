@@ -1,0 +1,182 @@
+"""What is asked of the page: the patient, by what rules, on which day, at which hook."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from werkzeug.datastructures import MultiDict
+
+from cds_hooks.errors import Refusal
+from cds_hooks.hook_request import read_json
+from mappings.order_template import FILES
+from services.catalog import HOOKS
+from services.choices import ATTENTION, DIALECTS, Choices
+from services.documents import UnusableDocument
+from services.from_fhir.orders import MEDICATION_TYPES, ORDER_TYPES
+from services.knowledge import Known
+from services.language import languages
+from services.workbench.what_if.entered import Entered, Form
+from services.workbench.what_if.patient import request_of, with_draft
+
+SAMPLES = tuple(
+    sorted(file.name.removesuffix(".json") for file in (files("services") / "samples").iterdir())
+)
+FIRST_SAMPLE = "neuropathy"
+# What a query may hold besides the patient and the choices.
+ASIDE = ("sweep", "from", "to", "awkward")
+
+
+@cache
+def sample_bytes(name: str) -> bytes:
+    return (files("services") / "samples" / f"{name}.json").read_bytes()
+
+
+def sample(name: str) -> tuple[dict[str, Any], date]:
+    """A bundled call, and its day."""
+    document: dict[str, Any] = orjson.loads(sample_bytes(name))
+    return document, date.fromisoformat(document.pop("sampleDay"))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be chosen, each with its title."""
+
+    guideline: Mapping[str, str]
+    definition: Mapping[str, str]
+    locale: Mapping[str, str]
+    language: Mapping[str, str]
+    dialect: Mapping[str, str]
+    attention: Mapping[str, str]
+
+    @classmethod
+    def of(cls, known: Known) -> "Options":
+        says = ("everything there is to say", "what this site lets interrupt")
+        return cls(
+            guideline={
+                g.id: f"{g.id} ({g.publisher})"
+                for g in known.guidelines().values()
+                if not g.laboratory
+            },
+            definition={id_: id_ for id_ in known.definitions()},
+            locale={code: code for code in FILES},
+            language={code: code for code in languages()},
+            dialect={name: name for name in DIALECTS},
+            attention=dict(zip(ATTENTION, says, strict=True)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One query, read. `sample`: the name of the bundled patient that is shown; else empty."""
+
+    entered: Entered
+    choices: Choices
+    hook: str
+    day: date
+    is_today: bool
+    sample: str
+    faults: tuple[str, ...]
+    aside: Mapping[str, str]  # sweep, from, to, awkward
+
+    def query(self, **others: str) -> str:
+        """What asks the same again in an address, with other values for some of it."""
+        return urlencode(self.pairs(**others))
+
+    def pairs(self, **others: str) -> list[tuple[str, str]]:
+        """The parameters of `query`; those without a value are left out."""
+        patient = [("sample", self.sample)] if self.sample else self.entered.as_query()
+        plain = [*patient, *self.choices.as_json().items(), ("hook", self.hook)]
+        if not self.sample and not self.is_today:
+            plain.append(("day", self.day.isoformat()))
+        aside = {**self.aside, **others}
+        return [*plain, *((name, value) for name, value in aside.items() if value)]
+
+    def document(self, known: Known) -> dict[str, Any]:
+        """The call about the sample or the entered patient."""
+        if self.sample:
+            return sample(self.sample)[0]
+        return request_of(self.entered, known, self.day, self.hook)
+
+    def number(self, name: str) -> float | None:
+        try:
+            value = float(self.aside.get(name, ""))
+        except ValueError:
+            return None
+        return value if 0 <= value < 1e6 else None
+
+
+def read(
+    given: "MultiDict[str, str]", known: Known, site: Choices, options: Options, today: date
+) -> Asked:
+    """The query of the page; without a patient in it, the first sample."""
+    faults: list[str] = []
+    choices = site
+    for name in site.as_json():
+        value = given.get(name, "")
+        if value in getattr(options, name):
+            choices = replace(choices, **{name: value})
+        elif value:
+            faults.append(f"{name}: none of those that there are")
+    hook = given.get("hook", "")
+    if hook and hook not in HOOKS:
+        faults.append("hook: none of those that there are")
+        hook = ""
+    name = given.get("sample", "")
+    is_patient = bool({"age", "born", "sex"} & set(given))
+    if name not in SAMPLES:
+        name = "" if is_patient else FIRST_SAMPLE
+    day, is_today = _day(given.get("day", ""), today, faults)
+    if name:
+        document, day = sample(name)
+        hook = str(document["hook"])
+    form = Form(given, known, day)
+    entered = form.read()
+    return Asked(
+        entered=entered,
+        choices=choices,
+        hook=hook or ("order-sign" if entered.draft else "patient-view"),
+        day=day,
+        is_today=is_today and not name,
+        sample=name,
+        faults=(*faults, *form.faults),
+        aside={key: given[key].strip() for key in ASIDE if given.get(key, "").strip()},
+    )
+
+
+def _day(text: str, today: date, faults: list[str]) -> tuple[date, bool]:
+    if not text:
+        return today, True
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        faults.append(f"day: no day such as {today.isoformat()}")
+        return today, True
+    if not 1900 <= day.year <= 2200:
+        faults.append("day: too far away")
+        return today, True
+    return day, day == today
+
+
+def pasted(text: str, asked: Asked, known: Known) -> Any:
+    """The Bundle or call in `text`; an order alone becomes the draft of the entered patient.
+
+    Raises UnusableDocument with the place.
+    """
+    try:
+        document = read_json(text.encode("utf-8", "surrogatepass"))
+    except Refusal as refusal:
+        raise UnusableDocument(refusal.diagnostics or refusal.text) from None
+    match document:
+        case {"hook": _} | {"resourceType": "Bundle"}:
+            return document
+        case {"resourceType": str(kind)} if kind in MEDICATION_TYPES | ORDER_TYPES:
+            hook = asked.hook if asked.hook != "patient-view" else "order-sign"
+            return with_draft(asked.document(known), document, hook)
+        case {"resourceType": _}:
+            raise UnusableDocument("resourceType: neither a Bundle nor an order")
+    raise UnusableDocument("$: neither a FHIR Bundle, a CDS Hooks request nor an order")

@@ -1,0 +1,115 @@
+"""Everything that the page shows of one document by one set of choices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cds_hooks.settings import Settings
+from services.cases import Shown, case_of, show
+from services.catalog import prefetch_templates
+from services.choices import Chosen
+from services.sarcopenia.wording import CATEGORIES
+from services.vitamin_b12.wording import TITLES
+from services.workbench.what_if import path
+from services.workbench.what_if.asking import Asked
+from services.workbench.what_if.awkward import Simulated, as_request, simulate
+from services.workbench.what_if.limits import Placed, placed
+from services.workbench.what_if.sweep import Sweep, sweep, sweepable
+
+PREFERRED = ("total_b12", "active_b12")  # what is swept where nobody chose
+
+
+@dataclass
+class View:
+    """The answer and how it came about. Made anew for each page; nothing of it stays."""
+
+    asked: Asked
+    chosen: Chosen
+    settings: Settings
+    document: Any
+    shown: Shown
+
+    @classmethod
+    def of(cls, document: Any, asked: Asked, chosen: Chosen, settings: Settings) -> "View":
+        """Raises UnusableDocument."""
+        shown = show(document, chosen, asked.day, asked.hook)
+        return cls(asked, chosen, settings, document, shown)
+
+    @property
+    def cards(self) -> tuple[Mapping[str, Any], ...]:
+        return self.shown.cards
+
+    @property
+    def b12(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.shown.assessment["b12"]
+        return found
+
+    @property
+    def muscle(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.shown.assessment["sarcopenia"]
+        return found
+
+    @property
+    def b12_title(self) -> str:
+        category = str(self.b12["category"])
+        return TITLES.get(category, category.replace("-", " ").capitalize())
+
+    @property
+    def muscle_title(self) -> str:
+        return CATEGORIES[self.muscle["category"]]
+
+    @property
+    def looks(self) -> tuple[path.Look, ...]:
+        return path.looks(self.shown, self.chosen)
+
+    @property
+    def gaps(self) -> tuple[path.Gap, ...]:
+        return path.gaps(self.shown, self.chosen)
+
+    @property
+    def withheld(self) -> tuple[path.Gap, ...]:
+        return path.withheld(self.shown, self.chosen)
+
+    @property
+    def steps(self) -> tuple[tuple[str, str, str], ...]:
+        return path.steps(self.shown)
+
+    @property
+    def flags(self) -> tuple[tuple[str, str, str], ...]:
+        return path.flags(self.shown)
+
+    @cached_property
+    def placed(self) -> tuple[Placed, ...]:
+        return placed(self.shown.answered.chart, self.chosen.known)
+
+    @cached_property
+    def sweepable(self) -> Mapping[str, str]:
+        return sweepable(self.shown.answered, self.chosen)
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        asked = self.asked.aside.get("sweep", "")
+        measured = self.shown.answered.chart.measurements
+        preferred = next((name for name in PREFERRED if name in measured), PREFERRED[0])
+        name = asked if asked in self.sweepable else preferred
+        begins, ends = self.asked.number("from"), self.asked.number("to")
+        return sweep(self.shown.answered, self.chosen, name, begins, ends)
+
+    @cached_property
+    def simulated(self) -> Simulated | None:
+        """None where nobody asked for it."""
+        if not self.asked.aside.get("awkward"):
+            return None
+        request = as_request(
+            self.document, self.shown.answered, prefetch_templates(self.chosen.known.index)
+        )
+        return simulate(request, self.settings, self.chosen, self.asked.day)
+
+    @property
+    def response(self) -> dict[str, Any]:
+        return {"cards": list(self.cards)}
+
+    def case(self) -> dict[str, Any]:
+        name = f"{self.b12['category']}, {self.muscle['category']}, {self.shown.assessment['tier']}"
+        return case_of(name, self.document, self.chosen, self.asked.day, self.shown)
