@@ -7,10 +7,12 @@ import pytest
 import requests
 from conformance.serving import sample
 from issuers import serving
-from running import Running
+from playwright.sync_api import Page
+from running import Running, free_port, running
 from smart_ehr import Ehr, resources_of_sample
+from tls import behind_tls, certificate
 
-from .conftest import DESKTOP, PHONE
+from .conftest import CHROMIUM, DESKTOP, FLAGS, PHONE
 
 CONFIGURATION = """
 [cors]
@@ -37,10 +39,9 @@ def ehr() -> Iterator[Ehr]:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory, ehr) -> Iterator[Running]:
     text = CONFIGURATION.replace("FHIR", ehr.fhir).replace("EHR", ehr.base)
-    running = Running(tmp_path_factory.mktemp("app"), text, workers=2).start()
-    ehr.client.redirect_uri = f"{running.base}/smart/callback"
-    yield running
-    running.stop()
+    with running(tmp_path_factory.mktemp("app"), text, workers=2) as service:
+        ehr.client.redirect_uri = f"{service.base}/smart/callback"
+        yield service
 
 
 @pytest.fixture(params=[("light", DESKTOP), ("dark", PHONE)], ids=["light desktop", "dark phone"])
@@ -104,6 +105,42 @@ def test_in_the_frame_of_the_ehr_that_is_named(clinician, app, ehr):
     frame = page.frame_locator("iframe")
     frame.get_by_role("link", name="Let it in").click()
     assert frame.locator("main").inner_text()
+
+
+@pytest.fixture(scope="module")
+def secure_app(tmp_path_factory, ehr) -> Iterator[str]:
+    """The app at an address of its own, and over TLS; its base URL."""
+    folder = tmp_path_factory.mktemp("secure")
+    port, base = free_port(), "https://app.localhost"
+    head = f'[server]\nbase_url = "{base}:{port}"\n'
+    text = head + CONFIGURATION.replace("FHIR", ehr.fhir).replace("EHR", ehr.base)
+    with running(folder, text) as one, behind_tls(port, one.port, certificate("app", folder)):
+        yield f"{base}:{port}"
+
+
+@pytest.fixture
+def third_party(chromium, secure_app, ehr) -> Iterator[Page]:
+    """A browser in which no site sets cookies inside another, unless they are that site's alone."""
+    flags = [*FLAGS, "--test-third-party-cookie-phaseout"]
+    browser = chromium.browser_type.launch(executable_path=CHROMIUM, args=flags)
+    context = browser.new_context(ignore_https_errors=True)
+    yield context.new_page()
+    browser.close()
+
+
+def test_in_the_frame_of_an_ehr_on_another_site(third_party, secure_app, ehr):
+    before, ehr.client.redirect_uri = ehr.client.redirect_uri, f"{secure_app}/smart/callback"
+    try:
+        third_party.goto(f"{ehr.base}/chart/sample-1?frame=1&app={secure_app}/smart/launch")
+        frame = third_party.frame_locator("iframe")
+        frame.get_by_role("link", name="Let it in").click()
+        frame.get_by_role("heading", level=1, name="Vitamin B12").wait_for()
+        kept = [one for one in third_party.context.cookies() if "launched-" in one["name"]]
+        assert [one["sameSite"] for one in kept] == ["None"]
+        frame.get_by_role("link", name="Summary").click()
+        frame.get_by_role("heading", level=1, name="Vitamin B12").wait_for()
+    finally:
+        ehr.client.redirect_uri = before
 
 
 def test_a_launch_that_is_refused_says_why_and_what_to_do(clinician):
