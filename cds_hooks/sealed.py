@@ -27,7 +27,7 @@ class Seal:
         """What was sealed at most `seconds` ago; None for what is older or not ours."""
         try:
             packed = self._fernet.decrypt_at_time(text, int(seconds), int(now))
-        except InvalidToken:
+        except (InvalidToken, ValueError):
             return None
         value: dict[str, Any] = orjson.loads(zlib.decompress(packed))
         return value
@@ -36,5 +36,5 @@ class Seal:
         """Seconds since it was sealed; without end for what is not ours."""
         try:
             return now - self._fernet.extract_timestamp(text)
-        except InvalidToken:
+        except (InvalidToken, ValueError):
             return float("inf")

@@ -427,3 +427,10 @@ def test_what_the_door_serves_is_described(at):
     site = at()
     served = {rule.rule for rule in site.app.url_map.iter_rules() if rule.rule.startswith("/smart")}
     assert served - {"/smart/p/<launch>/"} == door_paths().keys()
+
+
+def test_every_worker_knows_what_another_let_in(at):
+    one, other = at(TENANTS), at(TENANTS)
+    one.launch()
+    other.browser._cookies.update(one.browser._cookies)
+    assert other.get(one.path).status_code == 200
