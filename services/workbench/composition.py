@@ -7,6 +7,8 @@ from flask import Blueprint
 
 from cds_hooks.settings import Settings
 from services.knowledge import Known
+from services.smart_app.door import Door, door_paths
+from services.smart_app.pages import app_pages, app_paths
 from services.workbench.access import Access
 from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
@@ -33,6 +35,15 @@ def _pages(frame: Frame) -> Iterator[Blueprint]:
         yield governance_pages(frame, Reports(frame.settings))
     if openid is not None and not frame.settings.is_open:
         yield sign_in_pages(frame, openid)
+    if _has_app(frame.settings):
+        door = Door(frame)
+        yield door.routes()
+        yield app_pages(frame, door.opened)
+
+
+def _has_app(settings: Settings) -> bool:
+    """Whether some EHR has a client for the SMART app."""
+    return any(tenant.smart for tenant in settings.tenants)
 
 
 def _has_records_pages(settings: Settings) -> bool:
@@ -48,4 +59,5 @@ def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]
         **what_if_paths(),
         **(governance_paths() if _has_records_pages(settings) else {}),
         **sign_in_paths(settings),
+        **(door_paths() | app_paths() if _has_app(settings) else {}),
     }
