@@ -109,7 +109,7 @@ def _plot(
             *(Band(words(b.says), b.begins, b.ends, b.tone) for b in lying),
             *(_band(period, words) for period in given if period.begins),
         ),
-        height=200 + 20 * len(given),
+        height=(150 if len(of) == 1 else 200) + 20 * len(given),
     )
 
 

@@ -23,7 +23,17 @@
         const within = (place) => Math.min(Math.max(place, least), most);
         return [within(Math.min(a, b)), within(Math.max(a, b))];
       };
+      // Words keep clear of lines that cross them.
+      const write = (text, x, y) => {
+        ctx.strokeStyle = getComputedStyle(document.body).backgroundColor;
+        ctx.lineWidth = 2.5;
+        ctx.globalAlpha = 0.6;
+        ctx.strokeText(text, x, y);
+        ctx.globalAlpha = 1;
+        ctx.fillText(text, x, y);
+      };
       ctx.save();
+      ctx.lineJoin = "round";
       ctx.font = `12px ${Chart.defaults.font.family}`;
       ctx.textBaseline = "top";
       above(list).forEach((band, lane) => {
@@ -53,8 +63,8 @@
         if (upright) ctx.fillRect(low, area.top, Math.max(high - low, 2), area.height);
         else ctx.fillRect(area.left, low, area.width, high - low);
         ctx.fillStyle = colour(band.tone);
-        if (upright) ctx.fillText(band.says, low + 4, area.top + 4 + 15 * (row++ % 3));
-        else if (high - low > 15) ctx.fillText(band.says, area.left + 6, low + 3);
+        if (upright) write(band.says, low + 4, area.top + 4 + 15 * (row++ % 3));
+        else if (high - low > 15) write(band.says, area.left + 6, low + 3);
       }
       ctx.restore();
     },
