@@ -17,7 +17,7 @@ from services.language import ENGLISH, read_language
 from services.sarcopenia.assessment import REASONS as UNREADABLE
 from services.smart_app.findings import findings
 from services.smart_app.opened import Opened
-from services.smart_app.patient import chart_of, looked_at, not_used, person_of
+from services.smart_app.patient import card_of, chart_of, looked_at, not_used, person_of
 from services.smart_app.periods import periods
 from services.smart_app.trends import absent, trends, unreadable
 from services.smart_app.values import OF_MUSCLE
@@ -77,6 +77,7 @@ def app_pages(
         chart, words = chart_of(entered, known, day), Words.of(known)
         given = periods(chart, known.b12)
         return {
+            "card": card_of(entered),
             "known": known,
             "chart": chart,
             "today": day,

@@ -17,8 +17,9 @@ from services.notes import under
 from services.sarcopenia.assessment import REASONS
 from services.sarcopenia.measures import Tested, read_test
 from services.vitamin_b12.features import is_pregnant
-from services.vitamin_b12.replacement import replacement
+from services.vitamin_b12.replacement import is_antidote, replacement
 from services.vitamin_b12.results import (
+    FIRST_LINE,
     Incomparable,
     Reading,
     by_common_limits,
@@ -64,7 +65,24 @@ def rows(name: str, unit: str, chart: Chart, known: Known) -> tuple[Row, ...]:
     if name in OF_MUSCLE:
         return tuple(_muscle(name, results, chart, known))
     read = READERS[name]
-    return tuple(Row(r, _aged(read, r, as_then(chart, r.day, (r,)), known)) for r in results)
+    told = tuple(Row(r, _aged(read, r, as_then(chart, r.day, (r,)), known)) for r in results)
+    return tuple(map(_in_doubt, told)) if _undated(name, chart, known) else told
+
+
+def _undated(name: str, chart: Chart, known: Known) -> bool:
+    """Whether B12 is on record without a start: no level is known to be of before it."""
+    return name in FIRST_LINE and any(
+        drug.start is None and drug.status != "draft" and not is_antidote(drug, chart)
+        for concept in known.b12.groups["replacement"]
+        for drug in chart.medications.get(concept, ())
+    )
+
+
+def _in_doubt(row: Row) -> Row:
+    if row.meaning.note or row.meaning.says == "deficient":
+        return row
+    note = say("B12 is on record without a start: whether it was given by then is not known.")
+    return row._replace(meaning=row.meaning._replace(note=note, tone="plain"))
 
 
 def as_then(chart: Chart, day: date, results: Sequence[Measurement]) -> Chart:

@@ -10,6 +10,9 @@
   const LANE = 19;
   const above = (list) => list.filter((band) => band.place === "above");
 
+  // The library knows months by their English names alone.
+  const isEnglish = document.documentElement.lang.startsWith("en");
+
   const bands = {
     id: "bands",
     beforeDatasetsDraw(chart, _args, { list }) {
@@ -79,7 +82,7 @@
     };
     if (given.least !== null) made.min = given.least;
     if (given.most !== null) made.max = given.most;
-    if (given.type === "time") made.time = { tooltipFormat: "d MMM yyyy", minUnit: "day", displayFormats: { day: "d MMM", month: "MMM yyyy" } };
+    if (given.type === "time") made.time = { tooltipFormat: isEnglish ? "d MMM yyyy" : "d.M.yyyy", minUnit: "day", displayFormats: isEnglish ? { day: "d MMM", month: "MMM yyyy" } : { day: "d.M.", month: "M/yyyy" } };
     return made;
   };
 
@@ -111,6 +114,7 @@
       data: { datasets: given.series.map(series) },
       options: {
         animation: false,
+        locale: document.documentElement.lang,
         maintainAspectRatio: false,
         interaction: { mode: "nearest", intersect: false },
         layout: { padding: { top: above(given.bands).length * LANE } },

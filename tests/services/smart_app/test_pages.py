@@ -81,6 +81,21 @@ def test_results_that_could_not_be_had_are_not_said_to_be_absent(pages):
     assert "Results : could not be looked up." in said
 
 
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        ({"topic": "b12Deficient", "hook": "patient-view"}, "about vitamin B12."),
+        ({"topic": "muscleProbable"}, "about muscle."),
+        ({"topic": "orderFolicAcid"}, "about an order;"),
+        ({"topic": 7}, None),
+        ({}, None),
+    ],
+)
+def test_the_card_that_the_app_was_opened_from(pages, context, said):
+    told = text_of(pages(replace(launch("b12 200"), app_context=context)))
+    assert (f"Opened from a card {said}" in told) if said else ("Opened from" not in told)
+
+
 def test_a_part_is_said_to_be_a_part(pages):
     opened = launch("b12 200")
     partly = replace(opened.answers["observations"], complete=False)

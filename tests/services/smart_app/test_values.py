@@ -40,7 +40,8 @@ def told(name, text, *, sex="female", born="1948-06-02", knows=None):
     b12 120 @2026-01-01; rx hydroxocobalamin since 2026-01-01 | total_b12    | deficient                       | below 180 ng/L   |
     b12 500 @2026-05-01; was hydroxocobalamin since 2025-11-01 | total_b12   | unlikely                        | above 350 ng/L   |
     b12 500 @2026-02-01; was hydroxocobalamin since 2025-11-01 | total_b12   | unlikely                        | above 350 ng/L   | injections
-    b12 500; rx hydroxocobalamin                        | total_b12          | unlikely                        | above 350 ng/L   |
+    b12 500; rx hydroxocobalamin                        | total_b12          | unlikely                        | above 350 ng/L   | undated
+    b12 150; rx hydroxocobalamin                        | total_b12          | deficient                       | below 180 ng/L   |
     b12 300 @2026-05-01; rx cyanocobalamin since 2026-01-01 route oral | total_b12 | indeterminate           | 180 to 350 ng/L  | supplement
     b12 150 @2026-05-01; rx cyanocobalamin since 2026-01-01 route oral | total_b12 | deficient               | below 180 ng/L   |
     mma 0.28                                            | methylmalonic_acid | normal                          | above 0.28 umol/L |
@@ -73,6 +74,7 @@ def test_what_a_value_means(case):
         "injections": "B12 levels under injections are not to be interpreted.",
         "supplement": "B12 taken as a supplement hides a deficiency in total B12.",
         "inborn": "MMA cannot be interpreted in inborn methylmalonic acidaemia.",
+        "undated": "B12 is on record without a start: whether it was given by then is not known.",
         "": "",
     }
     expected = BOUND if case["means"] == "BOUND" else case["means"]
