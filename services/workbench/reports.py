@@ -4,6 +4,7 @@ What reports are made with is large and knows no limit of time; a worker that an
 none of it. A report is kept for a minute, for who asks for the same again.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -164,14 +165,13 @@ class Reports:
         except OSError:
             raise ReportFailed from None
         with process:
-            try:
+            with contextlib.suppress(OSError):  # it is gone already, or may not be told to
                 os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+            try:
                 told, _ = process.communicate(timeout=self._seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise ReportTooSlow from None
-            except OSError:  # it was gone before it could be made to step back
-                told, _ = process.communicate()
         if process.returncode != 0:
             raise ReportFailed
         return told
