@@ -82,6 +82,7 @@ def _of_words() -> Iterator[str]:
         app_words.STATES,
         app_words.DROPPED,
         app_words.SEXES,
+        app_words.CARDS,
     ):
         yield from table.values()
     # What results and kidneys are said to be.

@@ -8,7 +8,7 @@ from mappings.said import amount, say
 from services.chart import Chart, Measurement
 from services.knowledge import Known
 from services.sarcopenia.measures import LEVELS
-from services.smart_app.values import TONES
+from services.smart_app.values import OF_MUSCLE, TONES
 from services.vitamin_b12.features import is_pregnant
 from services.vitamin_b12.results import MEANS_OUTSIDE, band_text
 from services.workbench.plot import Band
@@ -20,7 +20,7 @@ OTHERWISE = {**dict.fromkeys(METABOLITES, "normal"), "egfr": "working"}
 
 def limits_of(name: str, known: Known) -> Limits:
     """The table that results of `name` are read by."""
-    if name in known.muscle.looked_at:
+    if name in OF_MUSCLE:
         return known.muscle.definition
     of_guideline = any(row.observation == name for row in known.b12.guideline.cutoffs)
     return known.b12.guideline if of_guideline else known.b12.laboratory
@@ -46,7 +46,7 @@ def bands(newest: Measurement, chart: Chart, known: Known) -> tuple[Band, ...]:
         row = limits.read(name, value, None, unit, sex=chart.sex, pregnant=pregnant)
         return None if isinstance(row, Undecided) else row
 
-    meant = LEVELS if name in known.muscle.looked_at else {}
+    meant = LEVELS if name in OF_MUSCLE else {}
     normal = "normal" if meant else OTHERWISE.get(name)
     edges = sorted({row.limit for row in printed if row.sex in (None, chart.sex)})
     return tuple(_joined(edges, read, lambda row: _says(row, meant, known), normal))

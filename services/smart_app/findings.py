@@ -97,7 +97,7 @@ def _b12(found: Together, known: Known, words: Words) -> Finding:
     b12, guideline = found.b12, known.b12.guideline
     loud = LOUD[b12_card.indicator(b12).value]
     return Finding(
-        title=words("Vitamin B12"),
+        title=words(say("Vitamin B12")),
         headline=_headline(b12, known, words),
         tone=QUIET.get(b12.category, loud),
         when=words(URGENCIES[b12.urgency]),
@@ -121,7 +121,7 @@ def _muscle(found: Together, chart: Chart, known: Known, words: Words) -> Findin
     told = ", ".join(f"{words(name)} {words(LEVELS[level])}" for name, level in levels.items())
     loud = LOUD[muscle_card.indicator(found).value]
     return Finding(
-        title=words("Muscle"),
+        title=words(say("Muscle")),
         headline=words(muscle_card.summary(found, known)) if speaks else f"{category}.",
         tone=QUIET.get(muscle.category, loud),
         when=None,

@@ -17,15 +17,17 @@ from services.language import ENGLISH, read_language
 from services.sarcopenia.assessment import REASONS as UNREADABLE
 from services.smart_app.findings import findings
 from services.smart_app.opened import Opened
-from services.smart_app.patient import chart_of, looked_at, not_used, person_of
+from services.smart_app.patient import card_of, chart_of, looked_at, not_used, person_of
 from services.smart_app.periods import periods
 from services.smart_app.trends import absent, trends, unreadable
+from services.smart_app.values import OF_MUSCLE
 from services.smart_app.wording import SEXES
 from services.smart_app.words import Words
 from services.workbench.frame import Frame
 
 HERE = Path(__file__).parent
 AREA = "smart-app"
+RESULTS = frozenset({"observations", "muscle_observations"})
 AT = "/smart/p/<launch>"
 PAGES = {"": "Results and findings", "summary": "Summary for the chart", "leaflet": "Leaflet"}
 
@@ -75,12 +77,14 @@ def app_pages(
         chart, words = chart_of(entered, known, day), Words.of(known)
         given = periods(chart, known.b12)
         return {
+            "card": card_of(entered),
             "known": known,
             "chart": chart,
             "today": day,
             "found": findings(chart, known),
             "periods": given,
             "trends": trends(chart, known, given, words),
+            "partly": not RESULTS.isdisjoint(chart.unknown | chart.incomplete),
             "missing": _missing(chart, known, words),
             "unreadable": unreadable(chart),
             "looked": looked_at(entered, words),
@@ -128,7 +132,7 @@ def _missing(chart: Chart, known: Known, words: Words) -> tuple[str, ...]:
     return tuple(
         words(known.b12.titles[name])
         for name in absent(chart)
-        if not (of_muscle and name in known.muscle.looked_at)
+        if not (of_muscle and name in OF_MUSCLE)
     )
 
 

@@ -14,7 +14,7 @@ from services.knowledge import Known
 from services.muscle_card import GAPS
 from services.sarcopenia.assessment import REASONS
 from services.smart_app.opened import Opened
-from services.smart_app.wording import DROPPED, STATES
+from services.smart_app.wording import CARDS, DROPPED, STATES
 from services.smart_app.words import Words
 from services.vitamin_b12.wording import KEYS
 
@@ -87,6 +87,13 @@ def _born(patient: Mapping[str, Any], words: Words) -> str | None:
     if span[0] == span[1]:
         return words.day(span[0])
     return str(patient["birthDate"])  # a year, or a year and a month, as it stands
+
+
+def card_of(opened: Opened) -> str | None:
+    """What the card was about that the app was opened from; None where it was no card of ours."""
+    topic = opened.app_context.get("topic")
+    begins = (begin for begin in CARDS if isinstance(topic, str) and topic.startswith(begin))
+    return next((CARDS[begin] for begin in begins), None)
 
 
 def looked_at(opened: Opened, words: Words) -> tuple[Looked, ...]:

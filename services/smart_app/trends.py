@@ -46,7 +46,8 @@ def trends(chart: Chart, known: Known, given: Sequence[Period], words: Words) ->
     ]
     days = [row.result.day for _name, _unit, of in found for row in of]
     begins = min([*days, chart.today - SHORTEST])
-    axis = Axis("", "time", date(begins.year, 1, 1).isoformat(), chart.today.isoformat())
+    ends = max([*days, chart.today])
+    axis = Axis("", "time", date(begins.year, 1, 1).isoformat(), ends.isoformat())
     return tuple(
         Trend(
             name=name,
@@ -109,7 +110,7 @@ def _plot(
             *(Band(words(b.says), b.begins, b.ends, b.tone) for b in lying),
             *(_band(period, words) for period in given if period.begins),
         ),
-        height=200 + 20 * len(given),
+        height=(150 if len(of) == 1 else 200) + 20 * len(given),
     )
 
 

@@ -9,16 +9,17 @@ from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
-from mappings.guideline import Undecided
-from mappings.said import say
+from mappings.guideline import Cutoff, Undecided
+from mappings.said import amount, say
 from services.chart import Chart, Measurement, Medication
 from services.knowledge import Known
 from services.notes import under
 from services.sarcopenia.assessment import REASONS
 from services.sarcopenia.measures import Tested, read_test
 from services.vitamin_b12.features import is_pregnant
-from services.vitamin_b12.replacement import replacement
+from services.vitamin_b12.replacement import is_antidote, replacement
 from services.vitamin_b12.results import (
+    FIRST_LINE,
     Incomparable,
     Reading,
     by_common_limits,
@@ -38,6 +39,7 @@ TONES: dict[str, Tone] = {
     **dict.fromkeys(("unlikely", "normal", "working"), "good"),
 }
 WITHIN = say("within the limits")
+OF_MUSCLE = frozenset({"grip_strength", "gait_speed"})  # of those that have a trend
 
 
 class Meaning(NamedTuple):
@@ -60,10 +62,27 @@ class Row(NamedTuple):
 def rows(name: str, unit: str, chart: Chart, known: Known) -> tuple[Row, ...]:
     """Every usable result of `name` in `unit`, newest first, each with its meaning."""
     results = [r for r in chart.measurements.get(name, ()) if r.unit == unit]
-    if name in known.muscle.looked_at:
+    if name in OF_MUSCLE:
         return tuple(_muscle(name, results, chart, known))
     read = READERS[name]
-    return tuple(Row(r, _aged(read, r, as_then(chart, r.day, (r,)), known)) for r in results)
+    told = tuple(Row(r, _aged(read, r, as_then(chart, r.day, (r,)), known)) for r in results)
+    return tuple(map(_in_doubt, told)) if _undated(name, chart, known) else told
+
+
+def _undated(name: str, chart: Chart, known: Known) -> bool:
+    """Whether B12 is on record without a start: no level is known to be of before it."""
+    return name in FIRST_LINE and any(
+        drug.start is None and drug.status != "draft" and not is_antidote(drug, chart)
+        for concept in known.b12.groups["replacement"]
+        for drug in chart.medications.get(concept, ())
+    )
+
+
+def _in_doubt(row: Row) -> Row:
+    if row.meaning.note or row.meaning.says == "deficient":
+        return row
+    note = say("B12 is on record without a start: whether it was given by then is not known.")
+    return row._replace(meaning=row.meaning._replace(note=note, tone="plain"))
 
 
 def as_then(chart: Chart, day: date, results: Sequence[Measurement]) -> Chart:
@@ -153,14 +172,31 @@ def _blood(result: Measurement, then: Chart, known: Known) -> Meaning:
     )
     if isinstance(row, Undecided):
         return Meaning(row.value)
-    return Meaning(WITHIN, "good")
+    return Meaning(WITHIN, "good", *_edge(result, printed, then.sex, pregnant=pregnant))
 
 
-def _kidneys(_result: Measurement, then: Chart, known: Known) -> Meaning:
-    status, egfr = kidneys(then, known.b12)
-    if egfr is None:
-        return Meaning(Undecided.SPANS.value)
-    row = known.b12.laboratory.rows("egfr", egfr.unit)[0]
+def _edge(
+    result: Measurement, printed: Sequence[Cutoff], sex: str | None, *, pregnant: bool
+) -> tuple[str, str]:
+    """The limit that a value within it was compared with, and where it stands."""
+    own = result.reference_high if result.observation == "mcv" else result.reference_low
+    if own is not None:
+        edge = amount(own, result.unit)
+        limit = say("above {amount}", amount=edge)
+        if result.observation != "mcv":
+            limit = say("below {amount}", amount=edge)
+        return limit, "the laboratory's reference range"
+    rows = [r for r in printed if r.sex in (None, sex) and r.pregnant in (None, pregnant)]
+    return (str(rows[-1]), locator_text(rows[-1])) if rows else ("", "")
+
+
+def _kidneys(result: Measurement, then: Chart, known: Known) -> Meaning:
+    limits = known.b12.laboratory
+    read = limits.read(result.observation, result.value, result.comparator, result.unit)
+    if isinstance(read, Undecided):
+        return Meaning(read.value)
+    status, _egfr = kidneys(then, known.b12)
+    row = limits.rows(result.observation, result.unit)[0]
     return Meaning(status, TONES[status], str(row), locator_text(row))
 
 

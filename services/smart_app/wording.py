@@ -54,4 +54,11 @@ DROPPED = {
     "entered-in-error": "entered in error",
 }
 
+# By how the topic of the card begins that the app was opened from.
+CARDS = {
+    "b12": "Opened from a card about vitamin B12.",
+    "muscle": "Opened from a card about muscle.",
+    "order": "Opened from a card about an order; what is said of the order stands on the card.",
+}
+
 SEXES = {"female": "female", "male": "male"}

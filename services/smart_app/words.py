@@ -43,6 +43,10 @@ class Words:
         """Value and unit, with its bound."""
         return self(amount(result.value, result.unit, result.comparator, ".4g"))
 
+    def number(self, result: Measurement) -> str:
+        """The value alone, with its bound; its unit stands at the head of the column."""
+        return self(amount(result.value, "", result.comparator, ".4g")).strip()
+
     def reported(self, text: str) -> str:
         """Value and unit as they were sent: "240 nmol/L"."""
         return self(as_amount(text))

@@ -48,7 +48,10 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`says` is what a person who cannot see the chart is told in its place."""
+    """`says` is what a person who cannot see the chart is told in its place.
+
+    Bars alone lie where `y` is of categories: names have room then.
+    """
 
     says: str
     x: Axis
@@ -56,6 +59,7 @@ class Plot:
     series: Sequence[Series]
     bands: Sequence[Band] = ()
     height: int = 240  # pixels
+    stacked: bool = False  # bars on one another
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

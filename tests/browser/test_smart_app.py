@@ -41,9 +41,10 @@ def test_a_decade_is_told_and_drawn(view):
     assert page.locator("figure.plot canvas").count() == 10
     assert page.evaluate("Object.keys(Chart.instances).length") == 10
     reader.shoot(f"smart-overview-{name}")
-    reader.open("/smart/p/new/")
-    reader.accessible("new")
-    reader.shoot(f"smart-new-{name}")
+    if name.startswith("dark"):
+        reader.open("/smart/p/new/")
+        reader.accessible("new")
+        reader.shoot(f"smart-new-{name}")
 
 
 def test_summary_and_leaflet_by_the_keyboard(view):
@@ -61,26 +62,22 @@ def test_summary_and_leaflet_by_the_keyboard(view):
     reader.shoot(f"smart-leaflet-{name}")
     page.get_by_role("link", name="Deutsch").click()
     assert "Essen mit Vitamin B12" in page.inner_text("article")
-    for path in ("", "summary", "leaflet"):
+    for path in ("", "summary"):
         german.open(f"/smart/p/decade/{path}")
-        german.accessible(f"German {path}")
         german.shoot(f"smart-german-{path or 'overview'}-{name}")
+        wide = german.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, path
 
 
-def test_what_is_printed_is_one_sheet_of_a4(apps, reading, tmp_path):
-    for theme in ("light", "dark"):
-        reader = reading(apps[0], theme=theme)
-        for path in (
-            "decade/summary",
-            "new/summary",
-            "decade/leaflet",
-            "decade/leaflet?language=de",
-        ):
-            page = reader.open(f"/smart/p/{path}")
-            pdf = page.pdf(format="A4", prefer_css_page_size=True, print_background=True)
-            assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1, path
-            if theme == "dark":
-                (tmp_path / "page.pdf").write_bytes(pdf)
+def test_what_is_printed_is_one_sheet_of_a4(apps, reading):
+    reader = reading(apps[0], theme="dark")
+    for path in ("decade/summary", "new/summary", "decade/leaflet", "new/leaflet?language=de"):
+        page = reader.open(f"/smart/p/{path}")
+        pdf = page.pdf(format="A4", prefer_css_page_size=True)
+        assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1, path
+    page.emulate_media(media="print")
+    shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert shown == "rgb(255, 255, 255)"
 
 
 def test_a_launch_that_there_is_not(apps, reading):

@@ -10,6 +10,9 @@
   const LANE = 19;
   const above = (list) => list.filter((band) => band.place === "above");
 
+  // The library knows months by their English names alone.
+  const isEnglish = document.documentElement.lang.startsWith("en");
+
   const bands = {
     id: "bands",
     beforeDatasetsDraw(chart, _args, { list }) {
@@ -23,7 +26,17 @@
         const within = (place) => Math.min(Math.max(place, least), most);
         return [within(Math.min(a, b)), within(Math.max(a, b))];
       };
+      // Words keep clear of lines that cross them.
+      const write = (text, x, y) => {
+        ctx.strokeStyle = getComputedStyle(document.body).backgroundColor;
+        ctx.lineWidth = 2.5;
+        ctx.globalAlpha = 0.6;
+        ctx.strokeText(text, x, y);
+        ctx.globalAlpha = 1;
+        ctx.fillText(text, x, y);
+      };
       ctx.save();
+      ctx.lineJoin = "round";
       ctx.font = `12px ${Chart.defaults.font.family}`;
       ctx.textBaseline = "top";
       above(list).forEach((band, lane) => {
@@ -53,24 +66,26 @@
         if (upright) ctx.fillRect(low, area.top, Math.max(high - low, 2), area.height);
         else ctx.fillRect(area.left, low, area.width, high - low);
         ctx.fillStyle = colour(band.tone);
-        if (upright) ctx.fillText(band.says, low + 4, area.top + 4 + 15 * (row++ % 3));
-        else if (high - low > 15) ctx.fillText(band.says, area.left + 6, low + 3);
+        if (upright) write(band.says, low + 4, area.top + 4 + 15 * (row++ % 3));
+        else if (high - low > 15) write(band.says, area.left + 6, low + 3);
       }
       ctx.restore();
     },
   };
 
-  const axis = (given, isUpright) => {
+  const axis = (given, isUpright, isStacked) => {
     const made = {
       type: given.type,
       title: { display: Boolean(given.title), text: given.title },
       grid: { color: faint("plain", 0.12) },
       ticks: { maxRotation: 0, autoSkipPadding: 16, display: given.type === "category" || !(isUpright && given.title === "") },
+      stacked: isStacked,
     };
+    if (isUpright && given.type === "category") made.ticks.autoSkip = false;
     if (given.least !== null) made.min = given.least;
     if (given.most !== null) made.max = given.most;
     if (given.names.length) Object.assign(made, { labels: given.names, offset: true });
-    if (given.type === "time") made.time = { tooltipFormat: "d MMM yyyy", minUnit: "day", displayFormats: { day: "d MMM", month: "MMM yyyy" } };
+    if (given.type === "time") made.time = { tooltipFormat: isEnglish ? "d MMM yyyy" : "d.M.yyyy", minUnit: "day", displayFormats: isEnglish ? { day: "d MMM", month: "MMM yyyy" } : { day: "d.M.", month: "M/yyyy" } };
     return made;
   };
 
@@ -96,6 +111,7 @@
 
   const draw = (figure) => {
     const given = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const isLying = given.y.type === "category" && given.series.every((one) => one.kind === "bar");
     const area = figure.querySelector(".plot-area");
     area.style.height = `${given.height}px`;
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
@@ -104,10 +120,12 @@
       data: { datasets: given.series.map(series) },
       options: {
         animation: false,
+        locale: document.documentElement.lang,
         maintainAspectRatio: false,
         interaction: { mode: "nearest", intersect: false },
         layout: { padding: { top: above(given.bands).length * LANE } },
-        scales: { x: axis(given.x, false), y: axis(given.y, true) },
+        indexAxis: isLying ? "y" : "x",
+        scales: { x: axis(given.x, false, given.stacked), y: axis(given.y, true, given.stacked) },
         plugins: {
           bands: { list: given.bands },
           legend: { display: given.series.length > 1, position: "bottom", labels: { usePointStyle: true, boxHeight: 7 } },
