@@ -12,7 +12,7 @@ from cds_hooks.prefetch import Answer
 from cds_hooks.smart_launch import Launched
 from cds_hooks.tenants import FhirAccess
 
-DEADLINE_MS = 10_000  # somebody who opens a page waits longer than one who is interrupted
+DEADLINE_MS = 5_000  # somebody who opens a page waits longer than one who is interrupted
 MAX_PAGES = 25  # trends go back for years
 
 

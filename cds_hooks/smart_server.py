@@ -21,6 +21,7 @@ from cds_hooks.tenants import ALGORITHMS
 
 LIMITS = Limits(seconds=5.0, bytes=256 * 1024, timeout=(2.0, 4.0))
 FRESH_SECONDS = 300  # a server that moves its endpoints is found again after so long
+PAUSE_SECONDS = 5  # a server that did not answer is not asked again, and nobody waits for it
 LEEWAY_SECONDS = 30
 FORM = "application/x-www-form-urlencoded"
 FHIR_USER = re.compile(r"(?:\S{1,400}/)?[A-Z][A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}", re.ASCII)
@@ -67,17 +68,29 @@ class SmartServer:
         )
         self._found: Endpoints | None = None
         self._found_at = 0.0
+        self._fault: ServerUnfit | None = None
         self._keys: dict[str, FetchedKeys] = {}
         self._turn = threading.Lock()
 
     def endpoints(self) -> Endpoints:
         """Raises ServerUnfit."""
         with self._turn:
+            if self._fault is not None and self._now() - self._found_at < PAUSE_SECONDS:
+                raise ServerUnfit(self._fault.diagnostics, self._fault.expressions)
             if self._found is None or self._now() - self._found_at > FRESH_SECONDS:
-                url = f"{self.base}/.well-known/smart-configuration"
-                self._found = _endpoints(self._document(url, "smart-configuration"), self)
-                self._found_at = self._now()
+                self._found = self._fault = None
+                try:
+                    self._found = self._look()
+                except ServerUnfit as fault:
+                    self._fault = fault
+                    raise
+                finally:
+                    self._found_at = self._now()
             return self._found
+
+    def _look(self) -> Endpoints:
+        url = f"{self.base}/.well-known/smart-configuration"
+        return _endpoints(self._document(url, "smart-configuration"), self)
 
     def reaches(self, url: object) -> bool:
         """Whether `url` is one that this server may send us or a browser to."""

@@ -42,6 +42,8 @@ class Door:
         }
         kinds = {wanted_type(one) for each in self._templates.values() for one in each.values()}
         self.launches = Launches(settings, kinds, now=now)
+        accesses = [tenant.smart for tenant in settings.tenants if tenant.smart is not None]
+        self._origins = sorted({origin for one in accesses for origin in one.frame_ancestors})
         self._cookies = LaunchCookies(settings, frame.key())
         self._fhir = {
             tenant.id: FhirClient(patient_access(tenant.fhir))
@@ -70,8 +72,12 @@ class Door:
 
         @routes.after_app_request
         def framed(response: Response) -> Response:
-            """Where a site names its EHR's origins, they alone may show the app in a frame."""
-            origins = g.get("framed_by", ())
+            """Where a site names its EHRs' origins, they alone may show the app in a frame.
+
+            A page that says what went wrong may not know whose launch it was.
+            """
+            is_fault = response.status_code >= 400 and request.path.startswith("/smart/")
+            origins = g.get("framed_by") or (self._origins if is_fault else ())
             if origins and response.mimetype == "text/html":
                 allowed = policy(frame_ancestors=" ".join(origins))
                 response.headers["Content-Security-Policy"] = allowed
