@@ -22,6 +22,8 @@ from cds_hooks.tenants import FhirAccess, Tenant
 from services.catalog import services
 from services.knowledge import Known
 
+VERSION = version("cobalamin-cds")
+
 
 class _Nothing:
     """A metric that says nothing: what is rehearsed beside a running service is not its work."""
@@ -95,7 +97,7 @@ def rehearsal(
             replace(settings, tenants=(guest,)),
             records,
             structlog.wrap_logger(None, processors=[keep]),
-            version=version("cobalamin-cds"),
+            version=VERSION,
             metrics=Uncounted(),
             clock=now_utc if now is None else lambda: now,
         )

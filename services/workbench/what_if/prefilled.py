@@ -1,11 +1,14 @@
 """What the form can hold of a patient that was not entered in it."""
 
 from collections.abc import Iterator
+from datetime import date
 
 from services.chart import Chart
 from services.knowledge import Known
 from services.workbench.what_if.entered import NEGATIVE, POSITIVE, Drug, Entered, Result
 from services.workbench.what_if.fields import DRUG, ROUTES, TEST, measures, of_kind
+
+DAYS = 400  # fewer are said in days
 
 
 def entered_of(chart: Chart, known: Known) -> Entered:
@@ -34,11 +37,19 @@ def _results(chart: Chart, known: Known) -> Iterator[Result]:
         found, present = chart.latest(name), chart.qualitative.get(name)
         if found is not None:
             text = f"{found.comparator or ''}{found.value:g}"
-            day, method = found.day, found.method or ""
-            yield Result(name, text, found.unit, day, day.isoformat(), method)
+            ago, method = _ago(found.day, chart.today), found.method or ""
+            yield Result(name, text, found.unit, found.day, ago, method)
         elif present:
             text = POSITIVE if present[0].positive else NEGATIVE
-            yield Result(name, text, "", present[0].day, present[0].day.isoformat())
+            yield Result(name, text, "", present[0].day, _ago(present[0].day, chart.today))
+
+
+def _ago(day: date, today: date) -> str:
+    """ "12 d"; the day itself where that is long ago, or to come."""
+    days = (today - day).days
+    if days == 0:
+        return ""
+    return f"{days} d" if 0 < days < DAYS else day.isoformat()
 
 
 def _drugs(chart: Chart) -> Iterator[Drug]:

@@ -22,6 +22,7 @@ from services.choices import Choices, choose
 from services.cli import main
 from services.documents import UnusableDocument, assessment_of
 from services.messages import messages
+from services.rehearsal import Uncounted
 from services.workbench.what_if.asking import SAMPLES, Options, pasted, read, sample
 from services.workbench.what_if.awkward import UNSEEN
 from services.workbench.what_if.limits import bands, scope_of, spelled
@@ -360,6 +361,13 @@ def test_no_awkward_way_makes_a_deficiency_normal(simulated):
     assert simulated.full.category == "deficient"
     for one in simulated.sent:
         assert one.reply.category not in ("unlikely", "high-b12"), (one.key, one.way)
+
+
+def test_awkward_calls_are_not_counted_among_those_of_ehrs():
+    counted = Uncounted()
+    counted.requests["local", "b12-muscle-patient-view", "call", "200"].inc()
+    counted.calls["local", "b12-muscle-patient-view"].observe(0.1)
+    assert list(counted.registry.collect()) == []
 
 
 def test_a_bundle_can_be_sent_awkwardly_too():
