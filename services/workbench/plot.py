@@ -33,13 +33,17 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """From one value of an axis to another, in words; None: to its end."""
+    """From one value of an axis to another, in words; None: to its end.
+
+    Bands of the axis x may lie `above` the chart, each in a lane of its own.
+    """
 
     says: str
     begins: float | str | None
     ends: float | str | None
     tone: Tone = "plain"
     axis: Literal["x", "y"] = "y"
+    place: Literal["across", "above"] = "across"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,9 @@ PATHS = [
     "/evidence/uk-ng239", "/evidence/%F0%9F", "/evidence/x?format=json", "/fhir/Questionnaire/sarc-f",
     "/fhir/../x/y", "/openapi.json", "/.", "/./cds-services", "/cds-services;x=1", "/static/x", "/favicon.ico",
     "http://127.0.0.1/cds-services", "http://evil.example/health/live", "*", "/cds-services/%E2%80%AE",
-    "/cds-services/%C3%28", "/evidence/{{7*7}}", "/cds-services/" + "%41" * 900, "/metrics",
+    "/cds-services/%C3%28", "/evidence/{{7*7}}", "/evidence/codes", "/evidence/codes/%00", "/evidence/rules", "/cds-services/" + "%41" * 900, "/metrics",
 ]  # fmt: skip
 QUERIES = [
     "", "?", "?a=b", "?a=%ff&%00=", "?format=json", "?format=%ff", "?" + "a=1&" * 900, "?[]=&[[", "?\xff",
-    "?format=json&format=", "?;;&&==",
+    "?format=json&format=", "?;;&&==", "?q=%00%ff", "?q=" + "a" * 9000, "?sample=x", "?sample=%00&q=",
 ]  # fmt: skip

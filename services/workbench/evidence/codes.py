@@ -1,6 +1,6 @@
 """The code lists: what each is for, its codes with their sources, and a search through them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +80,9 @@ class Found:
     codes: tuple[Code, ...]
 
 
-def code_lists(known: Known) -> dict[str, CodeList]:
-    """Every value set by its name, a site's own among them."""
-    systems, uses = code_systems(known.index.base), _uses(known)
+def code_lists(known: Known, publications: Iterable[Guideline | Definition]) -> dict[str, CodeList]:
+    """Every value set by its name, a site's own among them; `publications` say what for."""
+    systems, uses = code_systems(known.index.base), _uses(known, publications)
     found = {}
     for name, value_set in known.index.sets.items():
         codes = tuple(_code(row, systems) for row in known.index.rows[name])
@@ -127,17 +127,15 @@ def _licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tuple[str
     )
 
 
-def _uses(known: Known) -> dict[str, list[Place]]:
+def _uses(known: Known, publications: Iterable[Guideline | Definition]) -> dict[str, list[Place]]:
     found: dict[str, list[Place]] = {}
-    for name, place in _all_uses(known):
+    for name, place in (*_of_publications(known, publications), *_of_files(known)):
         if place not in found.setdefault(name, []):
             found[name].append(place)
     return found
 
 
-def _all_uses(known: Known) -> Iterator[tuple[str, Place]]:
-    yield from _of_guideline(known.b12.guideline)
-    yield from _of_definition(known.muscle.definition)
+def _of_files(known: Known) -> Iterator[tuple[str, Place]]:
     for row in known.b12.laboratory.cutoffs:
         yield row.observation, Place("a limit common to all guidelines", "/evidence/choices#limits")
     for group, members in known.b12.groups.items():
@@ -154,22 +152,33 @@ def _all_uses(known: Known) -> Iterator[tuple[str, Place]]:
             yield codes.value_set, Place(says)
 
 
-def _of_guideline(guideline: Guideline) -> Iterator[tuple[str, Place]]:
-    page, testing = f"/evidence/{guideline.id}", guideline.testing
-    for row in guideline.cutoffs:
-        yield row.observation, Place(f"a limit of {guideline.id}", f"{page}#limits")
+def _of_publications(
+    known: Known, publications: Iterable[Guideline | Definition]
+) -> Iterator[tuple[str, Place]]:
+    """What each use is, by all that use a list so; the link leads to the one in force."""
+    in_force = (known.b12.guideline.id, known.muscle.definition.id)
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in publications:
+        for row in one.cutoffs:
+            found.setdefault((row.observation, "a limit of", "limits"), []).append(one.id)
+        if isinstance(one, Guideline):
+            for name, what in _of_testing(one):
+                found.setdefault((name, what, "testing"), []).append(one.id)
+    for (name, what, place), ids in found.items():
+        by = [*dict.fromkeys(ids)]
+        first = next((id_ for id_ in in_force if id_ in by), by[0])
+        yield name, Place(f"{what} {', '.join(by)}", f"/evidence/{first}#{place}")
+
+
+def _of_testing(guideline: Guideline) -> Iterator[tuple[str, str]]:
+    """(value set, what it is in the rule for offering a test)"""
+    testing = guideline.testing
     for what, names in (
-        ("a risk factor", testing.risk_factors),
-        ("a further risk factor", testing.further_risk_factors),
-        ("a symptom or sign", testing.symptoms),
-        ("a medicine without symptoms", testing.asymptomatic_drugs),
-        ("a duration", tuple(row.subject for row in testing.durations)),
+        ("a risk factor by", testing.risk_factors),
+        ("a further risk factor by", testing.further_risk_factors),
+        ("a symptom or sign by", testing.symptoms),
+        ("a medicine without symptoms by", testing.asymptomatic_drugs),
+        ("a duration by", tuple(row.subject for row in testing.durations)),
     ):
         for name in names:
-            yield name, Place(f"{what} by {guideline.id}", f"{page}#testing")
-
-
-def _of_definition(definition: Definition) -> Iterator[tuple[str, Place]]:
-    for row in definition.cutoffs:
-        place = Place(f"a limit of {definition.id}", f"/evidence/{definition.id}#limits")
-        yield row.observation, place
+            yield name, what

@@ -4,6 +4,7 @@ from typing import Any
 
 from cds_hooks.openapi import answer, refusals
 from mappings.export import own_artefacts
+from mappings.guideline_file import guideline_ids
 from services.knowledge import Known
 from services.workbench.evidence.shelf import PAGES
 
@@ -12,7 +13,9 @@ MOST_OF_A_SEARCH = 200  # characters
 
 def evidence_paths(known: Known) -> dict[str, Any]:
     """The paths below `/evidence`, and those of the project's own FHIR artefacts."""
-    ids = sorted({*PAGES, *known.guidelines(), *known.definitions()})
+    shipped = (*guideline_ids("b12"), *guideline_ids("sarcopenia"))
+    in_force = (known.b12.guideline.id, known.muscle.definition.id)
+    ids = sorted({*PAGES, *shipped, *known.own, *in_force})
     own = own_artefacts(known.index, known.readable.questionnaire)
     artefact = answer(None, "A FHIR R4 resource of the project's own.", "application/fhir+json")
     return {

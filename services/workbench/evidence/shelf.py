@@ -73,7 +73,7 @@ def shelf(known: Known, tenant: Tenant) -> Shelf:
         definitions,
         read_source_attributes(),
         sections,
-        codes.code_lists(known),
+        codes.code_lists(known, [*guidelines.values(), *definitions.values()]),
         found,
         side_by_side.chart([*guidelines.values()], known),
         documents={id_: orjson.dumps(document) for id_, document in plain.items()},
