@@ -37,6 +37,8 @@ class IdentityProvider(ThreadingHTTPServer):
         self.signed: Callable[[Claims], str] = self._signed
         self.described: Claims = {}  # what discovery says instead
         self.error: str | None = None  # what the person is sent back with
+        self.by_post = False  # the client's secret comes in the body, else in a header
+        self.delay = 0.0
         self.asked: list[str] = []
         self._codes: dict[str, dict[str, Any]] = {}
         self._tokens: dict[str, Claims] = {}
@@ -80,9 +82,7 @@ class IdentityProvider(ThreadingHTTPServer):
     def token(self, form: dict[str, str], authorization: str | None) -> tuple[int, Claims]:
         """The answer of the token endpoint."""
         given = self._codes.pop(form.get("code", ""), None)
-        if self.secret is not None and authorization != _basic(self.client_id, self.secret):
-            return 401, {"error": "invalid_client"}
-        if self.secret is None and form.get("client_id") != self.client_id:
+        if not self._knows(form, authorization):
             return 401, {"error": "invalid_client"}
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         if (
@@ -108,6 +108,14 @@ class IdentityProvider(ThreadingHTTPServer):
         answer = {"access_token": access, "token_type": "Bearer", "expires_in": 300}
         return 200, {**answer, "id_token": self.signed(claims)}
 
+    def _knows(self, form: dict[str, str], authorization: str | None) -> bool:
+        """Whether the client is who it says."""
+        if self.secret is None or self.by_post:
+            known = (self.client_id, self.secret, None)
+            return (form.get("client_id"), form.get("client_secret"), authorization) == known
+        is_in_body = "client_secret" in form
+        return not is_in_body and authorization == _basic(self.client_id, self.secret)
+
     def userinfo(self, authorization: str | None) -> tuple[int, Claims]:
         person = self._tokens.get((authorization or "").removeprefix("Bearer "))
         return (200, person) if person else (401, {})
@@ -123,6 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        time.sleep(self.server.delay)
         self.server.asked.append(parts.path)
         query = dict(parse_qsl(parts.query))
         match parts.path:

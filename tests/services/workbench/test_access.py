@@ -37,6 +37,8 @@ def provider(providing):
         only_in_userinfo=(),
         described={},
         error=None,
+        by_post=False,
+        delay=0.0,
     )
     return providing
 
@@ -201,6 +203,47 @@ def test_a_provider_that_is_not_the_one_named_is_not_gone_to(provider, openid, t
     assert hospital.get("/sign-in").status_code == 503
     provider.described = {}
     assert hospital.get("/sign-in").status_code == 302  # and it is asked again
+
+
+def test_the_secret_goes_where_the_provider_takes_it(provider, openid, tmp_path):
+    provider.described = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+    provider.by_post = True
+    assert site(tmp_path, openid=openid, tenants=TENANTS).signed_in().status_code == 302
+
+
+def test_a_provider_may_change_its_keys(hospital, provider):
+    from issuers import Key
+
+    assert hospital.signed_in().status_code == 302
+    provider.key = Key("RS256")
+    assert hospital.signed_in().status_code == 302
+
+
+def test_a_provider_that_drips_is_not_waited_for(provider, openid, tmp_path, monkeypatch):
+    monkeypatch.setattr("services.workbench.provider.WHOLE_SECONDS", 0.2)
+    provider.delay = 1.0
+    began = time.monotonic()
+    assert site(tmp_path, openid=openid, tenants=TENANTS).get("/sign-in").status_code == 503
+    assert time.monotonic() - began < 1.5
+
+
+def test_addresses_inside_the_network_are_reached_where_that_is_said(openid, tmp_path, monkeypatch):
+    from urllib3.connection import HTTPSConnection
+
+    tried = []
+
+    def connect(made):
+        tried.append(made.host)
+        raise OSError
+
+    monkeypatch.setattr(HTTPSConnection, "connect", connect)
+    inside = replace(openid, issuer="https://10.0.0.7")
+    for allowed in (False, True):
+        (tmp_path / str(allowed)).mkdir()
+        chosen = replace(inside, private_addresses=allowed)
+        hospital = site(tmp_path / str(allowed), openid=chosen, tenants=TENANTS)
+        assert hospital.get("/sign-in").status_code == 503
+        assert bool(tried) == allowed
 
 
 def test_without_its_provider_the_service_says_so(openid, tmp_path):
@@ -424,7 +467,7 @@ def test_every_worker_knows_the_sessions_of_the_others(openid, tmp_path):
         pages=Pages(openid=openid),
         tenants=TENANTS,
     )
-    keys = {Frame(settings, {}, "test", Access(settings))._key() for _ in range(2)}
+    keys = {Frame(settings, {}, "test", Access(settings)).key() for _ in range(2)}
     assert keys == {(tmp_path / "pages.key").read_bytes()}
 
 
