@@ -1,11 +1,14 @@
 """URLs and hosts as a configuration may name them."""
 
 import ipaddress
+import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+ORIGIN_HOST = re.compile(r"[a-z0-9._:\[\]-]+")  # names of other letters stand in punycode
 
 
 def is_loopback(host: str) -> bool:
@@ -49,7 +52,9 @@ def is_network(text: str) -> bool:
 def is_origin(text: str) -> bool:
     """A browser's `Origin` as browsers write it, which is compared character by character."""
     parts = _split(text)
-    return parts is not None and text == f"{parts.scheme}://{parts.netloc}" == text.lower()
+    if parts is None or not ORIGIN_HOST.fullmatch(parts.netloc):
+        return False
+    return text == f"{parts.scheme}://{parts.netloc}" == text.lower()
 
 
 def records_url(text: str) -> URL | None:

@@ -4,32 +4,22 @@ The program signs who it is with its private key (`private_key_jwt`) and gets a 
 minutes. It is kept in memory alone.
 """
 
-import json
 import os
 import threading
 import time
 from typing import Any
-from uuid import uuid4
 
-import jwt
 import orjson
 import requests
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cds_hooks.addresses import origin_of
 from cds_hooks.bulk_access import BackendClient, BulkAccess
 from cds_hooks.outcomes import ExportFailed, token_like
-from cds_hooks.secret_file import read_secret, refused
+from cds_hooks.signing_key import ASSERTION, signing_key
 
 SETTING = "bulk_export.key_file"
-ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ASSERTION_SECONDS = 240  # at most five minutes [SMART]
 SPARE_SECONDS = 30  # a token is renewed so long before it ends
 TIMEOUT = (10, 30)
-MIN_BITS = 2048
-
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 class GivenToken:
@@ -52,7 +42,7 @@ class BackendToken:
         self._access = access
         self._client = client
         self._session = session
-        self._key, self._algorithm, self._kid = _signing_key(client)
+        self._key = signing_key(client.key_file, client.key_id, SETTING)
         self._url = client.token_url
         self._value: str | None = None
         self._ends = 0.0
@@ -81,7 +71,7 @@ class BackendToken:
                 "grant_type": "client_credentials",
                 "scope": self._client.scope,
                 "client_assertion_type": ASSERTION,
-                "client_assertion": self._assertion(url),
+                "client_assertion": self._key.assertion(self._client.id, url),
             },
             headers={"Accept": "application/json"},
             timeout=TIMEOUT,
@@ -95,19 +85,6 @@ class BackendToken:
                 return token, began + lives
         said = f" ({code})" if (code := token_like(document.get("error"))) else ""
         raise ExportFailed(f"no token: the token endpoint answered {answer.status_code}{said}")
-
-    def _assertion(self, url: str) -> str:
-        now = int(time.time())
-        claims = {
-            "iss": self._client.id,
-            "sub": self._client.id,
-            "aud": url,
-            "iat": now,
-            "exp": now + ASSERTION_SECONDS,
-            "jti": str(uuid4()),
-        }
-        headers = {"kid": self._kid} if self._kid else {}
-        return jwt.encode(claims, self._key, self._algorithm, headers)
 
     def _found(self) -> str:
         """The token endpoint that the server's smart-configuration names."""
@@ -140,28 +117,3 @@ def _document(answer: requests.Response) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _signing_key(client: BackendClient) -> tuple[PrivateKey, str, str | None]:
-    """The key, the algorithm that it is for, and its id. Raises ConfigurationFault."""
-    text = read_secret(client.key_file, SETTING)
-    kid = client.key_id
-    key: object
-    try:
-        if text.lstrip().startswith(b"{"):
-            jwk = json.loads(text)
-            kid = kid or jwk.get("kid")
-            key = jwt.PyJWK(jwk).key
-        else:
-            key = load_pem_private_key(text, None)
-    except (ValueError, TypeError, jwt.PyJWTError):
-        raise refused(
-            client.key_file, SETTING, "is no private key in PEM (without a password) or JWK"
-        ) from None
-    match key:
-        case rsa.RSAPrivateKey() if key.key_size >= MIN_BITS:
-            return key, "RS384", kid
-        case ec.EllipticCurvePrivateKey() if isinstance(key.curve, ec.SECP384R1):
-            return key, "ES384", kid
-    reason = f"must be an RSA key of at least {MIN_BITS} bits, or an EC key on P-384"
-    raise refused(client.key_file, SETTING, reason)

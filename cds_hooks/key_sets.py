@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cds_hooks.addresses import is_loopback_url
-from cds_hooks.outbound import session, within
+from cds_hooks.outbound import session
 from cds_hooks.settings import ConfigurationFault, Fault
+from cds_hooks.small_answers import Limits, small_answer
 from cds_hooks.strict_json import Unreadable, loads
 from cds_hooks.tenants import ALGORITHMS, Tenant, Trust
 
@@ -25,6 +26,7 @@ UNKNOWN_SECONDS = 30  # between two fetches because of a key that is not in the 
 TIMEOUT = (1.0, 2.0)  # to connect, and between two pieces of the answer
 WHOLE_SECONDS = 3.0  # for all of it: a server that drips meets no time-out of a socket
 MAX_BYTES = 256 * 1024
+ACCEPT = {"Accept": "application/jwk-set+json, application/json"}
 MAX_KEYS = 100
 LEAST_RSA_BITS = 2048
 CURVES = {"ES256": "secp256r1", "ES384": "secp384r1"}
@@ -196,7 +198,7 @@ class FetchedKeys:
                 return
             self._tried_at = self._now()
             try:
-                self._keys = self._fetch_in_time()
+                self._keys = self._fetch()
             except Unreadable as fault:
                 self._told(str(fault))
             except (requests.RequestException, OSError) as fault:
@@ -207,35 +209,13 @@ class FetchedKeys:
         finally:
             self._turn.release()
 
-    def _fetch_in_time(self) -> Keys:
-        """Raises Unreadable, and what requests raises."""
-        with within(WHOLE_SECONDS) as rung:
-            try:
-                return self._fetch()
-            except (Unreadable, requests.RequestException, OSError):
-                if rung.is_set():  # what had come by then may look like a short answer
-                    raise Unreadable("too-slow") from None
-                raise
-
     def _fetch(self) -> Keys:
-        with self._session.get(
-            self._url,
-            headers={"Accept": "application/jwk-set+json, application/json"},
-            timeout=TIMEOUT,
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            if response.status_code != 200:
-                raise Unreadable(f"status-{response.status_code}")
-            body = bytearray()
-            until = self._now() + sum(TIMEOUT)
-            for chunk in response.iter_content(16 * 1024):
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise Unreadable("too-large")
-                if self._now() > until:
-                    raise Unreadable("too-slow")
-        keys = usable_keys(loads(bytes(body)))
+        """Raises Unreadable, and what requests raises."""
+        limits = Limits(WHOLE_SECONDS, MAX_BYTES, TIMEOUT)
+        answer = small_answer(self._session, "GET", self._url, limits, headers=ACCEPT)
+        if answer.status != 200:
+            raise Unreadable(f"status-{answer.status}")
+        keys = usable_keys(loads(answer.body))
         if not keys:
             raise Unreadable("no usable key")
         return keys

@@ -33,6 +33,7 @@ from cds_hooks.bulk_access import BulkAccess, bulk_access
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import Dialect
 from cds_hooks.pages import Pages, openid_faults, pages_of
+from cds_hooks.smart_access import smart_access, smart_faults
 from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
@@ -229,6 +230,8 @@ def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         case {"tenant": list(tenants)} if all(isinstance(tenant, dict) for tenant in tenants):
             yield from _tenant_faults(document, tenants)
     yield from openid_faults(document)
+    if next(_VALIDATOR.iter_errors(document), None) is None:
+        yield from smart_faults(document)
 
 
 def _tenant_faults(
@@ -410,6 +413,7 @@ def _of_any_tenant(
     return {
         "dialect": _dialect(tables.get("dialect", {})),
         "clinical": _clinical(tables, folder),
+        "smart": smart_access(tables["smart"], folder) if "smart" in tables else None,
         **{name: amounts[name] for name in names if name in amounts},
     }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_hooks.dialects import Dialect
+from cds_hooks.smart_access import SmartAccess
 
 ALGORITHMS = ("ES384", "RS384", "ES256", "RS256")  # asymmetric ones alone [SEC-12 to SEC-15]
 MEBIBYTE = 1024 * 1024
@@ -45,6 +46,7 @@ class Tenant:
     trust: Trust | None = None
     certificate: str | None = None  # subject of the client certificate that the proxy verified
     fhir: FhirAccess = field(default_factory=FhirAccess)
+    smart: SmartAccess | None = None  # None: its EHR launches no app of ours
     dialect: Dialect = field(default_factory=Dialect)
     # What [b12], [attention] and their like say; this package does not read it.
     clinical: Mapping[str, Any] = field(default_factory=dict, hash=False)

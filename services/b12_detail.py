@@ -48,8 +48,8 @@ def detail(assessment: Assessment, chart: Chart, known: Known) -> str:
     parts = [
         _table(assessment.evidence, known.templates.locale, said),
         _on_record(assessment, said),
-        bullets("Next", (NEXT_STEPS.get(s) for s in _steps_told(assessment)), MOST_STEPS, said),
-        bullets("Mind", (FLAGS.get(f) for f in _flags_told(assessment)), MOST_FLAGS, said),
+        bullets("Next", (NEXT_STEPS.get(s) for s in steps_told(assessment)), MOST_STEPS, said),
+        bullets("Mind", (FLAGS.get(f) for f in flags_told(assessment)), MOST_FLAGS, said),
         _indicator_line(assessment, said),
         _gaps(chart, said),
         _source(assessment, known),
@@ -83,7 +83,7 @@ def _on_record(assessment: Assessment, said: Language) -> str:
     return f"**{said('On record')}:** {'; '.join(list(seen)[:MOST_ROWS])}."
 
 
-def _steps_told(assessment: Assessment) -> Iterator[str]:
+def steps_told(assessment: Assessment) -> Iterator[str]:
     """The steps that say something of their own: how to start says that to start."""
     untold = {"start-b12-replacement"} if {*assessment.next_steps} & STARTS else set()
     if assessment.category == "on-treatment":
@@ -91,7 +91,7 @@ def _steps_told(assessment: Assessment) -> Iterator[str]:
     return (step for step in assessment.next_steps if step not in untold)
 
 
-def _flags_told(assessment: Assessment) -> Iterator[str]:
+def flags_told(assessment: Assessment) -> Iterator[str]:
     """The flags that say something of their own: why kidneys matter is said once."""
     confounded = "flag-renal-confounding" in assessment.flags
     return (f for f in assessment.flags if not (confounded and f in RENAL))

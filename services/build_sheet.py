@@ -14,6 +14,7 @@ from cds_hooks.dialects import Dialect
 from cds_hooks.prefetch import wanted_type
 from cds_hooks.service import Service
 from cds_hooks.settings import Settings
+from cds_hooks.smart_launch import app_scopes
 from cds_hooks.tenants import Tenant
 from mappings.guideline_file import FOLDER, read_toml
 from services import b12_card, muscle_card
@@ -40,7 +41,9 @@ CRITERIA = {
 
 def build_sheet(settings: Settings, tenant: Tenant, known: Known) -> str:
     """The sheet as Markdown. Raises KnowledgeFault."""
-    offered = services(known, settings.base_url, tenant.clinical.get("attention"))
+    offered = services(
+        known, settings.base_url, tenant.clinical.get("attention"), app=tenant.smart is not None
+    )
     answering = [one for one in offered if tenant.dialect.answers(one.hook)]
     overrides = read_toml(FOLDER / "override_reasons.toml")
     template = _environment().get_template("build_sheet.md")
@@ -57,6 +60,8 @@ def build_sheet(settings: Settings, tenant: Tenant, known: Known) -> str:
         reasons=list(_reasons(known)),
         prefetch=_prefetch(answering[0]),
         scopes=_scopes(answering[0]),
+        app=settings.base_url,
+        app_scopes=app_scopes(_scopes(answering[0])),
         dialect=tenant.dialect.name,
         orders=list(_orders(known, tenant.dialect)),
         system=overrides["system"],

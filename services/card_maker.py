@@ -1,5 +1,6 @@
 """One card for a patient: about B12, about muscle, or about both together."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -62,9 +63,10 @@ class CardMaker:
     muscle_links: tuple[Link, ...]
     reasons: tuple[Coding, ...]
     orders_link: Link
+    app: Link | None = None  # to the SMART app, where the EHR has one
 
     @classmethod
-    def at_start(cls, known: Known, base_url: str) -> "CardMaker":
+    def at_start(cls, known: Known, base_url: str, *, app: bool = False) -> "CardMaker":
         require_words(known.order_rules)
         said = known.language
         guideline, definition = known.b12.guideline, known.muscle.definition
@@ -93,6 +95,9 @@ class CardMaker:
                 for reason in reasons["reasons"]
             ),
             orders_link=Link(said("What is said of orders, and why"), f"{evidence}/orders"),
+            app=Link(said("Trends and details"), f"{base_url}/smart/launch", "smart")
+            if app
+            else None,
         )
 
     def candidates(
@@ -125,7 +130,17 @@ class CardMaker:
             if reason:
                 withheld.append(reason)
             speaks[axis] = worth and reason is None
-        return tuple(self._compose(session, encounter, orders, speaks)), tuple(withheld)
+        composed = self._compose(session, encounter, orders, speaks)
+        return tuple(self._with_app(one, session) for one in composed), tuple(withheld)
+
+    def _with_app(self, candidate: Candidate, session: Session) -> Candidate:
+        """With a link to the app, which is told what the card is about, and nothing of whom."""
+        if self.app is None:
+            return candidate
+        about = {"topic": candidate.topic, **({"hook": session.hook} if session.hook else {})}
+        link = replace(self.app, app_context=json.dumps(about))
+        card = replace(candidate.card, links=(*candidate.card.links, link))
+        return replace(candidate, card=card)
 
     def _aside(self, axis: str, session: Session, orders: tuple[OrderFinding, ...]) -> str | None:
         """Why a finding about the patient does not belong beside these orders; None: it does.

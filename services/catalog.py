@@ -167,11 +167,11 @@ def service_id(hook: str) -> str:
 
 
 def services(
-    known: Known, base_url: str, attention: Mapping[str, Any] | None = None
+    known: Known, base_url: str, attention: Mapping[str, Any] | None = None, *, app: bool = False
 ) -> tuple[Service, ...]:
-    """The services of one configuration. Raises KnowledgeFault."""
+    """The services of one configuration; with `app`, cards link to it. Raises KnowledgeFault."""
     templates = prefetch_templates(known.index)
-    maker = CardMaker.at_start(known, base_url)
+    maker = CardMaker.at_start(known, base_url, app=app)
     rules = attention_of(attention, known)
     # A user known by a PractitionerRole is found by no Practitioner: then everybody is spoken to.
     user = {ROLE: "PractitionerRole?practitioner={{context.userId}}"}

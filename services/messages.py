@@ -15,6 +15,7 @@ from services.language import Language
 from services.muscle_card import GAPS
 from services.sarcopenia import assessment as muscle_assessment
 from services.sarcopenia import wording as muscle_wording
+from services.smart_app import wording as app_words
 from services.vitamin_b12 import cautions
 from services.vitamin_b12 import wording as b12_wording
 
@@ -28,7 +29,11 @@ HEADINGS = (
 )
 KEYWORDS: dict[str, Any] = {"say": None, "said": None}
 # What population runs say is for the site's own committee, in English alone.
-PYTHON = [("population/**.py", "ignore"), ("**.py", "python")]
+METHODS = [
+    ("population/**.py", "ignore"),
+    ("**.py", "python"),
+    ("smart_app/templates/**.html", "jinja2"),
+]
 LETTERS = re.compile(r"[A-Za-z]{2}")
 
 
@@ -47,7 +52,7 @@ def untranslated(language: Language) -> tuple[str, ...]:
 
 def _of_code() -> Iterator[str]:
     for package in PACKAGES:
-        found = extract_from_dir(package, keywords=KEYWORDS, method_map=PYTHON)
+        found = extract_from_dir(package, keywords=KEYWORDS, method_map=METHODS)
         for _file, _line, message, _comments, _context in sorted(found, key=lambda m: (m[0], m[1])):
             yield message if isinstance(message, str) else message[0]
     yield from HEADINGS
@@ -71,6 +76,13 @@ def _of_words() -> Iterator[str]:
         muscle_wording.TRIGGERS,
         muscle_assessment.REASONS,
         GAPS,
+        app_words.CATEGORIES,
+        app_words.URGENCIES,
+        app_words.TIERS,
+        app_words.STATES,
+        app_words.DROPPED,
+        app_words.SEXES,
+        app_words.CARDS,
     ):
         yield from table.values()
     # What results and kidneys are said to be.
@@ -99,7 +111,7 @@ def _of_files() -> Iterator[str]:
         yield from _of_guideline(read_toml(file))
     yield from _meanings(read_toml(FOLDER / "laboratory.toml"))
     for cause in read_toml(FOLDER / "differential.toml")["cause"]:
-        yield from (cause["title"], cause["next"])
+        yield from (cause["title"], cause["next"], cause["against"])
     comparison = read_toml(FOLDER / "comparison.toml")
     yield comparison["statement"]["says"]
     for row in comparison["row"]:
@@ -113,7 +125,7 @@ def _is_named(kind: str) -> bool:
 
 
 def _of_guideline(document: dict[str, Any]) -> Iterator[str]:
-    yield document["strength"]
+    yield from (document["strength"], document["reviewer"])
     yield from (treatment["says"] for treatment in document.get("treatment", ()))
     if document["subject"] == "b12":  # a measure of muscle is told as low, not by its limit
         yield from _meanings(document)

@@ -200,7 +200,7 @@ def detail(found: Together, chart: Chart, known: Known, *, with_b12: bool) -> st
         _finding(muscle, known),
         _table(muscle, said),
         _besides(muscle, said, with_b12=with_b12),
-        bullets("Next for muscle", [NEXT_STEPS[s] for s in _told(found)], MOST_STEPS, said),
+        bullets("Next for muscle", [NEXT_STEPS[s] for s in steps_told(found)], MOST_STEPS, said),
         bullets("Mind", flags, MOST_FLAGS, said),
         _causes(found, known.muscle, said),
     ]
@@ -213,7 +213,7 @@ def detail(found: Together, chart: Chart, known: Known, *, with_b12: bool) -> st
     return "\n\n".join(part for part in parts if part)
 
 
-def _told(found: Together) -> Iterator[str]:
+def steps_told(found: Together) -> Iterator[str]:
     """The steps that say something of their own: what a cause below says is said there."""
     steps = found.muscle.next_steps
     untold = {"review_steroid", "weight_loss_workup"} if found.muscle.positive else set()

@@ -87,7 +87,9 @@ def rehearsal(
     guest = replace(tenant, trust=None, certificate=None, fhir=FhirAccess())
     with TemporaryDirectory(prefix="cobalamin-") as folder:
         records = Records.open(f"sqlite:///{Path(folder) / 'records.sqlite3'}")
-        offered = services(known, settings.base_url, tenant.clinical.get("attention"))
+        offered = services(
+            known, settings.base_url, tenant.clinical.get("attention"), app=tenant.smart is not None
+        )
         app = create_app(
             {guest.id: offered},
             replace(settings, tenants=(guest,)),

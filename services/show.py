@@ -13,6 +13,7 @@ from rich.text import Text
 from cds_hooks.addresses import local_url
 from cds_hooks.dialects import Dialect
 from cds_hooks.settings import Settings
+from cds_hooks.smart_access import SmartAccess
 from cds_hooks.tenants import Tenant
 from mappings.guideline import Guideline
 from mappings.guideline_file import FOLDER, read_toml
@@ -126,6 +127,7 @@ def _show_tenant(console: Console, tenant: Tenant, known: Known) -> None:
         "FHIR server": ", ".join(fhir.servers)
         or ("this machine only" if fhir.allow_loopback else "none: prefetch alone"),
         "deadline for FHIR": f"{fhir.deadline_ms} ms in all",
+        "SMART app": _app(tenant.smart),
         "records": f"kept {tenant.retention_days} days; comments: {tenant.comments}",
     }
     _show_rows(console, f"Tenant {tenant.id}", rows)
@@ -139,6 +141,15 @@ def _show_tenant(console: Console, tenant: Tenant, known: Known) -> None:
     for name, chosen in known.b12.policy.items():
         policy.add_row(name, f"{chosen:g}", whys[name]["why"])
     console.print(policy)
+
+
+def _app(access: SmartAccess | None) -> str:
+    """How the EHR's authorisation server knows the app."""
+    if access is None:
+        return "none: cards link to no app"
+    proof = "by its key" if access.key_file else "by its secret" if access.secret_file else "public"
+    frames = f"; in frames of {', '.join(access.frame_ancestors)}" if access.frame_ancestors else ""
+    return f"client {access.client_id}, {proof}{frames}"
 
 
 def _own_files(known: Known) -> dict[str, str]:

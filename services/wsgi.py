@@ -87,7 +87,10 @@ def _application(settings: Settings) -> tuple[Flask, Watch]:
     app = create_app(
         {
             tenant.id: services(
-                known[tenant.id], settings.base_url, tenant.clinical.get("attention")
+                known[tenant.id],
+                settings.base_url,
+                tenant.clinical.get("attention"),
+                app=tenant.smart is not None,
             )
             for tenant in settings.tenants
         },

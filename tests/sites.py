@@ -1,8 +1,10 @@
 """The pages of a site, asked through their routes."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -59,6 +61,14 @@ class Site:
         """The answer to who comes back from the provider."""
         return self.get(self.at_provider(path))
 
+    def as_user(self, *tenants: str) -> "Site":
+        """Somebody who may see these tenants is signed in."""
+        now = int(time.time())
+        with self.client.session_transaction() as kept:
+            kept["user"] = {"subject": "1", "name": "Ada Example", "tenants": list(tenants)}
+            kept.update(began=now, seen=now)
+        return self
+
     def refusals(self) -> list[str]:
         """Why callers were not let in, by a log that is in order."""
         assert log_faults(self.lines) == []
@@ -70,34 +80,41 @@ def site(
     *,
     openid: OpenID | None = None,
     tenants: tuple[Tenant, ...] = (LOCAL,),
-    areas: Mapping[str, Any] | None = None,
+    areas: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Site:
-    """A site's pages. `areas`: pages of the test's own, which answer with the tenant's id."""
+    """A site whose pages are as a test has them. `areas`: pages of the test's own, by their area;
+    they answer with the tenant's id."""
+    make_key(folder / "pages.key", "pages.key_file")
+    settings = Settings(
+        base_url="http://localhost",
+        records_url=f"sqlite:///{folder / 'records.sqlite3'}",
+        pages=Pages(key_file=folder / "pages.key", openid=openid, **options),
+        tenants=tenants,
+    )
+    return site_of(settings, areas or {})
+
+
+def site_of(settings: Settings, areas: Mapping[str, str] = MappingProxyType({})) -> Site:
+    """The site of a configuration."""
     lines: list[dict[str, Any]] = []
 
     def keep(_logger: Any, _name: str, event: Any) -> Any:
         lines.append(orjson.loads(orjson.dumps(event)))
         raise structlog.DropEvent
 
-    make_key(folder / "pages.key", "pages.key_file")
-    settings = Settings(
-        base_url="http://localhost",
-        pages=Pages(key_file=folder / "pages.key", openid=openid, **options),
-        tenants=tenants,
-    )
-    knowledge = {tenant.id: known() for tenant in tenants}
+    knowledge = {tenant.id: known() for tenant in settings.tenants}
     frame = Frame(settings, knowledge, "test", Access(settings))
     own = []
-    for area, path in (areas or {}).items():
+    for area, path in areas.items():
         blueprint = frame.blueprint(area)
         blueprint.name = f"{area}-of-a-test"
         blueprint.add_url_rule(path, view_func=lambda: frame.access.tenant().id, methods=["GET", "POST"])  # fmt: skip
         own.append(blueprint)
     app = create_app(
-        {tenant.id: services(known(), "http://localhost") for tenant in tenants},
+        {tenant.id: services(known(), settings.base_url) for tenant in settings.tenants},
         settings,
-        Records.open(f"sqlite:///{folder / 'records.sqlite3'}"),
+        Records.open(settings.records_url, settings.records_key_file),
         structlog.wrap_logger(None, processors=[stamp, keep]),
         version="test",
         pages=[*pages(settings, knowledge, "test"), *own],

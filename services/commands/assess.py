@@ -40,7 +40,7 @@ def try_(config: Path | None, tenant_name: str | None, *, as_text: bool, sample:
         ERRORS.print(f"no sample {sample}; there are: {', '.join(names)}", style="red")
         raise SystemExit(2)
     document = orjson.loads(source.read_bytes())
-    maker = CardMaker.at_start(known, settings.base_url)
+    maker = CardMaker.at_start(known, settings.base_url, app=tenant.smart is not None)
     attention = attention_of(tenant.clinical.get("attention"), known)
     today = date.fromisoformat(document.pop("sampleDay"))
     result = assessment_of(document, maker, today, attention)
@@ -76,7 +76,7 @@ def assess(
     2 where a document could not be used; the others are still assessed.
     """
     settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
-    maker = CardMaker.at_start(known, settings.base_url)
+    maker = CardMaker.at_start(known, settings.base_url, app=tenant.smart is not None)
     attention = attention_of(tenant.clinical.get("attention"), known)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer

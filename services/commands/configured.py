@@ -17,6 +17,7 @@ from cds_hooks.settings import (
     configuration_file,
     load_settings,
 )
+from cds_hooks.smart_client import Client
 from cds_hooks.tenants import Tenant
 from cds_hooks.tracing import require_otel
 from mappings.fault import KnowledgeFault
@@ -56,6 +57,8 @@ def load_all(config: Path | None) -> tuple[Settings, dict[str, Known]]:
         for tenant in settings.tenants:
             if tenant.trust is not None:
                 key_set_of(tenant, tenant.trust, lambda _reason: None)
+            if tenant.smart is not None:
+                Client(tenant)
         if settings.pages.openid is not None:
             client_secret(settings.pages.openid)
         return settings, knowledge_of(settings.tenants)

@@ -29,12 +29,15 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--tenant", help="Only this tenant.")
 @click.option("--since", type=DAY, help="First day (YYYY-MM-DD, UTC).")
 @click.option("--until", type=DAY, help="Last day (YYYY-MM-DD, UTC), itself included.")
+@click.option("--service", help="Only this service (its id, as discovery has it).")
+@click.option("--topic", help="Of cards and answers, only those of this topic.")
 @click.option(
     "--csv", type=click.Path(path_type=Path, file_okay=False), help="Write each table to a folder."
 )
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with charts."
 )
+@click.option("--json", "json_", is_flag=True, help="Write everything as one JSON object here.")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 def report(
     *,
@@ -44,22 +47,25 @@ def report(
     tenant: str | None,
     since: datetime | None,
     until: datetime | None,
+    service: str | None,
+    topic: str | None,
     csv: Path | None,
     html: Path | None,
+    json_: bool,
     files: tuple[str, ...],
 ) -> None:
     """Report on calls, latency, cards, answers, errors and knowledge.
 
     A FILE holds log lines, plain or compressed by gzip or zstd; `-` is standard input. Without
-    --csv and --html, tables are shown here. Exit status 1 where nothing could be read.
+    --csv, --html and --json, tables are shown here. Exit status 1 where nothing could be read.
     """
     _check(from_logs=from_logs, from_records=from_records, files=files, html=html)
     from services.report.figures import compute  # noqa: PLC0415  # the embedded engine is large
     from services.report.findings import findings  # noqa: PLC0415
     from services.report.intake import Window  # noqa: PLC0415
-    from services.report.show import show_report, write_csv  # noqa: PLC0415
+    from services.report.show import as_document, show_report, write_csv  # noqa: PLC0415
 
-    window = Window(_day(since), _day(until), tenant)
+    window = Window(_day(since), _day(until), tenant, service, topic)
     source = _from_records(config, window) if from_records else _from_logs(files, window)
     with source as connection:
         figures = compute(connection)
@@ -76,7 +82,9 @@ def report(
         with _faults_of_files():
             html.write_text(text, encoding="utf-8")
         ERRORS.print(str(html), markup=False, soft_wrap=True)
-    if csv is None and html is None:
+    if json_:
+        click.echo(as_document(figures, found))
+    elif csv is None and html is None:
         show_report(Console(), figures, found)
 
 
@@ -157,3 +165,7 @@ def _progress(what: str) -> Iterator[Callable[[float], None]]:
     with Progress(console=ERRORS, transient=True, disable=not ERRORS.is_terminal) as progress:
         task = progress.add_task(what, total=1.0)
         yield lambda part: progress.update(task, completed=part)
+
+
+if __name__ == "__main__":
+    report()

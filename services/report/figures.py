@@ -123,6 +123,15 @@ FIGURES = (
             FROM withheld GROUP BY ALL ORDER BY times DESC, reason, topic""",
     ),
     Figure(
+        "silent",
+        "What silent rules would have said",
+        "Cards of rules in silent mode: judged and recorded, not shown.",
+        f"""SELECT topic, service, count(*) AS times, count(DISTINCT moment::DATE) AS days,
+                {_share("count(*)", CALLS)} AS "per 100 calls"
+            FROM withheld WHERE reason = 'silent'
+            GROUP BY ALL ORDER BY times DESC, topic, service""",
+    ),
+    Figure(
         "answers",
         "What clinicians answer",
         "By topic: of cards shown, how many were accepted, overridden or left unanswered. "

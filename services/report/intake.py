@@ -34,15 +34,26 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a report is about; None is no limit. Days are UTC's; both are in it."""
+    """What a report is about; None is no limit. Days are UTC's; both are in it.
+
+    A topic is of cards, what was withheld and what was answered; calls have none.
+    """
 
     since: date | None = None
     until: date | None = None
     tenant: str | None = None
+    service: str | None = None
+    topic: str | None = None
 
     def variables(self) -> dict[str, object]:
         after = None if self.until is None else self.until + timedelta(days=1)
-        return {"since": self.since, "before": after, "tenant": self.tenant}
+        return {
+            "since": self.since,
+            "before": after,
+            "tenant": self.tenant,
+            "service": self.service,
+            "topic": self.topic,
+        }
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from cds_hooks.database import RecordsUnavailable, connect, sqlite_file
@@ -37,9 +37,9 @@ def write_lines(url: str, window: Window, file: Path, progress: Progress) -> Non
 
 
 def _lines(engine: Engine, window: Window, progress: Progress) -> Iterator[dict[str, Any]]:
-    of_window = _inside(window, decision.c.tenant, decision.c.at)
+    of_window = _inside(window, decision, decision.c.at)
     # Answers may come after their card's day.
-    answers = _inside(Window(window.since, None, window.tenant), feedback.c.tenant)
+    answers = _inside(window, feedback)
     with engine.connect() as connection:
         told = _telling(connection, progress, of_window, answers)
         wanted = select(decision).where(*of_window).order_by(decision.c.at)
@@ -56,11 +56,13 @@ def _lines(engine: Engine, window: Window, progress: Progress) -> Iterator[dict[
 
 
 def _inside(
-    window: Window, tenant: ColumnElement[str], at: ColumnElement[datetime] | None = None
+    window: Window, of: Table, at: ColumnElement[datetime] | None = None
 ) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if window.tenant is not None:
-        conditions.append(tenant == window.tenant)
+        conditions.append(of.c.tenant == window.tenant)
+    if window.service is not None:
+        conditions.append(of.c.service == window.service)
     if at is not None and window.since is not None:
         conditions.append(at >= datetime.combine(window.since, time(), UTC))
     if at is not None and window.until is not None:

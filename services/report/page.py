@@ -17,7 +17,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Calls": ("by_day", "calls"),
     "Time": ("latency_by_day", "latency_by_hour", "latency"),
     "Data": ("prefetch", "fetches"),
-    "Interruptions": ("cards_by_day", "interruptions", "cards", "withheld"),
+    "Interruptions": ("cards_by_day", "interruptions", "cards", "withheld", "silent"),
     "Answers": ("answers", "override_reasons", "answers_by_service"),
     "Errors and refusals": ("errors", "auth_refusals"),
     "Assessments": ("categories",),

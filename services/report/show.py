@@ -2,10 +2,12 @@
 
 import csv
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -78,6 +80,26 @@ def write_csv(folder: Path, figures: Mapping[str, Computed], found: Iterable[Fin
         _write(folder / f"{name}.csv", computed.columns, computed.rows)
     findings = [(f.problem, f.says, f.more, f.where) for f in found]
     _write(folder / "findings.csv", ("problem", "says", "more", "see"), findings)
+
+
+def as_document(figures: Mapping[str, Computed], found: Iterable[Finding]) -> bytes:
+    """The same as JSON: each figure with its words, columns and rows, and what stands out.
+
+    Days and moments are text as CSV has them.
+    """
+    document = {
+        "figures": {
+            name: {
+                "title": computed.figure.title,
+                "says": computed.figure.says,
+                "columns": computed.columns,
+                "rows": computed.rows,
+            }
+            for name, computed in figures.items()
+        },
+        "findings": [asdict(one) for one in found],
+    }
+    return orjson.dumps(document, default=str, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
 def _write(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

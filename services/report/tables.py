@@ -47,8 +47,8 @@ UNWRAPPED = f"""
 EVENTS = ("decision", "feedback", "fetch", "auth-refused", "error", "start", "stop")
 _EVENTS = ", ".join(f"'{event}'" for event in EVENTS)
 
-# The report's days and tenant, and the override reasons that may be named, are variables; null is
-# no limit.
+# The report's days, tenant, service and topic, and the override reasons that may be named, are
+# variables; null is no limit.
 TABLES = (
     f"""CREATE TABLE source AS
         SELECT CASE
@@ -68,19 +68,22 @@ TABLES = (
         SELECT * FROM usable
         WHERE (getvariable('since') IS NULL OR moment >= getvariable('since'))
             AND (getvariable('before') IS NULL OR moment < getvariable('before'))
-            AND (getvariable('tenant') IS NULL OR tenant = getvariable('tenant'))""",
+            AND (getvariable('tenant') IS NULL OR tenant = getvariable('tenant'))
+            AND (getvariable('service') IS NULL OR service = getvariable('service'))""",
     """CREATE TABLE decision AS
         SELECT moment, tenant, service, hook, version, status, durationMs AS ms,
             prefetch.supplied AS supplied, prefetch.fetched AS fetched, prefetch.failed AS failed,
             b12Category AS b12, sarcopeniaCategory AS sarcopenia, tier, suppressed,
             knowledge.b12 AS b12_knowledge, knowledge.sarcopenia AS sarcopenia_knowledge,
-            coalesce(len(cards), 0) AS cards
+            coalesce(len(list_filter(cards, lambda one: getvariable('topic') IS NULL
+                OR one.topic IS NOT DISTINCT FROM getvariable('topic'))), 0) AS cards
         FROM inside WHERE event = 'decision'""",
     """CREATE TABLE card AS
         SELECT moment, tenant, service, card.uuid AS uuid, coalesce(card.topic, '') AS topic,
             card.indicator AS indicator
         FROM (SELECT moment, tenant, service, unnest(cards) AS card
-              FROM inside WHERE event = 'decision' AND len(cards) > 0)""",
+              FROM inside WHERE event = 'decision' AND len(cards) > 0)
+        WHERE getvariable('topic') IS NULL OR card.topic = getvariable('topic')""",
     # Answers may come days after their card: they are joined to the cards of the window.
     """CREATE TABLE feedback AS
         SELECT moment, tenant, service, place, answer.card AS card, answer.outcome AS outcome,
@@ -117,7 +120,8 @@ TABLES = (
             CASE WHEN axis THEN first ELSE second END AS topic
         FROM (SELECT moment, tenant, service, split_part(one, ':', 1) AS first,
                   split_part(one, ':', 2) AS second, first IN ('b12', 'muscle') AS axis
-              FROM (SELECT moment, tenant, service, unnest(suppressed) AS one FROM decision))""",
+              FROM (SELECT moment, tenant, service, unnest(suppressed) AS one FROM decision))
+        WHERE getvariable('topic') IS NULL OR topic = getvariable('topic')""",
 )
 
 DONE_WITH = ("DROP VIEW inside", "DROP VIEW usable", "DROP TABLE line", "DROP TABLE unread")

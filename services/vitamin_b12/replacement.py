@@ -40,7 +40,7 @@ def replacement(chart: Chart, knowledge: Knowledge) -> Replacement:
         drug
         for concept in knowledge.groups["replacement"]
         for drug in chart.medications.get(concept, ())
-        if drug.status != "draft" and not _is_antidote(drug, chart)
+        if drug.status != "draft" and not is_antidote(drug, chart)
     ]
     injected = [drug for drug in given if is_injected(drug, knowledge)]
     swallowed = [d for d in given if d not in injected]
@@ -69,7 +69,7 @@ def suffices(drug: Medication, knowledge: Knowledge) -> bool:
     return drug.ug_per_day is None or drug.ug_per_day >= limit
 
 
-def _is_antidote(drug: Medication, chart: Chart) -> bool:
+def is_antidote(drug: Medication, chart: Chart) -> bool:
     """Hydroxocobalamin against cyanide is no replacement."""
     antidotes = chart.medications.get("hydroxocobalamin_antidote", ())
     return any(drug.resource == antidote.resource for antidote in antidotes)

@@ -7,10 +7,14 @@ from flask import Blueprint
 
 from cds_hooks.settings import Settings
 from services.knowledge import Known
+from services.smart_app.door import Door, door_paths
+from services.smart_app.pages import app_pages, app_paths
 from services.workbench.access import Access
 from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
+from services.workbench.governance import governance_pages, governance_paths
+from services.workbench.reports import Reports
 from services.workbench.sign_in import sign_in_pages, sign_in_paths
 from services.workbench.start import start_pages, start_paths
 from services.workbench.what_if.pages import what_if_pages, what_if_paths
@@ -27,8 +31,24 @@ def _pages(frame: Frame) -> Iterator[Blueprint]:
     yield evidence_pages(frame)
     yield what_if_pages(frame)
     openid = frame.settings.pages.openid
+    if _has_records_pages(frame.settings):
+        yield governance_pages(frame, Reports(frame.settings))
     if openid is not None and not frame.settings.is_open:
         yield sign_in_pages(frame, openid)
+    if _has_app(frame.settings):
+        door = Door(frame)
+        yield door.routes()
+        yield app_pages(frame, door.opened)
+
+
+def _has_app(settings: Settings) -> bool:
+    """Whether some EHR has a client for the SMART app."""
+    return any(tenant.smart for tenant in settings.tenants)
+
+
+def _has_records_pages(settings: Settings) -> bool:
+    """Whether anybody may see what records say."""
+    return settings.is_open or settings.pages.openid is not None
 
 
 def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
@@ -37,5 +57,7 @@ def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]
         **start_paths(),
         **evidence_paths(known[settings.tenant().id]),
         **what_if_paths(),
+        **(governance_paths() if _has_records_pages(settings) else {}),
         **sign_in_paths(settings),
+        **(door_paths() | app_paths() if _has_app(settings) else {}),
     }

@@ -72,13 +72,18 @@ class Frame:
         """The knowledge that this request's pages show."""
         return self.known[self.access.tenant().id]
 
-    def blueprint(self, area: str) -> Blueprint:
-        """The routes of one area: behind its door, with its headers, faults told as pages."""
+    def blueprint(
+        self, area: str, *, own_door: bool = False, fault: str = "workbench/fault.html"
+    ) -> Blueprint:
+        """The routes of one area: behind its door, with its headers, faults told as pages.
+
+        With `own_door` the area itself lets people in; `fault` is the page that tells a fault.
+        """
         pages = Blueprint(area, __name__)
 
         @pages.before_request
         def enter() -> Any:
-            elsewhere = self.access.enter(area)
+            elsewhere = None if own_door else self.access.enter(area)
             if elsewhere is None and request.method == "POST":
                 _CSRF.protect()
             return elsewhere
@@ -86,7 +91,7 @@ class Frame:
         @pages.after_request
         def guarded(response: Response) -> Response:
             if response.status_code >= 400 and is_browser():
-                response = self._told(response)
+                response = self._told(response, fault)
             if response.mimetype == "text/html":
                 response.headers.setdefault("Content-Security-Policy", policy())
                 for name, value in HEADERS.items():
@@ -97,10 +102,10 @@ class Frame:
 
         return pages
 
-    def _told(self, refused: Response) -> Response:
+    def _told(self, refused: Response, fault: str) -> Response:
         """An OperationOutcome as a page; what else the answer says stays."""
         status = HTTPStatus(refused.status_code)
-        response = self.page("workbench/fault.html", status=status)
+        response = self.page(fault, status=status, outcome=refused.get_json(silent=True))
         response.status_code = status
         for name in ("Allow", "Retry-After"):
             if name in refused.headers:
@@ -114,7 +119,7 @@ class Frame:
     def common(self) -> Blueprint:
         """Styles and scripts, and what the application needs for all pages. Raises
         ConfigurationFault for the key that signs sessions."""
-        key = self._key()
+        key = self.key()
         common = Blueprint(
             "workbench",
             __name__,
@@ -153,13 +158,14 @@ class Frame:
 
         return common
 
-    def _key(self) -> bytes:
-        """The key that signs sessions, the same in every worker.
+    def key(self) -> bytes:
+        """What seals whatever browsers keep for us, the same in every worker.
 
-        Where nobody can sign in there is none to sign, and nothing is written.
+        Where there are no sessions nothing is written. Raises ConfigurationFault.
         """
         path = self.settings.pages.key_file
-        if path is None and not self.settings.is_open:
+        has_app = any(tenant.smart for tenant in self.settings.tenants)
+        if path is None and not (self.settings.is_open or self.access.signs_in or has_app):
             return secrets.token_bytes(KEY_BYTES)
         if path is None:
             database = sqlite_file(self.settings.records_url)

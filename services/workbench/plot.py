@@ -33,18 +33,25 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """From one value of an axis to another, in words; None: to its end."""
+    """From one value of an axis to another, in words; None: to its end.
+
+    Bands of the axis x may lie `above` the chart, each in a lane of its own.
+    """
 
     says: str
     begins: float | str | None
     ends: float | str | None
     tone: Tone = "plain"
     axis: Literal["x", "y"] = "y"
+    place: Literal["across", "above"] = "across"
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`says` is what a person who cannot see the chart is told in its place."""
+    """`says` is what a person who cannot see the chart is told in its place.
+
+    Bars alone lie where `y` is of categories: names have room then.
+    """
 
     says: str
     x: Axis
@@ -52,6 +59,7 @@ class Plot:
     series: Sequence[Series]
     bands: Sequence[Band] = ()
     height: int = 240  # pixels
+    stacked: bool = False  # bars on one another
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -134,6 +134,12 @@ def test_the_example_is_in_order_and_shows_every_key():
     [bulk_export]#server = "http://ehr.example/fhir"      | bulk_export.server     | https
     [bulk_export]#server = "https://e/f"#client_id = "c"  | bulk_export.key_file   | missing
     [bulk_export]#server = "https://e/f"#parallel = 0     | bulk_export.parallel   | 1 to 32
+    [smart]#scopes = ["openid"]                           | smart.client_id        | missing
+    [smart]#client_id = "c"#scopes = ["a b"]              | smart.scopes[0]        | scope
+    [smart]#client_id = "c"#frame_ancestors = ["*"]       | smart.frame_ancestors[0] | origin
+    [smart]#client_id = "c"#frame_ancestors = ["https://e;x"] | smart.frame_ancestors[0] | origin
+    [smart]#client_id="c"#key_file="k"#client_secret_file="s" | smart.key_file     | one of them
+    [server]#base_url="http://cds.example"#[smart]#client_id="c" | server.base_url | https
     [b12]#locale = "xx"                                   | b12.locale             | en-GB
     [policy]#a = "b"                                      | policy.a               | number
     [policy]#"A B" = 1                                    | policy.A B             | lower case
@@ -144,6 +150,37 @@ def test_faults_name_file_key_and_reason(case, faults_of):
     [(key, reason)] = faults_of(case["text"])
     assert key == case["key"]
     assert case["reason"] in reason
+
+
+TENANT = '[[tenant]]#id = "{0}"#certificate = "{0}"#[tenant.smart]#client_id = "c"#'
+PROXY = '[server]#trusted_proxies = ["10.0.0.7"]#certificate_header = "X-C"#'
+SERVER = '[tenant.fhir]#server = "https://e.example/f"#'
+
+
+@cases("""
+    tenants                | key                    | reason
+    -----------------------+------------------------+---------------------------------
+    a                      | tenant[0].fhir.server  | is missing: the app reads from it
+    a SERVER, b SERVER     | tenant[1].fhir.server  | is that of tenant[0]
+    a SERVER, smart        | smart                  | each [[tenant]] has its own
+""")
+def test_a_launch_must_say_whose_it_is(case, faults_of):
+    text = '[smart]#client_id = "c"#' if "smart" in case["tenants"] else ""
+    text += PROXY
+    for tenant in case["tenants"].replace(", smart", "").split(", "):
+        name, *server = tenant.split()
+        text += TENANT.format(name) + (SERVER if server else "")
+    [(key, reason)] = faults_of(text)
+    assert key == case["key"]
+    assert case["reason"] in reason
+
+
+def test_each_tenant_has_its_own_client(tmp_path):
+    text = PROXY + TENANT.format("a") + SERVER + TENANT.format("b").replace("[tenant.smart]", "[x]")
+    text = text.partition("[x]")[0].replace("#", "\n")
+    one, other = load_settings(written(tmp_path, text)).tenants
+    assert one.smart.client_id == "c"
+    assert other.smart is None
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,20 @@ def application(folder: Path) -> Any:
     def drop(*_event: Any) -> Any:
         raise structlog.DropEvent
 
-    served = Settings(base_url=BASE, pages=Pages(key_file=folder / "pages.key"))
+    url = f"sqlite:///{folder / 'records.sqlite3'}"
+    # What the governance page runs reads the records by this file.
+    (folder / "cobalamin.toml").write_text(f'[records]\nurl = "{url}"\n')
+    served = Settings(
+        base_url=BASE,
+        pages=Pages(key_file=folder / "pages.key"),
+        records_url=url,
+        file=str(folder / "cobalamin.toml"),
+    )
     make_key(folder / "pages.key", "pages.key_file")
     return create_app(
         {"local": services(known(), BASE)},
         served,
-        Records.open(f"sqlite:///{folder / 'records.sqlite3'}"),
+        Records.open(url),
         structlog.wrap_logger(None, processors=[drop]),
         version="test",
         pages=pages(served, {"local": known()}, "test"),

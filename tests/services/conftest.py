@@ -21,7 +21,7 @@ from services.catalog import services
 def asked(tmp_path):
     """Asks an application in a dialect; gives the answer and the log lines."""
 
-    def ask(dialect, call, attention=None):
+    def ask(dialect, call, attention=None, *, app=False):
         lines = []
 
         def keep(_logger, _name, event):
@@ -29,7 +29,7 @@ def asked(tmp_path):
             raise structlog.DropEvent
 
         app = create_app(
-            {"local": services(known(), "https://cds.example", attention)},
+            {"local": services(known(), "https://cds.example", attention, app=app)},
             Settings(tenants=(replace(LOCAL, dialect=dialect or Dialect()),)),
             Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
             structlog.wrap_logger(None, processors=[stamp, keep]),

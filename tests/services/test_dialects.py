@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from patients import drug, known, order
 from sessions import hook_call
+from tables import cases
 
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import EPIC_CONTENT_TYPE, Dialect, plain_text
@@ -171,6 +172,27 @@ def test_oracle_asks_when_a_chart_is_opened_and_at_no_other_moment(asked):
 def test_oracle_without_an_allow_list_gets_no_link(asked):
     reply, _, _ = asked(Dialect("oracle"), opened())
     assert "links" not in reply.json["cards"][0]
+
+
+@cases("""
+    dialect  | type  | context
+    ---------+-------+--------
+    standard | smart | yes
+    epic     | smart | yes
+    sandbox  | smart | yes
+    oracle   | smart |
+""")
+def test_where_the_ehr_has_the_app_each_card_links_to_it(case, asked):
+    reply, _, _ = asked(DIALECTS[case["dialect"]], opened(), app=True)
+    for card in reply.json["cards"]:
+        [link] = [one for one in card["links"] if one["url"].endswith("/smart/launch")]
+        assert (link["label"], link["type"]) == ("Trends and details", case["type"])
+        assert ("appContext" in link) == bool(case["context"])
+        if case["context"]:
+            about = json.loads(link["appContext"])
+            assert about["hook"] == "patient-view"
+            assert card["source"]["topic"]["code"].lower() == about.pop("topic").lower()
+            assert about.keys() == {"hook"}  # and nothing of the patient
 
 
 def test_the_sandbox_finds_the_drug_first_with_code_and_text(asked):

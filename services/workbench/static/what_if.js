@@ -31,7 +31,7 @@
       const says = `${value.toFixed(digits)} ${unit}`;
       $("#slid").textContent = `${says}: ${intervals[Math.max(at, 0)].says}`;
       slide.setAttribute("aria-valuetext", says);
-      rows.forEach((row, number) => row.classList.toggle("table-info", number === at));
+      rows.forEach((row, number) => row.classList.toggle("slid", number === at));
     };
     $(".slider").hidden = false;
     slide.addEventListener("input", show);

@@ -27,6 +27,7 @@ SAMPLES = tuple(
     sorted(file.name.removesuffix(".json") for file in (files("services") / "samples").iterdir())
 )
 FIRST_SAMPLE = "neuropathy"
+EARLIEST, LATEST = 1900, 2200  # years of a call: everything is compared with days before it
 # What a query may hold besides the patient and the choices.
 ASIDE = ("sweep", "from", "to", "awkward")
 
@@ -78,7 +79,7 @@ class Asked:
     choices: Choices
     hook: str
     day: date
-    is_today: bool
+    says_day: bool  # an address has to say it
     sample: str
     faults: tuple[str, ...]
     aside: Mapping[str, str]  # sweep, from, to, awkward
@@ -91,7 +92,7 @@ class Asked:
         """The parameters of `query`; those without a value are left out."""
         patient = [("sample", self.sample)] if self.sample else self.entered.as_query()
         plain = [*patient, *self.choices.as_json().items(), ("hook", self.hook)]
-        if not self.sample and not self.is_today:
+        if self.says_day:
             plain.append(("day", self.day.isoformat()))
         aside = {**self.aside, **others}
         return [*plain, *((name, value) for name, value in aside.items() if value)]
@@ -111,9 +112,18 @@ class Asked:
 
 
 def read(
-    given: "MultiDict[str, str]", known: Known, site: Choices, options: Options, today: date
+    given: "MultiDict[str, str]",
+    known: Known,
+    site: Choices,
+    options: Options,
+    today: date,
+    *,
+    is_pasted: bool = False,
 ) -> Asked:
-    """The query of the page; without a patient in it, the first sample."""
+    """The query of the page; without a patient in it, the first sample.
+
+    A sample is shown at its own hook and day, what is pasted at those that are asked for.
+    """
     faults: list[str] = []
     choices = site
     for name in site.as_json():
@@ -130,10 +140,11 @@ def read(
     is_patient = bool({"age", "born", "sex"} & set(given))
     if name not in SAMPLES:
         name = "" if is_patient else FIRST_SAMPLE
-    day, is_today = _day(given.get("day", ""), today, faults)
-    if name:
+    day = _day(given.get("day", ""), today, faults)
+    says_day = day != today
+    if name and not is_pasted:
         document, day = sample(name)
-        hook = str(document["hook"])
+        hook, says_day = str(document["hook"]), False
     form = Form(given, known, day)
     entered = form.read()
     return Asked(
@@ -141,25 +152,25 @@ def read(
         choices=choices,
         hook=hook or ("order-sign" if entered.draft else "patient-view"),
         day=day,
-        is_today=is_today and not name,
+        says_day=says_day,
         sample=name,
         faults=(*faults, *form.faults),
         aside={key: given[key].strip() for key in ASIDE if given.get(key, "").strip()},
     )
 
 
-def _day(text: str, today: date, faults: list[str]) -> tuple[date, bool]:
+def _day(text: str, today: date, faults: list[str]) -> date:
     if not text:
-        return today, True
+        return today
     try:
         day = date.fromisoformat(text)
     except ValueError:
         faults.append(f"day: no day such as {today.isoformat()}")
-        return today, True
-    if not 1900 <= day.year <= 2200:
+        return today
+    if not EARLIEST <= day.year <= LATEST:
         faults.append("day: too far away")
-        return today, True
-    return day, day == today
+        return today
+    return day
 
 
 def pasted(text: str, asked: Asked, known: Known) -> Any:

@@ -1,7 +1,6 @@
 """The same call as awkward EHRs send it, through the whole service, beside the full answer."""
 
 import copy
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -13,6 +12,7 @@ from cds_hooks.settings import Settings
 from services.catalog import service_id
 from services.choices import Chosen
 from services.documents import Answered
+from services.language import Language
 from services.rehearsal import Rehearsal, rehearsal
 from services.workbench.what_if.patient import INSTANCE, bundle, context
 
@@ -24,7 +24,8 @@ OUTCOME = {
 NEXT = {"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}
 STRANGER = {"reference": "Patient/somebody-else"}
 NONSENSE = "{furlongs}"  # no unit of any result
-UNCHECKED = re.compile(r"[^\n]*(?:could not be checked|only a part)[^\n]*", re.IGNORECASE)
+# How cards begin what they say of data that they have not seen (services/detail.py).
+UNSEEN = ("Could not be checked: {missing}.", "Only a part was available: {partly}.")
 
 
 class Reply(NamedTuple):
@@ -93,7 +94,7 @@ def simulate(
     with rehearsal(told, chosen.tenant, chosen.known, now) as stage:
         full = _reply(stage, request, hook)
         sent = tuple(
-            _compared(key, way, _reply(stage, changed, hook), full)
+            _compared(key, way, _reply(stage, changed, hook), full, chosen.known.language)
             for key, way, changed in awkward(request, stage.services[0].prefetch)
         )
     return Simulated(full, sent)
@@ -147,7 +148,7 @@ def _ways(there: Any) -> Iterator[tuple[str, Any]]:
         case {"resourceType": "Patient"}:
             yield "another patient's", {**there, "id": "somebody-else"}
         case {"resourceType": "Bundle", "entry": [_, *_]}:
-            yield "paged, the rest not to be had", {**there, "link": [NEXT]}
+            yield "paged", {**there, "link": [NEXT]}
             yield "another patient's", _changed(there, _of_stranger)
             if any(map(_has_quantity, there["entry"])):
                 yield "wrong unit", _changed(there, _in_nonsense)
@@ -199,10 +200,7 @@ def _reply(stage: Rehearsal, request: Mapping[str, Any], hook: str) -> Reply:
     )
 
 
-def _compared(key: str, way: str, reply: Reply, full: Reply) -> Sent:
-    added = [
-        found[0].strip()
-        for text in sorted(reply.says - full.says)
-        if (found := UNCHECKED.search(text))
-    ]
+def _compared(key: str, way: str, reply: Reply, full: Reply, said: Language) -> Sent:
+    begins = tuple(said.messages.get(text, text).partition("{")[0] for text in UNSEEN)
+    added = sorted(text for text in reply.says - full.says if text.startswith(begins))
     return Sent(key, way, reply, reply != full, tuple(added))

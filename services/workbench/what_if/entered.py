@@ -27,7 +27,7 @@ from services.workbench.what_if.fields import (
 MOST_DRUGS = 12
 OLDEST = 130  # years that a person may be entered with
 VALUE = re.compile(r"(<=?|>=?)?\s*(\d{1,9}(?:[.,]\d{1,6})?)")
-AGO = re.compile(r"(\d{1,4})\s*(d|w|mo|y)?")
+AGO = re.compile(r"(\d{1,3})\s*(d|w|mo|y)?")
 POSITIVE, NEGATIVE = "positive", "negative"
 
 

@@ -26,22 +26,25 @@ class Measure:
     usual: bool
 
 
+def limited(known: Known) -> dict[str, int]:
+    """The measures that a limit in force is printed for, and their places in order."""
+    tables = (known.b12.guideline, known.b12.laboratory, known.muscle.definition)
+    names = dict.fromkeys(row.observation for limits in tables for row in limits.cutoffs)
+    return {name: place for place, name in enumerate(names)}
+
+
 def measures(known: Known) -> dict[str, Measure]:
-    """By name, in the order of their titles, the usual ones first."""
-    limited = {
-        row.observation
-        for limits in (known.b12.guideline, known.b12.laboratory, known.muscle.definition)
-        for row in limits.cutoffs
-    }
+    """By name: those with a limit in its order, antibodies, then the others by title."""
+    order = limited(known)
     found = [
-        _measure(value_set, known, usual=value_set.name in limited or value_set.qualitative)
+        _measure(value_set, known, usual=value_set.name in order or value_set.qualitative)
         for value_set in known.index.sets.values()
         if value_set.kind == "observation"
         and value_set.refused is None
         and _code(known, value_set.name)
         and (value_set.units or value_set.qualitative)
     ]
-    found.sort(key=lambda one: (not one.usual, one.is_qualitative))
+    found.sort(key=lambda one: (order.get(one.name, len(order)), not one.usual, one.title.lower()))
     return {one.name: one for one in found}
 
 

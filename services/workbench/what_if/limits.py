@@ -13,6 +13,7 @@ from services.sarcopenia.measures import is_fresh as is_fresh_measure
 from services.vitamin_b12.features import is_pregnant
 from services.vitamin_b12.results import is_fresh, locator_text
 from services.workbench.plot import Axis, Band, Plot, Series, Tone
+from services.workbench.what_if.fields import limited
 
 NOTHING = "no limit met"
 TONES: Mapping[str, Tone] = {
@@ -27,14 +28,28 @@ TONES: Mapping[str, Tone] = {
 }
 # Where a plot begins and ends: this share of the lowest limit, so many times the highest.
 BEFORE, BEYOND = 0.25, 1.5
-SPELLINGS = (("mL/min/{1.73_m2}", "mL/min/1.73 m²"), ("{score}", "points"), ("kg/m2", "kg/m²"))
+SPELLINGS = {  # UCUM, and how people write it
+    "mL/min/{1.73_m2}": "mL/min/1.73 m²",
+    "kg/m2": "kg/m²",
+    "m[IU]/L": "mIU/L",
+    "[arb'U]/mL": "arbitrary units/mL",
+    "10*3/uL": "10³/µL",
+    "{creat}": " creatinine",
+    "{score}": "points",
+    "[lbf_av]": "pounds-force",
+    "[lb_av]": "lb",
+    "[in_i]": "in",
+    "[ft_i]": "ft",
+    "umol": "µmol",
+    "ug/": "µg/",
+}
 
 
 def spelled(text: str) -> str:
     """Units as people write them."""
-    for code, spelling in SPELLINGS:
+    for code, spelling in SPELLINGS.items():
         text = text.replace(code, spelling)
-    return "m²" if text == "m2" else text
+    return {"m2": "m²", "/a": "a year"}.get(text, text)
 
 
 class Compared(NamedTuple):
@@ -92,9 +107,11 @@ def scope_of(name: str, unit: str, chart: Chart, known: Known, method: str | Non
 
 
 def placed(chart: Chart, known: Known) -> tuple[Placed, ...]:
-    """The newest usable result of each measure, those with a printed limit first."""
+    """The newest usable result of each measure, in the order of the limits; the others last."""
+    order = limited(known)
     found = [_placed(results[0], chart, known) for results in chart.measurements.values()]
-    return tuple(sorted(found, key=lambda one: one.plot is None))
+    found.sort(key=lambda one: order.get(one.result.observation, len(order)))
+    return tuple(found)
 
 
 def _placed(result: Measurement, chart: Chart, known: Known) -> Placed:

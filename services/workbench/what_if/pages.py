@@ -93,7 +93,8 @@ class Desk:
         given = request.args.copy()
         for name in set(request.form) - OF_PASTE:
             given[name] = request.form[name]
-        return read(given, known, site, self.options(), today)
+        is_pasted = request.method == "POST"
+        return read(given, known, site, self.options(), today, is_pasted=is_pasted)
 
     def view(self, asked: Asked, text: str | None) -> View:
         """Raises UnusableDocument, and KnowledgeFault for choices that do not go together."""

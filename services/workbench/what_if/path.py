@@ -75,8 +75,8 @@ def looks(shown: Shown, chosen: Chosen) -> tuple[Look, ...]:
         rows.append(
             Look(
                 ORDERS,
-                order.rule.id,
-                f"{order.case}: {order.says}",
+                f"{order.rule.id}: {order.case}",
+                order.says,
                 "",
                 "",
                 "",

@@ -12,6 +12,7 @@ from services.choices import Chosen
 from services.documents import Answered, answer_again
 from services.sarcopenia.wording import CATEGORIES
 from services.workbench.plot import Axis, Band, Plot, Series
+from services.workbench.what_if.fields import limited
 from services.workbench.what_if.limits import bands, decimals, scope_of, span, spelled
 
 POINTS = 80
@@ -76,12 +77,7 @@ def in_words(outcome: Outcome) -> str:
 def sweepable(answered: Answered, chosen: Chosen) -> Mapping[str, str]:
     """Titles of the measures that can be swept, by name: first those on record."""
     known = chosen.known
-    limited = (
-        row.observation
-        for table in (known.b12.guideline, known.muscle.definition, known.b12.laboratory)
-        for row in table.cutoffs
-    )
-    names = dict.fromkeys((*answered.chart.measurements, *limited))
+    names = dict.fromkeys((*answered.chart.measurements, *limited(known)))
     computed = {name for name in names if not known.index.rows[name]}
     return {name: known.b12.titles[name] for name in names if name not in computed}
 
@@ -107,7 +103,8 @@ def sweep(
     shown = (there.value,) if there else ()
     low, high = span(name, unit, scope, known, *shown)
     low = low if least is None else least
-    high = high if most is None or most <= low else most
+    high = high if most is None else most
+    high = high if high > low else low * 2 + 1  # limits that lie below where somebody begins
     digits = 0 if value_set.whole else _digits(low, high, (*scope.edges, *shown))
     rules = chosen.attention[service_id(answered.hook)]
 

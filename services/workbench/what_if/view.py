@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import orjson
+
 from cds_hooks.settings import Settings
 from services.cases import Shown, case_of, show
 from services.catalog import prefetch_templates
@@ -107,8 +109,17 @@ class View:
         return simulate(request, self.settings, self.chosen, self.asked.day)
 
     @property
-    def response(self) -> dict[str, Any]:
-        return {"cards": list(self.cards)}
+    def documents(self) -> dict[str, str]:
+        """What was asked and what was answered, as JSON to read."""
+        documents = {
+            "The call": self.document,
+            "The answer": {"cards": list(self.cards)},
+            "The assessment": self.shown.assessment,
+        }
+        return {
+            title: orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+            for title, document in documents.items()
+        }
 
     def case(self) -> dict[str, Any]:
         name = f"{self.b12['category']}, {self.muscle['category']}, {self.shown.assessment['tier']}"

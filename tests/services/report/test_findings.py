@@ -112,6 +112,8 @@ def test_a_slow_day_names_the_fhir_server_that_was_slow_too(reported):
     )
     _, [alone] = reported([*days_of(300.0), *(fetch(day) for day in DAYS)])
     assert alone.more == "Searches of FHIR servers do not explain it."
+    _, [unknown] = reported(days_of(300.0))  # as from records, which hold no searches
+    assert unknown.more == "Whether searches of FHIR servers were slow too is not known."
 
 
 def test_the_reason_that_is_given_most_often_is_said(reported):

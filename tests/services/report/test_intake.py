@@ -7,7 +7,7 @@ import threading
 from datetime import date
 
 import pytest
-from log_lines import answer, card, decision, line
+from log_lines import SERVICE, answer, card, decision, line
 
 from services.report.figures import compute
 from services.report.intake import Unreadable, Window, gathered
@@ -217,6 +217,42 @@ def test_withheld_is_told_by_reason_and_topic(reported):
         ("already-ordered", "b12"),
         ("limit", "orderStatin"),
     }
+
+
+def test_one_service_alone(reported):
+    other = decision("2026-11-02", service="b12-muscle-order-sign", cards=[card("o")])
+    lines = [
+        decision("2026-11-02", cards=[card("a")]),
+        other,
+        answer("2026-11-02", "a", "accepted"),
+    ]
+    figures, _ = reported(lines, Window(service="b12-muscle-order-sign"))
+    assert figures["calls"].rows == (("north", "b12-muscle-order-sign", 200, 1),)
+    assert figures["answers"].dicts()[0]["unanswered"] == 1
+
+
+def test_a_topic_chooses_cards_and_no_calls(reported):
+    lines = [
+        decision("2026-11-02", cards=[card("a"), card("b", "orderStatin")]),
+        decision("2026-11-03", cards=[card("c")], suppressed=["silent:orderStatin", "silent:x"]),
+        answer("2026-11-02", "a", "accepted"),
+        answer("2026-11-02", "b", "overridden", "patient-refuses"),
+    ]
+    figures, _ = reported(lines, Window(topic="orderStatin"))
+    assert [row["answered"] for row in figures["by_day"].dicts()] == [1, 1]
+    [shown] = figures["answers"].dicts()
+    assert (shown["topic"], shown["shown"], shown["overridden"]) == ("orderStatin", 1, 1)
+    assert figures["interruptions"].dicts()[0]["cards"] == 1
+    assert [row["topic"] for row in figures["withheld"].dicts()] == ["orderStatin"]
+
+
+def test_what_silent_rules_would_have_said_is_told_from_what_else_was_withheld(reported):
+    lines = [
+        decision(day, suppressed=["silent:orderStatin", "repeat:b12Deficient", "b12:on-treatment"])
+        for day in ("2026-11-02", "2026-11-02", "2026-11-03")
+    ]
+    figures, _ = reported([*lines, decision("2026-11-04")])
+    assert figures["silent"].rows == (("orderStatin", SERVICE, 3, 2, 75.0),)
 
 
 def test_percentiles_are_exact(reported):

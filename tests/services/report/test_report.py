@@ -112,6 +112,28 @@ def test_records_and_logs_give_the_same_figures(week, tmp_path):
     assert any(OVERRIDDEN in row[1] for row in from_records["findings"])
 
 
+def test_json_holds_what_csv_does(week, tmp_path):
+    chosen = (
+        "--from-logs",
+        week.log,
+        "--service",
+        "b12-muscle-order-sign",
+        "--topic",
+        OVERRIDDEN.split(maxsplit=1)[0],
+    )
+    run = report(*chosen, "--csv", tmp_path / "csv", "--json")
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    for name, table in tables(tmp_path / "csv").items():
+        if name != "findings":
+            figure = told["figures"][name]
+            rows = [["" if v is None else str(v) for v in row] for row in figure["rows"]]
+            assert [figure["columns"], *rows] == table, name
+    assert {row[1] for row in told["figures"]["calls"]["rows"]} == {"b12-muscle-order-sign"}
+    assert len(told["figures"]["answers"]["rows"]) == 1
+    assert [one["says"] for one in told["findings"]]
+
+
 def test_postgresql_gives_the_same_figures(week_in_postgresql, tmp_path):
     logs, records = tmp_path / "logs", tmp_path / "records"
     assert report("--from-logs", week_in_postgresql.log, "--csv", logs).returncode == 0

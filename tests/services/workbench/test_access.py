@@ -8,10 +8,11 @@ from identity_provider import identity_provider
 from sites import site
 from tables import cases
 
-from cds_hooks.pages import OpenID
-from cds_hooks.settings import ConfigurationFault, load_settings
+from cds_hooks.pages import OpenID, Pages
+from cds_hooks.settings import ConfigurationFault, Settings, load_settings
 from cds_hooks.tenants import LOCAL, Tenant
-from services.workbench.access import own_path
+from services.workbench.access import Access, own_path
+from services.workbench.frame import Frame
 from services.workbench.provider import claim, texts
 
 TENANTS = tuple(Tenant(id_, certificate=f"CN={id_}") for id_ in ("north", "south"))
@@ -415,6 +416,16 @@ def test_a_secret_that_cannot_be_used_stops_the_start(openid, tmp_path, mode, te
     openid.client_secret_file.chmod(mode)
     with pytest.raises(ConfigurationFault, match="client_secret_file"):
         site(tmp_path, openid=openid, tenants=TENANTS)
+
+
+def test_every_worker_knows_the_sessions_of_the_others(openid, tmp_path):
+    settings = Settings(
+        records_url=f"sqlite:///{tmp_path}/records.sqlite3",
+        pages=Pages(openid=openid),
+        tenants=TENANTS,
+    )
+    keys = {Frame(settings, {}, "test", Access(settings))._key() for _ in range(2)}
+    assert keys == {(tmp_path / "pages.key").read_bytes()}
 
 
 def test_claims_are_found_by_name_and_by_path():

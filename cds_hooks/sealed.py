@@ -1,0 +1,40 @@
+"""What a browser keeps for us: encrypted, so that nobody reads or changes it."""
+
+import base64
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+class Seal:
+    """Seals for one purpose: what another purpose sealed does not open here."""
+
+    def __init__(self, key: bytes, purpose: str) -> None:
+        derived = HKDF(SHA256(), 32, None, f"cobalamin {purpose}".encode()).derive(key)
+        self._fernet = Fernet(base64.urlsafe_b64encode(derived))
+
+    def closed(self, value: Mapping[str, Any], now: float) -> str:
+        # Tokens are mostly base64, which packing brings back to about what it stands for.
+        packed = zlib.compress(orjson.dumps(value), 9)
+        return self._fernet.encrypt_at_time(packed, int(now)).decode()
+
+    def opened(self, text: str, seconds: float, now: float) -> dict[str, Any] | None:
+        """What was sealed at most `seconds` ago; None for what is older or not ours."""
+        try:
+            packed = self._fernet.decrypt_at_time(text, int(seconds), int(now))
+        except (InvalidToken, ValueError):
+            return None
+        value: dict[str, Any] = orjson.loads(zlib.decompress(packed))
+        return value
+
+    def age(self, text: str, now: float) -> float:
+        """Seconds since it was sealed; without end for what is not ours."""
+        try:
+            return now - self._fernet.extract_timestamp(text)
+        except (InvalidToken, ValueError):
+            return float("inf")

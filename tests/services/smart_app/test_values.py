@@ -1,0 +1,189 @@
+"""What each result of a trend is said to mean: the rules' words, on the day of the result."""
+
+from dataclasses import replace
+
+import pytest
+from patients import chart, index, known
+from tables import cases
+
+from mappings.guideline_file import guideline_ids
+from services.smart_app.bands import bands
+from services.smart_app.periods import periods
+from services.smart_app.trends import SHOWN, trends
+from services.smart_app.values import rows
+from services.smart_app.words import Words
+
+NO_LIMIT = "no limit is printed in this unit"
+BOUND = "the bound may lie on either side of a limit"
+SEX = "the limits of men and women part here, and the sex to apply is not known"
+
+
+def told(name, text, *, sex="female", born="1948-06-02", knows=None):
+    """The rows of a trend, newest first: value, meaning, and why it must not be read."""
+    found = chart(text, born, sex)
+    units = dict.fromkeys(r.unit for r in found.measurements[name])
+    return [row for unit in units for row in rows(name, unit, found, knows or known())]
+
+
+@cases("""
+    text                                                | name               | means                           | limit            | note
+    b12 179                                             | total_b12          | deficient                       | below 180 ng/L   |
+    b12 180                                             | total_b12          | indeterminate                   | 180 to 350 ng/L  |
+    b12 351                                             | total_b12          | unlikely                        | above 350 ng/L   |
+    b12 1200                                            | total_b12          | high                            | above 1000 ng/L  |
+    b12 132 pmol/L                                      | total_b12          | deficient                       | below 133 pmol/L |
+    b12 133 pmol/L                                      | total_b12          | indeterminate                   | 133 to 258 pmol/L |
+    b12 <150 pmol/L                                     | total_b12          | BOUND                           |                  |
+    active 24                                           | active_b12         | deficient                       | below 25 pmol/L  |
+    b12 900 @2026-05-01; rx hydroxocobalamin since 2026-01-01 | total_b12    | unlikely                        | above 350 ng/L   | injections
+    b12 120 @2025-12-01; rx hydroxocobalamin since 2026-01-01 | total_b12    | deficient                       | below 180 ng/L   |
+    b12 120 @2026-01-01; rx hydroxocobalamin since 2026-01-01 | total_b12    | deficient                       | below 180 ng/L   |
+    b12 500 @2026-05-01; was hydroxocobalamin since 2025-11-01 | total_b12   | unlikely                        | above 350 ng/L   |
+    b12 500 @2026-02-01; was hydroxocobalamin since 2025-11-01 | total_b12   | unlikely                        | above 350 ng/L   | injections
+    b12 500; rx hydroxocobalamin                        | total_b12          | unlikely                        | above 350 ng/L   | undated
+    b12 150; rx hydroxocobalamin                        | total_b12          | deficient                       | below 180 ng/L   |
+    b12 300 @2026-05-01; rx cyanocobalamin since 2026-01-01 route oral | total_b12 | indeterminate           | 180 to 350 ng/L  | supplement
+    b12 150 @2026-05-01; rx cyanocobalamin since 2026-01-01 route oral | total_b12 | deficient               | below 180 ng/L   |
+    mma 0.28                                            | methylmalonic_acid | normal                          | above 0.28 umol/L |
+    mma 0.29                                            | methylmalonic_acid | raised                          | above 0.28 umol/L |
+    mma 290 nmol/L                                      | methylmalonic_acid | raised                          | above 0.28 umol/L |
+    mma 0.29 range 0.40                                 | methylmalonic_acid | normal                          | above 0.4 umol/L |
+    mma 0.8; +inborn_methylmalonic_acidaemia            | methylmalonic_acid | grossly raised                  | above 0.75 umol/L | inborn
+    hcy 16                                              | homocysteine       | raised                          | above 15 umol/L  |
+    hb 119                                              | hemoglobin         | anaemia                         | below 120 g/L    |
+    hb 120                                              | hemoglobin         | within the limits               | below 120 g/L |
+    hb 79                                               | hemoglobin         | severe anaemia                  | below 80 g/L     |
+    hb 112; +pregnancy @2026-06-01                      | hemoglobin         | within the limits               | below 110 g/L |
+    hb 112 @2024-06-01; +pregnancy @2026-06-01          | hemoglobin         | anaemia                         | below 120 g/L    |
+    hb 117 range 115                                    | hemoglobin         | within the limits               | below 115 g/L    |
+    mcv 101                                             | mcv                | macrocytosis                    | above 100 fL     |
+    mcv 100                                             | mcv                | within the limits               | above 100 fL |
+    egfr 59                                             | egfr               | impaired                        | below 60 mL/min/{1.73_m2} |
+    egfr 60                                             | egfr               | working                         | below 60 mL/min/{1.73_m2} |
+    egfr >50                                            | egfr               | BOUND                           |                  |
+    grip 15.9                                           | grip_strength      | low                             | below 16 kg      |
+    grip 16                                             | grip_strength      | normal                          | below 16 kg      |
+    grip_left 14; grip_right 17                         | grip_strength      | normal                          | below 16 kg      |
+    grip 12 @2012-01-01                                 | grip_strength      | not applied: under 65 years     |                  |
+    gait 0.8                                            | gait_speed         | low                             | at most 0.8 m/s  |
+    gait 0.81                                           | gait_speed         | normal                          | at most 0.8 m/s  |
+""")
+def test_what_a_value_means(case):
+    [row] = told(case["name"], case["text"])
+    notes = {
+        "injections": "B12 levels under injections are not to be interpreted.",
+        "supplement": "B12 taken as a supplement hides a deficiency in total B12.",
+        "inborn": "MMA cannot be interpreted in inborn methylmalonic acidaemia.",
+        "undated": "B12 is on record without a start: whether it was given by then is not known.",
+        "": "",
+    }
+    expected = BOUND if case["means"] == "BOUND" else case["means"]
+    assert row.meaning.says == expected
+    assert row.meaning.limit == case["limit"]
+    assert row.meaning.note == notes[case["note"]]
+    assert bool(row.meaning.locator) == bool(case["limit"])
+    if case["note"]:
+        assert row.meaning.tone == "plain"
+
+
+@cases("""
+    name          | text    | sex     | means
+    hemoglobin    | hb 125  | -       | SEX
+    hemoglobin    | hb 125  | male    | anaemia
+    grip_strength | grip 20 | -       | SEX
+    grip_strength | grip 30 | -       | normal
+    mcv           | mcv 90  | -       | within the limits
+""")
+def test_a_sex_that_is_not_known_is_not_taken_for_either(case):
+    sex = "unknown" if case["sex"] == "-" else case["sex"]
+    [row] = told(case["name"], case["text"], sex=sex)
+    assert row.meaning.says == (SEX if case["means"] == "SEX" else case["means"])
+
+
+def test_moles_and_mass_are_two_trends_and_nmol_and_umol_are_one():
+    found = chart("b12 300; b12 150 pmol/L @2025-01-01; mma 240 nmol/L; mma 0.3 @2025-01-01")
+    made = trends(found, known(), (), Words.of(known()))
+    assert [(t.name, t.unit, len(t.rows)) for t in made] == [
+        ("total_b12", "ng/L", 1),
+        ("total_b12", "pmol/L", 1),
+        ("methylmalonic_acid", "umol/L", 2),
+    ]
+    assert made[2].rows[0].result.reported == "240 nmol/L"
+
+
+@cases("""
+    text                        | says
+    b12 200                     | deficient: below 180 ng/L; indeterminate: 180 to 350 ng/L; unlikely: above 350 ng/L; high: above 1000 ng/L
+    b12 150 pmol/L              | deficient: below 133 pmol/L; indeterminate: 133 to 258 pmol/L; unlikely: above 258 pmol/L
+    mma 0.3                     | normal; raised: above 0.28 umol/L; grossly raised: above 0.75 umol/L
+    mma 0.3 range 0.40          | normal; raised by the laboratory: above 0.4 umol/L
+    hb 125                      | severe anaemia: below 80 g/L; anaemia: below 120 g/L
+    hb 125 range 115            | anaemia by the laboratory: below 115 g/L
+    mcv 90                      | macrocytosis: above 100 fL
+    egfr 70                     | impaired: below 60 mL/min/{1.73_m2}; working
+    grip 20                     | low: below 16 kg; normal
+    gait 1                      | low: at most 0.8 m/s; normal
+""")
+def test_bands(case):
+    found = chart(case["text"])
+    [name] = found.measurements
+    lying = bands(found.measurements[name][0], found, known())
+    assert "; ".join(band.says for band in lying) == case["says"]
+    ends = [band.ends for band in lying[:-1]]
+    assert ends == sorted(ends)
+
+
+def test_no_bands_where_the_limits_of_the_sexes_part_and_the_sex_is_not_known():
+    found = chart("hb 125; grip 20", sex="unknown")
+    for name in ("hemoglobin", "grip_strength"):
+        assert bands(found.measurements[name][0], found, known()) == ()
+
+
+@pytest.mark.parametrize("guideline", guideline_ids())
+@pytest.mark.parametrize("definition", guideline_ids("sarcopenia"))
+def test_every_band_agrees_with_what_its_values_are_said_to_mean(guideline, definition):
+    knows = known(guideline, definition)
+    found = chart(
+        "b12 100; b12 160 pmol/L; active 30; mma 0.3; hcy 16; hb 110; mcv 104; egfr 50; grip 20; gait 1"
+    )
+    for trend in trends(found, knows, (), Words.of(knows)):
+        for band in bands(trend.rows[0].result, found, knows):
+            low = band.begins if band.begins is not None else band.ends * 0.9
+            high = band.ends if band.ends is not None else band.begins * 1.1
+            inside = trend.rows[0].result._replace(value=(low + high) / 2)
+            there = replace(found, measurements={trend.name: (inside,)})
+            [row] = rows(trend.name, trend.unit, there, knows)
+            assert band.says.startswith(str(row.meaning.says)), band
+            assert row.meaning.tone == band.tone
+
+
+@cases("""
+    text                                                                              | courses
+    rx hydroxocobalamin since 2024-03-04 route im                                     | Hydroxocobalamin, by injection: 2024-03-04 to now
+    was hydroxocobalamin since 2020-01-01; was hydroxocobalamin since 2021-01-01      | Hydroxocobalamin, by injection: 2020-01-01 to 2021-01-01
+    was hydroxocobalamin since 2018-01-01; rx hydroxocobalamin since 2021-01-01       | Hydroxocobalamin, by injection: 2018-01-01 to 2018-01-01; Hydroxocobalamin, by injection: 2021-01-01 to now
+    rx cyanocobalamin since 2025-01-01 route oral until 2025-06-01                    | Cyanocobalamin, by mouth: 2025-01-01 to 2025-06-01
+    rx hydroxocobalamin                                                               | Hydroxocobalamin, by injection: ? to now
+    rx metformin since 2015-01-01; rx hydroxocobalamin since 2024-01-01               | Hydroxocobalamin, by injection: 2024-01-01 to now; Metformin: 2015-01-01 to now
+    draft hydroxocobalamin                                                            |
+""")
+def test_courses(case):
+    found = chart(case["text"])
+    made = [
+        f"{p.says}: {p.begins or '?'} to {p.ends or 'now'}" for p in periods(found, known().b12)
+    ]
+    assert "; ".join(made) == case["courses"]
+
+
+def test_a_bound_and_a_level_under_injections_do_not_flatten_the_rest():
+    text = "b12 400 @2020-01-01; b12 160 @2024-01-01; b12 >1476 @2025-03-10; rx hydroxocobalamin since 2024-03-04"
+    [trend] = trends(chart(text), known(), (), Words.of(known()))
+    assert (trend.plot.y.least, trend.plot.y.most) == (150.0, 450.0)
+    values, above = trend.plot.series
+    assert [y for _day, y, _says in values.points] == [400, 160]
+    assert above.points[0][1] == 450.0
+    assert above.points[0][2].startswith(">1476 ng/L")
+
+
+def test_what_has_a_trend_is_a_value_set():
+    assert {*SHOWN} <= index().sets.keys()
