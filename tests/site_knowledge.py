@@ -37,7 +37,9 @@ def site(folder: Path, *tenants: Tenant, **others):
     public = frozenset(others.pop("public", ("start", "evidence")))
     settings = Settings(
         base_url="https://cds.example",
-        pages=Pages(public=public, key_file=folder / "pages.key"),
+        pages=Pages(
+            public=public, key_file=folder / "pages.key", openid=others.pop("openid", None)
+        ),
         certificate_header="X-Client" if tenants else None,
         tenants=tenants or (LOCAL,),
         **others,

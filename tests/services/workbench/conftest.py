@@ -11,7 +11,7 @@ from patients import known
 from site_knowledge import LABORATORY, site
 
 from cds_hooks.app import create_app
-from cds_hooks.pages import Pages
+from cds_hooks.pages import OpenID, Pages
 from cds_hooks.records import Records
 from cds_hooks.secret_file import make_key
 from cds_hooks.settings import Settings
@@ -72,10 +72,7 @@ def here(tmp_path_factory):
     return site(tmp_path_factory.mktemp("here"))
 
 
-@pytest.fixture(scope="session")
-def two(tmp_path_factory):
-    """The pages of two sites: one as shipped, one with a laboratory, a policy and German."""
-    folder = tmp_path_factory.mktemp("two")
+def _two(folder, **options):
     (folder / "lab.toml").write_text(LABORATORY)
     other = {
         "b12": {"guideline": "uk-ng239", "laboratory": str(folder / "lab.toml")},
@@ -83,7 +80,20 @@ def two(tmp_path_factory):
         "language": {"code": "de"},
     }
     first = Tenant("first", certificate="CN=first")
-    return site(folder, first, Tenant("other", certificate="CN=other", clinical=other))
+    second = Tenant("other", certificate="CN=other", clinical=other)
+    return site(folder, first, second, **options)
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory):
+    """The pages of two sites: one as shipped, one with a laboratory, a policy and German."""
+    return _two(tmp_path_factory.mktemp("two"))
+
+
+@pytest.fixture
+def signing_in(tmp_path):
+    """The same, where people can sign in."""
+    return _two(tmp_path, openid=OpenID("https://identities.example", "cobalamin"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from services.workbench.evidence.words import B12_RULES, B12_WHEN, MUSCLE_RULES
 
 PAGE = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
+HERE = "https://cds.example"
 KNOWN = known()
 LISTS = code_lists(KNOWN, [*KNOWN.guidelines().values(), *KNOWN.definitions().values()])
 ASSESSMENT = Path(services.__path__[0]) / "schemas" / "assessment.schema.json"
@@ -49,6 +51,19 @@ def test_where_a_card_leads_there_is_a_page(two):
     assert "The limits of Our laboratory replace the printed ones." in theirs
     assert "below 145 pmol/L" in theirs
     assert two.get("/evidence/none", headers=PAGE).status_code == 404
+
+
+def test_who_is_signed_in_reads_her_own_site(signing_in):
+    with signing_in.session_transaction(base_url=HERE) as session:
+        now = int(time.time())
+        user = {"subject": "1", "name": "Ada", "tenants": ["other"]}
+        session.update(user=user, began=now, seen=now)
+    found = signing_in.get("/evidence", headers=PAGE, base_url=HERE)
+    assert "uk-ng239+lab" in found.text
+    assert found.headers["Cache-Control"] == "no-store"
+    told = signing_in.get("/evidence/choices", headers=JSON, base_url=HERE)
+    assert told.json["policy"]["result_max_age_months"]["value"] == 6
+    assert told.headers["Cache-Control"] == "no-store"
 
 
 def test_every_place_that_is_linked_is_there(here):
