@@ -28,7 +28,7 @@ FOUND_IN = {
 }
 SHARED = (
     *("laboratory", "policy", "clinical_sets", "order_rules", "attention"),
-    *("differential", "comparison", "combined_indicator", "override_reasons"),
+    *("differential", "comparison", "combined_indicator", "override_reasons", "leaflet"),
 )
 MONTHS_AND_YEARS = {"mo": "months", "a": "years"}
 
