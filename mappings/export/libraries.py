@@ -29,7 +29,7 @@ FOUND_IN = {
 SHARED = (
     *("laboratory", "policy", "clinical_sets", "order_rules", "attention"),
     *("differential", "comparison", "combined_indicator", "override_reasons"),
-    "source_attributes",
+    *("leaflet", "source_attributes"),
 )
 MONTHS_AND_YEARS = {"mo": "months", "a": "years"}
 

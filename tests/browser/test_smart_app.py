@@ -75,6 +75,8 @@ def test_what_is_printed_is_one_sheet_of_a4(apps, reading):
         page = reader.open(f"/smart/p/{path}")
         pdf = page.pdf(format="A4", prefer_css_page_size=True)
         assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1, path
+    german = reading(apps[1]).open("/smart/p/decade/summary")
+    assert len(re.findall(rb"/Type\s*/Page\b", german.pdf(prefer_css_page_size=True))) == 1
     page.emulate_media(media="print")
     shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert shown == "rgb(255, 255, 255)"
