@@ -27,8 +27,8 @@ FOUND_IN = {
     "answer": (),
 }
 SHARED = (
-    *("laboratory", "policy", "clinical_sets", "order_rules", "attention"),
-    *("differential", "comparison", "combined_indicator", "override_reasons", "leaflet"),
+    *("laboratory", "policy", "clinical_sets", "order_rules", "attention", "leaflet"),
+    *("differential", "comparison", "combined_indicator", "override_reasons"),
 )
 MONTHS_AND_YEARS = {"mo": "months", "a": "years"}
 
