@@ -10,10 +10,15 @@ from mappings.sarcopenia_definition import read_definition
 from mappings.value_set import ValueSetIndex
 from services.vitamin_b12.wording import FLAGS, NEXT_STEPS
 
+# Pages of the evidence beside those of guidelines: /evidence/orders.
+TAKEN = {"b12-and-muscle", "orders", "rules", "choices", "side-by-side", "codes"}
+
 
 def check_own(own: Mapping[str, Path], index: ValueSetIndex) -> None:
     """Raises KnowledgeFault for a file that cannot be relied on."""
     for id_, path in own.items():
+        if id_ in TAKEN:
+            raise KnowledgeFault(path.name, "id", f"{id_} is the name of another page")
         match read_toml(path).get("subject"):
             case "b12":
                 refuse_unknown_words(read_guideline(id_, index, own=own), path.name)

@@ -9,9 +9,9 @@ from cds_hooks.app import context_of
 from cds_hooks.openapi import refusals
 from cds_hooks.service import SPECIFICATION
 from services.workbench import sandbox
-from services.workbench.evidence.pages import spelt
 from services.workbench.frame import Frame, policy
 from services.workbench.sample_patients import Sample, sample_patients
+from services.workbench.spelling import spelt
 from services.workbench.what_if.asking import SAMPLES
 
 

@@ -10,8 +10,6 @@ from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import NotFound
 
 from services.catalog import HOOKS
-from services.muscle_card import units_spelt
-from services.vitamin_b12.summary import SPELLINGS
 from services.vitamin_b12.wording import NEXT_STEPS
 from services.workbench.evidence import codes, side_by_side
 from services.workbench.evidence.muscle_rules import combined
@@ -26,6 +24,7 @@ from services.workbench.evidence.shelf import (
     shelf,
 )
 from services.workbench.frame import Frame
+from services.workbench.spelling import spelt
 
 TEMPLATES = {
     TOGETHER: "b12_and_muscle.html",
@@ -41,13 +40,6 @@ TONES = {
     **dict.fromkeys(("impaired", "macrocytosis", "anaemia", "intermediate_strength"), "watch"),
     "unlikely": "good",
 }
-
-
-def spelt(text: str) -> str:
-    """Text with its units as people write them."""
-    for unit, spelling in SPELLINGS.items():
-        text = text.replace(unit, spelling)
-    return units_spelt(text)
 
 
 def evidence_pages(frame: Frame) -> Blueprint:

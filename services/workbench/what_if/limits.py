@@ -13,6 +13,7 @@ from services.sarcopenia.measures import is_fresh as is_fresh_measure
 from services.vitamin_b12.features import is_pregnant
 from services.vitamin_b12.results import is_fresh, locator_text
 from services.workbench.plot import Axis, Band, Plot, Series, Tone
+from services.workbench.spelling import spelt
 from services.workbench.what_if.fields import limited
 
 NOTHING = "no limit met"
@@ -28,28 +29,6 @@ TONES: Mapping[str, Tone] = {
 }
 # Where a plot begins and ends: this share of the lowest limit, so many times the highest.
 BEFORE, BEYOND = 0.25, 1.5
-SPELLINGS = {  # UCUM, and how people write it
-    "mL/min/{1.73_m2}": "mL/min/1.73 m²",
-    "kg/m2": "kg/m²",
-    "m[IU]/L": "mIU/L",
-    "[arb'U]/mL": "arbitrary units/mL",
-    "10*3/uL": "10³/µL",
-    "{creat}": " creatinine",
-    "{score}": "points",
-    "[lbf_av]": "pounds-force",
-    "[lb_av]": "lb",
-    "[in_i]": "in",
-    "[ft_i]": "ft",
-    "umol": "µmol",
-    "ug/": "µg/",
-}
-
-
-def spelled(text: str) -> str:
-    """Units as people write them."""
-    for code, spelling in SPELLINGS.items():
-        text = text.replace(code, spelling)
-    return {"m2": "m²", "/a": "a year"}.get(text, text)
 
 
 class Compared(NamedTuple):
@@ -141,7 +120,7 @@ def _compared(result: Measurement, scope: Scope) -> Iterator[Compared]:
             method=result.method,
         )
         for row in limits.cutoffs:
-            says = spelled(row.said) + (f", {row.sex}" if row.sex else "")
+            says = spelt(row.said) + (f", {row.sex}" if row.sex else "")
             says += f", {row.method}" if row.method else ""
             outcome = _outcome(row, read, result, scope)
             yield Compared(says, row.means.replace("_", " "), locator_text(row), by, outcome)
@@ -216,7 +195,7 @@ def _plot(result: Measurement, title: str, scope: Scope) -> Plot:
     edges, value = scope.edges, result.value
     least = min(edges[0] * BEFORE, value * 0.9)
     most = max(edges[-1] * BEYOND, value * 1.1)
-    unit = spelled(result.unit)
+    unit = spelt(result.unit)
     found = tuple(bands(scope))
     told = f"{result.comparator or ''}{value:g} {unit}"
     ranges = "; ".join(f"{one.says} {_range(one, unit)}" for one in found)

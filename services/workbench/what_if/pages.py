@@ -15,6 +15,7 @@ from services.catalog import HOOKS
 from services.choices import Choices, Chosen, choose
 from services.documents import UnusableDocument
 from services.workbench.frame import Frame
+from services.workbench.spelling import spelt
 from services.workbench.what_if.asking import SAMPLES, Asked, Options, pasted, read
 from services.workbench.what_if.fields import (
     METHODS,
@@ -25,7 +26,6 @@ from services.workbench.what_if.fields import (
     measures,
     of_kind,
 )
-from services.workbench.what_if.limits import spelled
 from services.workbench.what_if.prefilled import entered_of
 from services.workbench.what_if.view import View
 
@@ -132,7 +132,7 @@ class Desk:
             methods=METHODS,
             no_unit=NO_UNIT,
             drug_rows=len(entered.drugs) + EMPTY_DRUGS,
-            spelled=spelled,
+            spelt=spelt,
         )
 
     def case(self, text: str | None) -> Response:

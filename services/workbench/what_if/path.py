@@ -11,7 +11,7 @@ from services.order_entry.session import Session
 from services.sarcopenia import wording as muscle_wording
 from services.sarcopenia.assessment import REASONS as UNREADABLE
 from services.vitamin_b12 import wording as b12_wording
-from services.workbench.what_if.limits import spelled
+from services.workbench.spelling import spelt
 
 B12, MUSCLE, ORDERS = "B12", "Muscle", "Orders"
 # Why a resource was read and not used (services/from_fhir).
@@ -92,10 +92,10 @@ def _look(axis: str, one: Evidence) -> Look:
     return Look(
         axis=axis,
         rule=one.rule,
-        says=spelled(str(one.says)),
-        value=spelled(value.strip()),
+        says=spelt(str(one.says)),
+        value=spelt(value.strip()),
         date=f"{one.day:%d %b %Y}" if one.day else "",
-        limit=spelled(str(one.limit or "")),
+        limit=spelt(str(one.limit or "")),
         locator=str(one.locator or ""),
         resource=one.resource or "",
     )

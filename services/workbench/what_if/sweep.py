@@ -12,8 +12,9 @@ from services.choices import Chosen
 from services.documents import Answered, answer_again
 from services.sarcopenia.wording import CATEGORIES
 from services.workbench.plot import Axis, Band, Plot, Series
+from services.workbench.spelling import spelt
 from services.workbench.what_if.fields import limited
-from services.workbench.what_if.limits import bands, decimals, scope_of, span, spelled
+from services.workbench.what_if.limits import bands, decimals, scope_of, span
 
 POINTS = 80
 TIERS = ("T1", "T2", "T3", "T4", "T5")
@@ -59,7 +60,7 @@ class Sweep:
     def as_json(self) -> dict[str, Any]:
         """What the slider shows."""
         return {
-            "unit": spelled(self.unit),
+            "unit": spelt(self.unit),
             "digits": self.digits,
             "intervals": [
                 {"begins": i.begins, "ends": i.ends, "says": in_words(i.outcome)}
@@ -219,7 +220,7 @@ def _plot(
     read: Callable[[Outcome], str],
     found: tuple[Band, ...],
 ) -> Plot:
-    unit = spelled(made.unit)
+    unit = spelt(made.unit)
     points = [
         (value, read(one.outcome)) for one in made.intervals for value in (one.begins, one.ends)
     ]

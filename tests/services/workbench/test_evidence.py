@@ -11,12 +11,15 @@ from tables import cases
 
 import services.sarcopenia
 import services.vitamin_b12
+from mappings.fault import KnowledgeFault
 from mappings.guideline_file import guideline_ids
+from services.own_guidelines import TAKEN, check_own
 from services.sarcopenia.assessment import RULES
 from services.sarcopenia.wording import CATEGORIES
 from services.workbench.evidence.codes import code_lists, search
 from services.workbench.evidence.muscle_rules import combined
 from services.workbench.evidence.rules import sections
+from services.workbench.evidence.shelf import CODES, PAGES
 from services.workbench.evidence.side_by_side import chart, rows
 from services.workbench.evidence.words import B12_RULES, B12_WHEN, MUSCLE_RULES
 
@@ -218,3 +221,11 @@ def test_orders_are_shown_with_their_templates(here):
     told = here.get("/evidence/orders", headers=JSON).json
     assert {rule["id"] for rule in told["rule"]} == {*KNOWN.order_rules}
     assert {one["id"] for one in told["template"]} == {*KNOWN.templates.by_id}
+
+
+def test_no_guideline_of_a_site_hides_a_page(tmp_path):
+    file = tmp_path / "ours.toml"
+    file.write_text('subject = "b12"')
+    assert {*PAGES, CODES} == TAKEN
+    with pytest.raises(KnowledgeFault, match=r"ours\.toml.*id.*rules is the name of another page"):
+        check_own({"rules": file}, known().index)

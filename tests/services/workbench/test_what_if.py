@@ -23,9 +23,10 @@ from services.cli import main
 from services.documents import UnusableDocument, assessment_of
 from services.messages import messages
 from services.rehearsal import Uncounted
+from services.workbench.spelling import spelt
 from services.workbench.what_if.asking import SAMPLES, Options, pasted, read, sample
 from services.workbench.what_if.awkward import UNSEEN
-from services.workbench.what_if.limits import bands, scope_of, spelled
+from services.workbench.what_if.limits import bands, scope_of
 from services.workbench.what_if.prefilled import entered_of
 from services.workbench.what_if.view import View
 
@@ -388,7 +389,7 @@ def test_a_choice_changes_what_the_card_says(reader):
 
 
 def test_units_are_spelled_as_people_write_them():
-    assert spelled("52 mL/min/{1.73_m2}") == "52 mL/min/1.73 m²"
+    assert spelt("52 mL/min/{1.73_m2}") == "52 mL/min/1.73 m²"
 
 
 def saved(reader, tmp_path, query):
