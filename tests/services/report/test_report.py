@@ -124,14 +124,15 @@ def test_json_holds_what_csv_does(week, tmp_path):
     run = report(*chosen, "--csv", tmp_path / "csv", "--json")
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout)
-    for name, table in tables(tmp_path / "csv").items():
+    written = tables(tmp_path / "csv")
+    for name, table in written.items():
         if name != "findings":
             figure = told["figures"][name]
             rows = [["" if v is None else str(v) for v in row] for row in figure["rows"]]
             assert [figure["columns"], *rows] == table, name
     assert {row[1] for row in told["figures"]["calls"]["rows"]} == {"b12-muscle-order-sign"}
     assert len(told["figures"]["answers"]["rows"]) == 1
-    assert [one["says"] for one in told["findings"]]
+    assert [one["says"] for one in told["findings"]] == [row[1] for row in written["findings"][1:]]
 
 
 def test_postgresql_gives_the_same_figures(week_in_postgresql, tmp_path):
