@@ -141,7 +141,7 @@ def test_a_name_is_text(pages, path):
 )
 def test_whose_chart_it_is(pages, name, shown):
     said = text_of(pages(launch("b12 200", name={"name": name}), "summary"))
-    assert f"{shown or ''} , born 2 Jun 1948" in said if shown else "born" not in said
+    assert f"summary Print {shown} · born 2 Jun 1948 ·".replace(" None ·", "") in said
 
 
 @pytest.mark.parametrize("path", ["", "summary"])
