@@ -36,6 +36,8 @@ name = "sandbox"
 snooze_days = 0
 urgent_snooze_days = 0
 repeat_guard = false
+[smart]
+client_id = "cobalamin"
 """
 FOLIC_ACID = {
     "text": "Folic acid 5 MG Oral Tablet",
@@ -194,6 +196,17 @@ def test_the_chart_is_opened(sandbox):
     assert "B12" in card["summary"]
     assert "212 ng/L" in card["summary"]
     assert "0.61 µmol/L" in card["detail"]
+
+
+def test_the_app_can_be_launched_from_a_card(sandbox):
+    """A button that hands over a launch; what the app is told names no patient."""
+    [card] = sandbox.call("patient-view")
+    [link] = [one for one in card["links"] if one["type"] == "smart"]
+    assert link["label"] == "Trends and details"
+    assert link["url"] == f"{sandbox.service.base}/smart/launch"
+    told = json.loads(link["appContext"])
+    assert told == {"topic": card["source"]["topic"]["code"], "hook": "patient-view"}
+    assert "b12-pat-1" not in link["url"] + link["appContext"]
 
 
 def test_a_drug_is_chosen_step_by_step(sandbox):
