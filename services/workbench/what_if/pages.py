@@ -32,6 +32,7 @@ from services.workbench.what_if.view import View
 PATH = "/what-if"
 CASE = f"{PATH}/case"
 MOST_CHOICES = 8  # sets of knowledge that a process keeps at hand, some megabytes each
+MOST_AWKWARD = 1 << 20  # characters of what is sent in every way: that costs some 50 calls
 OF_PASTE = {"csrf_token", "document"}  # what never belongs into an address
 EMPTY_DRUGS = 2  # rows for further drugs
 
@@ -98,6 +99,8 @@ class Desk:
 
     def view(self, asked: Asked, text: str | None) -> View:
         """Raises UnusableDocument, and KnowledgeFault for choices that do not go together."""
+        if asked.aside.get("awkward") and text is not None and len(text) > MOST_AWKWARD:
+            raise UnusableDocument("larger than what is sent in every way: at most 1 MiB")
         chosen = self._chosen(self._frame.access.tenant().id, asked.choices)
         known = chosen.known
         document = asked.document(known) if text is None else pasted(text, asked, known)
