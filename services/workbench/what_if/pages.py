@@ -1,12 +1,16 @@
 """`/what-if`: a made-up patient in the address, or a document pasted, answered and not kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from threading import BoundedSemaphore
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, request
 from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
 from cds_hooks.openapi import refusals
@@ -33,6 +37,9 @@ PATH = "/what-if"
 CASE = f"{PATH}/case"
 MOST_CHOICES = 8  # sets of knowledge that a process keeps at hand, some megabytes each
 MOST_AWKWARD = 1 << 20  # characters of what is sent in every way: that costs some 50 calls
+MOST_AT_ONCE = (
+    8  # pages that a process answers: a large paste takes seconds, and hooks need threads
+)
 OF_PASTE = {"csrf_token", "document"}  # what never belongs into an address
 EMPTY_DRUGS = 2  # rows for further drugs
 
@@ -69,13 +76,28 @@ def what_if_paths() -> dict[str, Any]:
     }
 
 
+class DeskBusy(ServiceUnavailable):
+    """Others are answered already."""
+
+
 class Desk:
     """Where the questions of one process are answered; it keeps knowledge, and no question."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
+        self._places = BoundedSemaphore(MOST_AT_ONCE)
         self._chosen = lru_cache(MOST_CHOICES)(self._choose)
         self._options = lru_cache(MOST_CHOICES)(self._options_of)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Room to be answered. Raises DeskBusy where there is none."""
+        if not self._places.acquire(blocking=False):
+            raise DeskBusy
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _choose(self, tenant: str, choices: Choices) -> Chosen:
         settings = self._frame.settings
@@ -165,18 +187,22 @@ def what_if_pages(frame: Frame) -> Blueprint:
         asked = desk.asked()
         if not all(request.args.values()) and not asked.faults:
             return redirect(f"{PATH}?{asked.query()}")  # without what was left empty
-        return desk.page(None)
+        with desk.place():
+            return desk.page(None)
 
     @pages.post(PATH)
     def answered() -> Response:
-        return desk.page(request.form.get("document", ""))
+        with desk.place():
+            return desk.page(request.form.get("document", ""))
 
     @pages.get(CASE)
     def case() -> Response:
-        return desk.case(None)
+        with desk.place():
+            return desk.case(None)
 
     @pages.post(CASE)
     def case_of_pasted() -> Response:
-        return desk.case(request.form.get("document", ""))
+        with desk.place():
+            return desk.case(request.form.get("document", ""))
 
     return pages

@@ -3,11 +3,14 @@
 import copy
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from html import unescape
 from pathlib import Path
+from threading import Event, Semaphore
 
 import pytest
+from flask import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -27,7 +30,7 @@ from services.workbench.spelling import spelt
 from services.workbench.what_if.asking import SAMPLES, Options, pasted, read, sample
 from services.workbench.what_if.awkward import UNSEEN
 from services.workbench.what_if.limits import bands, scope_of
-from services.workbench.what_if.pages import MOST_AWKWARD
+from services.workbench.what_if.pages import MOST_AT_ONCE, MOST_AWKWARD, Desk
 from services.workbench.what_if.prefilled import entered_of
 from services.workbench.what_if.view import View
 
@@ -558,3 +561,25 @@ def test_what_is_too_large_to_be_sent_in_every_way_is_said(reader):
     text = json.dumps(bundle()) + " " * MOST_AWKWARD
     assert "at most 1 MiB" in reader.paste(text, awkward="1").get_data(as_text=True)
     assert "This cannot be answered" not in reader.paste(text).get_data(as_text=True)
+
+
+def test_a_few_are_answered_at_once_and_hooks_keep_their_threads(reader, monkeypatch):
+    answering, gone_on = Semaphore(0), Event()
+
+    def slow(desk, _text):
+        answering.release()
+        assert gone_on.wait(10)
+        return Response()
+
+    monkeypatch.setattr(Desk, "page", slow)
+    with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
+        client = reader.client.application.test_client
+        asked = [
+            threads.submit(lambda: client().get("/what-if?sex=male").status_code)
+            for _ in range(MOST_AT_ONCE)
+        ]
+        assert all(answering.acquire(timeout=10) for _ in asked)
+        assert reader.get("/what-if?sex=male").status_code == 503
+        gone_on.set()
+        assert {one.result() for one in asked} == {200}
+    assert reader.get("/what-if?sex=male").status_code == 200
