@@ -13,7 +13,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
-from cds_hooks.openapi import refusals
+from cds_hooks.openapi import READING, refusals
 from mappings.fault import KnowledgeFault
 from services.catalog import HOOKS
 from services.choices import Choices, Chosen, choose
@@ -62,7 +62,7 @@ def what_if_paths() -> dict[str, Any]:
     body = {"content": {"application/x-www-form-urlencoded": {"schema": form}}, "required": True}
 
     def operation(name: str, ok: dict[str, Any], **members: Any) -> dict[str, Any]:
-        return {"operationId": name, "responses": {"200": ok, **refusals()}, **members}
+        return {"operationId": name, "responses": {"200": ok, **refusals(READING)}, **members}
 
     return {
         PATH: {
