@@ -264,6 +264,15 @@ class Records:
             self._let_wait({"kind": "token", "row": row}, fault)
             return True
 
+    def is_used(self, tenant: str, digest: str) -> bool:
+        """Whether `use_token` was told of it, as the database has it. Raises RecordsUnavailable."""
+        named = select(seen_token.c.until).where(
+            seen_token.c.tenant == tenant, seen_token.c.digest == digest
+        )
+        self.sessions.after_fork()
+        with self.guarded("read"), self.engine.connect() as connection:
+            return connection.execute(named).first() is not None
+
     def _is_new_here(self, tenant: str, digest: str, until: datetime) -> bool | None:
         """None where the spool cannot tell."""
         if self.spool is None:

@@ -7,8 +7,10 @@ to know of the end, the user's browser carries, sealed.
 import hmac
 import re
 import secrets
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +28,7 @@ from cds_hooks.tenants import Tenant
 LAUNCH_SECONDS = 600  # from the launch to its callback: a user may have to sign in
 HOUR = 3600
 MOST_SERVERS = 64
+MOST_WAITING = 8  # launches of a tenant that wait for its server: hooks need threads too
 MOST_CONTEXT = 2000  # characters of an appContext
 TEXT = re.compile(r"[\x21-\x7e]{1,4096}")  # of a launch, a code
 PATIENT = re.compile(r"[A-Za-z0-9.-]{1,64}")  # a FHIR id
@@ -91,6 +94,7 @@ class Launches:
             tenant.id: Client(tenant) for tenant in settings.tenants if tenant.smart is not None
         }
         self._servers: dict[tuple[str, str], SmartServer] = {}
+        self._places = {name: threading.BoundedSemaphore(MOST_WAITING) for name in self.clients}
 
     def begin(self, iss: str | None, launch: str | None) -> tuple[str, Begun]:
         """Where the browser goes to ask for access, and what is to be known when it is back.
@@ -100,7 +104,9 @@ class Launches:
         tenant, base = self._launching(iss)
         if launch is not None and not TEXT.fullmatch(launch):
             raise LaunchRefused("The parameter launch is no such thing.", ["launch"])
-        client, endpoints = self.clients[tenant.id], self._server(tenant, base).endpoints()
+        client = self.clients[tenant.id]
+        with self._place(tenant):
+            endpoints = self._server(tenant, base).endpoints()
         scope = self._scope(client, endpoints.capabilities, is_standalone=launch is None)
         id_, nonce, verifier = (secrets.token_urlsafe(size) for size in (9, 24, 48))
         begun = Begun(
@@ -127,7 +133,7 @@ class Launches:
         Raises LaunchRefused, NotGranted and ServerUnfit.
         """
         client = self.clients.get(begun.tenant)
-        if client is None or not hmac.compare_digest(begun.state, answer.get("state", "")):
+        if client is None or not _is_same(begun.state, answer.get("state", "")):
             raise LaunchRefused("It was not begun in this browser.", ["state"])
         if "error" in answer:
             code = token_like(answer["error"])
@@ -135,14 +141,21 @@ class Launches:
         code = answer.get("code", "")
         if not TEXT.fullmatch(code):
             raise LaunchRefused("The EHR sent no code.", ["code"])
-        server = self._server(client.tenant, begun.server)
-        url = server.endpoints().token
-        asked = self._now()
-        form, headers = client.token_request(
-            url, code=code, redirect_uri=self.redirect_uri, code_verifier=begun.verifier
-        )
-        document = server.granted(url, form, headers)
-        return self._launched(begun, client, server, document, asked)
+        with self._place(client.tenant):
+            server = self._server(client.tenant, begun.server)
+            endpoints = server.endpoints()
+            # A code of another server's is not for this one's ears. [RFC 9207]
+            if answer.get("iss", endpoints.issuer) not in (endpoints.issuer, begun.server):
+                raise LaunchRefused("Another server answered than was asked.", ["iss"])
+            asked = self._now()
+            form, headers = client.token_request(
+                endpoints.token,
+                code=code,
+                redirect_uri=self.redirect_uri,
+                code_verifier=begun.verifier,
+            )
+            document = server.granted(endpoints.token, form, headers)
+            return self._launched(begun, client, server, document, asked)
 
     def _launched(
         self,
@@ -199,6 +212,17 @@ class Launches:
                 return tenant, base
         raise LaunchRefused("It comes from an EHR that this service does not know.", ["iss"])
 
+    @contextmanager
+    def _place(self, tenant: Tenant) -> Iterator[None]:
+        """Room to wait for a tenant's server. Raises ServerUnfit where there is none."""
+        places = self._places[tenant.id]
+        if not places.acquire(blocking=False):
+            raise ServerUnfit("Too many wait for it. Try again in a minute.", ["busy"])
+        try:
+            yield
+        finally:
+            places.release()
+
     def _server(self, tenant: Tenant, base: str) -> SmartServer:
         if (tenant.id, base) not in self._servers:
             if len(self._servers) >= MOST_SERVERS:  # many only where any local server is allowed
@@ -207,3 +231,7 @@ class Launches:
                 base, private_addresses=tenant.fhir.private_addresses
             )
         return self._servers[tenant.id, base]
+
+
+def _is_same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())

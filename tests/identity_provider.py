@@ -39,6 +39,7 @@ class IdentityProvider(ThreadingHTTPServer):
         self.error: str | None = None  # what the person is sent back with
         self.by_post = False  # the client's secret comes in the body, else in a header
         self.delay = 0.0
+        self.keys: Any = None  # what stands where its keys are, instead
         self.asked: list[str] = []
         self._codes: dict[str, dict[str, Any]] = {}
         self._tokens: dict[str, Claims] = {}
@@ -138,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
             case "/.well-known/openid-configuration":
                 self._json(200, self.server.discovery)
             case "/jwks":
-                self._json(200, {"keys": [self.server.key.jwk]})
+                own = {"keys": [self.server.key.jwk]}
+                self._json(200, own if self.server.keys is None else self.server.keys)
             case "/userinfo":
                 self._json(*self.server.userinfo(self.headers["Authorization"]))
             case "/authorize" if self.server.people and "who" not in query:

@@ -66,7 +66,7 @@ class Site:
         now = int(time.time())
         with self.client.session_transaction() as kept:
             kept["user"] = {"subject": "1", "name": "Ada Example", "tenants": list(tenants)}
-            kept.update(began=now, seen=now)
+            kept.update(id="of a test", began=now, seen=now)
         return self
 
     def refusals(self) -> list[str]:

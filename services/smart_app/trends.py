@@ -22,6 +22,7 @@ OF_B12 = frozenset({"total_b12", "active_b12", "methylmalonic_acid", "homocystei
 SHORTEST = timedelta(days=365)  # of the axis of time
 NEAR = 0.6  # of the highest value: limits no further away are always on the chart
 MARKS = 5  # on an axis, about
+LEAST = 1e-9  # between two of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,5 +184,6 @@ def _span(of: Sequence[Row], lying: Sequence[Band]) -> tuple[float, float]:
 
 def _step(span: float) -> float:
     """A distance between marks that people read: 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(span / MARKS))
-    return next(power * times for times in (1, 2, 5, 10) if power * times >= span / MARKS)
+    apart = max(span / MARKS, LEAST)
+    power = 10.0 ** math.floor(math.log10(apart))
+    return next((power * times for times in (1, 2, 5) if power * times >= apart), power * 10)

@@ -1,22 +1,27 @@
 """Who may see which page, and whose knowledge and records it shows."""
 
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from flask import g, redirect, request, session
+from flask import current_app, g, redirect, request, session
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from cds_hooks.addresses import is_loopback
+from cds_hooks.app import context_of
 from cds_hooks.authentication import Unauthenticated
 from cds_hooks.pages import PUBLIC
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
 
 SIGN_IN = "sign-in"  # the area that everybody may enter where there is a provider
+NOBODYS = ""  # in the records, whose used tokens the sessions are that were signed out of
 MOST_PATH = 512  # characters of a path that is kept through a sign-in
 
 
@@ -113,20 +118,26 @@ class Access:
         return is_loopback(name) or name.endswith(".localhost") or name == named
 
     def _signed_in(self) -> User | None:
-        """Who is signed in, unless for too long or too long ago."""
+        """Who is signed in, unless for too long or too long ago, or in a session that she left.
+
+        Raises RecordsUnavailable where that cannot be looked up.
+        """
         kept: Mapping[str, Any] | None = session.get("user")
         if kept is None:
             return None
         now, pages = time.time(), self.settings.pages
         is_over = now - session["began"] > pages.session_hours * 3600
         is_idle = now - session["seen"] > pages.idle_minutes * 60
-        if is_over or is_idle:
+        if is_over or is_idle or self._was_left(session.get("id")):
             session.clear()
             return None
         session["seen"] = int(now)
         # What the configuration no longer has is nobody's.
         there = [tenant.id for tenant in self.settings.tenants if tenant.id in kept["tenants"]]
         return User(kept["subject"], kept["name"], tuple(there))
+
+    def _was_left(self, id_: str | None) -> bool:
+        return id_ is None or context_of(current_app).records.is_used(NOBODYS, _digest(id_))
 
     def _choose(self, tenant: str | None) -> None:
         if not tenant or g.user is None:
@@ -141,8 +152,18 @@ class Access:
         session.permanent = True
         kept = {"subject": user.subject, "name": user.name, "tenants": list(user.tenants)}
         now = int(time.time())
-        session.update(user=kept, began=now, seen=now)
+        session.update(id=secrets.token_urlsafe(16), user=kept, began=now, seen=now)
         g.user = user
+
+    def end(self) -> None:
+        """The session is over, in every copy of its cookie: one may have been taken, and an answer
+        under way brings another. Raises RecordsUnavailable; it then is over in this browser alone.
+        """
+        id_, began = session.get("id"), session.get("began", 0)
+        session.clear()
+        if id_ is not None:
+            until = datetime.fromtimestamp(began + self.settings.pages.session_hours * 3600, UTC)
+            context_of(current_app).records.use_token(NOBODYS, _digest(id_), until)
 
     def areas(self) -> tuple[str, ...]:
         """The areas that this request's user is shown a way to."""
@@ -159,3 +180,7 @@ class Access:
             return self.settings.tenant()
         chosen = session.get("tenant") if user.subject else None
         return self.settings.tenant(chosen if chosen in user.tenants else user.tenants[0])
+
+
+def _digest(id_: str) -> str:
+    return blake2b(id_.encode(), digest_size=16).hexdigest()

@@ -25,6 +25,7 @@ from services.workbench.reports import Asked, Figure, Report, Reports
 AREA = "governance"
 PERIODS = (7, 30, 90)  # days that are offered
 DEFAULT_DAYS = 30
+EARLIEST, LATEST = 1970, 2999  # years of a day that is asked for
 UNKNOWN = "unknown"
 AT_SIGHT = 12  # rows of a table; one that is longer opens when asked
 TOPIC = re.compile(r"[A-Za-z0-9]{1,128}")
@@ -131,9 +132,12 @@ def _date(text: str) -> str | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text).isoformat()
+        day = date.fromisoformat(text)
     except ValueError:
         raise BadRequest from None
+    if not EARLIEST <= day.year <= LATEST:
+        raise BadRequest
+    return day.isoformat()
 
 
 def _day(days: int) -> str:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -152,8 +153,14 @@ class Reports:
             raise ReportFailed from None
 
     def _told(self, command: Sequence[str]) -> bytes:
+        # What the command lays aside goes with this, however it ends.
+        with TemporaryDirectory(prefix="cobalamin-governance-") as folder:
+            return self._told_in(folder, command)
+
+    def _told_in(self, folder: str, command: Sequence[str]) -> bytes:
         # Not into the metrics of this service: the command is no worker of it.
         environment = {name: value for name, value in os.environ.items() if name != DIRECTORY}
+        environment["TMPDIR"] = folder
         try:
             process = subprocess.Popen(  # noqa: S603  # our own command; what is chosen is checked
                 command,

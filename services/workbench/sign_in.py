@@ -71,7 +71,7 @@ def sign_in_pages(frame: Frame, openid: OpenID) -> Blueprint:
 
     @pages.post("/sign-out")
     def sign_out() -> Response:
-        session.clear()
+        frame.access.end()
         return redirect("/sign-out", code=303)
 
     @pages.get("/sign-out")

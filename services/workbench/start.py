@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import NotFound
 
 from cds_hooks.app import context_of
-from cds_hooks.openapi import refusals
+from cds_hooks.openapi import READING, refusals
 from cds_hooks.service import SPECIFICATION
 from services.workbench import sandbox
 from services.workbench.frame import Frame, policy
@@ -64,5 +64,9 @@ def start_paths() -> dict[str, Any]:
     sample = {"name": "sample", "in": "query", "schema": {"enum": [*SAMPLES]}}
     says = "What this is, the services, a sample patient, and whether it is well."
     ok = {"description": says, "content": {"text/html": {"schema": {"type": "string"}}}}
-    get = {"operationId": "start", "parameters": [sample], "responses": {"200": ok, **refusals()}}
+    get = {
+        "operationId": "start",
+        "parameters": [sample],
+        "responses": {"200": ok, **refusals(READING)},
+    }
     return {"/": {"get": get}}

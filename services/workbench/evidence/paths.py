@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cds_hooks.openapi import answer, refusals
+from cds_hooks.openapi import READING, answer, refusals
 from mappings.export import own_artefacts
 from mappings.guideline_file import guideline_ids
 from services.knowledge import Known
@@ -60,5 +60,9 @@ def _part(name: str, values: list[str]) -> dict[str, Any]:
 
 
 def _reading(name: str, ok: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
-    get = {"operationId": name, "parameters": [*parameters], "responses": {"200": ok, **refusals()}}
+    get = {
+        "operationId": name,
+        "parameters": [*parameters],
+        "responses": {"200": ok, **refusals(READING)},
+    }
     return {"get": get}

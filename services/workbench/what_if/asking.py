@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from cds_hooks.errors import Refusal
 from cds_hooks.hook_request import read_json
+from cds_hooks.strict_json import MAX_DEPTH
 from mappings.order_template import FILES
 from services.catalog import HOOKS
 from services.choices import ATTENTION, DIALECTS, Choices
@@ -28,6 +29,7 @@ SAMPLES = tuple(
 )
 FIRST_SAMPLE = "neuropathy"
 EARLIEST, LATEST = 1900, 2200  # years of a call: everything is compared with days before it
+ROOM = 12  # levels that a call and a case put around what is pasted
 # What a query may hold besides the patient and the choices.
 ASIDE = ("sweep", "from", "to", "awkward")
 
@@ -182,6 +184,8 @@ def pasted(text: str, asked: Asked, known: Known) -> Any:
         document = read_json(text.encode("utf-8", "surrogatepass"))
     except Refusal as refusal:
         raise UnusableDocument(refusal.diagnostics or refusal.text) from None
+    if not _has_room(document):
+        raise UnusableDocument(f"nested more than {MAX_DEPTH - ROOM} levels deep")
     match document:
         case {"hook": _} | {"resourceType": "Bundle"}:
             return document
@@ -191,3 +195,14 @@ def pasted(text: str, asked: Asked, known: Known) -> Any:
         case {"resourceType": _}:
             raise UnusableDocument("resourceType: neither a Bundle nor an order")
     raise UnusableDocument("$: neither a FHIR Bundle, a CDS Hooks request nor an order")
+
+
+def _has_room(document: Any) -> bool:
+    """Whether it can still be written with `ROOM` levels around it."""
+    for _ in range(ROOM):
+        document = [document]
+    try:
+        orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return False
+    return True

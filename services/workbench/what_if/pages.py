@@ -1,15 +1,19 @@
 """`/what-if`: a made-up patient in the address, or a document pasted, answered and not kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from threading import BoundedSemaphore
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, request
 from flask.blueprints import BlueprintSetupState
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
-from cds_hooks.openapi import refusals
+from cds_hooks.openapi import READING, refusals
 from mappings.fault import KnowledgeFault
 from services.catalog import HOOKS
 from services.choices import Choices, Chosen, choose
@@ -32,6 +36,10 @@ from services.workbench.what_if.view import View
 PATH = "/what-if"
 CASE = f"{PATH}/case"
 MOST_CHOICES = 8  # sets of knowledge that a process keeps at hand, some megabytes each
+MOST_AWKWARD = 1 << 20  # characters of what is sent in every way: that costs some 50 calls
+MOST_AT_ONCE = (
+    8  # pages that a process answers: a large paste takes seconds, and hooks need threads
+)
 OF_PASTE = {"csrf_token", "document"}  # what never belongs into an address
 EMPTY_DRUGS = 2  # rows for further drugs
 
@@ -54,7 +62,7 @@ def what_if_paths() -> dict[str, Any]:
     body = {"content": {"application/x-www-form-urlencoded": {"schema": form}}, "required": True}
 
     def operation(name: str, ok: dict[str, Any], **members: Any) -> dict[str, Any]:
-        return {"operationId": name, "responses": {"200": ok, **refusals()}, **members}
+        return {"operationId": name, "responses": {"200": ok, **refusals(READING)}, **members}
 
     return {
         PATH: {
@@ -68,13 +76,28 @@ def what_if_paths() -> dict[str, Any]:
     }
 
 
+class DeskBusy(ServiceUnavailable):
+    """Others are answered already."""
+
+
 class Desk:
     """Where the questions of one process are answered; it keeps knowledge, and no question."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
+        self._places = BoundedSemaphore(MOST_AT_ONCE)
         self._chosen = lru_cache(MOST_CHOICES)(self._choose)
         self._options = lru_cache(MOST_CHOICES)(self._options_of)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Room to be answered. Raises DeskBusy where there is none."""
+        if not self._places.acquire(blocking=False):
+            raise DeskBusy
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _choose(self, tenant: str, choices: Choices) -> Chosen:
         settings = self._frame.settings
@@ -98,6 +121,8 @@ class Desk:
 
     def view(self, asked: Asked, text: str | None) -> View:
         """Raises UnusableDocument, and KnowledgeFault for choices that do not go together."""
+        if asked.aside.get("awkward") and text is not None and len(text) > MOST_AWKWARD:
+            raise UnusableDocument("larger than what is sent in every way: at most 1 MiB")
         chosen = self._chosen(self._frame.access.tenant().id, asked.choices)
         known = chosen.known
         document = asked.document(known) if text is None else pasted(text, asked, known)
@@ -162,18 +187,22 @@ def what_if_pages(frame: Frame) -> Blueprint:
         asked = desk.asked()
         if not all(request.args.values()) and not asked.faults:
             return redirect(f"{PATH}?{asked.query()}")  # without what was left empty
-        return desk.page(None)
+        with desk.place():
+            return desk.page(None)
 
     @pages.post(PATH)
     def answered() -> Response:
-        return desk.page(request.form.get("document", ""))
+        with desk.place():
+            return desk.page(request.form.get("document", ""))
 
     @pages.get(CASE)
     def case() -> Response:
-        return desk.case(None)
+        with desk.place():
+            return desk.case(None)
 
     @pages.post(CASE)
     def case_of_pasted() -> Response:
-        return desk.case(request.form.get("document", ""))
+        with desk.place():
+            return desk.case(request.form.get("document", ""))
 
     return pages

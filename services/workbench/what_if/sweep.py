@@ -17,6 +17,8 @@ from services.workbench.what_if.fields import limited
 from services.workbench.what_if.limits import bands, decimals, scope_of, span
 
 POINTS = 80
+MOST_DIGITS = 9  # after the point
+FARTHEST = 1e12  # no result is larger in any unit; far beyond, numbers cannot be halved any more
 TIERS = ("T1", "T2", "T3", "T4", "T5")
 HEIGHT, ROW = 130, 26  # pixels of a plot, and of each name on its axis
 
@@ -105,6 +107,7 @@ def sweep(
     low, high = span(name, unit, scope, known, *shown)
     low = low if least is None else least
     high = high if most is None else most
+    low, high = min(low, FARTHEST), min(high, FARTHEST)
     high = high if high > low else low * 2 + 1  # limits that lie below where somebody begins
     digits = 0 if value_set.whole else _digits(low, high, (*scope.edges, *shown))
     rules = chosen.attention[service_id(answered.hook)]
@@ -141,8 +144,8 @@ def with_value(chart: Chart, template: Measurement, value: float) -> Chart:
 
 def _digits(low: float, high: float, printed: Sequence[float]) -> int:
     """As printed, and fine enough for the points to differ."""
-    digits = decimals(*printed) if printed else 0
-    while (high - low) * 10**digits < POINTS:
+    digits = min(decimals(*printed) if printed else 0, MOST_DIGITS)
+    while digits < MOST_DIGITS and (high - low) * 10**digits < POINTS:
         digits += 1
     return digits
 

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from issuers import Key
 from smart_ehr import CAPABILITIES, _html
 from tables import cases
 
+from cds_hooks.smart_launch import MOST_WAITING
 from services.smart_app.door import door_paths
 
 LOCAL_HEAD = '[fhir]\nservers = ["FHIR"]\n[smart]\nclient_id = "cobalamin-app"\n'
@@ -133,6 +135,7 @@ SPOILT = {
     "other state": {"back": {"state": "other-state-other-state-other"}},
     "denied": {"back": {"error": "access_denied"}},
     "denied oddly": {"back": {"error": "<script>"}},
+    "another iss": {"back": {"iss": "https://evil.example"}},
     "no code": {"back": {"code": ""}},
     "other code": {"back": {"code": "other"}},
     "no endpoints": {"configuration": {"token_endpoint": None}},
@@ -167,6 +170,7 @@ SPOILT = {
     other state       | 400    | not begun in this browser
     denied            | 403    | access_denied
     denied oddly      | 403    | Its answer: no.
+    another iss       | 400    | Another server answered
     no code           | 400    | sent no code
     other code        | 403    | invalid_grant
     no endpoints      | 502    | no endpoints
@@ -440,3 +444,42 @@ def test_every_worker_knows_what_another_let_in(at):
     one.launch()
     other.browser._cookies.update(one.browser._cookies)
     assert other.get(one.path).status_code == 200
+
+
+def test_a_state_of_other_letters_is_another_state(at):
+    site = at()
+    parts = urlsplit(site.until_back())
+    state = parse_qs(parts.query)["state"][0]
+    answer = site.get(f"/smart/callback?{urlencode({'code': 'x', 'state': state[:-1] + 'é'})}")
+    assert answer.status_code == 400
+    assert "not begun in this browser" in words(answer)
+
+
+def test_a_server_that_names_itself_in_its_answer_is_believed(at, ehr):
+    ehr.spoil["back"] = {"iss": ehr.fhir}
+    assert at().launch().status_code == 200
+
+
+def test_an_ehr_that_hangs_leaves_threads_to_hooks(at, ehr):
+    site = at()
+    found = ehr.configuration
+
+    def slow():
+        time.sleep(0.7)
+        return found()
+
+    ehr.configuration = slow
+    base = site.settings.base_url
+
+    def begun():
+        query = {"iss": ehr.fhir, "launch": "x"}
+        answer = site.app.test_client().get("/smart/launch", query_string=query, base_url=base)
+        return answer.status_code, time.monotonic()
+
+    with ThreadPoolExecutor(24) as threads:
+        asked = [threads.submit(begun) for _ in range(24)]
+        began = time.monotonic()
+        answers = [one.result() for one in asked]
+    refused = [at for status, at in answers if status == 502]
+    assert len(refused) == 24 - MOST_WAITING
+    assert max(refused) - began < 0.6

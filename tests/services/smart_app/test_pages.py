@@ -194,3 +194,17 @@ def test_styles_and_scripts_may_be_kept(apps):
 def test_every_page_is_in_the_openapi_document(apps):
     rules = apps[1]["en"].url_map.iter_rules()
     assert {*app_paths()} <= {str(r).replace("<", "{").replace(">", "}") for r in rules}
+
+
+@pytest.mark.parametrize("value", [0, 5e-324, 1e-300, 1e300, 1.7e308])
+def test_no_value_is_so_odd_that_the_page_fails(tmp_path, value):
+    opened = launch("grip_right 12 @2026-03-09")
+    key = (
+        "muscle_observations" if opened.answers["muscle_observations"].resources else "observations"
+    )
+    [grip] = opened.answers[key].resources
+    odd = {**grip, "valueQuantity": {**grip["valueQuantity"], "value": value}}
+    answers = {**opened.answers, key: Answer(key, State.FOUND, (odd,))}
+    app = app_of({"odd": replace(opened, answers=answers)}, tmp_path)
+    assert app.test_client().get("/smart/p/odd/").status_code == 200
+    app.teardown()

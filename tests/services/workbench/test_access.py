@@ -1,6 +1,7 @@
 """Who sees the pages: by a real provider of identities, and everything that is refused."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -9,11 +10,12 @@ from sites import site
 from tables import cases
 
 from cds_hooks.pages import OpenID, Pages
+from cds_hooks.records import Records, RecordsUnavailable
 from cds_hooks.settings import ConfigurationFault, Settings, load_settings
 from cds_hooks.tenants import LOCAL, Tenant
 from services.workbench.access import Access, own_path
 from services.workbench.frame import Frame
-from services.workbench.provider import claim, texts
+from services.workbench.provider import MOST_WAITING, _Guarded, claim, texts
 
 TENANTS = tuple(Tenant(id_, certificate=f"CN={id_}") for id_ in ("north", "south"))
 GROUPS = {"north": ("cds-north", "cds-all"), "south": ("cds-south", "cds-all")}
@@ -39,6 +41,7 @@ def provider(providing):
         error=None,
         by_post=False,
         delay=0.0,
+        keys=None,
     )
     return providing
 
@@ -103,7 +106,7 @@ def test_the_session_before_the_sign_in_is_not_the_one_after(hospital):
     hospital.signed_in()
     assert hospital.client.get_cookie("cobalamin").value != before
     with hospital.client.session_transaction() as kept:
-        assert set(kept) == {"_permanent", "user", "began", "seen"}
+        assert set(kept) == {"_permanent", "id", "user", "began", "seen"}
 
 
 def test_cookies_are_for_this_service_alone(hospital):
@@ -477,3 +480,130 @@ def test_claims_are_found_by_name_and_by_path():
     assert texts(claim(claims, "realm_access.roles")) == ("b",)
     assert texts(claim(claims, "realm_access.roles.none")) == ()
     assert texts(claim(claims, "groups")) == ()
+
+
+def signed_out(hospital):
+    token = hospital.get("/sign-out").text.partition('csrf_token" value="')[2].partition('"')[0]
+    return hospital.post("/sign-out", csrf_token=token)
+
+
+def test_who_signed_out_is_out_in_every_copy_of_the_cookie(hospital):
+    """A stolen one, and one that an answer brought which was still on its way."""
+    hospital.signed_in()
+    taken = hospital.client.get_cookie("cobalamin").value
+    assert signed_out(hospital).status_code == 303
+    hospital.client.set_cookie("cobalamin", taken)
+    assert hospital.get("/page").status_code == 302
+    assert not hospital.client.get_cookie("cobalamin")
+    hospital.signed_in()
+    assert hospital.get("/page").status_code == 200
+
+
+def test_a_session_that_cannot_be_looked_up_is_not_taken_for_a_good_one(hospital, monkeypatch):
+    hospital.signed_in()
+
+    def down(_records, _tenant, _digest):
+        raise RecordsUnavailable("down")
+
+    monkeypatch.setattr(Records, "is_used", down)
+    assert hospital.get("/page").status_code == 503
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"verify": False},
+        {"private_addresses": True, "loopback": True},
+        {"proxies": {"http": "http://127.0.0.1:9"}},
+        {"code_challenge_method": None},
+        {"client_id": "another"},
+        {"scope": "openid everything"},
+        {"hooks": {}},
+        {"jwks": {"keys": []}},
+    ],
+    ids=str,
+)
+def test_a_description_changes_nothing_of_how_the_provider_is_asked(
+    said, provider, openid, tmp_path, monkeypatch
+):
+    made = []
+    known = _Guarded.__init__
+
+    def init(session, *args, **options):
+        made.append(options)
+        known(session, *args, **options)
+
+    monkeypatch.setattr(_Guarded, "__init__", init)
+    provider.described = said
+    hospital = site(tmp_path, openid=openid, tenants=TENANTS, areas=PAGE)
+    assert hospital.signed_in().status_code == 302
+    for options in made:
+        assert options["private_addresses"] is False
+        assert options["scope"] == "openid profile"
+        assert options["code_challenge_method"] == "S256"
+        assert not {"verify", "proxies", "hooks"} & set(options)
+
+
+@cases("""
+    what is odd  | status
+    -------------+-------
+    a list       | 503
+    no keys      | 503
+    keys in text | 503
+    keys of text | 503
+    a bomb       | 503
+""")
+def test_an_odd_answer_of_the_provider_is_no_fault_of_ours(case, provider, openid, tmp_path):
+    hospital = site(tmp_path, openid=openid, tenants=TENANTS)
+    back = hospital.at_provider()
+    odd = {
+        "a list": [],
+        "no keys": {},
+        "keys in text": {"keys": "none"},
+        "keys of text": {"keys": ["none"]},
+        "a bomb": {"keys": [], "x": "x" * 4_000_000},
+    }
+    provider.keys = odd[case["what is odd"]]
+    assert hospital.get(back).status_code == int(case["status"])
+    provider.keys = None
+    assert hospital.signed_in().status_code == 302
+
+
+def test_a_provider_that_hangs_leaves_threads_to_hooks(provider, openid, tmp_path):
+    hospital = site(tmp_path, openid=openid, tenants=TENANTS)
+    provider.delay = 0.7
+    with ThreadPoolExecutor(24) as threads:
+        asked = [
+            threads.submit(lambda: (hospital.anew().get("/sign-in").status_code, time.monotonic()))
+            for _ in range(24)
+        ]
+        began = time.monotonic()
+        answers = [one.result() for one in asked]
+    refused = [at for status, at in answers if status == 503]
+    assert len(refused) == 24 - MOST_WAITING
+    assert max(refused) - began < 0.6
+    assert all(status in (302, 503) for status, _at in answers)
+
+
+def test_a_provider_that_did_not_answer_is_left_alone_for_a_while(
+    provider, openid, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("services.workbench.provider.WHOLE_SECONDS", 0.2)
+    hospital = site(tmp_path, openid=openid, tenants=TENANTS)
+    provider.delay = 0.5
+    assert hospital.get("/sign-in").status_code == 503
+    provider.delay, began = 0.0, time.monotonic()
+    assert hospital.get("/sign-in").status_code == 503
+    assert time.monotonic() - began < 0.1
+    monkeypatch.setattr("services.workbench.provider.PAUSE_SECONDS", 0)
+    assert hospital.get("/sign-in").status_code == 302
+
+
+def test_a_strangers_form_is_refused_before_it_is_read(hospital):
+    form = "&".join(f"a{place}=" for place in range(500_000))
+    began = time.monotonic()
+    refused = hospital.client.post(
+        "/sign-out", data=form, content_type="application/x-www-form-urlencoded"
+    )
+    assert refused.status_code == 400
+    assert time.monotonic() - began < 0.5

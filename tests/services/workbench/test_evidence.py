@@ -60,7 +60,7 @@ def test_who_is_signed_in_reads_her_own_site(signing_in):
     with signing_in.session_transaction(base_url=HERE) as session:
         now = int(time.time())
         user = {"subject": "1", "name": "Ada", "tenants": ["other"]}
-        session.update(user=user, began=now, seen=now)
+        session.update(id="of a test", user=user, began=now, seen=now)
     found = signing_in.get("/evidence", headers=PAGE, base_url=HERE)
     assert "uk-ng239+lab" in found.text
     assert found.headers["Cache-Control"] == "no-store"

@@ -25,6 +25,8 @@ def application(folder, *, tenant=LOCAL, base_url="http://127.0.0.1:8000", **acc
         base_url=base_url,
         records_url=f"sqlite:///{folder / 'records.sqlite3'}",
         tenants=(tenant,),
+        cors_origins=("https://sandbox.example",),
+        allow_loopback_origins=True,
         pages=Pages(**access),
     )
     return create_app(
@@ -152,3 +154,23 @@ def test_hooks_are_answered_without_a_session(client):
     answer = client.get("/cds-services")
     assert answer.status_code == 200
     assert "Set-Cookie" not in answer.headers
+
+
+@cases("""
+    path               | read by scripts of other origins
+    -------------------+---------------------------------
+    /cds-services      | yes
+    /health/live       | yes
+    /nobody            | yes
+    /                  |
+    /what-if           |
+    /governance        |
+    /evidence          |
+    /evidence/nobody   |
+    /governance/no.csv |
+""")
+def test_pages_are_not_for_scripts_of_other_origins(case, client):
+    for origin in ("https://sandbox.example", "http://localhost:5173"):
+        shown = client.get(case["path"], headers={"Origin": origin})
+        allowed = shown.headers.get("Access-Control-Allow-Origin")
+        assert allowed == (origin if case["read by scripts of other origins"] else None)

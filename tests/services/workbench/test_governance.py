@@ -224,7 +224,15 @@ def test_what_is_not_known_is_said(served, folder, at_once):
 
 @pytest.mark.parametrize(
     "asked",
-    ["from=yesterday", "to=2026-13-01", "service=another", "topic=--csv%3D/tmp", "topic=a%00b"],
+    [
+        "from=yesterday",
+        "to=2026-13-01",
+        "service=another",
+        "topic=--csv%3D/tmp",
+        "topic=a%00b",
+        "to=9999-12-31",
+        "from=0001-01-01",
+    ],
 )
 def test_what_is_no_filter_is_refused(hospital, asked):
     assert hospital.get(f"/governance?{asked}").status_code == 400
@@ -275,6 +283,18 @@ def test_a_command_that_fails_or_takes_too_long_is_ended(command, fault):
     with pytest.raises(fault):
         Reports(Settings(), command=command, seconds=1).of(Asked("north"))
     assert time.monotonic() - began < 5
+
+
+def test_nothing_that_a_command_laid_aside_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    laid = python(
+        "import tempfile, time; f = tempfile.mkdtemp(); open(f + '/lines', 'w').write('x');"
+        "time.sleep(60)"
+    )
+    with pytest.raises(ReportTooSlow):
+        Reports(Settings(), command=laid, seconds=1).of(Asked("north"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_report_is_made_once_for_all_who_ask_and_again_after_a_minute(tmp_path):

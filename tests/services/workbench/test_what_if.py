@@ -3,11 +3,14 @@
 import copy
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from html import unescape
 from pathlib import Path
+from threading import Event, Semaphore
 
 import pytest
+from flask import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -27,6 +30,7 @@ from services.workbench.spelling import spelt
 from services.workbench.what_if.asking import SAMPLES, Options, pasted, read, sample
 from services.workbench.what_if.awkward import UNSEEN
 from services.workbench.what_if.limits import bands, scope_of
+from services.workbench.what_if.pages import MOST_AT_ONCE, MOST_AWKWARD, Desk
 from services.workbench.what_if.prefilled import entered_of
 from services.workbench.what_if.view import View
 
@@ -495,3 +499,87 @@ def test_whatever_is_pasted_is_answered_or_refused_in_words(name, as_bundle, at,
     assert found.sweep.intervals
     assert found.case()["expected"]
     assert (found.looks, found.gaps, found.withheld, found.placed) is not None
+
+
+@cases("""
+    sweep                                  | from   | to
+    ---------------------------------------+--------+------
+    from=0; to=1e-320                      | 0      | 0
+    from=1e-300; to=2e-300                 | 0      | 0
+    from=nan; to=inf                       | 45     | 1500
+""")
+def test_a_sweep_ends_whatever_is_asked(case):
+    along = view(f"sex=female; age=72; total_b12=200; {case['sweep']}").sweep
+    ends = along.intervals[0].begins, along.intervals[-1].ends
+    assert [round(end) for end in ends] == [int(case["from"]), int(case["to"])]
+
+
+def sent(code, unit, value):
+    coding = [{"system": "http://loinc.org", "code": code}]
+    quantity = {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": coding},
+        "effectiveDateTime": "2026-11-01",
+        "subject": {"reference": "Patient/1"},
+        "valueQuantity": quantity,
+    }
+
+
+@pytest.mark.parametrize("value", [0, -0.0, 5e-324, 1e-310, 1e-12, 1e17, 1e300, 1.7e308])
+@cases("""
+    measure       | code    | unit
+    --------------+---------+-------
+    total_b12     | 2132-9  | ng/L
+    potassium     | 2823-3  | mmol/L
+    ferritin      | 2276-4  | ug/L
+    grip_strength | 83174-3 | kg
+""")
+def test_no_value_is_so_odd_that_the_page_fails(case, value):
+    person = {"resourceType": "Patient", "id": "1", "gender": "female", "birthDate": "1950-01-01"}
+    both = [person, sent(case["code"], case["unit"], value)]
+    document = {"resourceType": "Bundle", "entry": [{"resource": one} for one in both]}
+    question = asked(f"sex=unknown; sweep={case['measure']}")
+    found = View.of(document, question, CHOSEN, Settings())
+    assert found.sweep.intervals
+    assert found.placed is not None
+
+
+@pytest.mark.parametrize("levels", [200, 230, 240, 245, 250, 254, 300, 100_000])
+@pytest.mark.parametrize("path", ["/what-if", "/what-if/case"])
+@pytest.mark.parametrize("kind", ["call", "order", "bundle"])
+def test_however_deep_it_is_it_is_answered_or_refused(kind, path, levels, reader):
+    order = {"resourceType": "ServiceRequest", "x": "DEEP"}
+    document = {"call": sample("neuropathy")[0] | {"extension": {"x": "DEEP"}}, "order": order}
+    document["bundle"] = bundle() | {"x": "DEEP"}
+    text = json.dumps(document[kind]).replace('"DEEP"', "[" * levels + "]" * levels)
+    assert reader.paste(text, path, awkward="1" if levels < 254 else "").status_code == 200
+
+
+def test_what_is_too_large_to_be_sent_in_every_way_is_said(reader):
+    text = json.dumps(bundle()) + " " * MOST_AWKWARD
+    assert "at most 1 MiB" in reader.paste(text, awkward="1").get_data(as_text=True)
+    assert "This cannot be answered" not in reader.paste(text).get_data(as_text=True)
+
+
+def test_a_few_are_answered_at_once_and_hooks_keep_their_threads(reader, monkeypatch):
+    answering, gone_on = Semaphore(0), Event()
+
+    def slow(desk, _text):
+        answering.release()
+        assert gone_on.wait(10)
+        return Response()
+
+    monkeypatch.setattr(Desk, "page", slow)
+    with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
+        client = reader.client.application.test_client
+        asked = [
+            threads.submit(lambda: client().get("/what-if?sex=male").status_code)
+            for _ in range(MOST_AT_ONCE)
+        ]
+        assert all(answering.acquire(timeout=10) for _ in asked)
+        assert reader.get("/what-if?sex=male").status_code == 503
+        gone_on.set()
+        assert {one.result() for one in asked} == {200}
+    assert reader.get("/what-if?sex=male").status_code == 200
