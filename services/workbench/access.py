@@ -17,6 +17,7 @@ from cds_hooks.addresses import is_loopback
 from cds_hooks.app import context_of
 from cds_hooks.authentication import Unauthenticated
 from cds_hooks.pages import PUBLIC
+from cds_hooks.records import RecordsUnavailable
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import Tenant
 
@@ -90,10 +91,16 @@ class Access:
             everyone = tuple(tenant.id for tenant in self.settings.tenants)
             g.user = User("", "", everyone)
             return None
+        is_public = area in self.settings.pages.public
         if self.signs_in:
-            g.user = self._signed_in()
+            try:
+                g.user = self._signed_in()
+            except RecordsUnavailable:
+                if not is_public:
+                    raise
+                # What everybody may read, a stranger may.
             self._choose(request.args.get("tenant"))
-        is_for_all = area in self.settings.pages.public or (area == SIGN_IN and self.signs_in)
+        is_for_all = is_public or (area == SIGN_IN and self.signs_in)
         return None if is_for_all else self._only_users()
 
     def _only_users(self) -> Response | None:

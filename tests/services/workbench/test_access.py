@@ -507,6 +507,7 @@ def test_a_session_that_cannot_be_looked_up_is_not_taken_for_a_good_one(hospital
 
     monkeypatch.setattr(Records, "is_used", down)
     assert hospital.get("/page").status_code == 503
+    assert hospital.get("/evidence").status_code == 200  # what anybody may read
 
 
 @pytest.mark.parametrize(
