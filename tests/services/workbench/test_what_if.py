@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from patients import chart as chart_of
 from patients import known
 from tables import cases
 from werkzeug.datastructures import MultiDict
@@ -28,6 +29,7 @@ from services.workbench.what_if.asking import SAMPLES, Options, pasted, read, sa
 from services.workbench.what_if.awkward import UNSEEN
 from services.workbench.what_if.limits import bands, scope_of
 from services.workbench.what_if.prefilled import entered_of
+from services.workbench.what_if.stretch import measured
 from services.workbench.what_if.view import View
 
 DAY = date(2026, 11, 20)
@@ -191,6 +193,59 @@ def test_bands_cover_the_axis_in_the_words_of_the_guideline():
         ("unlikely", 350.0, 1000.0),
         ("high", 1000.0, None),
     ]
+
+
+@cases("""
+    entered                                                  | along         | method | bands
+    ---------------------------------------------------------+---------------+--------+------------------------------------------
+    sex=female; age=72; grip_strength=14                     | grip_strength |        | low strength to 16; no limit met
+    sex=unknown; age=72; grip_strength=14                    | grip_strength |        | low strength to 16; sex not known to 27; no limit met
+    sex=unknown; age=72; gait_speed=0.9                      | gait_speed    |        | low performance to 0.8; no limit met
+    sex=female; age=72; asm_height2=5.5                      | asm_height2   |        | low mass to 5.4; method not known to 5.7; no limit met
+    sex=female; age=72; asm_height2=5.5                      | asm_height2   | BIA    | low mass to 5.7; no limit met
+    sex=unknown; age=72; asm_height2=5.5                     | asm_height2   | BIA    | low mass to 5.7; sex not known to 7; no limit met
+    sex=unknown; age=72; hemoglobin=125                      | hemoglobin    |        | severe anaemia to 80; anaemia to 120; sex not known to 130; no limit met
+""")
+def test_what_is_not_known_of_somebody_is_no_band_of_what_is_normal(case):
+    knows = known(definition="awgs-2019" if case["along"] == "asm_height2" else "ewgsop2-2019")
+    found = view(case["entered"]).shown.answered.chart
+    unit = found.measurements[case["along"]][0].unit
+    lying = bands(scope_of(case["along"], unit, found, knows, case["method"] or None))
+    told = [band.says + (f" to {band.ends:g}" if band.ends else "") for band in lying]
+    assert "; ".join(told) == case["bands"]
+
+
+@cases("""
+    entered                                                  | along         | now
+    ---------------------------------------------------------+---------------+----
+    sex=female; age=72; total_b12=212                        | total_b12     | 212
+    sex=female; age=72; total_b12=<200                       | total_b12     |
+    sex=female; age=72; total_b12=212; total_b12.unit=none   | total_b12     |
+    sex=female; age=72                                       | total_b12     |
+""")
+def test_the_sweep_marks_this_patient_only_where_there_is_a_value(case):
+    found = view(f"{case['entered']}; sweep={case['along']}").sweep
+    assert ("" if found.now is None else f"{found.now:g}") == case["now"]
+
+
+def test_of_two_hands_the_sweep_begins_at_the_better_one():
+    found = chart_of("grip_left 14; grip_right 30")
+    assert measured("grip_strength", found, known()).value == 30
+
+
+@cases("""
+    along              | from | to    | begins | ends
+    -------------------+------+-------+--------+------
+    total_b12          | 0    | 500   | 20     | 500
+    total_b12          | 100  | 99999 | 100    | 20000
+    methylmalonic_acid | 0    | 1     | 0.03   | 1
+    egfr               | 500  | 900   | 1      | 200
+""")
+def test_nothing_is_swept_that_would_not_be_read(case):
+    query = f"sex=female; age=72; sweep={case['along']}; from={case['from']}; to={case['to']}"
+    found = view(query).sweep
+    ends = found.intervals[0].begins, found.intervals[-1].ends
+    assert ends == (float(case["begins"]), float(case["ends"]))
 
 
 @cases("""
