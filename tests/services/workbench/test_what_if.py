@@ -127,6 +127,41 @@ def test_the_form_holds_a_sample_so_well_that_it_is_judged_alike(name):
     assert other["tier"] == shown.assessment["tier"]
 
 
+@cases("""
+    guideline  | locale | orders of | told
+    -----------+--------+-----------+-----
+    uk-ng239   |        | en-GB     |
+    uk-ng239   | en-US  | en-GB     | yes
+    us-aafp2025 |       | en-US     |
+    us-aafp2025 | en-GB | en-US     | yes
+    us-aafp2025 | en-US | en-US     |
+    bsh2014    | en-GB  | en-GB     |
+    who        |        | en-GB     |
+""")
+def test_a_guideline_treats_with_orders_of_its_country(case):
+    chosen = f"guideline={case['guideline']}" + (
+        f"; locale={case['locale']}" if case["locale"] else ""
+    )
+    question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia; {chosen}")
+    assert question.choices.locale == case["orders of"]
+    assert len(question.faults) == (case["told"] == "yes")
+    made = choose(LOCAL, question.choices, "https://cds.example")
+    found = View.of(question.document(made.known), question, made, Settings())
+    [card] = found.cards
+    assert any("im" in one["uuid"] or "IM" in one["label"] for one in card["suggestions"])
+
+
+def test_a_guideline_with_the_orders_of_another_country_offers_what_these_have():
+    """A site may have set both; what its orders lack is not offered, and nothing breaks."""
+    odd = Choices(**{**SITE.as_json(), "guideline": "us-aafp2025", "locale": "en-GB"})
+    made = choose(LOCAL, odd, "https://cds.example")
+    for draft in ("", "; draft=drug:cyanocobalamin; draft.route=oral; draft.dose=50"):
+        question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia{draft}")
+        found = View.of(question.document(made.known), question, made, Settings())
+        assert found.b12["category"] == "deficient"
+        assert found.cards
+
+
 def test_an_address_asks_the_same_again():
     query = (
         "age=72&sex=female&total_b12=212&total_b12.unit=pmol/L&total_b12.ago=8 mo"
