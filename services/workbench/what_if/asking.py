@@ -154,6 +154,7 @@ def read(
         hook, says_day = str(document["hook"]), False
     form = Form(given, known, day)
     entered = form.read()
+    faults += form.unknown({*site.as_json(), *ASIDE, "hook", "sample", "day"})
     return Asked(
         entered=entered,
         choices=choices,

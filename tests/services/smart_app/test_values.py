@@ -251,6 +251,21 @@ def test_a_bound_and_a_level_under_injections_do_not_flatten_the_rest():
     assert above.points[0][2].startswith(">1476 ng/L")
 
 
+@cases("""
+    guideline   | text            | says
+    us-aafp2017 | b12 300         | deficient: below 150 ng/L; indeterminate: 150 to below 400 ng/L; unlikely: at least 400 ng/L; high: above 1000 ng/L
+    us-aafp2017 | b12 300 pmol/L  |
+    bsh2014     | b12 148 pmol/L  | deficient: below 148 pmol/L; unlikely: at least 148 pmol/L
+    who         | b12 221 pmol/L  | deficient: below 150 pmol/L; indeterminate: 150 to 221 pmol/L; unlikely: above 221 pmol/L
+    us-aafp2025 | mma 0.4         | normal; raised: above 0.4 umol/L; grossly raised: above 0.75 umol/L
+""")
+def test_bands_are_those_of_the_guideline_in_force(case):
+    found = chart(case["text"])
+    [name] = found.measurements
+    lying = bands(found.measurements[name][0], found, known(case["guideline"]))
+    assert "; ".join(band.says for band in lying) == case["says"]
+
+
 def test_a_value_under_treatment_is_still_on_the_chart():
     text = "mma 0.5 @2020-01-01; mma 0.9 @2024-01-01; mma 0.05 @2025-03-10; rx hydroxocobalamin since 2024-03-04"
     [trend] = trends(chart(text), known(), (), Words.of(known()))

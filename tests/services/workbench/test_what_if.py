@@ -100,6 +100,9 @@ def test_a_made_up_patient_is_judged_as_any_other(case):
     sex=female; hook=phone                         | hook: none of those
     sex=female; day=tomorrow                       | day: no day such as
     sex=female; day=9999-12-31                     | day: too far away
+    sex=female; b12=90                             | b12: nothing is entered by that name
+    sex=female; total_b12=90; total_b12.units=ng/L | total_b12.units: nothing is entered by that name
+    sex=female; drug13=metformin                   | drug13: nothing is entered by that name
 """)
 def test_what_cannot_be_read_is_said_and_left_out(case, reader):
     [fault] = asked(case["entered"]).faults
@@ -298,6 +301,31 @@ def test_nothing_is_swept_that_would_not_be_read(case):
 def test_each_printed_limit_is_shown_met_or_not(case):
     [one] = view(case["entered"]).placed
     assert {row.said: row.outcome for row in one.compared}[case["limit"]] == case["outcome"]
+
+
+@cases("""
+    decided by       | entered
+    -----------------+----------------------------------------------------------------
+    first-line-band  | sex=female; age=72; total_b12=179
+    unit-safety      | sex=female; age=72; total_b12=179; total_b12.unit=none
+    unit-safety      | sex=female; age=72; total_b12=300; total_b12.unit=pmol/L; guideline=us-aafp2017
+    methylmalonic-acid | sex=female; age=72; total_b12=212; methylmalonic_acid=0.5; egfr=60
+    kidney-function  | sex=female; age=72; total_b12=212; methylmalonic_acid=0.5; egfr=59
+    pregnancy        | sex=female; age=30; total_b12=120; condition=pregnancy
+    nitrous-oxide    | sex=female; age=30; total_b12=500; condition=nitrous_oxide
+    supplement       | sex=female; age=72; total_b12=300; drug1=cyanocobalamin; drug1.route=oral
+    supplement       | sex=female; age=72; total_b12=1001; drug1=cyanocobalamin; drug1.route=oral
+    replacement      | sex=female; age=72; total_b12=90; drug1=hydroxocobalamin; drug1.since=2024-01-01
+    high-b12         | sex=female; age=72; total_b12=1001; condition=chronic_liver_disease
+    transcobalamin   | sex=female; age=72; total_b12=500; condition=transcobalamin_deficiency
+    lifelong-need    | sex=female; age=72; condition=pernicious_anaemia
+    age              | sex=female; age=15; total_b12=90
+""")
+def test_the_path_shows_what_decided(case):
+    question = asked(case["entered"])
+    made = choose(LOCAL, question.choices, "https://cds.example")
+    found = View.of(question.document(made.known), question, made, Settings())
+    assert case["decided by"] in [one.rule for one in found.looks]
 
 
 @cases("""
