@@ -175,9 +175,9 @@ def _oral_dose(session: Session) -> Found:
 
 def _replaced(session: Session, drug: Medication, situation: str) -> Iterator[Proposal]:
     treatments = session.known.b12.guideline.treatments
-    template = session.known.templates.by_id[treatments[situation].templates[0]]
+    template = session.known.templates.by_id.get(treatments[situation].templates[0])
     steps = removal(drug.resource, session.title(drug.concept))
-    if steps:
+    if steps and template is not None:
         create = Step("create", template=template.id)
         yield Proposal(_replace_by(template.label), (*steps, create))
 
@@ -194,7 +194,9 @@ def _regimen(session: Session) -> Found:
     if session.found.b12.situation != "neurological" or session.has_group("leber"):
         return
     name = session.known.b12.guideline.treatments["neurological"].templates[0]
-    template = session.known.templates.by_id[name]
+    template = session.known.templates.by_id.get(name)
+    if template is None:
+        return
     begins = ug_per_day(dict(template.resource), None)
     for drug in session.replacing:
         slower = begins is not None and drug.ug_per_day is not None and drug.ug_per_day < begins

@@ -7,13 +7,14 @@ from mappings.guideline import Cutoff, Limits, Undecided
 from mappings.said import amount, say
 from services.chart import Chart, Measurement
 from services.knowledge import Known
+from services.notes import under
 from services.sarcopenia.measures import LEVELS
+from services.smart_app.doubts import METABOLITES
 from services.smart_app.values import OF_MUSCLE, TONES
 from services.vitamin_b12.features import is_pregnant
 from services.vitamin_b12.results import MEANS_OUTSIDE, band_text
 from services.workbench.plot import Band
 
-METABOLITES = frozenset({"methylmalonic_acid", "homocysteine"})
 # What a value is that meets no row, as the rules have it; where nothing is here, they say nothing.
 OTHERWISE = {**dict.fromkeys(METABOLITES, "normal"), "egfr": "working"}
 
@@ -26,21 +27,37 @@ def limits_of(name: str, known: Known) -> Limits:
     return known.b12.guideline if of_guideline else known.b12.laboratory
 
 
+def unbanded(newest: Measurement, chart: Chart, known: Known) -> str | None:
+    """Why results like `newest` have no bands: the patient is too young for the publication, no
+    limit is printed in this unit, or limits differ by a sex that is not known."""
+    name = newest.observation
+    by = known.muscle.definition if name in OF_MUSCLE else known.b12.guideline
+    if chart.age_at_least(by.minimum_age) is False:
+        return say("not applied: {why}", why=under(by.minimum_age))
+    if _own_edge(newest, known, pregnant=False) is not None:
+        return None
+    printed = limits_of(name, known).rows(name, newest.unit)
+    if not printed:
+        return say("no limit is printed in this unit")
+    if chart.sex is None and any(row.sex for row in printed):
+        return say("the limits of men and women part here, and the sex to apply is not known")
+    return None
+
+
 def bands(newest: Measurement, chart: Chart, known: Known) -> tuple[Band, ...]:
-    """The bands that results like `newest` lie in, the lowest first; none where no limit is
-    printed in this unit, or where limits differ by a sex that is not known.
+    """The bands that results like `newest` lie in, the lowest first; none where `unbanded`.
 
     A laboratory's own edge in the newest result stands for the printed ones, as in the rules.
     """
-    own = _own_edge(newest)
+    if unbanded(newest, chart, known) is not None:
+        return ()
+    pregnant = is_pregnant(chart, known.b12)
+    own = _own_edge(newest, known, pregnant=pregnant)
     if own is not None:
         return own
     name, unit = newest.observation, newest.unit
     limits = limits_of(name, known)
     printed = limits.rows(name, unit)
-    if not printed or (chart.sex is None and any(row.sex for row in printed)):
-        return ()
-    pregnant = is_pregnant(chart, known.b12)
 
     def read(value: float) -> Cutoff | None:
         row = limits.read(name, value, None, unit, sex=chart.sex, pregnant=pregnant)
@@ -90,20 +107,44 @@ def _says(row: Cutoff, levels: dict[str, str], known: Known) -> tuple[str, str]:
     return meaning, say("{means}: {limit}", means=meaning.replace("_", " "), limit=limit)
 
 
-def _own_edge(newest: Measurement) -> tuple[Band, ...] | None:
-    """The two sides of the laboratory's own edge; None where the result brings none."""
+def _own_edge(newest: Measurement, known: Known, *, pregnant: bool) -> tuple[Band, ...] | None:
+    """The two sides of the laboratory's own edge, and what the printed limits call worse beyond
+    it; None where the result brings no edge that the rules would use."""
     name, unit = newest.observation, newest.unit
     high = newest.reference_high if name in METABOLITES or name == "mcv" else None
     low = newest.reference_low if name == "hemoglobin" else None
     if high is not None:
+        below = (Band("normal", None, high, "good"),) if name in METABOLITES else ()
         meaning = MEANS_OUTSIDE.get(name, "raised")
         limit = say("above {amount}", amount=amount(high, unit))
-        beyond = say("{means} by the laboratory: {limit}", means=meaning, limit=limit)
-        below = (Band("normal", None, high, "good"),) if name in METABOLITES else ()
-        return (*below, Band(beyond, high, None, TONES[meaning]))
+        worse = _worse("grossly_raised", newest, known, pregnant=pregnant)
+        if worse is None:
+            return (*below, _by_laboratory(meaning, limit, high, None))
+        if worse.limit <= high:
+            return (*below, _by_laboratory("grossly_raised", limit, high, None))
+        beyond = Band(_says(worse, {}, known)[1], worse.limit, None, TONES[worse.means])
+        return (*below, _by_laboratory(meaning, limit, high, worse.limit), beyond)
     if low is not None:
         meaning = MEANS_OUTSIDE[name]
         limit = say("below {amount}", amount=amount(low, unit))
-        beyond = say("{means} by the laboratory: {limit}", means=meaning, limit=limit)
-        return (Band(beyond, None, low, TONES[meaning]),)
+        worse = _worse("severe_anaemia", newest, known, pregnant=pregnant)
+        if worse is None:
+            return (_by_laboratory(meaning, limit, None, low),)
+        severe = Band(_says(worse, {}, known)[1], None, worse.limit, TONES[worse.means])
+        if worse.limit >= low:
+            return (severe,)
+        return (severe, _by_laboratory(meaning, limit, worse.limit, low))
     return None
+
+
+def _by_laboratory(meaning: str, limit: str, begins: float | None, ends: float | None) -> Band:
+    means = meaning.replace("_", " ")
+    says = say("{means} by the laboratory: {limit}", means=means, limit=limit)
+    return Band(says, begins, ends, TONES[meaning])
+
+
+def _worse(means: str, newest: Measurement, known: Known, *, pregnant: bool) -> Cutoff | None:
+    """The printed limit that holds whatever the laboratory's own edge is."""
+    rows = limits_of(newest.observation, known).rows(newest.observation, newest.unit)
+    fit = (row for row in rows if row.means == means and row.pregnant in (None, pregnant))
+    return next(fit, None)

@@ -45,7 +45,7 @@ class Finding:
     title: str
     headline: str
     tone: Tone
-    when: str | None  # how soon; None where the axis has no urgency of its own
+    when: str | None  # how soon; None where nobody can say, or the axis has no urgency of its own
     reasons: tuple[Reason, ...]
     steps: tuple[str, ...]
     flags: tuple[str, ...]
@@ -69,7 +69,7 @@ class Cause(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Both axes, and what they mean together."""
+    """Both axes, and what they mean together. `partial`: not all of the record could be had."""
 
     b12: Finding
     muscle: Finding
@@ -77,6 +77,7 @@ class Findings:
     causes: tuple[Cause, ...]
     association: str | None  # what is known of B12 and muscle, where both have a finding
     comparison: tuple[Mapping[str, Any], ...]
+    partial: bool
 
 
 def findings(chart: Chart, known: Known) -> Findings:
@@ -84,23 +85,37 @@ def findings(chart: Chart, known: Known) -> Findings:
     found, words = evaluate(chart, known), Words.of(known)
     both = found.muscle.positive and b12_positive(found.b12)
     return Findings(
-        b12=_b12(found, known, words),
+        b12=_b12(found, chart, known, words),
         muscle=_muscle(found, chart, known, words),
-        together=words.upper(TIERS[found.tier]),
+        together=words.upper(_together(found)),
         causes=tuple(_causes(found.differential, known, words)),
         association=words(known.comparison["statement"]["says"]) if both else None,
         comparison=tuple(known.comparison["row"]),
+        partial=_is_partial(chart),
     )
 
 
-def _b12(found: Together, known: Known, words: Words) -> Finding:
+def _together(found: Together) -> str:
+    """The order of attention; of a child nobody has looked for a finding."""
+    if found.tier == "T5" and found.b12.category == "out-of-scope":
+        return CATEGORIES["out-of-scope"]
+    return TIERS[found.tier]
+
+
+def _is_partial(chart: Chart) -> bool:
+    return bool(chart.unknown or chart.incomplete)
+
+
+def _b12(found: Together, chart: Chart, known: Known, words: Words) -> Finding:
     b12, guideline = found.b12, known.b12.guideline
     loud = LOUD[b12_card.indicator(b12).value]
+    # What was not seen could make it pressing, and no guideline has judged a child.
+    quiet = b12.urgency == "none" and (_is_partial(chart) or b12.category == "out-of-scope")
     return Finding(
         title=words(say("Vitamin B12")),
         headline=_headline(b12, known, words),
-        tone=QUIET.get(b12.category, loud),
-        when=words(URGENCIES[b12.urgency]),
+        tone=loud if _is_partial(chart) else QUIET.get(b12.category, loud),
+        when=None if quiet else words(URGENCIES[b12.urgency]),
         reasons=tuple(_reasons(b12.evidence, words)),
         steps=_sentences(b12_steps(b12), b12_words.NEXT_STEPS, words),
         flags=_sentences(flags_told(b12), b12_words.FLAGS, words),
@@ -120,10 +135,11 @@ def _muscle(found: Together, chart: Chart, known: Known, words: Words) -> Findin
     levels = {"strength": muscle.strength, "mass": muscle.mass, "performance": muscle.performance}
     told = ", ".join(f"{words(name)} {words(LEVELS[level])}" for name, level in levels.items())
     loud = LOUD[muscle_card.indicator(found).value]
+    doubtful = _is_partial(chart) or "low" in levels.values() or bool(muscle.flags)
     return Finding(
         title=words(say("Muscle")),
         headline=words(muscle_card.summary(found, known)) if speaks else f"{category}.",
-        tone=QUIET.get(muscle.category, loud),
+        tone=loud if doubtful else QUIET.get(muscle.category, loud),
         when=None,
         reasons=tuple(_reasons(muscle.evidence, words)),
         steps=_sentences(muscle_steps(found), muscle_words.NEXT_STEPS, words),

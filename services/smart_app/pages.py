@@ -21,7 +21,7 @@ from services.smart_app.patient import card_of, chart_of, looked_at, not_used, p
 from services.smart_app.periods import periods
 from services.smart_app.trends import absent, trends, unreadable
 from services.smart_app.values import OF_MUSCLE
-from services.smart_app.wording import SEXES
+from services.smart_app.wording import DROPPED, SEXES
 from services.smart_app.words import Words
 from services.workbench.frame import Frame
 
@@ -90,7 +90,7 @@ def app_pages(
             "looked": looked_at(entered, words),
             "not_used": tuple(not_used(chart, words)),
             "sexes": SEXES,
-            "why_unreadable": UNREADABLE,
+            "why_unreadable": {**UNREADABLE, "refused": DROPPED["refused"]},
             "whys": WHYS,
         }
 

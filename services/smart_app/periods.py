@@ -15,9 +15,10 @@ class Period(NamedTuple):
 
     says: str
     begins: date | None  # None: no start is recorded
-    ends: date | None  # None: it goes on
+    ends: date | None  # None: it goes on, or no end is recorded
     lowers: bool  # a drug that lowers B12, not B12 itself
     resources: tuple[str, ...]
+    goes_on: bool = True
 
 
 def periods(chart: Chart, knowledge: Knowledge) -> tuple[Period, ...]:
@@ -37,9 +38,23 @@ def periods(chart: Chart, knowledge: Knowledge) -> tuple[Period, ...]:
             told |= {drug.resource for drug in drugs}
             for injected in (True, False):
                 alike = [d for d in drugs if is_injected(d, knowledge) is injected]
-                of_group += _courses(alike, knowledge, lowers=lowers, injected=injected)
+                stopped = _stopped(chart) if injected else ()
+                made = _courses(alike, knowledge, lowers=lowers, injected=injected)
+                of_group += [_until(one, stopped) for one in made]
         found += sorted(of_group, key=lambda one: one.begins or date.min)
     return tuple(found)
+
+
+def _stopped(chart: Chart) -> tuple[date, ...]:
+    """When the record says that injections were stopped."""
+    found = chart.findings.get("b12_injections_stopped", ())
+    return tuple(one.onset for one in found if one.onset is not None)
+
+
+def _until(course: Period, stopped: Iterable[date]) -> Period:
+    """A course that goes on by its prescriptions, and was stopped, has ended."""
+    over = [day for day in stopped if course.begins is None or day >= course.begins]
+    return course._replace(ends=max(over), goes_on=False) if over and course.goes_on else course
 
 
 def _courses(
@@ -77,4 +92,5 @@ def _period(
         ends=None if goes_on else max(ends, default=None),
         lowers=lowers,
         resources=tuple(drug.resource for drug in course),
+        goes_on=goes_on,
     )

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from mappings.said import Said, amount, say
 from services.chart import Chart, Unusable
 from services.knowledge import Known
-from services.smart_app.bands import bands, limits_of
+from services.smart_app.bands import bands, limits_of, unbanded
 from services.smart_app.periods import Period
 from services.smart_app.values import Row, rows
 from services.smart_app.words import Words
@@ -57,7 +57,7 @@ def trends(chart: Chart, known: Known, given: Sequence[Period], words: Words) ->
             rows=of,
             plot=_plot(of, chart, known, given if name in OF_B12 else (), axis, words),
             by=_by(name, known),
-            unbanded=_unbanded(name, unit, chart, known),
+            unbanded=unbanded(of[0].result, chart, known),
         )
         for name, unit, of in found
     )
@@ -84,15 +84,6 @@ def _by(name: str, known: Known) -> str:
     if limits is known.muscle.definition:
         return known.muscle.definition.label
     return say("limits common to all guidelines")
-
-
-def _unbanded(name: str, unit: str, chart: Chart, known: Known) -> str | None:
-    printed = limits_of(name, known).rows(name, unit)
-    if not printed:
-        return say("no limit is printed in this unit")
-    if chart.sex is None and any(row.sex for row in printed):
-        return say("the limits of men and women part here, and the sex to apply is not known")
-    return None
 
 
 def _plot(
@@ -166,11 +157,13 @@ def _told(of: Sequence[Row], title: str) -> Said:
 def _span(of: Sequence[Row], lying: Sequence[Band]) -> tuple[float, float]:
     """The ends of the axis: all values that can be read as they stand, and the edges near them.
 
-    What is only a bound, or lies under injections, does not stretch it: it would flatten the rest.
+    What is only a bound, or lies under injections, does not stretch it upwards: it would flatten
+    the rest.
     """
-    plain = [row for row in of if row.result.comparator is None and not row.meaning.note]
-    values = [row.result.value for row in plain or of]
-    low, high = min(values), max(values)
+    whole = [row for row in of if row.result.comparator is None]
+    plain = [row for row in whole if not row.meaning.note]
+    low = min(row.result.value for row in whole or of)
+    high = max(row.result.value for row in plain or of)
     room = max(high - low, abs(high) * NEAR)
     edges = [e for band in lying for e in (band.begins, band.ends) if isinstance(e, int | float)]
     near = [e for e in edges if low - room <= e <= high + room]

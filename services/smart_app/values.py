@@ -16,10 +16,9 @@ from services.knowledge import Known
 from services.notes import under
 from services.sarcopenia.assessment import REASONS
 from services.sarcopenia.measures import Tested, read_test
+from services.smart_app.doubts import STANDS, doubt_of_level, doubt_of_metabolite, is_undated
 from services.vitamin_b12.features import is_pregnant
-from services.vitamin_b12.replacement import is_antidote, replacement
 from services.vitamin_b12.results import (
-    FIRST_LINE,
     Incomparable,
     Reading,
     by_common_limits,
@@ -28,7 +27,6 @@ from services.vitamin_b12.results import (
     read_first_line,
     read_metabolite,
 )
-from services.vitamin_b12.wording import FLAGS
 from services.workbench.plot import Tone
 
 TONES: dict[str, Tone] = {
@@ -66,20 +64,11 @@ def rows(name: str, unit: str, chart: Chart, known: Known) -> tuple[Row, ...]:
         return tuple(_muscle(name, results, chart, known))
     read = READERS[name]
     told = tuple(Row(r, _aged(read, r, as_then(chart, r.day, (r,)), known)) for r in results)
-    return tuple(map(_in_doubt, told)) if _undated(name, chart, known) else told
-
-
-def _undated(name: str, chart: Chart, known: Known) -> bool:
-    """Whether B12 is on record without a start: no level is known to be of before it."""
-    return name in FIRST_LINE and any(
-        drug.start is None and drug.status != "draft" and not is_antidote(drug, chart)
-        for concept in known.b12.groups["replacement"]
-        for drug in chart.medications.get(concept, ())
-    )
+    return tuple(map(_in_doubt, told)) if is_undated(name, chart, known) else told
 
 
 def _in_doubt(row: Row) -> Row:
-    if row.meaning.note or row.meaning.says == "deficient":
+    if row.meaning.note or row.meaning.says in STANDS:
         return row
     note = say("B12 is on record without a start: whether it was given by then is not known.")
     return row._replace(meaning=row.meaning._replace(note=note, tone="plain"))
@@ -135,26 +124,15 @@ def _of_reading(read: Reading | Incomparable, note: str = "") -> Meaning:
 
 
 def _first_line(result: Measurement, then: Chart, known: Known) -> Meaning:
-    given = replacement(then, known.b12)
     read = read_first_line(result, then, known.b12)
-    note = ""
-    if given.parenteral:
-        note = FLAGS["do-not-interpret-b12-level"]
-    elif given.oral and not (isinstance(read, Reading) and read.means == "deficient"):
-        note = FLAGS["note-supplement-masks"]
-    elif result.observation == "total_b12" and is_pregnant(then, known.b12):
-        note = say("total B12 falls in pregnancy without deficiency")
-    return _of_reading(read, note)
+    return _of_reading(read, doubt_of_level(result, read, then, known))
 
 
 def _metabolite(result: Measurement, then: Chart, known: Known) -> Meaning:
     read = read_metabolite(result.observation, then, known.b12)
     if read is None:
         return Meaning(Undecided.NO_LIMIT.value)
-    inborn = then.has("inborn_methylmalonic_acidaemia")
-    if result.observation == "methylmalonic_acid" and inborn:
-        return _of_reading(read, FLAGS["mma-not-interpretable"])
-    return _of_reading(read)
+    return _of_reading(read, doubt_of_metabolite(read, then, known))
 
 
 def _blood(result: Measurement, then: Chart, known: Known) -> Meaning:
@@ -165,7 +143,7 @@ def _blood(result: Measurement, then: Chart, known: Known) -> Meaning:
         return _of_reading(read)
     # None stands for "not remarkable" and for "not comparable": these are kept apart here.
     printed = limits.rows(name, result.unit)
-    if then.sex is None and any(row.sex for row in printed):
+    if _own_limit(result) is None and then.sex is None and any(row.sex for row in printed):
         return Meaning(REASONS["sex"])
     row = limits.read(
         name, result.value, result.comparator, result.unit, sex=then.sex, pregnant=pregnant
@@ -175,11 +153,18 @@ def _blood(result: Measurement, then: Chart, known: Known) -> Meaning:
     return Meaning(WITHIN, "good", *_edge(result, printed, then.sex, pregnant=pregnant))
 
 
+def _own_limit(result: Measurement) -> float | None:
+    """The laboratory's own edge, by which the rules call a blood count remarkable or not."""
+    if result.comparator is not None:
+        return None
+    return result.reference_high if result.observation == "mcv" else result.reference_low
+
+
 def _edge(
     result: Measurement, printed: Sequence[Cutoff], sex: str | None, *, pregnant: bool
 ) -> tuple[str, str]:
     """The limit that a value within it was compared with, and where it stands."""
-    own = result.reference_high if result.observation == "mcv" else result.reference_low
+    own = _own_limit(result)
     if own is not None:
         edge = amount(own, result.unit)
         limit = say("above {amount}", amount=edge)

@@ -9,14 +9,14 @@ CATEGORIES = {
     "insufficient-data": "Vitamin B12 cannot be judged",
     "at-risk-untested": "Vitamin B12 test due",
     "high-b12": "High vitamin B12",
-    "on-treatment": "Vitamin B12 is being replaced: symptoms are followed, not levels",
+    "on-treatment": "Vitamin B12 is being replaced: symptoms are followed",
     "unlikely": "Vitamin B12 deficiency is unlikely by what was measured",
     "no-action": "No usable B12 result, and no rule that asks for a test",
     "out-of-scope": "The guideline does not apply at this age",
 }
 
 URGENCIES = {
-    "none": "nothing to do now",
+    "none": "nothing is pressing",
     "routine": "at the next planned contact",
     "soon": "within weeks",
     "urgent": "within days, without waiting for further results",
@@ -28,7 +28,7 @@ TIERS = {
     "T2": "B12 and muscle both have a finding",
     "T3": "one of B12 and muscle has a finding",
     "T4": "something asks to be measured",
-    "T5": "neither has a finding",
+    "T5": "neither has a finding by what is on record",
 }
 
 STATES = {
@@ -47,6 +47,7 @@ DROPPED = {
     "in-the-future": "dated in the future",
     "undated": "without a date",
     "no-outcome": "without an outcome",
+    "refused": "of a kind that is never read as this measure",
     "no-status": "without a status",
     "not-ordered": "proposed and never ordered",
     "not-final": "not final",

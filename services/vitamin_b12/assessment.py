@@ -173,6 +173,7 @@ def _by_band(case: Case, first: Reading, notes: Notes) -> str:
 def _high(case: Case, notes: Notes) -> str:
     if case.replacement.any:
         notes.flag("note-supplement-masks")
+        notes.findings("supplement", (*case.replacement.parenteral, *case.replacement.oral))
         return "uninterpretable"
     if case.has_group("raises_b12"):
         notes.findings("high-b12", case.chart.present(case.knowledge.groups["raises_b12"]))

@@ -95,11 +95,8 @@ def cautions(case: Case, notes: Notes) -> None:
 
 def _result_notes(case: Case, notes: Notes) -> None:
     if case.first is not None:
-        read = case.first.means
-        if case.features.pregnant and case.first.result.observation == "total_b12":
-            read = say("not interpreted in pregnancy")
-        named = _title(case, case.first.result.observation)
-        notes.reading("first-line-band", case.first, _reads(named, read))
+        says = _reads(_named(case, case.first), _meant(case, case.first))
+        notes.reading("first-line-band", case.first, says)
         _disagreement(case, case.first, notes)
     for rule, reading in (("methylmalonic-acid", case.mma), ("homocysteine", case.hcy)):
         if isinstance(reading, Reading):
@@ -119,15 +116,23 @@ def _result_notes(case: Case, notes: Notes) -> None:
     _metabolite_flags(case, notes)
 
 
+def _named(case: Case, reading: Reading) -> str:
+    return _title(case, reading.result.observation)
+
+
+def _meant(case: Case, reading: Reading) -> str:
+    if case.features.pregnant and reading.result.observation == "total_b12":
+        return say("not interpreted in pregnancy")
+    return reading.means
+
+
 def _disagreement(case: Case, first: Reading, notes: Notes) -> None:
     for other in case.beside:
         if other.means == first.means:
             continue
         same_test = other.result.observation == first.result.observation
         notes.flag("use-most-recent-result" if same_test else "flag-discordance")
-        notes.reading(
-            "first-line-band", other, _reads(_title(case, other.result.observation), other.means)
-        )
+        notes.reading("first-line-band", other, _reads(_named(case, other), _meant(case, other)))
         return
 
 

@@ -64,17 +64,20 @@ def read_first_line(
 
 def band_text(row: Cutoff, knowledge: Knowledge) -> str:
     """The limits that bound a band: "180 to 350 ng/L" for what lies between two rows."""
-    if row.comparison == "at_most":
+    if row.comparison in ("at_most", "below"):
         rows = knowledge.guideline.rows(row.observation, row.unit)
         below = [r.limit for r in rows if r.comparison == "below" and r.limit < row.limit]
         if below:
-            return _between(max(below), row.limit, row.unit)
+            return _between(max(below), row.limit, row.unit, within=row.comparison == "at_most")
     return row.said
 
 
 @lru_cache(256)
-def _between(low: float, high: float, unit: str) -> str:
-    return say("{low} to {amount}", low=Numeral(f"{low:g}"), amount=amount(high, unit))
+def _between(low: float, high: float, unit: str, *, within: bool) -> str:
+    begins, ends = Numeral(f"{low:g}"), amount(high, unit)
+    if within:
+        return say("{low} to {amount}", low=begins, amount=ends)
+    return say("{low} to below {amount}", low=begins, amount=ends)
 
 
 def locator_text(row: Cutoff) -> str:

@@ -64,8 +64,8 @@ def _treatments(
     names = knowledge.guideline.treatments[assessment.situation].templates
     if chart.has("leber_optic_neuropathy"):
         names = templates.leber
-    for name in names:
-        yield templates.by_id[name]
+    # A guideline of one country with the orders of another may treat with what these do not have.
+    yield from (templates.by_id[name] for name in names if name in templates.by_id)
 
 
 def open_orders(name: str, chart: Chart, knowledge: Knowledge) -> list[Order]:

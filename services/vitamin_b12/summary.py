@@ -107,6 +107,11 @@ def _uninterpretable(assessment: Assessment) -> str:
     if "stop-nitrous-oxide" in steps:
         if assessment.deciding is None:
             return say("Nitrous oxide exposure: results so far do not exclude B12 deficiency.")
+        if "order-hcy-or-mma" not in steps:
+            return say(
+                "{result} does not reassure after nitrous oxide while there are symptoms or signs.",
+                result=named,
+            )
         return say(
             "{result} does not reassure after nitrous oxide: measure homocysteine or MMA.",
             result=named,

@@ -58,6 +58,7 @@ NEXT_STEPS = {
     "consider-order-total-b12": "With a further risk factor, consider measuring B12.",
     "consider-periodic-monitoring": "Consider periodic monitoring of B12.",
     "suggest-hydroxocobalamin-im": "Offer hydroxocobalamin by injection.",
+    "paediatric-specialist-advice": "Take a paediatrician's advice: the guideline is not for this age.",
 }
 
 FLAGS = {

@@ -76,7 +76,10 @@ def _sample(name: str, maker: CardMaker, tenant: Tenant) -> Sample:
 def _facts(chart: Chart, known: Known) -> Iterator[Fact]:
     for found in chart.findings.values():
         for one in found:
-            yield Fact("on record", one.text or known.b12.titles[one.concept], day=_day(one.onset))
+            says = one.text or known.b12.titles[one.concept]
+            yield Fact(
+                "on record", says if one.active else f"{says}, resolved", day=_day(one.onset)
+            )
     for drugs in chart.medications.values():
         for drug in drugs:
             yield _drug(drug, known)

@@ -42,7 +42,7 @@ def test_it_says_that_no_clinician_has_read_it():
     ("old", "new", "key"),
     [
         ('sources = ["ng239", "mhra"]', 'sources = ["nobody"]', "Tell your care team soon"),
-        ('["ng239", "pn"]', '["ng239"]', "pn"),
+        ('["bproof"]', '["icfsr"]', "bproof"),
         ('de = "Ihre Muskeln"', 'fr = "Vos muscles"', "section.6.title"),
         ("version =", "versoin =", "file"),
     ],

@@ -4,9 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from mappings.guideline import Guideline
 from services import b12_card
+from services.chart import Chart, Finding
 from services.knowledge import Known
+from services.vitamin_b12.case import read_case
+from services.vitamin_b12.knowledge import Knowledge
 from services.vitamin_b12.outcome import Assessment
+from services.vitamin_b12.results import locator_text
 from services.vitamin_b12.suggestions import TESTS
+from services.vitamin_b12.urgency import urgency
 from services.vitamin_b12.wording import NEXT_STEPS, TITLES
 from services.workbench.evidence.listing import Place, Word, in_language
 from services.workbench.evidence.words import B12_WHEN
@@ -29,11 +34,11 @@ def categories(known: Known) -> Iterator[Word]:
             name,
             title or "",
             in_language(known, title) if title else None,
-            indicator=_indicator(name) if title else None,
+            indicator=_indicator(name, known.b12) if title else None,
             when=when,
             where=tuple(
                 Place(
-                    f"{known.b12.titles[row.observation]} {row.said}: {row.locator}",
+                    f"{known.b12.titles[row.observation]} {row.said}: {locator_text(row)}",
                     f"/evidence/{guideline.id}#limit-{number}",
                 )
                 for number, row in enumerate(guideline.cutoffs, start=1)
@@ -42,19 +47,36 @@ def categories(known: Known) -> Iterator[Word]:
         )
 
 
-def _indicator(category: str) -> str:
-    """How loud a card about this category is, by how soon it asks for something."""
+def _indicator(category: str, knowledge: Knowledge) -> str:
+    """How loud a card about this category is, by how soon it asks for something.
 
-    def loud(urgency: str) -> str:
-        found = Assessment("", "", category, urgency, False, (), (), (), None, "other", None)
+    The rules are asked how soon that is with nothing on record, with a finding of nerves, and with
+    one of the cord.
+    """
+
+    def loud(soon: str, situation: str | None = "other") -> str:
+        found = Assessment("", "", category, soon, False, (), (), (), None, situation, None)
         return b12_card.indicator(found).value
 
-    said, last = [loud("soon")], loud("soon")
-    for urgency, words in (("urgent", "where days matter"), ("emergency", "on the same day")):
-        if loud(urgency) != last:
-            last = loud(urgency)
+    ever = {urgency(read_case(chart, knowledge), category) for chart in _charts(knowledge)}
+    last = loud("soon")
+    said = [last]
+    for soon, words in (("urgent", "where days matter"), ("emergency", "on the same day")):
+        if soon in ever and loud(soon) != last:
+            last = loud(soon)
             said.append(f"{last} {words}")
+    begun = loud("soon", None)
+    if begun != said[0]:
+        said.append(f"{begun} once treatment has begun")
     return ", ".join(said)
+
+
+def _charts(knowledge: Knowledge) -> Iterator[Chart]:
+    day, cord = knowledge.guideline.reviewed, knowledge.groups["myelopathy"]
+    nerves = next(name for name in knowledge.groups["neurological"] if name not in cord)
+    yield Chart("", day)
+    for name in (nerves, cord[0]):
+        yield Chart("", day, findings={name: (Finding(name, ""),)})
 
 
 def next_steps(known: Known) -> Iterator[Word]:

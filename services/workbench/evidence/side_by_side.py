@@ -60,7 +60,9 @@ def chart(guidelines: Sequence[Guideline], known: Known) -> Plot:
     points: dict[str, list[tuple[Any, ...]]] = {means: [] for means in TONES}
     for one in guidelines:
         for low, high, met in _bands(one, top):
-            points[met.means].append((one.id, (low, high), f"{met.said}: {met.means}"))
+            printed = "" if met.source is None else f", not printed by {one.id} itself"
+            told = f"{met.said}: {met.means}{printed}"
+            points[met.means].append((one.id, (low, high), told))
     return Plot(
         says=f"What {title.lower()} in {UNIT} means by {len(guidelines)} guidelines; "
         "the table holds the same limits.",

@@ -3,19 +3,27 @@
 # When each category of vitamin B12 holds. The limits are the guideline's.
 B12_WHEN = {
     "out-of-scope": "The patient is younger than the guideline's lowest age.",
-    "on-treatment": "B12 is being replaced, and no result from before the treatment decides.",
-    "deficient": "The deciding first-line result meets the guideline's limit for deficiency.",
+    "on-treatment": (
+        "B12 is given by injection, or by mouth for a known deficiency, and what decides is "
+        "neither a result from just before it began nor a low one under a dose too small to treat."
+    ),
+    "deficient": (
+        "The deciding first-line result meets the guideline's limit for deficiency; in pregnancy "
+        "active B12 alone is read so."
+    ),
     "deficient-functional": (
         "The first-line result does not show it; a raised methylmalonic acid with working kidneys "
         "does, or a grossly raised one with symptoms or signs, or a raised methylmalonic acid or "
-        "homocysteine after nitrous oxide."
+        "homocysteine after nitrous oxide. Without a first-line result or nitrous oxide it takes "
+        "a grossly raised methylmalonic acid."
     ),
     "indeterminate": (
         "The deciding result lies between the limits, and nothing measured resolves it."
     ),
     "unlikely": (
         "The result lies above the limits, or a normal methylmalonic acid resolves one between "
-        "them; after nitrous oxide, only where both metabolites are normal and nothing is felt."
+        "them; after nitrous oxide, only where both metabolites are normal and no symptom or sign "
+        "is on record."
     ),
     "high-b12": "The result lies above the upper limit, and nothing on record explains it.",
     "uninterpretable": (
@@ -23,24 +31,29 @@ B12_WHEN = {
         "total B12 alone, interfering antibodies, or a disease that raises or masks B12."
     ),
     "insufficient-data": (
-        "There is a result and none can be read, or strong neurological signs and nothing measured."
+        "There is a first-line result and none can be read, or strong neurological signs and "
+        "nothing measured."
     ),
     "at-risk-untested": (
-        "Nothing usable is measured, and the guideline's rule, how long a medicine is taken, a "
-        "draft order, a blood finding or an old low result calls for a test."
+        "No recent first-line result, and something calls for one: the guideline's rule, how long "
+        "a medicine is taken or the age where it says so, a draft order, a blood finding, a raised "
+        "methylmalonic acid, an old low result, or a cause that stays and is not treated."
     ),
-    "no-action": "Nothing is measured, and nothing calls for a test.",
+    "no-action": "No recent first-line result, and nothing calls for a test.",
 }
 
 # What each rule looks at: `rule` of the evidence in an assessment, `rules` in the log.
 B12_RULES = {
     "age": "The age, against the guideline's lowest.",
     "allergy": "An allergy to a cobalamin on record.",
-    "blood-count": "MCV and haemoglobin, against the limits common to all guidelines.",
+    "blood-count": (
+        "MCV and haemoglobin, against the laboratory's range, else the limits common to all "
+        "guidelines; severe anaemia by those alone."
+    ),
     "coded-diagnosis": "A diagnosis code that means more than B12 deficiency.",
     "duration": "How long a medicine has been taken, or the age, where the guideline gives one.",
     "first-line-band": "Total or active B12, against the guideline's limits.",
-    "folate": "Serum folate, against its limit.",
+    "folate": "Serum folate, against the laboratory's range, else its limit.",
     "folic-acid": "A draft of folic acid while B12 is not known.",
     "high-b12": "Diseases on record that raise B12.",
     "homocysteine": "Homocysteine, against the laboratory's range, else the guideline's limit.",
@@ -56,7 +69,7 @@ B12_RULES = {
     "nitrous-oxide": "Exposure to nitrous oxide, or a draft of it.",
     "offer-test": "The guideline's rule for offering a test.",
     "old-result": "A low result that is too old to decide.",
-    "potassium": "Potassium, before treatment of a severe anaemia.",
+    "potassium": "Low potassium, where a deficiency is treated.",
     "pregnancy": "Pregnancy, in which total B12 is not read.",
     "replacement": "Injections and tablets of B12 that count as treatment.",
     "risk-factor": "Risk factors that the guideline names.",
@@ -77,6 +90,6 @@ MUSCLE_RULES = {
     "screen": "SARC-F, SARC-CalF or calf circumference.",
     "stale": "A measure that is too old to decide.",
     "strength": "Grip strength or chair stand, against the definition's limits.",
-    "trigger": "Why muscle is looked at: falls, weakness, wasting, weight loss.",
+    "trigger": "Why muscle is looked at: falls, weakness, wasting, weight loss, sarcopenia.",
     "unit-safety": "Measures that cannot be read: no unit, impossible, or no distance.",
 }

@@ -14,7 +14,8 @@ from werkzeug.datastructures import MultiDict
 from cds_hooks.errors import Refusal
 from cds_hooks.hook_request import read_json
 from cds_hooks.strict_json import MAX_DEPTH
-from mappings.order_template import FILES
+from mappings.guideline import Guideline
+from mappings.order_template import FILES, template_ids
 from services.catalog import HOOKS
 from services.choices import ATTENTION, DIALECTS, Choices
 from services.documents import UnusableDocument
@@ -55,22 +56,27 @@ class Options:
     language: Mapping[str, str]
     dialect: Mapping[str, str]
     attention: Mapping[str, str]
+    orders_of: Mapping[str, Mapping[str, str]]  # by guideline and locale: whose orders it treats by
 
     @classmethod
     def of(cls, known: Known) -> "Options":
         says = ("everything there is to say", "what this site lets interrupt")
+        guidelines = [g for g in known.guidelines().values() if not g.laboratory]
         return cls(
-            guideline={
-                g.id: f"{g.id} ({g.publisher})"
-                for g in known.guidelines().values()
-                if not g.laboratory
-            },
+            guideline={g.id: f"{g.id} ({g.publisher})" for g in guidelines},
             definition={id_: id_ for id_ in known.definitions()},
             locale={code: code for code in FILES},
             language={code: code for code in languages()},
             dialect={name: name for name in DIALECTS},
             attention=dict(zip(ATTENTION, says, strict=True)),
+            orders_of={g.id: {code: _orders_of(g, code) for code in FILES} for g in guidelines},
         )
+
+
+def _orders_of(guideline: Guideline, locale: str) -> str:
+    """`locale`, where it has every order that the guideline treats with; else the guideline's."""
+    treats = {name for one in guideline.treatments.values() for name in one.templates}
+    return locale if treats <= template_ids(locale) else guideline.locale
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,7 @@ def read(
             choices = replace(choices, **{name: value})
         elif value:
             faults.append(f"{name}: none of those that there are")
+    choices = _with_orders(choices, given.get("locale", ""), options, faults)
     hook = given.get("hook", "")
     if hook and hook not in HOOKS:
         faults.append("hook: none of those that there are")
@@ -149,6 +156,7 @@ def read(
         hook, says_day = str(document["hook"]), False
     form = Form(given, known, day)
     entered = form.read()
+    faults += form.unknown({*site.as_json(), *ASIDE, "hook", "sample", "day"})
     return Asked(
         entered=entered,
         choices=choices,
@@ -159,6 +167,17 @@ def read(
         faults=(*faults, *form.faults),
         aside={key: given[key].strip() for key in ASIDE if given.get(key, "").strip()},
     )
+
+
+def _with_orders(choices: Choices, locale: str, options: Options, faults: list[str]) -> Choices:
+    """The choices with orders that the guideline can treat with; `locale`: what was asked for."""
+    fitting = options.orders_of.get(choices.guideline, {}).get(choices.locale, choices.locale)
+    if fitting != choices.locale and locale == choices.locale:
+        faults.append(
+            f"locale: {locale} lacks orders that {choices.guideline} treats with; "
+            f"those of {fitting} are shown"
+        )
+    return replace(choices, locale=fitting)
 
 
 def _day(text: str, today: date, faults: list[str]) -> date:

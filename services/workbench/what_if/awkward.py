@@ -65,7 +65,8 @@ class Sent:
             if now != before
         ]
         if self.reply.summaries != full.summaries:
-            changed.append("other cards" if self.reply.summaries else "no card")
+            silent = "no card, which is no finding"
+            changed.append("other cards" if self.reply.summaries else silent)
         if self.reply.suggestions != full.suggestions:
             changed.append("other suggestions" if self.reply.suggestions else "no suggestion")
         return tuple(changed) or ("other details",)

@@ -5,7 +5,7 @@ Parameters of a result begin with its value set's name: `total_b12=212`, `total_
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -130,6 +130,18 @@ class Form:
             draft_dose=self._number("draft.dose", "dose of the draft"),
             draft_route=self._one_of("draft.route", "route of the draft", ROUTES),
         )
+
+    def unknown(self, others: Collection[str]) -> list[str]:
+        """Parameters that are nothing of a patient, nor one of `others`: no value gets lost."""
+        plain = {"age", "born", "sex", "condition", "draft", "draft.dose", "draft.route", *others}
+        results = measures(self._known)
+        for stem, parts in (
+            *((name, ("unit", "ago", "method")) for name in results),
+            *((f"drug{n}", ("since", "dose", "route")) for n in range(1, MOST_DRUGS + 1)),
+        ):
+            plain |= {stem, *(f"{stem}.{part}" for part in parts)}
+        given = (name for name in dict.fromkeys(self._given) if name not in plain)
+        return [f"{name[:40]}: nothing is entered by that name" for name in given]
 
     def _text(self, name: str) -> str:
         return self._given.get(name, "").strip()

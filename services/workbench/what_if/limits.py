@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
 from mappings.guideline import Cutoff, Limits, Undecided
 from services.chart import Chart, Measurement
 from services.knowledge import Known
+from services.sarcopenia.measures import METHODS, SEXES
 from services.sarcopenia.measures import is_fresh as is_fresh_measure
 from services.vitamin_b12.features import is_pregnant
 from services.vitamin_b12.results import is_fresh, locator_text
@@ -17,6 +18,7 @@ from services.workbench.spelling import spelt
 from services.workbench.what_if.fields import limited
 
 NOTHING = "no limit met"
+NO_SEX, NO_METHOD = "sex not known", "method not known"
 TONES: Mapping[str, Tone] = {
     "deficient": "bad",
     "grossly_raised": "bad",
@@ -26,6 +28,8 @@ TONES: Mapping[str, Tone] = {
     "low_performance": "bad",
     "unlikely": "good",
     NOTHING: "good",
+    NO_SEX: "plain",
+    NO_METHOD: "plain",
 }
 # Where a plot begins and ends: this share of the lowest limit, so many times the highest.
 BEFORE, BEYOND = 0.25, 1.5
@@ -130,9 +134,9 @@ def _outcome(
     row: Cutoff, read: Cutoff | Undecided | None, result: Measurement, scope: Scope
 ) -> str:
     if row.sex and scope.sex is None:
-        return "sex not known"
+        return NO_SEX
     if row.method and scope.method is None:
-        return "method not known"
+        return NO_METHOD
     if not scope.applies(row):
         return "for others"
     if isinstance(read, Undecided):
@@ -168,6 +172,22 @@ def _inside(low: float | None, high: float | None) -> float:
 
 
 def _means(scope: Scope, value: float) -> str:
+    """What `value` means; where sex or method is not known, only what each of them would say."""
+    rows = [row for _by, limits in scope.tables for row in limits.cutoffs]
+    sexes = SEXES if scope.sex is None and any(row.sex for row in rows) else (scope.sex,)
+    asked = scope.method is None and any(row.method for row in rows)
+    methods: tuple[str | None, ...] = METHODS if asked else (scope.method,)
+    met = {
+        (sex, method): _met(scope._replace(sex=sex, method=method), value)
+        for sex, method in product(sexes, methods)
+    }
+    if len({*met.values()}) == 1:
+        return next(iter(met.values()))
+    by_sex = any(len({met[sex, method] for sex in sexes}) > 1 for method in methods)
+    return NO_SEX if by_sex else NO_METHOD
+
+
+def _met(scope: Scope, value: float) -> str:
     for _by, limits in scope.tables:
         met = (row for row in limits.cutoffs if scope.applies(row) and row.is_met_by(value))
         row = next(met, None)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from services.answer import Answer
 from services.catalog import service_id
-from services.chart import Chart, Measurement
+from services.chart import Measurement
 from services.choices import Chosen
 from services.documents import Answered, answer_again
 from services.sarcopenia.wording import CATEGORIES
@@ -15,10 +15,10 @@ from services.workbench.plot import Axis, Band, Plot, Series
 from services.workbench.spelling import spelt
 from services.workbench.what_if.fields import limited
 from services.workbench.what_if.limits import bands, decimals, scope_of, span
+from services.workbench.what_if.stretch import ends, measured, with_value
 
 POINTS = 80
 MOST_DIGITS = 9  # after the point
-FARTHEST = 1e12  # no result is larger in any unit; far beyond, numbers cannot be halved any more
 TIERS = ("T1", "T2", "T3", "T4", "T5")
 HEIGHT, ROW = 130, 26  # pixels of a plot, and of each name on its axis
 
@@ -48,7 +48,7 @@ class Sweep:
     title: str
     unit: str  # UCUM
     digits: int  # after the point, to which the values of the intervals are exact
-    now: float | None  # None: not on record
+    now: float | None  # None: not on record, or only a bound of it
     intervals: tuple[Interval, ...]
     plots: tuple[Plot, ...]
 
@@ -98,17 +98,13 @@ def sweep(
     in that result's unit; where there is none, on the day of the call and in the first unit.
     """
     chart, known = answered.chart, chosen.known
-    there = chart.latest(name)
-    value_set = known.index.sets[name]
+    there, value_set = measured(name, chart, known), known.index.sets[name]
     unit = there.unit if there else value_set.units[0]
     template = there or Measurement(name, 0.0, unit, chart.today, f"Observation/{name}")
     scope = scope_of(name, unit, chart, known, template.method)
     shown = (there.value,) if there else ()
     low, high = span(name, unit, scope, known, *shown)
-    low = low if least is None else least
-    high = high if most is None else most
-    low, high = min(low, FARTHEST), min(high, FARTHEST)
-    high = high if high > low else low * 2 + 1  # limits that lie below where somebody begins
+    low, high = ends(low, high, least, most, known.readable.plausible.get((name, unit)))
     digits = 0 if value_set.whole else _digits(low, high, (*scope.edges, *shown))
     rules = chosen.attention[service_id(answered.hook)]
 
@@ -129,17 +125,9 @@ def sweep(
         for a, b, outcome in _same(grid, _remembered(at))
     )
     title = known.b12.titles[name]
-    made = Sweep(name, title, unit, digits, there.value if there else None, intervals, ())
+    now = there.value if there and there.comparator is None else None
+    made = Sweep(name, title, unit, digits, now, intervals, ())
     return replace(made, plots=tuple(_plots(made, tuple(bands(scope)) if scope.tables else ())))
-
-
-def with_value(chart: Chart, template: Measurement, value: float) -> Chart:
-    """The chart with one result of this measure alone on its newest day."""
-    changed = template._replace(value=value, comparator=None, reported="")
-    older = (m for m in chart.measurements.get(template.observation, ()) if m.day < template.day)
-    results = {**chart.measurements, template.observation: (changed, *older)}
-    unusable = {n: u for n, u in chart.unusable.items() if n != template.observation}
-    return replace(chart, measurements=results, unusable=unusable)
 
 
 def _digits(low: float, high: float, printed: Sequence[float]) -> int:

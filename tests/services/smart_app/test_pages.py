@@ -7,6 +7,7 @@ import orjson
 import pytest
 from launched import DECADE, app_of, launch
 from patients import known
+from tables import cases
 
 from cds_hooks.prefetch import Answer, State
 from services.knowledge import load_knowledge
@@ -72,6 +73,47 @@ def test_what_could_not_be_had_is_never_nothing(pages):
     assert "Prescriptions : could not be looked up." in said
     assert "Problem list : was not looked up." in said
     assert "No result on record: Active B12" in said
+
+
+@cases("""
+    patient                         | born       | not had       | B12 reads                                | to act             | quiet
+    --------------------------------+------------+---------------+------------------------------------------+--------------------+------
+    b12 400                         | 1960-06-02 |               | deficiency is unlikely by what           | nothing is pressing | yes
+    b12 400                         | 1960-06-02 | conditions    | deficiency is unlikely by what           |                    | no
+    b12 400                         | 1960-06-02 | medications   | deficiency is unlikely by what           |                    | no
+    b12 400; +nitrous_oxide         | 1960-06-02 |               | 400 ng/L does not reassure after nitrous |                    | no
+    b12 400; +fatigue               | 1960-06-02 |               | deficiency is unlikely by what           | at the next planned | yes
+    b12 90                          | 2016-06-02 |               | guideline does not apply at this age     |                    | no
+    grip 40                         | 1960-06-02 | observations  | No usable B12 result                     |                    | no
+    b12 90; rx hydroxocobalamin since 2024-01-01 | 1960-06-02 |  | is being replaced: symptoms are followed | at the next planned | no
+    b12 150; +pregnancy @2026-06-01 | 1990-06-02 |               | total B12 cannot be interpreted          | within weeks       | no
+    b12 112 none                    | 1960-06-02 |               | cannot be read as it was reported        | within weeks       | no
+    mma 0.6; egfr 80                | 1960-06-02 |               | a test is due                            | at the next planned | no
+""")
+def test_nothing_reassures_that_was_not_seen_or_is_not_for_this_patient(pages, case):
+    unknown = {case["not had"]: State.FAILED} if case["not had"] else None
+    opened = launch(case["patient"], unknown=unknown, born=case["born"])
+    page = pages(opened)
+    b12 = re.search(
+        r'(?s)<section class="card[^>]*aria-label="Vitamin B12".*?</section>', page.text
+    )
+    assert b12
+    said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", b12[0]))
+    assert case["B12 reads"] in said
+    assert case["to act"] in said
+    assert ("nothing is pressing" in said) == (case["to act"] == "nothing is pressing")
+    assert ("tone-edge-good" in b12[0]) == (case["quiet"] == "yes")
+    for path in ("", "summary"):
+        told = "what is missing can change these findings" in text_of(pages(opened, path))
+        assert told == bool(unknown)
+
+
+def test_of_a_child_it_says_whom_to_ask(pages):
+    for path in ("", "summary"):
+        said = text_of(pages(launch("b12 90; hb 100; grip 10", born="2016-06-02"), path))
+        assert "Take a paediatrician&#39;s advice" in said
+        assert "No bands: not applied: under 16 years" in said or path
+        assert "pressing" not in said
 
 
 def test_results_that_could_not_be_had_are_not_said_to_be_absent(pages):

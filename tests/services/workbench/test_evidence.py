@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patients import chart as chart_of
 from patients import known
 from tables import cases
 
@@ -16,6 +17,7 @@ from mappings.guideline_file import guideline_ids
 from services.own_guidelines import TAKEN, check_own
 from services.sarcopenia.assessment import RULES
 from services.sarcopenia.wording import CATEGORIES
+from services.vitamin_b12.assessment import assess
 from services.workbench.evidence.codes import code_lists, search
 from services.workbench.evidence.muscle_rules import combined
 from services.workbench.evidence.rules import sections
@@ -135,6 +137,43 @@ def test_every_name_of_an_assessment_has_its_words():
     assert _named(services.sarcopenia) | {*RULES.values(), "measure", "screen"} == {*MUSCLE_RULES}
 
 
+@cases("""
+    category             | patient                                              | what of its sentence is seen
+    ---------------------+------------------------------------------------------+-----------------------------
+    on-treatment         | b12 150; rx hydroxocobalamin since 2020-01-01        | given by injection
+    on-treatment         | b12 300; rx cyanocobalamin since 2020-01-01 route oral; +b12_deficiency | by mouth for a known deficiency
+    uninterpretable      | b12 300; rx cyanocobalamin since 2020-01-01 route oral | a supplement
+    deficient            | b12 150 @2026-10-01; rx hydroxocobalamin since 2026-10-05 | meets the guideline's limit
+    deficient            | b12 150; rx cyanocobalamin since 2020-01-01 route oral dose 50; +b12_deficiency | meets the guideline's limit
+    uninterpretable      | b12 150; +pregnancy @2026-06-01                      | pregnancy with total B12 alone
+    deficient            | active 20; b12 500; +pregnancy @2026-06-01           | in pregnancy active B12 alone
+    deficient-functional | b12 212; mma 0.5; egfr 75                            | raised methylmalonic acid with working kidneys
+    indeterminate        | b12 212; mma 0.5; egfr 40                            | nothing measured resolves it
+    deficient-functional | b12 212; mma 0.8; egfr 40; +fatigue                  | grossly raised one with symptoms
+    deficient-functional | b12 400; hcy 20; +nitrous_oxide                      | homocysteine after nitrous oxide
+    at-risk-untested     | mma 0.5; egfr 75                                     | a raised methylmalonic acid
+    deficient-functional | mma 0.8; egfr 75                                     | it takes a grossly raised
+    unlikely             | b12 212; mma 0.2                                     | normal methylmalonic acid resolves
+    unlikely             | b12 400; mma 0.2; hcy 10; +nitrous_oxide             | both metabolites are normal
+    uninterpretable      | b12 400; mma 0.2; hcy 10; +nitrous_oxide; +fatigue   | nitrous oxide
+    at-risk-untested     | +pernicious_anaemia                                  | a cause that stays and is not treated
+    at-risk-untested     | b12 150 @2024-01-01                                  | an old low result
+    no-action            | b12 400 @2024-01-01                                  | No recent first-line result
+    insufficient-data    | b12 150 none                                         | none can be read
+    insufficient-data    | +paraesthesia; +ataxia                               | strong neurological signs
+""")
+def test_when_a_category_holds_is_as_its_sentence_says(case):
+    assert assess(chart_of(case["patient"]), KNOWN.b12).category == case["category"]
+    assert case["what of its sentence is seen"] in B12_WHEN[case["category"]]
+
+
+def test_risk_factors_stand_where_they_were_read():
+    """A list that is NICE's is not said to be another guideline's own."""
+    for one in KNOWN.guidelines().values():
+        if "Pulse" in one.testing.risk_locator and one.id != "uk-ng239":
+            assert "NICE NG239" in one.testing.risk_locator, one.id
+
+
 def _named(package):
     """The rules that the code of a package writes evidence under."""
     writes = ("reading", "result", "findings", "remark", "unusable")
@@ -154,7 +193,12 @@ def _named(package):
 @cases("""
     section           | name                   | indicator                                    | where
     ------------------+------------------------+----------------------------------------------+------------------------------
-    b12-categories    | deficient              | warning, critical on the same day            | below 180 ng/L
+    b12-categories    | deficient              | warning, critical on the same day, info once treatment has begun | below 180 ng/L
+    b12-categories    | deficient-functional   | warning, critical on the same day, info once treatment has begun | Practical Neurology
+    b12-categories    | insufficient-data      | info, warning where days matter, critical on the same day |
+    b12-categories    | at-risk-untested       | info                                         |
+    b12-categories    | on-treatment           | info                                         |
+    b12-categories    | high-b12               | info                                         | above 1000 ng/L: AAFP 2025
     b12-categories    | indeterminate          | info, warning where days matter, critical on the same day | at most 350 ng/L
     b12-categories    | no-action              |                                              |
     b12-next-steps    | start-im-b12-neuro-regimen |                                          | treatment, neurological: BNF
@@ -215,6 +259,10 @@ def test_guidelines_stand_side_by_side():
     plot = chart(guidelines, KNOWN)
     deficient = next(series for series in plot.series if series.name == "deficient")
     assert ("uk-ng239", (0.0, 180.0), "below 180 ng/L: deficient") in deficient.points
+    high = next(series for series in plot.series if series.name == "high")
+    told = {point[0]: point[2] for point in high.points}
+    assert told["uk-ng239"] == "above 1000 ng/L: high, not printed by uk-ng239 itself"
+    assert told["us-aafp2025"] == "above 1000 ng/L: high"
 
 
 def test_orders_are_shown_with_their_templates(here):

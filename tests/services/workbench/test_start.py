@@ -99,6 +99,6 @@ def test_a_site_sees_its_own_services_and_language(tmp_path):
     clinical = {"language": {"code": "de"}, "b12": {"guideline": "us-aafp2025"}}
     own = site(tmp_path, Tenant("own", certificate="CN=own", clinical=clinical))
     page = own.get("/", headers=PAGE).text
-    assert "us-aafp2025@1.0.0" in page
+    assert "us-aafp2025@1.0.1" in page
     assert "niedrig" in page or "Mangel" in page or "Befund" in page
     assert "Callers have to prove who they are here" in page

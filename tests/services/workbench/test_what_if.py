@@ -14,6 +14,7 @@ from flask import Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from patients import chart as chart_of
 from patients import known
 from tables import cases
 from werkzeug.datastructures import MultiDict
@@ -32,6 +33,7 @@ from services.workbench.what_if.awkward import UNSEEN
 from services.workbench.what_if.limits import bands, scope_of
 from services.workbench.what_if.pages import MOST_AT_ONCE, MOST_AWKWARD, Desk
 from services.workbench.what_if.prefilled import entered_of
+from services.workbench.what_if.stretch import measured
 from services.workbench.what_if.view import View
 
 DAY = date(2026, 11, 20)
@@ -102,6 +104,9 @@ def test_a_made_up_patient_is_judged_as_any_other(case):
     sex=female; hook=phone                         | hook: none of those
     sex=female; day=tomorrow                       | day: no day such as
     sex=female; day=9999-12-31                     | day: too far away
+    sex=female; b12=90                             | b12: nothing is entered by that name
+    sex=female; total_b12=90; total_b12.units=ng/L | total_b12.units: nothing is entered by that name
+    sex=female; drug13=metformin                   | drug13: nothing is entered by that name
 """)
 def test_what_cannot_be_read_is_said_and_left_out(case, reader):
     [fault] = asked(case["entered"]).faults
@@ -127,6 +132,41 @@ def test_the_form_holds_a_sample_so_well_that_it_is_judged_alike(name):
     for axis, member in (("b12", "category"), ("sarcopenia", "category"), ("b12", "urgency")):
         assert other[axis][member] == shown.assessment[axis][member]
     assert other["tier"] == shown.assessment["tier"]
+
+
+@cases("""
+    guideline  | locale | orders of | told
+    -----------+--------+-----------+-----
+    uk-ng239   |        | en-GB     |
+    uk-ng239   | en-US  | en-GB     | yes
+    us-aafp2025 |       | en-US     |
+    us-aafp2025 | en-GB | en-US     | yes
+    us-aafp2025 | en-US | en-US     |
+    bsh2014    | en-GB  | en-GB     |
+    who        |        | en-GB     |
+""")
+def test_a_guideline_treats_with_orders_of_its_country(case):
+    chosen = f"guideline={case['guideline']}" + (
+        f"; locale={case['locale']}" if case["locale"] else ""
+    )
+    question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia; {chosen}")
+    assert question.choices.locale == case["orders of"]
+    assert len(question.faults) == (case["told"] == "yes")
+    made = choose(LOCAL, question.choices, "https://cds.example")
+    found = View.of(question.document(made.known), question, made, Settings())
+    [card] = found.cards
+    assert any("im" in one["uuid"] or "IM" in one["label"] for one in card["suggestions"])
+
+
+def test_a_guideline_with_the_orders_of_another_country_offers_what_these_have():
+    """A site may have set both; what its orders lack is not offered, and nothing breaks."""
+    odd = Choices(**{**SITE.as_json(), "guideline": "us-aafp2025", "locale": "en-GB"})
+    made = choose(LOCAL, odd, "https://cds.example")
+    for draft in ("", "; draft=drug:cyanocobalamin; draft.route=oral; draft.dose=50"):
+        question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia{draft}")
+        found = View.of(question.document(made.known), question, made, Settings())
+        assert found.b12["category"] == "deficient"
+        assert found.cards
 
 
 def test_an_address_asks_the_same_again():
@@ -198,6 +238,59 @@ def test_bands_cover_the_axis_in_the_words_of_the_guideline():
 
 
 @cases("""
+    entered                                                  | along         | method | bands
+    ---------------------------------------------------------+---------------+--------+------------------------------------------
+    sex=female; age=72; grip_strength=14                     | grip_strength |        | low strength to 16; no limit met
+    sex=unknown; age=72; grip_strength=14                    | grip_strength |        | low strength to 16; sex not known to 27; no limit met
+    sex=unknown; age=72; gait_speed=0.9                      | gait_speed    |        | low performance to 0.8; no limit met
+    sex=female; age=72; asm_height2=5.5                      | asm_height2   |        | low mass to 5.4; method not known to 5.7; no limit met
+    sex=female; age=72; asm_height2=5.5                      | asm_height2   | BIA    | low mass to 5.7; no limit met
+    sex=unknown; age=72; asm_height2=5.5                     | asm_height2   | BIA    | low mass to 5.7; sex not known to 7; no limit met
+    sex=unknown; age=72; hemoglobin=125                      | hemoglobin    |        | severe anaemia to 80; anaemia to 120; sex not known to 130; no limit met
+""")
+def test_what_is_not_known_of_somebody_is_no_band_of_what_is_normal(case):
+    knows = known(definition="awgs-2019" if case["along"] == "asm_height2" else "ewgsop2-2019")
+    found = view(case["entered"]).shown.answered.chart
+    unit = found.measurements[case["along"]][0].unit
+    lying = bands(scope_of(case["along"], unit, found, knows, case["method"] or None))
+    told = [band.says + (f" to {band.ends:g}" if band.ends else "") for band in lying]
+    assert "; ".join(told) == case["bands"]
+
+
+@cases("""
+    entered                                                  | along         | now
+    ---------------------------------------------------------+---------------+----
+    sex=female; age=72; total_b12=212                        | total_b12     | 212
+    sex=female; age=72; total_b12=<200                       | total_b12     |
+    sex=female; age=72; total_b12=212; total_b12.unit=none   | total_b12     |
+    sex=female; age=72                                       | total_b12     |
+""")
+def test_the_sweep_marks_this_patient_only_where_there_is_a_value(case):
+    found = view(f"{case['entered']}; sweep={case['along']}").sweep
+    assert ("" if found.now is None else f"{found.now:g}") == case["now"]
+
+
+def test_of_two_hands_the_sweep_begins_at_the_better_one():
+    found = chart_of("grip_left 14; grip_right 30")
+    assert measured("grip_strength", found, known()).value == 30
+
+
+@cases("""
+    along              | from | to    | begins | ends
+    -------------------+------+-------+--------+------
+    total_b12          | 0    | 500   | 20     | 500
+    total_b12          | 100  | 99999 | 100    | 20000
+    methylmalonic_acid | 0    | 1     | 0.03   | 1
+    egfr               | 500  | 900   | 1      | 200
+""")
+def test_nothing_is_swept_that_would_not_be_read(case):
+    query = f"sex=female; age=72; sweep={case['along']}; from={case['from']}; to={case['to']}"
+    found = view(query).sweep
+    ends = found.intervals[0].begins, found.intervals[-1].ends
+    assert ends == (float(case["begins"]), float(case["ends"]))
+
+
+@cases("""
     entered                                            | limit                | outcome
     ---------------------------------------------------+----------------------+------------------------
     sex=female; age=72; total_b12=212                  | below 180 ng/L       | not met
@@ -212,6 +305,31 @@ def test_bands_cover_the_axis_in_the_words_of_the_guideline():
 def test_each_printed_limit_is_shown_met_or_not(case):
     [one] = view(case["entered"]).placed
     assert {row.said: row.outcome for row in one.compared}[case["limit"]] == case["outcome"]
+
+
+@cases("""
+    decided by       | entered
+    -----------------+----------------------------------------------------------------
+    first-line-band  | sex=female; age=72; total_b12=179
+    unit-safety      | sex=female; age=72; total_b12=179; total_b12.unit=none
+    unit-safety      | sex=female; age=72; total_b12=300; total_b12.unit=pmol/L; guideline=us-aafp2017
+    methylmalonic-acid | sex=female; age=72; total_b12=212; methylmalonic_acid=0.5; egfr=60
+    kidney-function  | sex=female; age=72; total_b12=212; methylmalonic_acid=0.5; egfr=59
+    pregnancy        | sex=female; age=30; total_b12=120; condition=pregnancy
+    nitrous-oxide    | sex=female; age=30; total_b12=500; condition=nitrous_oxide
+    supplement       | sex=female; age=72; total_b12=300; drug1=cyanocobalamin; drug1.route=oral
+    supplement       | sex=female; age=72; total_b12=1001; drug1=cyanocobalamin; drug1.route=oral
+    replacement      | sex=female; age=72; total_b12=90; drug1=hydroxocobalamin; drug1.since=2024-01-01
+    high-b12         | sex=female; age=72; total_b12=1001; condition=chronic_liver_disease
+    transcobalamin   | sex=female; age=72; total_b12=500; condition=transcobalamin_deficiency
+    lifelong-need    | sex=female; age=72; condition=pernicious_anaemia
+    age              | sex=female; age=15; total_b12=90
+""")
+def test_the_path_shows_what_decided(case):
+    question = asked(case["entered"])
+    made = choose(LOCAL, question.choices, "https://cds.example")
+    found = View.of(question.document(made.known), question, made, Settings())
+    assert case["decided by"] in [one.rule for one in found.looks]
 
 
 @cases("""
@@ -504,8 +622,8 @@ def test_whatever_is_pasted_is_answered_or_refused_in_words(name, as_bundle, at,
 @cases("""
     sweep                                  | from   | to
     ---------------------------------------+--------+------
-    from=0; to=1e-320                      | 0      | 0
-    from=1e-300; to=2e-300                 | 0      | 0
+    from=0; to=1e-320                      | 20     | 20000
+    from=1e-300; to=2e-300                 | 20     | 20000
     from=nan; to=inf                       | 45     | 1500
 """)
 def test_a_sweep_ends_whatever_is_asked(case):
