@@ -3,10 +3,11 @@
 import ipaddress
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 ORIGIN_HOST = re.compile(r"[a-z0-9._:\[\]-]+")  # names of other letters stand in punycode
 
@@ -57,11 +58,15 @@ def is_origin(text: str) -> bool:
     return text == f"{parts.scheme}://{parts.netloc}" == text.lower()
 
 
-def records_url(text: str) -> URL | None:
+def records_url(text: str) -> "URL | None":
     """The database that `text` names; None where it names none that can be used.
 
     A password belongs in the file that libpq's `passfile` names. SQLite in memory would forget.
     """
+    # Large, and of no use to commands that open no records.
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -75,7 +80,7 @@ def records_url(text: str) -> URL | None:
     return None
 
 
-def absolute_records_url(url: URL, folder: Path) -> str:
+def absolute_records_url(url: "URL", folder: Path) -> str:
     """`url` as text; a relative SQLite file is taken from `folder`."""
     if url.drivername == "sqlite":
         url = url.set(database=str(folder / (url.database or "")))

@@ -1,47 +1,50 @@
 """The command `cobalamin`."""
 
+from importlib import import_module
+
+import click as plain
 import rich_click as click
 
-from services.commands.assess import assess, try_
-from services.commands.backtest import backtest
-from services.commands.backtest_report import backtest_report
-from services.commands.check_cases import check_cases
-from services.commands.doctor import doctor
-from services.commands.fetch_export import fetch_export
-from services.commands.guidelines import diff_guidelines, new_guideline
-from services.commands.import_value_set import import_value_set
-from services.commands.knowledge import build_sheet_, check_config, export_knowledge
-from services.commands.records import audit_, migrate_, purge_
-from services.commands.report import report
-from services.commands.schemas import schema
-from services.commands.serve import serve
+# Each command by the module that has it and its name there: nothing is loaded for a command but
+# its own.
+COMMANDS = {
+    "serve": "serve:serve",
+    "try": "assess:try_",
+    "assess": "assess:assess",
+    "check-cases": "check_cases:check_cases",
+    "check-config": "knowledge:check_config",
+    "export-knowledge": "knowledge:export_knowledge",
+    "migrate": "records:migrate_",
+    "purge": "records:purge_",
+    "audit": "records:audit_",
+    "doctor": "doctor:doctor",
+    "build-sheet": "knowledge:build_sheet_",
+    "report": "report:report",
+    "fetch-export": "fetch_export:fetch_export",
+    "backtest": "backtest:backtest",
+    "backtest-report": "backtest_report:backtest_report",
+    "import-valueset": "import_value_set:import_value_set",
+    "new-guideline": "guidelines:new_guideline",
+    "diff-guidelines": "guidelines:diff_guidelines",
+    "schema": "schemas:schema",
+}
 
 
-@click.group()
+class Commands(click.RichGroup):
+    """Loads a command when it is asked for."""
+
+    def list_commands(self, ctx: plain.Context) -> list[str]:  # noqa: ARG002
+        return [*COMMANDS]
+
+    def get_command(self, ctx: plain.Context, cmd_name: str) -> plain.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found: plain.Command = getattr(import_module(f"services.commands.{module}"), name)
+        return found
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="cobalamin-cds")
 def main() -> None:
     """Decision support for vitamin B12 deficiency and muscle loss over CDS Hooks."""
-
-
-for command in (
-    serve,
-    try_,
-    assess,
-    check_cases,
-    check_config,
-    export_knowledge,
-    migrate_,
-    purge_,
-    audit_,
-    doctor,
-    build_sheet_,
-    report,
-    fetch_export,
-    backtest,
-    backtest_report,
-    import_value_set,
-    new_guideline,
-    diff_guidelines,
-    schema,
-):
-    main.add_command(command)
