@@ -37,9 +37,7 @@ PATH = "/what-if"
 CASE = f"{PATH}/case"
 MOST_CHOICES = 8  # sets of knowledge that a process keeps at hand, some megabytes each
 MOST_AWKWARD = 1 << 20  # characters of what is sent in every way: that costs some 50 calls
-MOST_AT_ONCE = (
-    8  # pages that a process answers: a large paste takes seconds, and hooks need threads
-)
+MOST_AT_ONCE = 8  # pages of a process: a large paste takes seconds, and hooks need threads
 OF_PASTE = {"csrf_token", "document"}  # what never belongs into an address
 EMPTY_DRUGS = 2  # rows for further drugs
 
