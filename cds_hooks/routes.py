@@ -172,7 +172,7 @@ def answer_call(context: Context, site: Site, service: Service, traced: Traced) 
     answers, fetches = obtain(site, service, called, traced)
     context.metrics.obtained(tenant.id, answers)
     context.metrics.asked(tenant.id, fetches)
-    _log_fetches(context, site, service, fetches)
+    log_fetches(context, tenant, fetches, service=service.id)
     require(service, answers)
     now = context.clock()
     memory = context.records.memory(tenant.id, called.patient_id, called.encounter_id, now)
@@ -285,15 +285,14 @@ def _stored(card: Card) -> StoredCard:
     )
 
 
-def _log_fetches(
-    context: Context, site: Site, service: Service, fetches: tuple[Fetch, ...]
-) -> None:
+def log_fetches(context: Context, tenant: Tenant, fetches: Iterable[Fetch], **members: str) -> None:
+    """A line for each; `members` say what it was for."""
     for fetch in fetches:
         context.log.info(
             "fetch",
             version=context.version,
-            tenant=site.tenant.id,
-            service=service.id,
+            tenant=tenant.id,
+            **members,
             requestId=g.request_id,
             key=fetch.key,
             state=fetch.state.value,

@@ -31,7 +31,7 @@ COMMANDS = {
 
 
 class Commands(click.RichGroup):
-    """Loads a command when it is asked for."""
+    """Loads a command when it is asked for. What its methods do not use, click hands over."""
 
     def list_commands(self, ctx: plain.Context) -> list[str]:  # noqa: ARG002
         return [*COMMANDS]

@@ -52,7 +52,7 @@ class Uncounted(Metrics):
         _name: str,
         _says: str,
         *_labels: str,
-        buckets: tuple[float, ...] = (),  # noqa: ARG002
+        buckets: tuple[float, ...] = (),  # noqa: ARG002  # as Metrics has it
     ) -> Series:
         return Series(_Nothing())
 
@@ -61,7 +61,7 @@ class Uncounted(Metrics):
         _name: str,
         _says: str,
         *_labels: str,
-        of_workers: str = "",  # noqa: ARG002
+        of_workers: str = "",  # noqa: ARG002  # as Metrics has it
     ) -> Series:
         return Series(_Nothing())
 

@@ -5,7 +5,7 @@ patient is meant, for each launch anew.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,10 +14,11 @@ from flask import Blueprint, Response, after_this_request, current_app, g, reque
 from werkzeug.exceptions import NotFound
 
 from cds_hooks.app import context_of
-from cds_hooks.fhir_client import Fetch, FhirClient
+from cds_hooks.fhir_client import FhirClient
 from cds_hooks.launch_cookies import LaunchCookies
 from cds_hooks.openapi import answer
 from cds_hooks.prefetch import wanted_type
+from cds_hooks.routes import log_fetches
 from cds_hooks.smart_launch import LAUNCH_ID, Launched, Launches, LaunchRefused
 from cds_hooks.smart_reading import LaunchOver, patient_access, read_patient, require
 from cds_hooks.strict_json import Unreadable, loads
@@ -101,7 +102,9 @@ class Door:
         answers, fetches = read_patient(
             self._fhir[tenant.id], launched, self._templates[tenant.id], now
         )
-        self._log(tenant, fetches)
+        context = context_of(current_app)
+        context.metrics.asked(tenant.id, fetches)
+        log_fetches(context, tenant, fetches)
         require(answers, fetches, REQUIRED)
 
         @after_this_request
@@ -109,8 +112,8 @@ class Door:
             self._cookies.renew(response, launched, now, framed=framed)
             return response
 
-        context = _app_context(launched)
-        return Opened(tenant, launched.patient, answers, context, launched.user)
+        told = _app_context(launched)
+        return Opened(tenant, launched.patient, answers, told, launched.user)
 
     def _begin(self, iss: str | None, launch: str | None) -> Response:
         url, begun = self.launches.begin(iss, launch)
@@ -147,21 +150,6 @@ class Door:
         origins = tenant.smart.frame_ancestors if tenant.smart else ()
         g.framed_by = origins
         return tenant, bool(origins)
-
-    def _log(self, tenant: Tenant, fetches: Iterable[Fetch]) -> None:
-        context = context_of(current_app)
-        context.metrics.asked(tenant.id, tuple(fetches))
-        for fetch in fetches:
-            context.log.info(
-                "fetch",
-                version=context.version,
-                tenant=tenant.id,
-                requestId=g.request_id,
-                key=fetch.key,
-                state=fetch.state.value,
-                reason=fetch.reason,
-                durationMs=fetch.milliseconds,
-            )
 
 
 def _to(url: str) -> Response:

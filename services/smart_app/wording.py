@@ -1,14 +1,10 @@
 """Words of the app that stand in no rule: one for each category, urgency, state and reason."""
 
-# Where no card would be shown, and so no summary is written.
+from services.vitamin_b12.wording import TITLES
+
+# Where no card would be shown, and so no summary is written: a card's title, or words of its own.
 CATEGORIES = {
-    "deficient": "Vitamin B12 deficiency",
-    "deficient-functional": "Functional vitamin B12 deficiency",
-    "indeterminate": "Indeterminate vitamin B12",
-    "uninterpretable": "Vitamin B12 result that must not reassure",
-    "insufficient-data": "Vitamin B12 cannot be judged",
-    "at-risk-untested": "Vitamin B12 test due",
-    "high-b12": "High vitamin B12",
+    **TITLES,
     "on-treatment": "Vitamin B12 is being replaced: symptoms are followed",
     "unlikely": "Vitamin B12 deficiency is unlikely by what was measured",
     "no-action": "No usable B12 result, and no rule that asks for a test",

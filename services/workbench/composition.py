@@ -1,4 +1,7 @@
-"""The pages of one process."""
+"""The pages of one process.
+
+The clients of identity providers and of EHRs are large: they are loaded where a site has one.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,15 +10,12 @@ from flask import Blueprint
 
 from cds_hooks.settings import Settings
 from services.knowledge import Known
-from services.smart_app.door import Door, door_paths
-from services.smart_app.pages import app_pages, app_paths
 from services.workbench.access import Access
 from services.workbench.evidence.pages import evidence_pages
 from services.workbench.evidence.paths import evidence_paths
 from services.workbench.frame import Frame
 from services.workbench.governance import governance_pages, governance_paths
 from services.workbench.reports import Reports
-from services.workbench.sign_in import sign_in_pages, sign_in_paths
 from services.workbench.start import start_pages, start_paths
 from services.workbench.what_if.pages import what_if_pages, what_if_paths
 
@@ -33,9 +33,14 @@ def _pages(frame: Frame) -> Iterator[Blueprint]:
     openid = frame.settings.pages.openid
     if _has_records_pages(frame.settings):
         yield governance_pages(frame, Reports(frame.settings))
-    if openid is not None and not frame.settings.is_open:
+    if openid is not None and frame.access.signs_in:
+        from services.workbench.sign_in import sign_in_pages  # noqa: PLC0415  # as said above
+
         yield sign_in_pages(frame, openid)
     if _has_app(frame.settings):
+        from services.smart_app.door import Door  # noqa: PLC0415  # as said above
+        from services.smart_app.pages import app_pages  # noqa: PLC0415
+
         door = Door(frame)
         yield door.routes()
         yield app_pages(frame, door.opened)
@@ -58,6 +63,19 @@ def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]
         **evidence_paths(known[settings.tenant().id]),
         **what_if_paths(),
         **(governance_paths() if _has_records_pages(settings) else {}),
-        **sign_in_paths(settings),
-        **(door_paths() | app_paths() if _has_app(settings) else {}),
+        **(_sign_in_paths() if Access(settings).signs_in else {}),
+        **(_app_paths() if _has_app(settings) else {}),
     }
+
+
+def _sign_in_paths() -> dict[str, Any]:
+    from services.workbench.sign_in import sign_in_paths  # noqa: PLC0415  # as said above
+
+    return sign_in_paths()
+
+
+def _app_paths() -> dict[str, Any]:
+    from services.smart_app.door import door_paths  # noqa: PLC0415  # as said above
+    from services.smart_app.pages import app_paths  # noqa: PLC0415
+
+    return door_paths() | app_paths()

@@ -25,10 +25,8 @@ def user_of(openid: OpenID, claims: Any, settings: Settings) -> User:
     return User(str(claims["sub"]), name[:MOST_NAME], openid.tenants_of(values, there))
 
 
-def sign_in_paths(settings: Settings) -> dict[str, Any]:
+def sign_in_paths() -> dict[str, Any]:
     """What the OpenAPI document says of these pages."""
-    if settings.is_open or settings.pages.openid is None:
-        return {}
     moved = {"302": {"description": "To the provider of identities, or back to a page."}}
     page = answer(None, "Who is signed out.", "text/html")
     refused = refusals((400, 401, 404, 405, 408, 413, 429, 500, 503))
