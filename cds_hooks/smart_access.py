@@ -1,11 +1,18 @@
 """What an EHR's authorisation server knows our app by (SMART App Launch): [smart]."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cds_hooks.addresses import is_fhir_base_url
+
+IDENTITY = ("openid", "fhirUser")
+
+
+def app_scopes(kinds: Iterable[str], read: str = "rs") -> tuple[str, ...]:
+    """Who is signed in, and the patient's resources of `kinds`."""
+    return (*IDENTITY, *(f"patient/{kind}.{read}" for kind in kinds))
 
 
 @dataclass(frozen=True, slots=True)

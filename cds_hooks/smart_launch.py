@@ -21,6 +21,7 @@ from cds_hooks.addresses import is_fhir_base_url, is_loopback_url
 from cds_hooks.errors import Refusal
 from cds_hooks.outcomes import token_like
 from cds_hooks.settings import Settings
+from cds_hooks.smart_access import app_scopes
 from cds_hooks.smart_client import Client
 from cds_hooks.smart_server import NotGranted, ServerUnfit, SmartServer
 from cds_hooks.tenants import Tenant
@@ -33,7 +34,6 @@ MOST_CONTEXT = 2000  # characters of an appContext
 TEXT = re.compile(r"[\x21-\x7e]{1,4096}")  # of a launch, a code
 PATIENT = re.compile(r"[A-Za-z0-9.-]{1,64}")  # a FHIR id
 LAUNCH_ID = re.compile(r"[A-Za-z0-9_-]{12}")
-IDENTITY = ("openid", "fhirUser")
 
 
 class LaunchRefused(Refusal):
@@ -41,11 +41,6 @@ class LaunchRefused(Refusal):
 
     status = 400
     text = "The app could not be opened."
-
-
-def app_scopes(kinds: Iterable[str], read: str = "rs") -> tuple[str, ...]:
-    """Who is signed in, and the patient's resources of `kinds`."""
-    return (*IDENTITY, *(f"patient/{kind}.{read}" for kind in kinds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from cds_hooks.dialects import Dialect
 from cds_hooks.prefetch import wanted_type
 from cds_hooks.service import Service
 from cds_hooks.settings import Settings
-from cds_hooks.smart_launch import app_scopes
+from cds_hooks.smart_access import app_scopes
 from cds_hooks.tenants import Tenant
 from mappings.guideline_file import FOLDER, read_toml
 from services import b12_card, muscle_card
