@@ -58,7 +58,7 @@ def build_sheet(settings: Settings, tenant: Tenant, known: Known) -> str:
         scopes=_scopes(answering[0]),
         app=settings.base_url,
         app_scopes=app_scopes(_scopes(answering[0])),
-        dialect=tenant.dialect.name,
+        dialect=tenant.dialect,
         orders=list(_orders(known, tenant.dialect)),
         system=overrides["system"],
         overrides=overrides["reasons"],

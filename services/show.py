@@ -190,7 +190,7 @@ def _known_by(tenant: Tenant) -> dict[str, str]:
 def _show_dialect(console: Console, dialect: Dialect, known: Known) -> None:
     """How the EHR is spoken to, and which orders its catalogue does not know."""
     console.print(f"EHR dialect: [bold]{dialect.name}[/], details as {dialect.detail}")
-    if dialect.catalogue or dialect.name == "epic":
+    if dialect.catalogue or dialect.needs_catalogue:
         missing = unmapped(dialect, known)
         said = ", ".join(missing) or "none"
         lost = ": Epic is not offered these unless they carry a code it knows" if missing else ""

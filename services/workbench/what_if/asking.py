@@ -11,12 +11,13 @@ from urllib.parse import urlencode
 import orjson
 from werkzeug.datastructures import MultiDict
 
+from cds_hooks.dialects import DIALECTS
 from cds_hooks.errors import Refusal
 from cds_hooks.hook_request import HOOKS, ORDER_SIGN, PATIENT_VIEW, read_json
 from cds_hooks.strict_json import MAX_DEPTH
 from mappings.guideline import Guideline
 from mappings.order_template import FILES, template_ids
-from services.choices import ATTENTION, DIALECTS, Choices
+from services.choices import ATTENTION, Choices
 from services.documents import UnusableDocument
 from services.from_fhir.orders import MEDICATION_TYPES, ORDER_TYPES
 from services.knowledge import Known
