@@ -1,18 +1,14 @@
-"""What one EHR needs said differently. One place: everything else writes the standard's cards.
-
-`standard` is CDS Hooks as published. `epic` shows one action for each suggestion, and orders only
-what its preference lists know. `oracle` asks when a chart is opened and at no other moment, and
-removes links that are not on its list. `sandbox` takes the first drug that it finds.
-"""
+"""What one EHR needs said differently. One place: everything else writes the standard's cards."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from markdown_it import MarkdownIt
 
-from cds_hooks.cards import Action, Card, Coding, Link, Source, Suggestion, shorten
+from cds_hooks.cards import Action, Card, Coding, Source, Suggestion, shorten
+from cds_hooks.hook_request import PATIENT_VIEW
 
 EPIC_CONTENT_TYPE = "com.epic.cdshooks.card.detail.content-type"
 # Resources that Epic creates from a suggestion, and the code systems by which it finds them where
@@ -32,34 +28,33 @@ LABEL_LENGTH = 160
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one site's EHR is spoken to."""
+    """CDS Hooks as published, for one site; what an EHR needs otherwise is a class below.
 
-    name: str = "standard"
-    detail: str = "markdown"  # "markdown", "html" or "plain"
-    links: tuple[str, ...] = ()  # beginnings of URLs that the EHR lets through; oracle only
+    A new one is a class with a name of its own, in DIALECTS.
+    """
+
+    name: ClassVar[str] = "standard"  # in configuration, cases and choices
+    needs_catalogue: ClassVar[bool] = False  # orders are known by the site's own codes alone
+    detail: str = "markdown"  # "markdown", "html" or "plain"; Epic only
+    links: tuple[str, ...] = ()  # beginnings of URLs that the EHR lets through; Oracle only
     catalogue: Mapping[str, tuple[Coding, ...]] = field(default_factory=dict)  # by order template
 
-    def answers(self, hook: str) -> bool:
+    def answers(self, hook: str) -> bool:  # noqa: ARG002  # of some EHRs
         """Whether the EHR asks at this hook."""
-        return self.name != "oracle" or hook == "patient-view"
+        return True
 
     def adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
         """The card as this EHR can show it, and what had to be left out and why.
 
         Suggestions keep their uuid; where one is split, its later parts get new ones.
         """
-        mapped = card
         if self.catalogue:
-            mapped = replace(card, suggestions=tuple(map(self._in_site_codes, card.suggestions)))
-        match self.name:
-            case "epic":
-                return self._for_epic(mapped)
-            case "oracle":
-                return self._for_oracle(mapped), ()
-            case "sandbox":
-                suggestions = tuple(map(_drug_first, mapped.suggestions))
-                return replace(mapped, suggestions=suggestions), ()
-        return mapped, ()
+            card = replace(card, suggestions=tuple(map(self._in_site_codes, card.suggestions)))
+        return self._adapt(card)
+
+    def _adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+        """The same of a card in the site's codes: what dialects differ in."""
+        return card, ()
 
     def _in_site_codes(self, suggestion: Suggestion) -> Suggestion:
         return replace(suggestion, actions=tuple(map(self._mapped, suggestion.actions)))
@@ -75,16 +70,24 @@ class Dialect:
         concept = {**concept, "coding": [*own, *concept.get("coding", ())]}
         return replace(action, resource={**action.resource, key: concept})
 
-    def _for_epic(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+
+class Epic(Dialect):
+    """One action for each suggestion, and only orders that its preference lists know."""
+
+    __slots__ = ()
+    name = "epic"
+    needs_catalogue = True
+
+    def _adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
         suggestions: list[Suggestion] = []
         left_out: list[str] = []
         for suggestion in card.suggestions:
             parts = [part for action in suggestion.actions for part in _split(action)]
             for action in parts:
-                reason = self._not_for_epic(action)
+                reason = self._reason_to_omit(action)
                 if reason is not None:
                     left_out.append(f"{reason}:{action.template}")
-            kept = [action for action in parts if self._not_for_epic(action) is None]
+            kept = [action for action in parts if self._reason_to_omit(action) is None]
             if len(kept) < len(parts) and any(action.type == "delete" for action in parts):
                 continue  # half of an exchange would only take away
             suggestions += _one_by_one(suggestion, kept)
@@ -99,7 +102,7 @@ class Dialect:
         )
         return changed, tuple(left_out)
 
-    def _not_for_epic(self, action: Action) -> str | None:
+    def _reason_to_omit(self, action: Action) -> str | None:
         """Why Epic could not carry it out; None where it can."""
         if action.resource is None:
             return None
@@ -119,15 +122,34 @@ class Dialect:
             return _MARKDOWN.render(detail), {EPIC_CONTENT_TYPE: "text/html"}
         return plain_text(detail), {EPIC_CONTENT_TYPE: "text/plain"}
 
-    def _for_oracle(self, card: Card) -> Card:
-        links = tuple(
-            replace(link, app_context=None) for link in card.links if self._lets_through(link)
-        )
-        return replace(card, links=links)
 
-    def _lets_through(self, link: Link) -> bool:
-        return any(link.url.startswith(beginning) for beginning in self.links)
+class Oracle(Dialect):
+    """Asks when a chart is opened and at no other moment; removes links not on the site's list."""
 
+    __slots__ = ()
+    name = "oracle"
+
+    def answers(self, hook: str) -> bool:
+        return hook == PATIENT_VIEW.name
+
+    def _adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+        links = (link for link in card.links if link.url.startswith(self.links))
+        return replace(card, links=tuple(replace(link, app_context=None) for link in links)), ()
+
+
+class Sandbox(Dialect):
+    """The CDS Hooks Sandbox, which takes the first drug that it finds, and nothing else."""
+
+    __slots__ = ()
+    name = "sandbox"
+
+    def _adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+        return replace(card, suggestions=tuple(map(_drug_first, card.suggestions))), ()
+
+
+DIALECTS: Mapping[str, type[Dialect]] = {
+    dialect.name: dialect for dialect in (Dialect, Epic, Oracle, Sandbox)
+}
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 

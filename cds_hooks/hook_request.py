@@ -21,12 +21,29 @@ _is_valid = fastjsonschema.compile(_SCHEMA, use_default=False, detailed_exceptio
 UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EPIC_REQUEST = "com.epic.cdshooks.request."
 EPIC_CODE = re.compile(re.escape(EPIC_REQUEST) + r"[a-z0-9-]{1,40} [A-Za-z0-9.-]{1,12}")
-# What a hook's own definition requires of its context besides the patient.
-REQUIRED_CONTEXT = {
-    "patient-view": (),
-    "order-select": ("selections", "draftOrders"),
-    "order-sign": ("draftOrders",),
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A hook as its definition has it. A new one is a row of HOOKS, and nothing else here."""
+
+    name: str
+    version: str  # of the published definition
+    context: tuple[str, ...] = ()  # fields that a call must have, besides the patient
+    tokens: frozenset[str] = frozenset({"patientId", "userId", "encounterId"})  # of prefetch
+    is_about_orders: bool = False  # of the session, not signed yet
+
+    @property
+    def has_selections(self) -> bool:
+        """Whether a call is about some of the orders: those that are being chosen."""
+        return "selections" in self.context
+
+
+# https://cds-hooks.hl7.org/hooks/ . The user, whom they require too, is asked for by no rule here.
+PATIENT_VIEW = Hook("patient-view", "1.0")
+ORDER_SELECT = Hook("order-select", "1.0", ("selections", "draftOrders"), is_about_orders=True)
+ORDER_SIGN = Hook("order-sign", "1.0", ("draftOrders",), is_about_orders=True)
+HOOKS: Mapping[str, Hook] = {hook.name: hook for hook in (PATIENT_VIEW, ORDER_SELECT, ORDER_SIGN)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +112,7 @@ class HookRequest:
         None: all of them, because the hook has no selections, or because none of those sent names
         a draft, which is a fault of the client that must not silence anybody.
         """
-        if self.hook != "order-select":
+        if not HOOKS[self.hook].has_selections:
             return None
         wanted = {_plain_reference(text) for text in self.selections}
         if not wanted:
@@ -163,7 +180,7 @@ def read_request(document: object, hook: str) -> HookRequest:
     if given["hook"] != hook:
         raise NotACall(f"this service answers {hook}", ["hook"])
     context: Mapping[str, Any] = given["context"]
-    for name in REQUIRED_CONTEXT.get(hook, ()):
+    for name in HOOKS[hook].context:
         if context.get(name) is None:
             raise NotACall(f"{hook} requires it", [f"context.{name}"])
     extension = given.get("extension")

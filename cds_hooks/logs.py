@@ -1,4 +1,4 @@
-"""One JSON line per event on standard output, by SCHEMA. No line holds a value of a patient."""
+"""One JSON line per event on standard output. No line holds a value of a patient."""
 
 import logging
 import sys
@@ -12,8 +12,17 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from cds_hooks.hook_request import HOOKS
+
 SCHEMA = Path(__file__).parent / "schemas" / "log_line.schema.json"
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def log_line_schema() -> dict[str, Any]:
+    """The JSON Schema of a line, with the hooks that there are."""
+    schema: dict[str, Any] = orjson.loads(SCHEMA.read_bytes())
+    schema["$defs"]["hook"] = {"enum": [*HOOKS]}
+    return schema
 
 
 def _now() -> datetime:

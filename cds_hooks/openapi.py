@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from cds_hooks.hook_request import REQUIRED_CONTEXT
+from cds_hooks.hook_request import HOOKS
 from cds_hooks.hook_request import SCHEMA as HOOK_REQUEST
 from cds_hooks.service import Service
 
@@ -128,7 +128,7 @@ def _of_service(service: Service) -> Iterable[tuple[str, dict[str, Any]]]:
 
 def _request(service: Service) -> dict[str, Any]:
     """A call as every hook has it, and what this one requires of its context."""
-    required = sorted(REQUIRED_CONTEXT.get(service.hook, ()))
+    required = sorted(HOOKS[service.hook].context)
     prefetch = {key: {"description": query} for key, query in service.prefetch.items()}
     return {
         "allOf": [

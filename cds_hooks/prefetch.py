@@ -12,15 +12,9 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
-from cds_hooks.hook_request import HookRequest
+from cds_hooks.hook_request import HOOKS, HookRequest
 
 TOKEN = re.compile(r"\{\{context\.([A-Za-z]+)\}\}")
-# Context fields that a hook's definition allows as prefetch tokens.
-TOKENS = {
-    "patient-view": {"patientId", "userId", "encounterId"},
-    "order-select": {"patientId", "userId", "encounterId"},
-    "order-sign": {"patientId", "userId", "encounterId"},
-}
 DATE_PREFIX = re.compile(r"^(eq|lt|gt|ge|le)?\d{4}")
 
 
@@ -161,7 +155,7 @@ def expand(template: str, context: Mapping[str, Any]) -> str:
 def lint(templates: Mapping[str, str], hook: str) -> None:
     """Raises TemplateFault for a template outside what clients widely support. [PF-08 to PF-18]"""
     for key, template in templates.items():
-        reason = _fault(template, TOKENS[hook])
+        reason = _fault(template, HOOKS[hook].tokens)
         if reason is not None:
             raise TemplateFault(f"prefetch template '{key}': {reason}")
 

@@ -31,7 +31,7 @@ from cds_hooks.addresses import (
 )
 from cds_hooks.bulk_access import BulkAccess, bulk_access
 from cds_hooks.cards import Coding
-from cds_hooks.dialects import Dialect
+from cds_hooks.dialects import DIALECTS, Dialect
 from cds_hooks.pages import Pages, openid_faults, pages_of
 from cds_hooks.smart_access import smart_access, smart_faults
 from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
@@ -212,7 +212,19 @@ for _name, _holds in {
 }.items():
     # Values of another type are the business of the schema's "type".
     _FORMATS.checks(_name)(lambda value, holds=_holds: not isinstance(value, str) or holds(value))
-_VALIDATOR = Draft202012Validator(json.loads(SCHEMA.read_bytes()), format_checker=_FORMATS)
+
+
+def configuration_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration file, with the dialects that there are."""
+    schema: dict[str, Any] = json.loads(SCHEMA.read_bytes())
+    schema["$defs"]["dialect"]["properties"]["name"] = {
+        "description": "one of " + ", ".join(f'"{name}"' for name in DIALECTS),
+        "enum": [*DIALECTS],
+    }
+    return schema
+
+
+_VALIDATOR = Draft202012Validator(configuration_schema(), format_checker=_FORMATS)
 
 
 def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -423,8 +435,7 @@ def _dialect(table: Mapping[str, Any]) -> Dialect:
     for entry in table.get("catalogue", ()):
         coding = Coding(entry["code"], entry["system"], entry.get("display"))
         catalogue[entry["template"]] = (*catalogue.get(entry["template"], ()), coding)
-    return Dialect(
-        name=table.get("name", "standard"),
+    return DIALECTS[table.get("name", Dialect.name)](
         detail=table.get("detail", "markdown"),
         links=tuple(table.get("links", ())),
         catalogue=catalogue,

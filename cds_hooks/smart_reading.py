@@ -7,7 +7,7 @@ from dataclasses import replace
 from cds_hooks import prefetch
 from cds_hooks.errors import DataUnobtainable, Refusal
 from cds_hooks.fhir_client import Fetch, FhirClient
-from cds_hooks.hook_request import FhirAuthorization, HookRequest
+from cds_hooks.hook_request import PATIENT_VIEW, FhirAuthorization, HookRequest
 from cds_hooks.prefetch import Answer
 from cds_hooks.smart_launch import Launched
 from cds_hooks.tenants import FhirAccess
@@ -43,7 +43,7 @@ def read_patient(
     What the launch's scopes do not cover is not asked for, and stays unknown.
     """
     request = HookRequest(
-        hook="patient-view",
+        hook=PATIENT_VIEW.name,
         hook_instance="",
         context={"patientId": launched.patient},
         prefetch={},

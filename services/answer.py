@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from cds_hooks.cards import Card
-from cds_hooks.hook_request import reference_of
+from cds_hooks.hook_request import HOOKS, reference_of
 from cds_hooks.memory import Memory
 from mappings.attention import AttentionRules
 from services.attention import HeldBack, attend
 from services.card_maker import CardMaker, record_of
 from services.chart import Chart
 from services.evaluation import evaluate
+from services.knowledge import Known
 from services.muscle_loss import Together
 from services.order_entry.session import Session
 
@@ -34,7 +35,7 @@ def answer(
     maker: CardMaker,
     rules: AttentionRules,
     *,
-    hook: str | None,
+    hook: str,
     encounter: str | None,
     memory: Memory,
     now: datetime,
@@ -49,7 +50,7 @@ def answer(
     """
     known = maker.known
     found = found or evaluate(chart, known)
-    session = Session(chart, found, known, {reference_of(d): d for d in drafts}, hook)
+    session = session_of(chart, found, known, drafts, hook)
     candidates, before = maker.candidates(
         session, encounter, unheard(rules, specialties), everything=rules.mode == "everything"
     )
@@ -57,6 +58,21 @@ def answer(
     topics = (candidate.topic for candidate in candidates)
     record = record_of(found, known, (*before, *attended.withheld), topics)
     return Answer(found, attended.cards, record, attended.held_back, before)
+
+
+def session_of(
+    chart: Chart,
+    found: Together,
+    known: Known,
+    drafts: Iterable[Mapping[str, Any]],
+    hook: str,
+) -> Session:
+    """The orders of a call of `hook` beside the patient, as rules about orders look at them."""
+    by_reference = {reference_of(draft): draft for draft in drafts}
+    of_hook = HOOKS[hook]
+    return Session(
+        chart, found, known, by_reference, hook, of_hook.is_about_orders, of_hook.has_selections
+    )
 
 
 def unheard(rules: AttentionRules, specialties: frozenset[str] | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ from services.attention import AND_MUSCLE
 from services.card_maker import order_topic
 from services.catalog import ROLE, services
 from services.knowledge import Known
+from services.offered_hooks import OFFERED_HOOKS
 from services.sarcopenia.wording import CATEGORIES
 from services.vitamin_b12.wording import TITLES
 
@@ -31,11 +32,6 @@ KINDS = {
     "condition": "a problem or finding on record",
     "medication": "a medicine on the list",
     "procedure": "a procedure on record",
-}
-CRITERIA = {
-    "patient-view": "an adult's chart, and one of the criteria below",
-    "order-select": "an order of a medicine or a laboratory test is selected",
-    "order-sign": "orders of medicines or laboratory tests are about to be signed",
 }
 
 
@@ -56,13 +52,13 @@ def build_sheet(settings: Settings, tenant: Tenant, known: Known) -> str:
         guideline=known.b12.guideline,
         definition=known.muscle.definition,
         services=answering,
-        criteria=[(one.hook, CRITERIA[one.hook]) for one in answering],
+        criteria=[(one.hook, OFFERED_HOOKS[one.hook].criterion) for one in answering],
         reasons=list(_reasons(known)),
         prefetch=_prefetch(answering[0]),
         scopes=_scopes(answering[0]),
         app=settings.base_url,
         app_scopes=app_scopes(_scopes(answering[0])),
-        dialect=tenant.dialect.name,
+        dialect=tenant.dialect,
         orders=list(_orders(known, tenant.dialect)),
         system=overrides["system"],
         overrides=overrides["reasons"],

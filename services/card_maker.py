@@ -41,7 +41,6 @@ INDICATORS = (Indicator.INFO, Indicator.WARNING, Indicator.CRITICAL)
 MOST = 4  # suggestions on a card about one axis
 MOST_OF_BOTH = 5
 MOST_ORDERS = 3
-ORDER_HOOKS = frozenset({"order-select", "order-sign"})
 # What these rules ask for first is the treatment; taking the draft away comes after it.
 # Cases whose words leave nothing to add about the patient.
 SAYS_IT_ALL = frozenset({"level", "unknown", "unknown-with-reason"})
@@ -148,7 +147,7 @@ class CardMaker:
         While an order is chosen only what concerns it is said; before signing, warnings are said
         once more. What is urgent is said at any hook.
         """
-        if session.hook not in ORDER_HOOKS or any(order.rule.problem == axis for order in orders):
+        if not session.is_about_orders or any(order.rule.problem == axis for order in orders):
             return None
         found, chart = session.found, session.chart
         urgent = found.b12.urgent if axis == "b12" else found.urgent is not None
@@ -161,7 +160,7 @@ class CardMaker:
         if urgent or related:
             return None
         loud = b12_card.indicator(found.b12) if axis == "b12" else muscle_card.indicator(found)
-        if session.hook == "order-sign" and loud is not Indicator.INFO:
+        if not session.is_selecting and loud is not Indicator.INFO:
             return None
         return f"{axis}:not-about-these-orders"
 

@@ -14,10 +14,12 @@ import orjson
 from jsonschema import Draft202012Validator
 
 from cds_hooks.cards import as_json
+from cds_hooks.dialects import DIALECTS
 from cds_hooks.service import Decision, in_dialect
 from services.choices import Choices, Chosen
 from services.documents import Answered, UnusableDocument, answer_of
 from services.evaluation import as_json as evaluation_json
+from services.offered_hooks import OFFERED_HOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,20 @@ def case_of(name: str, document: Any, chosen: Chosen, day: date, shown: Shown) -
     }
 
 
+def case_schema() -> dict[str, Any]:
+    """The JSON Schema of a case, with the hooks and dialects that there are."""
+    path = files("services") / "schemas" / "case.schema.json"
+    schema: dict[str, Any] = orjson.loads(path.read_bytes())
+    properties = schema["properties"]
+    says = properties["hook"]["description"]
+    properties["hook"] = {"enum": [*OFFERED_HOOKS], "description": says}
+    properties["choices"]["properties"]["dialect"] = {"enum": [*DIALECTS]}
+    return schema
+
+
 @cache
 def _validator() -> Draft202012Validator:
-    path = files("services") / "schemas" / "case.schema.json"
-    return Draft202012Validator(orjson.loads(path.read_bytes()))
+    return Draft202012Validator(case_schema())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The three services that discovery shows: one for each hook, the same evaluation behind them."""
+"""The services that discovery shows: one for each hook, the same evaluation behind them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -19,16 +19,11 @@ from services.chart import Chart
 from services.from_fhir import read_chart
 from services.from_fhir.values import as_list, codings
 from services.knowledge import Known, load_knowledge
+from services.offered_hooks import OFFERED_HOOKS, service_id
 
 ROLE = "practitioner_role"  # asked for only where a site speaks to some specialties alone
 REQUIRED = frozenset({"patient", "observations"})
 PATIENT = "{{context.patientId}}"
-HOOKS = {
-    "patient-view": "when a chart is opened",
-    "order-select": "while an order is chosen",
-    "order-sign": "before orders are signed",
-}
-HOOK_VERSION = "1.0"  # the published version of each of the three hooks
 
 
 def prefetch_templates(index: ValueSetIndex) -> dict[str, str]:
@@ -125,7 +120,9 @@ def decider(maker: CardMaker, rules: AttentionRules) -> Callable[[Call], Decisio
 def attention_of(attention: Mapping[str, Any] | None, known: Known) -> Mapping[str, AttentionRules]:
     """What is in force for each service. Raises KnowledgeFault."""
     return read_attention(
-        attention, (service_id(hook) for hook in HOOKS), (*known.order_rules, "b12", "muscle")
+        attention,
+        (service_id(hook) for hook in OFFERED_HOOKS),
+        (*known.order_rules, "b12", "muscle"),
     )
 
 
@@ -162,10 +159,6 @@ def override_reasons(rules: AttentionRules) -> frozenset[str]:
     return frozenset((*(reason["code"] for reason in offered), *rules.reasons))
 
 
-def service_id(hook: str) -> str:
-    return f"b12-muscle-{hook}"
-
-
 def services(
     known: Known, base_url: str, attention: Mapping[str, Any] | None = None, *, app: bool = False
 ) -> tuple[Service, ...]:
@@ -180,11 +173,11 @@ def services(
         Service(
             id=service_id(hook),
             hook=hook,
-            hook_version=HOOK_VERSION,
+            hook_version=offered.hook.version,
             title="Vitamin B12 deficiency and muscle loss",
             description=(
                 f"Evaluates vitamin B12 deficiency by {guideline.title}, and sarcopenia by "
-                f"{definition.title}, {when}, and answers with the finding, its values and "
+                f"{definition.title}, {offered.when}, and answers with the finding, its values and "
                 "limits, and the tests, treatment or referral that fit."
             ),
             usage_requirements=(
@@ -197,5 +190,5 @@ def services(
             decide=decider(maker, rules[service_id(hook)]),
             reasons=override_reasons(rules[service_id(hook)]),
         )
-        for hook, when in HOOKS.items()
+        for hook, offered in OFFERED_HOOKS.items()
     )

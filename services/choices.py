@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from cds_hooks.dialects import Dialect
+from cds_hooks.dialects import DIALECTS
 from cds_hooks.tenants import Tenant
 from mappings.attention import AttentionRules
 from services.card_maker import CardMaker
 from services.catalog import attention_of
 from services.knowledge import DEFAULT_DEFINITION, DEFAULT_GUIDELINE, Known, load_knowledge
 
-DIALECTS = ("standard", "epic", "oracle", "sandbox")
 EVERYTHING, CONFIGURED = "everything", "configured"
 ATTENTION = (EVERYTHING, CONFIGURED)
 
@@ -68,7 +67,7 @@ def choose(tenant: Tenant, choices: Choices, base_url: str) -> Chosen:
     if choices.attention == EVERYTHING:
         clinical["attention"] = {"mode": EVERYTHING}
     same = choices.dialect == tenant.dialect.name
-    dialect = tenant.dialect if same else Dialect(choices.dialect)
+    dialect = tenant.dialect if same else DIALECTS[choices.dialect]()
     known = load_knowledge(clinical)
     return Chosen(
         choices,

@@ -7,19 +7,24 @@ from typing import Any, NamedTuple
 from cds_hooks import prefetch
 from cds_hooks.cards import as_json
 from cds_hooks.errors import DataUnobtainable, Refusal
-from cds_hooks.hook_request import HookRequest, entries_of, last_part, read_request, resources_of
+from cds_hooks.hook_request import (
+    PATIENT_VIEW,
+    HookRequest,
+    entries_of,
+    last_part,
+    read_request,
+    resources_of,
+)
 from cds_hooks.memory import NoMemory
 from cds_hooks.service import Call
 from mappings.attention import AttentionRules
 from services.answer import Answer, answer
 from services.card_maker import CardMaker
 from services.catalog import (
-    HOOKS,
     REQUIRED,
     answer_to,
     chart_of,
     prefetch_templates,
-    service_id,
 )
 from services.chart import Chart
 from services.evaluation import as_json as evaluation_json
@@ -27,6 +32,7 @@ from services.evaluation import evaluate
 from services.from_fhir import read_chart
 from services.from_fhir.orders import MEDICATION_TYPES, ORDER_TYPES
 from services.knowledge import Known
+from services.offered_hooks import OFFERED_HOOKS, service_id
 
 
 class UnusableDocument(ValueError):
@@ -72,14 +78,14 @@ def answer_of(
     today: date,
     attention: Mapping[str, AttentionRules],
     *,
-    hook: str = "patient-view",
+    hook: str = PATIENT_VIEW.name,
 ) -> Answered:
     """What a CDS Hooks request is answered, or a call of `hook` about a Bundle's patient.
 
     Raises UnusableDocument.
     """
     match document:
-        case {"hook": str(named)} if named in HOOKS:
+        case {"hook": str(named)} if named in OFFERED_HOOKS:
             request = _request(document, named)
             call = _call(request, maker.known, today)
             chart = chart_of(call, maker.known)
@@ -112,7 +118,7 @@ def answer_again(
 def chart_of_document(document: Any, known: Known, today: date) -> Chart:
     """The chart that `assessment_of` assesses. Raises UnusableDocument."""
     match document:
-        case {"hook": str(hook)} if hook in HOOKS:
+        case {"hook": str(hook)} if hook in OFFERED_HOOKS:
             return chart_of(_call(_request(document, hook), known, today), known)
         case {"resourceType": "Bundle"}:
             return _chart_of_bundle(document, known, today)

@@ -27,11 +27,9 @@ from mappings.order_rules import OrderRule
 from mappings.order_template import read_order_templates
 from mappings.sarcopenia_definition import Definition
 from services.build_sheet import topics
-from services.catalog import HOOKS, service_id
 from services.knowledge import Known, chosen
+from services.offered_hooks import OFFERED_HOOKS, OfferedHook, service_id
 from services.vitamin_b12.wording import NEXT_STEPS
-
-ORDER_HOOKS = frozenset({"order-select", "order-sign"})
 
 
 def knowledge_resources(
@@ -90,13 +88,15 @@ def _resources(publication: Publication, known: Known, tenant: Tenant) -> Iterat
         is_own = guideline.id.partition("+")[0] in known.own
         files = _files(guideline, known, tenant)
         yield guideline_library(publication, guideline, known.index, files, own=is_own)
-        yield guideline_plan(publication, guideline, known.index, HOOKS, NEXT_STEPS, own=is_own)
+        yield guideline_plan(
+            publication, guideline, known.index, OFFERED_HOOKS, NEXT_STEPS, own=is_own
+        )
     in_force = json.dumps(_in_force(known, tenant), indent=2).encode() + b"\n"
     yield shared_library(publication, known.index, {"in-force.json": in_force})
     for of_country in templates:
         yield from activity_definitions(publication, of_country)
-    for hook, when in HOOKS.items():
-        yield _service_plan(publication, known, hook, when)
+    for offered in OFFERED_HOOKS.values():
+        yield _service_plan(publication, known, offered)
 
 
 def _code_systems(
@@ -137,7 +137,7 @@ def _in_force(known: Known, tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _service_plan(publication: Publication, known: Known, hook: str, when: str) -> dict[str, Any]:
+def _service_plan(publication: Publication, known: Known, offered: OfferedHook) -> dict[str, Any]:
     """One service of discovery: its hook, what is in force, the rules about orders."""
     plans = [
         {
@@ -146,11 +146,11 @@ def _service_plan(publication: Publication, known: Known, hook: str, when: str) 
         }
         for one in (known.b12.guideline, known.muscle.definition)
     ]
-    rules = known.order_rules.values() if hook in ORDER_HOOKS else ()
+    rules = known.order_rules.values() if offered.hook.is_about_orders else ()
     return plan(
         publication,
-        service_id(hook),
-        f"Vitamin B12 deficiency and muscle loss, {when}",
+        service_id(offered.hook.name),
+        f"Vitamin B12 deficiency and muscle loss, {offered.when}",
         "eca-rule",
         status="draft",
         description="The CDS Hooks service of this id, as this site has it. In words: conditions "
@@ -165,8 +165,8 @@ def _service_plan(publication: Publication, known: Known, hook: str, when: str) 
         ],
         action=[
             {
-                "title": f"Evaluate {when}",
-                "trigger": triggers([hook]),
+                "title": f"Evaluate {offered.when}",
+                "trigger": triggers([offered.hook.name]),
                 "action": [*plans, *(_about_orders(rule) for rule in rules)],
             }
         ],

@@ -19,10 +19,11 @@ from mappings.guideline import Guideline
 from mappings.guideline_file import FOLDER, read_toml
 from mappings.sarcopenia_definition import Definition
 from mappings.site_codes import origin
-from services.catalog import HOOKS, attention_of, service_id, unmapped
+from services.catalog import attention_of, unmapped
 from services.knowledge import Known
 from services.language import Language
 from services.messages import messages, untranslated
+from services.offered_hooks import OFFERED_HOOKS, service_id
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
 
@@ -54,7 +55,7 @@ def show_configuration(console: Console, settings: Settings, known: Mapping[str,
     rows = {
         "listens on": f"{settings.host}:{settings.port}, {settings.workers} workers",
         "reached at": settings.base_url,
-        "services": ", ".join(f"b12-muscle-{hook}" for hook in HOOKS),
+        "services": ", ".join(map(service_id, OFFERED_HOOKS)),
         "browser origins": ", ".join(settings.cors_origins)
         or ("this machine only" if settings.allow_loopback_origins else "none"),
         "trusted proxies": ", ".join(settings.trusted_proxies) or "none",
@@ -189,7 +190,7 @@ def _known_by(tenant: Tenant) -> dict[str, str]:
 def _show_dialect(console: Console, dialect: Dialect, known: Known) -> None:
     """How the EHR is spoken to, and which orders its catalogue does not know."""
     console.print(f"EHR dialect: [bold]{dialect.name}[/], details as {dialect.detail}")
-    if dialect.catalogue or dialect.name == "epic":
+    if dialect.catalogue or dialect.needs_catalogue:
         missing = unmapped(dialect, known)
         said = ", ".join(missing) or "none"
         lost = ": Epic is not offered these unless they carry a code it knows" if missing else ""
@@ -209,10 +210,10 @@ def _show_attention(console: Console, tenant: Tenant, known: Known) -> None:
     table = Table(title="Attention (set in \\[attention])")
     rules = attention_of(tenant.clinical.get("attention"), known)
     table.add_column("setting")
-    for hook in HOOKS:
+    for hook in OFFERED_HOOKS:
         table.add_column(hook)
     names = ("mode", "cards", "at_least", "snooze_days", "urgent_snooze_days", "repeat_guard")
-    by_hook = [rules[service_id(hook)] for hook in HOOKS]
+    by_hook = [rules[service_id(hook)] for hook in OFFERED_HOOKS]
     for name in names:
         table.add_row(name, *(str(getattr(one, name)) for one in by_hook))
     for name in ("off", "silent"):

@@ -16,13 +16,13 @@ from cds_hooks.key_sets import Keys, usable_keys
 from cds_hooks.service import DISCOVERY
 from cds_hooks.settings import Settings
 from cds_hooks.strict_json import Unreadable, loads
-from services.catalog import HOOKS, service_id
 from services.commands.configured import (
     config_option,
     load_all,
     load_tenant,
     tenant_option,
 )
+from services.offered_hooks import OFFERED_HOOKS, service_id
 
 MARKS = {
     Verdict.GOOD: ("✓", "green"),
@@ -64,7 +64,7 @@ def token(config: Path | None, key_file: Path | None, at: str | None, source: IO
     steps = explain_token(
         words[-1] if words else "",
         settings.tenants,
-        _endpoints(map(service_id, HOOKS)),
+        _endpoints(map(service_id, OFFERED_HOOKS)),
         _keys(settings, key_file),
         now,
     )

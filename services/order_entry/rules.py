@@ -209,7 +209,7 @@ def _regimen(session: Session) -> Found:
 
 def _right_order(session: Session) -> Found:
     """The treatment fits: only what is missing beside it is worth a word, and only at signing."""
-    if session.hook == "order-select":
+    if session.is_selecting:
         return
     right = [drug for drug in session.replacing if session.treats(drug)]
     if not right or session.category not in DEFICIENT or session.found.b12.situation is None:

@@ -65,6 +65,8 @@ class Session:
     known: Known
     drafts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # whole, as they came
     hook: str | None = None
+    is_about_orders: bool = False  # the hook is, and not about the patient alone
+    is_selecting: bool = False  # orders are being chosen; else they are about to be signed
 
     @property
     def category(self) -> str:

@@ -7,22 +7,22 @@ from typing import Any
 
 import orjson
 
+from cds_hooks.hook_request import PATIENT_VIEW
 from cds_hooks.memory import NoMemory
 from mappings.attention import AttentionRules
 from services.answer import answer
 from services.card_maker import CardMaker
-from services.catalog import service_id
 from services.chart import Chart
 from services.evaluation import evaluate
 from services.from_fhir.values import Resource, reference_tail, sort_key
 from services.knowledge import Known
 from services.muscle_loss import Together, together
+from services.offered_hooks import service_id
 from services.population import rows
 from services.population.complaints import Complaints
 from services.population.history import chart_on
 from services.population.replay import Replay, blank_key, card_rows
 from services.population.scanning import Line
-from services.population.timeline import VIEW
 from services.sarcopenia.assessment import assess as assess_muscle
 from services.vitamin_b12.assessment import assess as assess_b12
 
@@ -85,7 +85,7 @@ class Assessor:
         self._now = datetime.combine(as_of, time(), UTC)
         self._drugs = drugs
         self._hashed = hashed
-        self._view = judges.rules[service_id(VIEW)]
+        self._view = judges.rules[service_id(PATIENT_VIEW.name)]
         self._blank: dict[object, list[bytes]] = {}
         self._since = since
         self._replay = Replay(judges.maker, judges.rules, hashed, answers=answers)
@@ -121,7 +121,7 @@ class Assessor:
 
     def _assess(self, chart: Chart, hashed: str, into: Written) -> None:
         """A row for each pair of guidelines, and, as of a day, the cards of a view of the chart."""
-        key = blank_key(chart, VIEW)
+        key = blank_key(chart, PATIENT_VIEW.name)
         known = self._blank.get(key) if key is not None else None
         if known is None:
             found = evaluate(chart, self._judges.known)
@@ -140,12 +140,12 @@ class Assessor:
         """The cards of a view of the chart, with nothing remembered."""
         said = answer(
             chart, (), self._judges.maker, self._view,
-            hook=VIEW, encounter=None, memory=NoMemory(), now=self._now, found=found,
+            hook=PATIENT_VIEW.name, encounter=None, memory=NoMemory(), now=self._now, found=found,
         )  # fmt: skip
         of_call = {
             "patient": hashed,
             "at": self._now.isoformat(),
-            "hook": VIEW,
+            "hook": PATIENT_VIEW.name,
             "encounter": None,
             "practitioner": None,
         }

@@ -16,16 +16,16 @@ from cds_hooks.cards import Card
 from mappings.attention import AttentionRules
 from services.answer import Answer, answer
 from services.card_maker import CardMaker, order_topic
-from services.catalog import HOOKS, service_id
 from services.chart import Chart, completed_years
 from services.evaluation import evaluate
 from services.from_fhir.values import Resource
 from services.muscle_loss import Together
+from services.offered_hooks import service_id
 from services.population.history import History
 from services.population.moments import Then
 from services.population.recollection import Recollection, Shown, topic_of
 from services.population.rows import Row
-from services.population.timeline import USUAL, Event, events
+from services.population.timeline import REPLAYED, USUAL, Event, events
 
 ANSWERS = ("none", "overridden")
 AXES = ("b12", "muscle")
@@ -60,8 +60,8 @@ class Replay:
         "Practitioner/7". Raises ValueError for answers and hooks that there are not.
         """
         self._hooks = frozenset(hooks)
-        if answers not in ANSWERS or not self._hooks <= HOOKS.keys():
-            raise ValueError(f"answers: {', '.join(ANSWERS)}; hooks: {', '.join(HOOKS)}")
+        if answers not in ANSWERS or not self._hooks <= frozenset(REPLAYED):
+            raise ValueError(f"answers: {', '.join(ANSWERS)}; hooks: {', '.join(REPLAYED)}")
         self._maker = maker
         self._rules = rules
         self._hashed = hashed

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from services.catalog import HOOKS
+from cds_hooks.hook_request import ORDER_SELECT, ORDER_SIGN, PATIENT_VIEW
 from services.from_fhir.medications import NOT_ORDERED
 from services.from_fhir.values import Resource, as_list, codings, reference_tail, status_code
 from services.population.hindsight import visit_of
 from services.population.moments import Stamp, stamp_of
 
-VIEW, SELECT, SIGN = HOOKS
-USUAL = (VIEW, SIGN)
+# The hooks whose moments a record shows, in the order in which one moment calls them.
+REPLAYED = (PATIENT_VIEW.name, ORDER_SELECT.name, ORDER_SIGN.name)
+USUAL = (PATIENT_VIEW.name, ORDER_SIGN.name)
 NO_VISIT = frozenset({"planned", "cancelled", "entered-in-error"})
 PREADMISSION = "PRENC"  # HL7's v3-ActCode: papers before a stay, and nobody seen
 SIGNED = frozenset(
@@ -59,7 +60,7 @@ def events(
         (one for one in found if one.hook in asked and first <= one.at.date() <= last),
         key=lambda one: (
             one.at,
-            (VIEW, SELECT, SIGN).index(one.hook),
+            REPLAYED.index(one.hook),
             one.encounter or "",
             one.practitioner or "",
             len(one.orders),
@@ -97,7 +98,7 @@ def _visits(resources: Iterable[Resource], lost: Counter[str]) -> Iterator[Event
         parts = [p for p in as_list(resource.get("participant")) if isinstance(p, dict)]
         people = (person(part.get("individual", part.get("actor"))) for part in parts)
         seen_by = next((one for one in people if one is not None), None)
-        yield Event(start.moment, VIEW, _id(resource.get("id")), seen_by)
+        yield Event(start.moment, PATIENT_VIEW.name, _id(resource.get("id")), seen_by)
 
 
 def _took_place(encounter: Resource) -> bool:
@@ -124,8 +125,8 @@ def _sessions(
     for (at, encounter, requester), drafts in sessions.items():
         for count, draft in enumerate(drafts, start=1):
             about = frozenset({f"{draft['resourceType']}/{draft.get('id', '?')}"})
-            yield Event(at, SELECT, encounter, requester, tuple(drafts[:count]), about)
-        yield Event(at, SIGN, encounter, requester, tuple(drafts))
+            yield Event(at, ORDER_SELECT.name, encounter, requester, tuple(drafts[:count]), about)
+        yield Event(at, ORDER_SIGN.name, encounter, requester, tuple(drafts))
 
 
 def _is_signed(resource: Resource) -> bool:

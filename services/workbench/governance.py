@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 from cds_hooks.openapi import READING, refusals
 from services.build_sheet import topics
-from services.catalog import HOOKS, service_id
+from services.offered_hooks import OFFERED_HOOKS, service_id
 from services.workbench.frame import Frame
 from services.workbench.governance_plots import plots
 from services.workbench.reports import Asked, Figure, Report, Reports
@@ -94,7 +94,7 @@ def governance_pages(frame: Frame, reports: Reports) -> Blueprint:
             sections=SECTIONS,
             in_csv_alone=IN_CSV_ALONE,
             at_sight=AT_SIGHT,
-            services=[service_id(hook) for hook in HOOKS],
+            services=[service_id(hook) for hook in OFFERED_HOOKS],
             topics=dict(topics(frame.here)),
             periods={days: _day(days) for days in PERIODS},
             tenants=g.user.tenants,
@@ -120,7 +120,7 @@ def _asked(frame: Frame) -> Asked:
     """What the address asks for, of a tenant that is this user's. Raises BadRequest."""
     given = request.args
     service, topic = given.get("service") or None, given.get("topic") or None
-    if service is not None and service not in map(service_id, HOOKS):
+    if service is not None and service not in map(service_id, OFFERED_HOOKS):
         raise BadRequest
     if topic is not None and not TOPIC.fullmatch(topic):
         raise BadRequest

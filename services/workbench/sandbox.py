@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+from services.offered_hooks import OFFERED_HOOKS
+
 ORIGIN = "https://sandbox.cds-hooks.org"
-# The view that calls each hook. Both are always named: by one alone the sandbox calls a service
-# with another's hook.
-SCREENS = {"patient-view": "patient-view", "order-select": "rx-view", "order-sign": "rx-sign"}
 
 
 def parameters(hook: str, base_url: str) -> Mapping[str, str]:
-    """What the sandbox has to be told to call our service of this hook."""
+    """What the sandbox has to be told to call our service of this hook.
+
+    Hook and screen are always named: by one alone it calls a service with another's hook.
+    """
     return {
         "serviceDiscoveryURL": f"{base_url}/cds-services",  # joined with "/": none at its end
         "hook": hook,
-        "screen": SCREENS[hook],
+        "screen": OFFERED_HOOKS[hook].sandbox_screen,
     }
 
 

@@ -8,6 +8,7 @@ from werkzeug.exceptions import NotFound
 from cds_hooks.app import context_of
 from cds_hooks.openapi import READING, refusals
 from cds_hooks.service import SPECIFICATION
+from services.offered_hooks import OFFERED_HOOKS
 from services.workbench import sandbox
 from services.workbench.frame import Frame, policy
 from services.workbench.sample_patients import Sample, sample_patients
@@ -36,6 +37,7 @@ def start_pages(frame: Frame) -> Blueprint:
             specification=SPECIFICATION,
             samples=patients.values(),
             chosen=chosen,
+            hooks=OFFERED_HOOKS,
             sandbox=sandbox,
             base_url=base_url,
             is_let_in=sandbox.ORIGIN in frame.settings.cors_origins,

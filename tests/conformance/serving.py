@@ -18,6 +18,8 @@ import requests
 from answers import CHECKED
 from jsonschema import Draft202012Validator
 
+from cds_hooks.logs import log_line_schema
+
 DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(T.*)?$")
 ID = "b12-muscle-{}"
 
@@ -56,8 +58,7 @@ def today() -> date:
 
 def log_faults(lines: Iterable[dict[str, Any]]) -> list[str]:
     """Where lines break the schema that is published for them."""
-    path = files("cds_hooks") / "schemas" / "log_line.schema.json"
-    validator = Draft202012Validator(json.loads(path.read_text()))
+    validator = Draft202012Validator(log_line_schema())
     return [
         f"{line.get('event')} {error.json_path}: {error.message}"
         for line in lines

@@ -29,9 +29,10 @@ from cds_hooks.scopes import covered, grants
 from cds_hooks.strict_json import Unreadable, loads
 from cds_hooks.tenants import Trust
 from services.card_maker import CardMaker
-from services.catalog import HOOKS, attention_of, prefetch_templates
+from services.catalog import attention_of, prefetch_templates
 from services.documents import UnusableDocument, assessment_of
 from services.from_fhir import read_chart
+from services.offered_hooks import OFFERED_HOOKS
 
 KNOWN = known()
 TEMPLATES = prefetch_templates(KNOWN.index)
@@ -72,7 +73,7 @@ def _fits(text: str) -> bool:
 
 
 def hook_request(data: bytes) -> None:
-    for hook in HOOKS:
+    for hook in OFFERED_HOOKS:
         try:
             called = read_request(read_json(data), hook)
         except Refusal:

@@ -13,9 +13,9 @@ from cds_hooks.errors import ISSUE_TYPES, NotACall, operation_outcome
 from cds_hooks.feedback import read_feedback
 from cds_hooks.hook_request import SCHEMA
 from cds_hooks.openapi import ANYWHERE, SCHEMAS, WRITING
+from services.offered_hooks import OFFERED_HOOKS
 from services.wsgi import VERSION
 
-HOOKS = ("patient-view", "order-select", "order-sign")
 ITEM = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T10:05:31Z"}
 
 
@@ -41,7 +41,7 @@ def test_every_path_and_method_that_is_served_is_described(described, tmp_path):
     } - {("/openapi.json", "get")}
     for path in ("/cds-services/{service_id}", "/cds-services/{service_id}/feedback"):
         served.remove((path, "post"))
-        for hook in HOOKS:
+        for hook in OFFERED_HOOKS:
             served.add((path.format(service_id=f"b12-muscle-{hook}"), "post"))
     named = {
         (path, method)

@@ -6,6 +6,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,17 @@ from patients import drug, known, order
 from sessions import hook_call
 from tables import cases
 
+from cds_hooks import dialects
 from cds_hooks.cards import Coding
-from cds_hooks.dialects import EPIC_CONTENT_TYPE, Dialect, plain_text
-from cds_hooks.settings import load_settings
+from cds_hooks.dialects import EPIC_CONTENT_TYPE, Dialect, Epic, Oracle, Sandbox, plain_text
+from cds_hooks.settings import configuration_schema, load_settings
+from cds_hooks.tenants import LOCAL
 from mappings.fault import KnowledgeFault
+from services.cases import case_schema
 from services.catalog import unmapped
+from services.choices import Choices, choose
+from services.offered_hooks import OFFERED_HOOKS
+from services.workbench.what_if.asking import Options
 
 GOLDEN = Path(__file__).parent / "golden"
 PREFERENCE = "urn:com.epic.cdshooks.action.code.system.preference-list-item"
@@ -34,10 +41,11 @@ CATALOGUE = {
 }
 DIALECTS = {
     "standard": Dialect(),
-    "epic": Dialect("epic", catalogue=CATALOGUE),
-    "oracle": Dialect("oracle", links=("https://cds.example/",)),
-    "sandbox": Dialect("sandbox"),
+    "epic": Epic(catalogue=CATALOGUE),
+    "oracle": Oracle(links=("https://cds.example/",)),
+    "sandbox": Sandbox(),
 }
+HOOKS_OF_CALLS = ("patient-view", "order-select", "order-sign")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DAY = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4}")
 
@@ -75,12 +83,44 @@ def test_the_same_decision_in_each_dialect(asked, name):
     told = {}
     for label, call in (("opened", opened()), ("signed", signed()), ("replaced", replaced())):
         reply, discovered, _ = asked(DIALECTS[name], call)
-        told["discovery"] = [service["hook"] for service in discovered]
+        hooks = [service["hook"] for service in discovered]
+        assert hooks == [hook for hook in OFFERED_HOOKS if DIALECTS[name].answers(hook)]
+        told["discovery"] = [hook for hook in hooks if hook in HOOKS_OF_CALLS]
         told[label] = steady(reply.json, numbers) if reply.status_code == 200 else reply.status_code
     file = GOLDEN / f"{name}.json"
     if os.environ.get("REWRITE_GOLDEN"):
         file.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     assert told == json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_every_dialect_has_its_golden_file():
+    assert {name: type(dialect) for name, dialect in DIALECTS.items()} == dialects.DIALECTS
+
+
+class Terse(Dialect):
+    """An EHR that shows no detail."""
+
+    __slots__ = ()
+    name = "terse"
+
+    def _adapt(self, card):
+        return replace(card, detail=None), ("terse:detail",)
+
+
+def test_a_dialect_is_one_class_in_one_table(asked, monkeypatch):
+    monkeypatch.setitem(dialects.DIALECTS, Terse.name, Terse)
+    of_file = configuration_schema()["$defs"]["dialect"]["properties"]["name"]
+    assert of_file["enum"][-1] == "terse"
+    assert of_file["description"].endswith(', "terse"')
+    of_case = case_schema()["properties"]["choices"]["properties"]["dialect"]
+    assert of_case["enum"] == [*DIALECTS, "terse"] == [*Options.of(known()).dialect]
+    choices = replace(Choices.of_site(LOCAL, known()), dialect="terse")
+    chosen = choose(LOCAL, choices, "https://cds.example").tenant.dialect
+    reply, discovered, lines = asked(chosen, opened())
+    assert "detail" not in reply.json["cards"][0]
+    assert len(discovered) == len(OFFERED_HOOKS)
+    [line] = [x for x in lines if x["event"] == "decision"]
+    assert "terse:detail" in line["suppressed"]
 
 
 def test_epic_gets_one_action_for_each_suggestion_with_its_meaning_in_the_description(asked):
@@ -99,9 +139,7 @@ def test_epic_gets_one_action_for_each_suggestion_with_its_meaning_in_the_descri
 
 
 def test_epic_exchanges_a_draft_by_removing_and_creating(asked):
-    mapped = Dialect(
-        "epic", catalogue={"cyanocobalamin_oral_high_dose": (Coding("7", PREFERENCE),)}
-    )
+    mapped = Epic(catalogue={"cyanocobalamin_oral_high_dose": (Coding("7", PREFERENCE),)})
     reply, _, _ = asked(mapped, signed())
     first, second = reply.json["cards"][0]["suggestions"][:2]
     assert first["actions"][0]["type"] == "delete"
@@ -112,7 +150,7 @@ def test_epic_exchanges_a_draft_by_removing_and_creating(asked):
 
 def test_epic_is_not_offered_half_an_exchange(asked):
     """Without a code for what comes, the draft is not taken away either."""
-    reply, _, _ = asked(Dialect("epic"), replaced())
+    reply, _, _ = asked(Epic(), replaced())
     [card] = reply.json["cards"]
     assert card["indicator"] == "critical"
     assert "suggestions" not in card
@@ -151,7 +189,7 @@ def test_an_empty_search_as_epic_answers_it_and_absolute_references(asked):
 
 @pytest.mark.parametrize(("detail", "kind"), [("html", "text/html"), ("plain", "text/plain")])
 def test_epic_is_told_what_kind_of_text_the_detail_is(asked, detail, kind):
-    reply, _, _ = asked(Dialect("epic", detail=detail), opened())
+    reply, _, _ = asked(Epic(detail=detail), opened())
     [card] = reply.json["cards"]
     assert card["extension"] == {EPIC_CONTENT_TYPE: kind}
     assert ("<table>" in card["detail"]) is (detail == "html")
@@ -170,7 +208,7 @@ def test_oracle_asks_when_a_chart_is_opened_and_at_no_other_moment(asked):
 
 
 def test_oracle_without_an_allow_list_gets_no_link(asked):
-    reply, _, _ = asked(Dialect("oracle"), opened())
+    reply, _, _ = asked(Oracle(), opened())
     assert "links" not in reply.json["cards"][0]
 
 
@@ -225,7 +263,7 @@ def test_the_site_is_told_which_orders_its_catalogue_lacks():
 
 
 def test_a_catalogue_entry_for_no_template_stops_the_start():
-    wrong = Dialect("epic", catalogue={"order_everything": (Coding("1", "s"),)})
+    wrong = Epic(catalogue={"order_everything": (Coding("1", "s"),)})
     with pytest.raises(KnowledgeFault, match="order_everything: no such order template"):
         unmapped(wrong, known())
 

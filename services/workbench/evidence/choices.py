@@ -7,8 +7,8 @@ from typing import Any
 from mappings.attention import FILE as ATTENTION
 from mappings.attention import AttentionRules
 from mappings.guideline_file import FOLDER, read_toml
-from services.catalog import HOOKS, service_id
 from services.knowledge import Known
+from services.offered_hooks import OFFERED_HOOKS, service_id
 from services.workbench.evidence.documents import limit_as_document
 
 
@@ -24,7 +24,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """How often cards may come: the value for each hook, in the order of HOOKS."""
+    """How often cards may come: the value for each hook, in the order of OFFERED_HOOKS."""
 
     name: str
     values: tuple[str, ...]
@@ -56,13 +56,13 @@ class Choices:
 def choices(known: Known, attention: Mapping[str, AttentionRules]) -> Choices:
     """Those in force where `known` and `attention` are."""
     limits, shipped = read_toml(FOLDER / "laboratory.toml"), read_toml(FOLDER / ATTENTION)
-    first = attention[service_id(next(iter(HOOKS)))]
+    first = attention[service_id(next(iter(OFFERED_HOOKS)))]
     return Choices(
         policy=tuple(_policy(known)),
         attention=tuple(
             Attention(
                 name,
-                tuple(str(getattr(attention[service_id(hook)], name)) for hook in HOOKS),
+                tuple(str(getattr(attention[service_id(hook)], name)) for hook in OFFERED_HOOKS),
                 entry["why"],
             )
             for name, entry in shipped.items()
@@ -99,7 +99,7 @@ def as_json(found: Choices, known: Known) -> dict[str, Any]:
     return {
         "policy": {one.name: {"value": float(one.value), "why": one.why} for one in found.policy},
         "attention": {
-            one.name: {"values": dict(zip(HOOKS, one.values, strict=True)), "why": one.why}
+            one.name: {"values": dict(zip(OFFERED_HOOKS, one.values, strict=True)), "why": one.why}
             for one in found.attention
         },
         "quietDaysByReason": dict(found.reasons),

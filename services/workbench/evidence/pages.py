@@ -9,7 +9,7 @@ from babel import Locale
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import NotFound
 
-from services.catalog import HOOKS
+from services.offered_hooks import OFFERED_HOOKS
 from services.vitamin_b12.wording import NEXT_STEPS
 from services.workbench.evidence import codes, side_by_side
 from services.workbench.evidence.muscle_rules import combined
@@ -139,7 +139,7 @@ def _values(held: Shelf, id_: str) -> dict[str, Any]:
         named = Locale.parse(code).get_display_name(code) or code
         return {"language": code, "named": named.capitalize()}
     if id_ == CHOICES:
-        return {"hooks": [*HOOKS]}
+        return {"hooks": [*OFFERED_HOOKS]}
     if id_ == SIDE_BY_SIDE:
         guidelines, definitions = [*held.guidelines.values()], [*held.definitions.values()]
         return {

@@ -11,17 +11,18 @@ from urllib.parse import urlencode
 import orjson
 from werkzeug.datastructures import MultiDict
 
+from cds_hooks.dialects import DIALECTS
 from cds_hooks.errors import Refusal
-from cds_hooks.hook_request import read_json
+from cds_hooks.hook_request import HOOKS, ORDER_SIGN, PATIENT_VIEW, read_json
 from cds_hooks.strict_json import MAX_DEPTH
 from mappings.guideline import Guideline
 from mappings.order_template import FILES, template_ids
-from services.catalog import HOOKS
-from services.choices import ATTENTION, DIALECTS, Choices
+from services.choices import ATTENTION, Choices
 from services.documents import UnusableDocument
 from services.from_fhir.orders import MEDICATION_TYPES, ORDER_TYPES
 from services.knowledge import Known
 from services.language import languages
+from services.offered_hooks import OFFERED_HOOKS
 from services.workbench.what_if.entered import Entered, Form
 from services.workbench.what_if.patient import request_of, with_draft
 
@@ -142,7 +143,7 @@ def read(
             faults.append(f"{name}: none of those that there are")
     choices = _with_orders(choices, given.get("locale", ""), options, faults)
     hook = given.get("hook", "")
-    if hook and hook not in HOOKS:
+    if hook and hook not in OFFERED_HOOKS:
         faults.append("hook: none of those that there are")
         hook = ""
     name = given.get("sample", "")
@@ -160,7 +161,7 @@ def read(
     return Asked(
         entered=entered,
         choices=choices,
-        hook=hook or ("order-sign" if entered.draft else "patient-view"),
+        hook=hook or (ORDER_SIGN if entered.draft else PATIENT_VIEW).name,
         day=day,
         says_day=says_day,
         sample=name,
@@ -209,7 +210,7 @@ def pasted(text: str, asked: Asked, known: Known) -> Any:
         case {"hook": _} | {"resourceType": "Bundle"}:
             return document
         case {"resourceType": str(kind)} if kind in MEDICATION_TYPES | ORDER_TYPES:
-            hook = asked.hook if asked.hook != "patient-view" else "order-sign"
+            hook = asked.hook if HOOKS[asked.hook].is_about_orders else ORDER_SIGN.name
             return with_draft(asked.document(known), document, hook)
         case {"resourceType": _}:
             raise UnusableDocument("resourceType: neither a Bundle nor an order")

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from cds_hooks.hook_request import resources_of
 from cds_hooks.prefetch import wanted_type
 from cds_hooks.settings import Settings
-from services.catalog import service_id
 from services.choices import Chosen
 from services.documents import Answered
 from services.language import Language
+from services.offered_hooks import service_id
 from services.rehearsal import Rehearsal, rehearsal
 from services.workbench.what_if.patient import INSTANCE, bundle, context
 

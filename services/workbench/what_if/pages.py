@@ -15,9 +15,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from cds_hooks.openapi import READING, refusals
 from mappings.fault import KnowledgeFault
-from services.catalog import HOOKS
 from services.choices import Choices, Chosen, choose
 from services.documents import UnusableDocument
+from services.offered_hooks import OFFERED_HOOKS
 from services.workbench.frame import Frame
 from services.workbench.spelling import spelt
 from services.workbench.what_if.asking import SAMPLES, Asked, Options, pasted, read
@@ -149,7 +149,7 @@ class Desk:
             conditions=of_kind(known, "condition", "procedure"),
             medications=of_kind(known, "medication"),
             drafts=drafts(known),
-            hooks=HOOKS,
+            hooks={hook: offered.when for hook, offered in OFFERED_HOOKS.items()},
             sexes=SEXES,
             routes=ROUTES,
             methods=METHODS,

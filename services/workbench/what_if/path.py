@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from services.answer import session_of
 from services.cases import Shown
 from services.choices import Chosen
 from services.notes import Evidence
 from services.order_entry.rules import order_findings
-from services.order_entry.session import Session
 from services.sarcopenia import wording as muscle_wording
 from services.sarcopenia.assessment import REASONS as UNREADABLE
 from services.vitamin_b12 import wording as b12_wording
@@ -69,8 +69,7 @@ def looks(shown: Shown, chosen: Chosen) -> tuple[Look, ...]:
     found = answered.answer.found
     rows = [_look(B12, one) for one in found.b12.evidence]
     rows += [_look(MUSCLE, one) for one in found.muscle.evidence]
-    drafts = {f"{d['resourceType']}/{d.get('id', '?')}": d for d in answered.drafts}
-    session = Session(answered.chart, found, chosen.known, drafts, answered.hook)
+    session = session_of(answered.chart, found, chosen.known, answered.drafts, answered.hook)
     for order in () if answered.chart.deceased else order_findings(session):
         rows.append(
             Look(

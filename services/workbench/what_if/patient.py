@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from cds_hooks.hook_request import HOOKS, reference_of
 from mappings.order_template import draft
 from mappings.value_set import Row
 from services.catalog import prefetch_templates
@@ -43,13 +44,16 @@ def request_of(entered: Entered, known: Known, day: date, hook: str) -> dict[str
 
 
 def context(hook: str, patient_id: str, drafted: list[dict[str, Any]]) -> dict[str, Any]:
-    """The context of a call; where orders are chosen, all drafts are selected."""
-    found: dict[str, Any] = {"userId": "Practitioner/made-up", "patientId": patient_id}
-    if hook == "patient-view":
-        return found
-    if hook == "order-select":
-        found["selections"] = [f"{one['resourceType']}/{one['id']}" for one in drafted]
-    return {**found, "draftOrders": bundle(drafted, "collection")}
+    """The context of a call, no more than its hook requires; all drafts are selected."""
+    values = {
+        "userId": "Practitioner/made-up",
+        "patientId": patient_id,
+        "encounterId": ID,
+        "selections": list(map(reference_of, drafted)),
+        "draftOrders": bundle(drafted, "collection"),
+    }
+    fields = ("userId", "patientId", *HOOKS[hook].context)
+    return {field: values[field] for field in fields}
 
 
 def with_draft(request: Mapping[str, Any], order: Mapping[str, Any], hook: str) -> dict[str, Any]:

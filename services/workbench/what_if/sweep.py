@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from services.answer import Answer
-from services.catalog import service_id
 from services.chart import Measurement
 from services.choices import Chosen
 from services.documents import Answered, answer_again
+from services.offered_hooks import service_id
 from services.sarcopenia.wording import CATEGORIES
 from services.workbench.plot import Axis, Band, Plot, Series
 from services.workbench.spelling import spelt

@@ -12,6 +12,7 @@ from tables import cases
 
 import cds_hooks.authentication
 from cds_hooks.diagnosis import EXPLAINED
+from services.offered_hooks import OFFERED_HOOKS
 
 SERVICES = "https://cds.example.org/cds-services"
 CONFIGURATION = """
@@ -155,17 +156,18 @@ def test_every_reason_to_refuse_a_caller_is_explained():
 def test_a_preflight_is_explained(cobalamin, configuration, case):
     run = cobalamin("doctor", "preflight", "--config", configuration, case["origin"])
     assert run.exit_code == int(case["exit"]), run.stderr
-    assert run.stdout.count(case["says"]) == 7  # discovery, and a call and its feedback of each
+    # Discovery, and a call and its feedback of each service.
+    assert run.stdout.count(case["says"]) == 1 + 2 * len(OFFERED_HOOKS)
 
 
 def test_discovery_is_shown_as_analysts_enter_it(cobalamin, configuration):
     run = cobalamin("doctor", "discovery", "--config", configuration, "--tenant", "south")
     assert run.exit_code == 0, run.stderr
     lines = [line.strip() for line in run.stdout.splitlines()]
-    for hook in ("patient-view", "order-select", "order-sign"):
+    for hook in OFFERED_HOOKS:
         assert f"{SERVICES}/b12-muscle-{hook}  ({hook} 1.0)" in lines
-    assert lines.count("Patient/{{context.patientId}}") == 3
-    assert lines.count("observations (needed)") == 3
+    assert lines.count("Patient/{{context.patientId}}") == len(OFFERED_HOOKS)
+    assert lines.count("observations (needed)") == len(OFFERED_HOOKS)
 
 
 def calls(sample):

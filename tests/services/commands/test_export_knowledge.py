@@ -15,6 +15,7 @@ from mappings.sarcopenia_definition import read_definition
 from mappings.value_set import code_systems, load_value_sets
 from services.fhir_package import knowledge_resources
 from services.knowledge import load_knowledge
+from services.offered_hooks import OFFERED_HOOKS
 
 BASE = "https://cobalamin.example/fhir"
 INDEX = load_value_sets()
@@ -166,11 +167,7 @@ def test_limits_stand_in_plan_and_library_with_their_places(exported):
             assert row.locator in cited
             assert f"{row.said}" in said
         [action] = plan["action"]
-        assert [t["name"] for t in action["trigger"]] == [
-            "patient-view",
-            "order-select",
-            "order-sign",
-        ]
+        assert [t["name"] for t in action["trigger"]] == [*OFFERED_HOOKS]
         assert {e["language"] for e in expressions(plan)} == {"text/plain"}
 
 

@@ -11,13 +11,13 @@ from patients import known, maker
 from stories import YEAR, replay, replayed, story
 from tables import cases
 
-from services.catalog import HOOKS, attention_of, prefetch_templates
+from services.catalog import attention_of, prefetch_templates
 from services.documents import assessment_of
 from services.from_fhir import read_chart
 from services.population.hindsight import known_on
 from services.population.history import History
 from services.population.moments import Then
-from services.population.timeline import events
+from services.population.timeline import REPLAYED, events
 
 METFORMIN = """
     +fatigue @2020-01-01; rx metformin since 2026-03-05T10:10:00Z in e2 by 7;
@@ -348,7 +348,7 @@ def test_a_history_reads_what_reading_afresh_reads(told):
     record = story(told)
     history = History("1", record, known().readable)
     beside = history.beside
-    for event in events(record, *YEAR, HOOKS):
+    for event in events(record, *YEAR, REPLAYED):
         then = Then.just_before(event.at)
         chart = history.before(then, event.orders, event.about)
         afresh = read_chart(

@@ -6,7 +6,6 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from html import unescape
-from pathlib import Path
 from threading import Event, Semaphore
 
 import pytest
@@ -21,7 +20,7 @@ from werkzeug.datastructures import MultiDict
 
 from cds_hooks.settings import Settings
 from cds_hooks.tenants import LOCAL
-from services.cases import read_case
+from services.cases import case_schema, read_case
 from services.choices import Choices, choose
 from services.cli import main
 from services.documents import UnusableDocument, assessment_of
@@ -37,8 +36,6 @@ from services.workbench.what_if.stretch import measured
 from services.workbench.what_if.view import View
 
 DAY = date(2026, 11, 20)
-ROOT = Path(__file__).parents[3]
-CASE_SCHEMA = json.loads((ROOT / "services" / "schemas" / "case.schema.json").read_text())
 SITE = Choices.of_site(LOCAL, known())
 OPTIONS = Options.of(known())
 CHOSEN = choose(LOCAL, SITE, "https://cds.example")
@@ -518,7 +515,7 @@ def saved(reader, tmp_path, query):
     answer = reader.get(f"/what-if/case?{query}")
     assert "attachment" in answer.headers["Content-Disposition"]
     document = answer.get_json()
-    Draft202012Validator(CASE_SCHEMA).validate(document)
+    Draft202012Validator(case_schema()).validate(document)
     path = tmp_path / "case.json"
     path.write_text(json.dumps(document))
     return path, document
