@@ -42,6 +42,7 @@ class OrderTemplate:
     confidence: str
     resource: Mapping[str, Any]
     body: bytes  # `resource` as JSON: decoding it is the fastest way to a new copy
+    ug_per_day: float | None = None  # as the reader of a site's knowledge reads it; None: unknown
 
 
 @dataclass(frozen=True, slots=True)

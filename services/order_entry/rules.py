@@ -6,7 +6,6 @@ from mappings.fault import KnowledgeFault
 from mappings.order_rules import FILE, OrderRule
 from mappings.said import Part, say, small
 from services.chart import Medication
-from services.from_fhir.medications import ug_per_day
 from services.order_entry.session import (
     UNCERTAIN,
     UNMEASURED,
@@ -197,7 +196,7 @@ def _regimen(session: Session) -> Found:
     template = session.known.templates.by_id.get(name)
     if template is None:
         return
-    begins = ug_per_day(dict(template.resource), None)
+    begins = template.ug_per_day
     for drug in session.replacing:
         slower = begins is not None and drug.ug_per_day is not None and drug.ug_per_day < begins
         if session.is_injected(drug) and slower and drug.resource in session.drafts:
