@@ -16,7 +16,7 @@ from services.order_entry.session import (
     marks,
     removal,
 )
-from services.vitamin_b12.assessment import DEFICIENT
+from services.vitamin_b12.outcome import DEFICIENT
 from services.vitamin_b12.results import FIRST_LINE, kidneys
 from services.vitamin_b12.suggestions import TESTS, is_held, on_its_way, open_orders, suggested
 from services.vitamin_b12.testing import folic_acid_matters

@@ -15,12 +15,10 @@ from services.vitamin_b12.case import Case, read_case
 from services.vitamin_b12.cautions import cautions, data_quality
 from services.vitamin_b12.combined_indicator import combined_indicator
 from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.outcome import Assessment
+from services.vitamin_b12.outcome import DEFICIENT, Assessment
 from services.vitamin_b12.results import Reading
 from services.vitamin_b12.testing import test_is_called_for
 from services.vitamin_b12.urgency import situation, urgency
-
-DEFICIENT = frozenset({"deficient", "deficient-functional"})
 
 
 def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
