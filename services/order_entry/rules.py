@@ -219,7 +219,7 @@ def _right_order(session: Session) -> Found:
     missing = [template for template in wanted if template.id in WORK_UP]
     if missing:
         steps = tuple(Step("create", template=template.id) for template in missing)
-        tests = tuple(small(template.label.removeprefix("Order ")) for template in missing)
+        tests = tuple(small(template.test) for template in missing)
         proposal = Proposal(say("Order {tests}", tests=tests), steps)
         yield _of("missing", right, proposal, open=tests)
 
