@@ -2,7 +2,7 @@
 
 from cds_hooks.cards import Indicator
 from services.order_entry.session import Session
-from services.vitamin_b12.outcome import Assessment
+from services.vitamin_b12.outcome import DEFICIENT, Assessment
 from services.vitamin_b12.results import FIRST_LINE
 from services.vitamin_b12.suggestions import TESTS, on_its_way, suggested
 from services.vitamin_b12.wording import TITLES
@@ -45,7 +45,7 @@ def topic(category: str) -> str:
 
 def indicator(assessment: Assessment) -> Indicator:
     """Critical for harm at hand, warning for what needs a decision, info for the rest."""
-    deficient = assessment.category in ("deficient", "deficient-functional")
+    deficient = assessment.category in DEFICIENT
     if assessment.urgency == "emergency":
         return Indicator.CRITICAL
     # Once treatment that suffices has begun, there is no decision left that cannot wait.

@@ -33,7 +33,7 @@ from services.order_entry.rules import order_findings, require_words
 from services.order_entry.session import OrderFinding, Session, Step
 from services.sarcopenia.wording import CATEGORIES
 from services.vitamin_b12.suggestions import suggested
-from services.vitamin_b12.summary import summary as b12_summary
+from services.vitamin_b12.summary import sentences as b12_sentences
 from services.vitamin_b12.wording import TITLES
 
 REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}")
@@ -182,34 +182,45 @@ class CardMaker:
     ) -> Iterator[Candidate]:
         """One card for each problem; one for both where both axes speak."""
         found = session.found
+        finding = self._finding(found, speaks) if orders else ""
         of_b12 = tuple(order for order in orders if order.rule.problem == "b12")
         of_muscle = tuple(order for order in orders if order.rule.problem == "muscle")
         if speaks["b12"] and speaks["muscle"]:
             urgent = found.b12.urgent or found.urgent is not None
             card = self._of_both(session, encounter)
-            yield self._led(card, orders, session, encounter, urgent=urgent)
+            yield self._led(card, finding, orders, session, encounter, urgent=urgent)
             return
         if speaks["b12"]:
             card = self._of_b12(session, encounter)
-            yield self._led(card, of_b12, session, encounter, urgent=found.b12.urgent)
+            yield self._led(card, finding, of_b12, session, encounter, urgent=found.b12.urgent)
         elif of_b12:
-            yield self._led(None, of_b12, session, encounter, urgent=found.b12.urgent)
+            yield self._led(None, "", of_b12, session, encounter, urgent=found.b12.urgent)
         if speaks["muscle"]:
-            card = self._of_muscle(session, encounter)
-            yield self._led(card, of_muscle, session, encounter, urgent=found.urgent is not None)
+            card, urgent = self._of_muscle(session, encounter), found.urgent is not None
+            yield self._led(card, finding, of_muscle, session, encounter, urgent=urgent)
         elif of_muscle:
-            yield self._led(None, of_muscle, session, encounter, urgent=False)
+            yield self._led(None, "", of_muscle, session, encounter, urgent=False)
+
+    def _finding(self, found: Together, speaks: Mapping[str, bool]) -> str:
+        """The first sentence of the summary, which says what is found and not what to do."""
+        if speaks["muscle"] and (found.urgent is not None or not speaks["b12"]):
+            return muscle_card.sentences(found, self.known)[0]
+        return self._b12_sentences(found)[0] if speaks["b12"] else ""
 
     def _led(
         self,
         card: Card | None,
+        finding: str,
         orders: tuple[OrderFinding, ...],
         session: Session,
         encounter: str | None,
         *,
         urgent: bool,
     ) -> Candidate:
-        """`card` with what is to be said of the orders put first; without orders, as it is."""
+        """`card` with what is to be said of the orders put first; without orders, as it is.
+
+        `finding` is the first sentence of the card's summary; needed only where there are orders.
+        """
         if not orders:
             if card is None or card.source.topic is None:
                 raise ValueError("a candidate needs a card, and the card a topic")
@@ -235,7 +246,9 @@ class CardMaker:
         if card:
             loud.append(card.indicator)
         led = self._card(
-            summary=_lead(said(first.summary), self._beside_in_short(card, first)),
+            summary=_lead(
+                said(first.summary), self._beside_in_short(card, finding, first), finding
+            ),
             indicator=max(loud, key=INDICATORS.index),
             source=Source(
                 shorten(first.rule.source, 160),
@@ -261,13 +274,11 @@ class CardMaker:
     def _links_of(self, order: OrderFinding) -> tuple[Link, ...]:
         return (self.b12_links if order.rule.problem == "b12" else self.muscle_links)[:1]
 
-    def _beside_in_short(self, card: Card | None, first: OrderFinding) -> str | None:
+    def _beside_in_short(self, card: Card | None, finding: str, first: OrderFinding) -> str | None:
         """What the summary adds about the patient, where the words on the order leave it open."""
         if card is None or first.case in SAYS_IT_ALL:
             return None
-        if first.case == "uncertain":
-            return _first_sentence(card.summary)
-        return card.summary
+        return finding if first.case == "uncertain" else card.summary
 
     def _beside(self, card: Card | None, first: OrderFinding, session: Session) -> str:
         """What is known of the patient, and what could not be checked."""
@@ -403,7 +414,10 @@ class CardMaker:
         )
 
     def _b12_summary(self, found: Together) -> str:
-        return b12_summary(found.b12, self.known.templates.locale, self.known.language)
+        return " ".join(self._b12_sentences(found))
+
+    def _b12_sentences(self, found: Together) -> tuple[str, ...]:
+        return b12_sentences(found.b12, self.known.templates.locale, self.known.language)
 
     def _topic(self, code: str, display: str) -> Coding:
         return Coding(code, f"{self.known.index.base}/CodeSystem/card-topic", display)
@@ -484,19 +498,15 @@ def _muscle_marks(found: Together) -> frozenset[str]:
     return _marks(found.muscle.evidence) | frozenset(f"pointer|{p}" for p in pointers)
 
 
-def _lead(first: str, said: str | None) -> str:
+def _lead(first: str, said: str | None, finding: str) -> str:
     """What is said of the order, then as much of the patient as there is room for."""
     if said is None:
         return shorten(first)
     whole = f"{first} {said}"
     if len(whole) <= SUMMARY_LENGTH:
         return whole
-    short = f"{first} {_first_sentence(said)}"
+    short = f"{first} {finding}"
     return short if len(short) <= SUMMARY_LENGTH else shorten(first)
-
-
-def _first_sentence(text: str) -> str:
-    return f"{text.split('. ', maxsplit=1)[0].rstrip('.')}."
 
 
 def _of_orders(orders: tuple[OrderFinding, ...], said: Language) -> str:

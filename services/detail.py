@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
-from mappings.said import say
+from mappings.said import Said, say
 from services.chart import Chart
 from services.language import Language
 
@@ -27,7 +27,12 @@ def gaps(chart: Chart, keys: Mapping[str, str], said: Language) -> Iterator[str]
     """What of `keys` could not be looked up; never taken for nothing being there."""
     missing = tuple(name for key, name in keys.items() if key in chart.unknown)
     partly = tuple(name for key, name in keys.items() if key in chart.incomplete - chart.unknown)
+    yield from map(said, unseen(missing, partly))
+
+
+def unseen(missing: tuple[str, ...], partly: tuple[str, ...]) -> Iterator[Said]:
+    """The sentences about data that could not be had, or had in part alone."""
     if missing:
-        yield said(say("Could not be checked: {missing}.", missing=missing))
+        yield say("Could not be checked: {missing}.", missing=missing)
     if partly:
-        yield said(say("Only a part was available: {partly}.", partly=partly))
+        yield say("Only a part was available: {partly}.", partly=partly)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from mappings.sarcopenia_definition import Definition, read_definition
 from mappings.site_codes import read_site_codes
 from mappings.value_set import ValueSetIndex, derived_titles, load_value_sets
 from services.from_fhir import Readable
+from services.from_fhir.medications import ug_per_day
 from services.language import ENGLISH, Language, read_language
 from services.own_guidelines import check_own
 from services.sarcopenia.knowledge import Knowledge as MuscleKnowledge
@@ -106,7 +107,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
         ),
         muscle=_muscle(tables.get("sarcopenia", {}), index, policy, groups, titles, own),
         comparison=read_comparison(),
-        templates=read_order_templates(b12.get("locale", guideline.locale), index),
+        templates=_order_templates(b12.get("locale", guideline.locale), index),
         order_rules=read_order_rules(),
         language=read_language(tables.get("language", {}).get("code", ENGLISH)),
         own=own,
@@ -127,6 +128,16 @@ def chosen(clinical: Mapping[str, Any]) -> dict[str, Any]:
 
 def _digest(file: str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
+    """The orders of `locale`, each with the daily dose that its FHIR resource states."""
+    templates = read_order_templates(locale, index)
+    by_id = {
+        name: replace(template, ug_per_day=ug_per_day(dict(template.resource), None))
+        for name, template in templates.by_id.items()
+    }
+    return replace(templates, by_id=by_id)
 
 
 def _muscle(

@@ -105,8 +105,8 @@ def _of_files() -> Iterator[str]:
     for file in sorted((FOLDER / "order_templates").glob("*.toml")):
         for template in read_toml(file)["template"]:
             yield from (template["label"], template["description"])
-            if template["label"].startswith("Order "):
-                yield template["label"].removeprefix("Order ")
+            if "test" in template:
+                yield template["test"]
     for file in sorted((FOLDER / "guidelines").glob("*.toml")):
         yield from _of_guideline(read_toml(file))
     yield from _meanings(read_toml(FOLDER / "laboratory.toml"))

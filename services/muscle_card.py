@@ -6,13 +6,13 @@ from typing import Any
 from cds_hooks.cards import Indicator
 from mappings.differential import Cause
 from mappings.order_template import OrderTemplate, OrderTemplates
-from mappings.said import Said, Small, amount, say
+from mappings.said import Small, amount, say
 from services.chart import Chart
 from services.detail import bullets, cell, gaps, when
 from services.knowledge import Known
 from services.language import Language
 from services.muscle_loss import Pointed, Together, b12_positive
-from services.notes import Evidence
+from services.notes import Evidence, Outcome
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.outcome import SCREENED_POSITIVE, Assessment
 from services.sarcopenia.weight import recent
@@ -26,6 +26,7 @@ MOST_ROWS = 6
 MOST_CAUSES = 4
 SHOWN = ("strength", "mass", "performance", "screen", "measure")
 SPELLINGS = {"kg/m2": "kg/m²", "{score}": "points", " m2": " m²"}
+IN_DOUBT = frozenset({Outcome.UNDECIDED, Outcome.UNUSABLE})
 # Blood tests for other causes: the order, and the result that makes it needless.
 CAUSES_PANEL = ("order_creatine_kinase", "order_tsh", "order_vitamin_d", "order_crp")
 URGENT_PANEL = ("order_creatine_kinase", "order_creatinine_egfr", "order_potassium")
@@ -50,7 +51,7 @@ def _in_doubt(muscle: Assessment) -> bool:
 
     Measures that are all normal and leave a definition open ask for nobody's attention.
     """
-    unread = any(e.rule == "unit-safety" or "undecided" in e.says for e in muscle.evidence)
+    unread = any(e.outcome in IN_DOUBT for e in muscle.evidence)
     return bool(muscle.low) or unread or any(name != "measured" for name in muscle.triggers)
 
 
@@ -74,7 +75,15 @@ def units_spelt(text: str) -> str:
 
 def summary(found: Together, known: Known) -> str:
     """The card's summary, before it is cut to length."""
-    said = known.language
+    return " ".join(sentences(found, known))
+
+
+def sentences(found: Together, known: Known) -> tuple[str, ...]:
+    """The sentences of the summary: what is found, then what it asks for."""
+    return tuple(units_spelt(known.language(one)) for one in _sentences(found, known))
+
+
+def _sentences(found: Together, known: Known) -> tuple[str, ...]:
     muscle = found.muscle
     urgent = next((one for one in found.differential if one.urgent), None)
     if found.urgent and urgent:
@@ -84,32 +93,28 @@ def summary(found: Together, known: Known) -> str:
             if why == title
             else say("{why}: think of {title}", why=why, title=_lowered(title))
         )
-        return units_spelt(said(say("{what}; {urge}", what=start, urge=_today(found.urgent))))
+        return (say("{what}; {urge}", what=start, urge=_today(found.urgent)),)
     if muscle.positive:
         low, category = _low_text(muscle, known), CATEGORIES[muscle.category]
-        whole = say("{what}: {stage}. {urge}", what=low, stage=category, urge=_urge(muscle))
-        return units_spelt(said(whole))
+        return say("{what}: {stage}.", what=low, stage=category), _urge(muscle)
+    return (_open_question(muscle, known),)
+
+
+def _open_question(muscle: Assessment, known: Known) -> str:
+    """What is to be found out before anything can be said of muscle."""
     if muscle.category in SCREENED_POSITIVE:
-        return units_spelt(
-            said(
-                say(
-                    "{what}: measure grip strength or time five chair rises.",
-                    what=_screened(muscle),
-                )
-            )
+        return say(
+            "{what}: measure grip strength or time five chair rises.",
+            what=_screened(muscle, known),
         )
     if muscle.category == "not_assessed":
-        return said(
-            say(
-                "{what}, muscle strength not known: ask SARC-F or measure grip.",
-                what=_why_looked_at(muscle),
-            )
+        return say(
+            "{what}, muscle strength not known: ask SARC-F or measure grip.",
+            what=_why_looked_at(muscle),
         )
     if muscle.low:
-        low = _low_text(muscle, known)
-        return units_spelt(said(say("{what}; {urge}", what=low, urge=_wanted(muscle))))
-    doubt = _first_doubt(muscle)
-    return said(say("Muscle strength cannot be judged: {doubt}.", doubt=doubt))
+        return say("{what}; {urge}", what=_low_text(muscle, known), urge=_wanted(muscle))
+    return say("Muscle strength cannot be judged: {doubt}.", doubt=_first_doubt(muscle))
 
 
 def _lowered(title: str) -> Small:
@@ -155,16 +160,13 @@ def _urge(muscle: Assessment) -> str:
     return say("Look for causes; resistance exercise.")
 
 
-def _screened(muscle: Assessment) -> str:
-    positive = next(e for e in muscle.evidence if e.rule == "screen" and "positive" in e.says)
-    # "SARC-F positive" is the title and what it means.
-    title: str = positive.says.partition(" positive")[0]
-    if isinstance(positive.says, Said) and "title" in positive.says.parts:
-        title = str(positive.says.parts["title"])
-    if positive.value is None:
+def _screened(muscle: Assessment, known: Known) -> str:
+    positive = muscle.screened[0]
+    title, result = known.muscle.titles[positive.observation], positive.result
+    if result is None:
         return say("{what}, positive", what=title)
-    value = amount(positive.value, positive.unit or "")
-    if positive.comparator == ">=":
+    value = amount(result.value, result.unit)
+    if result.comparator == ">=":
         return say("{title} at least {amount}, positive", title=title, amount=value)
     return say("{title} {amount}, positive", title=title, amount=value)
 
@@ -188,7 +190,7 @@ def _wanted(muscle: Assessment) -> str:
 
 
 def _first_doubt(muscle: Assessment) -> str:
-    doubts = (e.says for e in muscle.evidence if "undecided" in e.says or e.rule == "unit-safety")
+    doubts = (e.says for e in muscle.evidence if e.outcome in IN_DOUBT)
     return next(doubts, say("what is measured does not decide"))
 
 
@@ -359,7 +361,7 @@ def _panel(names: list[str], known: Known) -> Iterator[tuple[str, tuple[OrderTem
     """Several tests as one suggestion, named one by one."""
     orders = tuple(known.templates.by_id[name] for name in names)
     if orders:
-        tests = tuple(order.label.removeprefix("Order ") for order in orders)
+        tests = tuple(order.test for order in orders)
         yield say("Order {tests}", tests=tests), orders
 
 

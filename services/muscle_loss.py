@@ -14,7 +14,7 @@ from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.outcome import LACKS_DATA
 from services.sarcopenia.outcome import Assessment as MuscleAssessment
 from services.sarcopenia.weight import recent, weight_loss
-from services.vitamin_b12.assessment import DEFICIENT
+from services.vitamin_b12.outcome import DEFICIENT
 from services.vitamin_b12.outcome import Assessment as B12Assessment
 
 B12_LACKS_DATA = frozenset({"at-risk-untested", "insufficient-data"})

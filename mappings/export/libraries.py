@@ -161,11 +161,16 @@ def _places(
 
 def limit_said(publication: Publication, row: Cutoff) -> str:
     """ "Grip strength of men below 27 kg: low strength"."""
+    return f"{condition_said(publication, row)}: {row.means.replace('_', ' ')}"
+
+
+def condition_said(publication: Publication, row: Cutoff) -> str:
+    """ "Grip strength of men below 27 kg"."""
     who = {"male": " of men", "female": " of women"}.get(row.sex or "", "")
     how = f" by {row.method}" if row.method else ""
     when = {True: " in pregnancy", False: " outside pregnancy", None: ""}[row.pregnant]
     measured = f"{publication.title(row.observation)}{who}{how}{when}"
-    return f"{measured} {row.said}: {row.means.replace('_', ' ')}"
+    return f"{measured} {row.said}"
 
 
 def duration_said(comparison: str, limit: float, unit: str) -> str:

@@ -7,7 +7,7 @@ whoever reads the resource.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mappings.export.libraries import citations, duration_said, limit_said, requirements
+from mappings.export.libraries import citations, condition_said, duration_said, requirements
 from mappings.export.orders import activity_name
 from mappings.export.resource import Publication, cited, filled, reviewed
 from mappings.guideline import Cutoff, Guideline
@@ -120,7 +120,7 @@ def _limits(
                     "action": [
                         {
                             "title": row.means.replace("_", " ").capitalize(),
-                            "condition": applies(limit_said(publication, row).partition(": ")[0]),
+                            "condition": applies(condition_said(publication, row)),
                             "documentation": [cited(row.source or guideline.citation, row.locator)],
                         }
                         for row in rows

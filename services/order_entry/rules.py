@@ -6,7 +6,6 @@ from mappings.fault import KnowledgeFault
 from mappings.order_rules import FILE, OrderRule
 from mappings.said import Part, say, small
 from services.chart import Medication
-from services.from_fhir.medications import ug_per_day
 from services.order_entry.session import (
     UNCERTAIN,
     UNMEASURED,
@@ -17,7 +16,7 @@ from services.order_entry.session import (
     marks,
     removal,
 )
-from services.vitamin_b12.assessment import DEFICIENT
+from services.vitamin_b12.outcome import DEFICIENT
 from services.vitamin_b12.results import FIRST_LINE, kidneys
 from services.vitamin_b12.suggestions import TESTS, is_held, on_its_way, open_orders, suggested
 from services.vitamin_b12.testing import folic_acid_matters
@@ -197,7 +196,7 @@ def _regimen(session: Session) -> Found:
     template = session.known.templates.by_id.get(name)
     if template is None:
         return
-    begins = ug_per_day(dict(template.resource), None)
+    begins = template.ug_per_day
     for drug in session.replacing:
         slower = begins is not None and drug.ug_per_day is not None and drug.ug_per_day < begins
         if session.is_injected(drug) and slower and drug.resource in session.drafts:
@@ -220,7 +219,7 @@ def _right_order(session: Session) -> Found:
     missing = [template for template in wanted if template.id in WORK_UP]
     if missing:
         steps = tuple(Step("create", template=template.id) for template in missing)
-        tests = tuple(small(template.label.removeprefix("Order ")) for template in missing)
+        tests = tuple(small(template.test) for template in missing)
         proposal = Proposal(say("Order {tests}", tests=tests), steps)
         yield _of("missing", right, proposal, open=tests)
 

@@ -10,8 +10,8 @@ from mappings.said import Part, say
 from services.chart import Chart, Medication, Order
 from services.knowledge import Known
 from services.muscle_loss import Together
-from services.vitamin_b12.assessment import DEFICIENT
 from services.vitamin_b12.features import Features, features
+from services.vitamin_b12.outcome import DEFICIENT
 from services.vitamin_b12.replacement import is_injected, replacement, suffices
 
 UNCERTAIN = frozenset({"indeterminate", "uninterpretable", "insufficient-data"})

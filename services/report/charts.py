@@ -182,12 +182,11 @@ def _prefetch(figures: Mapping[str, Computed]) -> Drawn:
 
 def _categories(figures: Mapping[str, Computed]) -> Drawn:
     counts = {
-        f"{row['axis']}: {row['category']}": row["calls"]
+        row["category"]: row["calls"]
         for row in figures["categories"].dicts()
         if row["axis"] == "B12"
     }
-    short = {name.removeprefix("B12: "): calls for name, calls in counts.items()}
-    return _plain(short, "calls", "Bars of calls for each category of the B12 axis.")
+    return _plain(counts, "calls", "Bars of calls for each category of the B12 axis.")
 
 
 def _plain(counts: Mapping[str, int], unit: str, says: str) -> Drawn:

@@ -6,7 +6,7 @@ from mappings.guideline import Cutoff
 from mappings.said import amount, as_amount, say
 from mappings.sarcopenia_definition import ADULT
 from services.chart import Chart
-from services.notes import Evidence, Notes, under
+from services.notes import Evidence, Notes, Outcome, under
 from services.sarcopenia.findings import NOTHING_MEASURED, Findings, findings
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, is_fresh
@@ -38,7 +38,7 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     notes, triggers = Notes(), triggers_of(chart, knowledge)
     in_scope = chart.age_at_least(definition.minimum_age)
     if chart.age_at_least(ADULT) is False:
-        notes.remark("age", under(ADULT))
+        notes.remark("age", under(ADULT), outcome=Outcome.NOT_APPLIED)
         return _conclude(triggers, knowledge, notes, "out_of_scope_age", None)
     found = findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
@@ -50,7 +50,8 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
         _trigger_evidence(chart, knowledge, notes)
     if in_scope is False:
         locator = definition.minimum_age_locator
-        notes.remark("age", under(definition.minimum_age), locator)
+        years = definition.minimum_age
+        notes.remark("age", under(years), locator, Outcome.NOT_APPLIED)
         if found.strength == "low":
             notes.flag("low_grip_below_reference")
         _flags(found, "out_of_scope_age", chart, knowledge, notes)
@@ -86,6 +87,7 @@ def _conclude(
         next_steps=tuple(notes.steps),
         triggers=triggers,
         low=tuple([t for t in found.tests if t.level == "low"]) if found and found.tests else (),
+        screened=tuple([t for t in found.screen.tests if t.level == "low"]) if found else (),
         asymmetry=tuple([g.resource for g in found.asymmetry]) if found else (),
     )
 
@@ -109,9 +111,9 @@ def _trigger_evidence(chart: Chart, knowledge: Knowledge, notes: Notes) -> None:
     notes.findings("trigger", chart.present(knowledge.groups["muscle_trigger"]))
     fallen = chart.latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
-        notes.result("trigger", fallen, _title(knowledge, fallen.observation))
+        notes.result("trigger", Outcome.PRESENT, fallen, _title(knowledge, fallen.observation))
     for weight in weight_loss(chart, knowledge):
-        notes.result("trigger", weight, say("Weight, falling"))
+        notes.result("trigger", Outcome.PRESENT, weight, say("Weight, falling"))
 
 
 def _evidence(found: Findings, knowledge: Knowledge, notes: Notes) -> None:
@@ -122,15 +124,16 @@ def _evidence(found: Findings, knowledge: Knowledge, notes: Notes) -> None:
         _write(test, "screen", knowledge, notes)
     for measure in found.stale:
         says = say("{title}: too old to decide", title=_title(knowledge, measure.observation))
-        notes.result("stale", measure, says)
+        notes.result("stale", Outcome.STALE, measure, says)
     for result in found.refused:
         why = knowledge.refused[result.observation]
         says = say(
             "{title} is not used: {why}", title=_title(knowledge, result.observation), why=why
         )
-        notes.unusable("refused", result, says)
+        notes.unusable("refused", result, says, Outcome.REFUSED)
     for grip in found.asymmetry:
-        notes.result("asymmetry", grip, say("Grip strength, {side} hand", side=grip.side or ""))
+        says = say("Grip strength, {side} hand", side=grip.side or "")
+        notes.result("asymmetry", Outcome.PRESENT, grip, says)
 
 
 def _meaning(test: Tested, knowledge: Knowledge) -> str:
@@ -149,8 +152,9 @@ def _write(test: Tested, rule: str, knowledge: Knowledge, notes: Notes) -> None:
             says = say("{title}, {means}", title=says, means=test.level)
         unable = test.unable
         locator = meaning.locator if meaning else None
+        outcome = _outcome(test, rule) if meaning else Outcome.NOT_DONE
         notes.evidence.append(
-            Evidence(rule, says, unable.resource, day=unable.day, locator=locator)
+            Evidence(rule, outcome, says, unable.resource, day=unable.day, locator=locator)
         )
         return
     if test.unusable is not None:
@@ -162,21 +166,35 @@ def _write(test: Tested, rule: str, knowledge: Knowledge, notes: Notes) -> None:
         notes.unusable("unit-safety", test.unusable, says)
     if result is None:
         return
-    says = say("{title} {means}", title=title, means=_said(test, rule))
+    outcome = _outcome(test, rule)
+    says = say("{title} {means}", title=title, means=_said(test, outcome))
     if result.reported and result.reported != amount(result.value, result.unit):
         says = say("{what} ({amount})", what=says, amount=as_amount(result.reported))
     locator = None
     if row is not None:
         locator = f"{row.source}: {row.locator}" if row.source else row.locator
-    notes.result(rule, result, says, str(row) if row else None, locator)
+    notes.result(rule, outcome, result, says, str(row) if row else None, locator)
 
 
-def _said(test: Tested, rule: str) -> str:
+def _outcome(test: Tested, rule: str) -> Outcome:
     if test.level == "unknown":
-        return say("undecided, {reason}", reason=REASONS.get(test.why, test.why))
+        return Outcome.UNDECIDED
     if rule == "screen":
-        return say("positive") if test.level == "low" else say("negative")
-    return say("intermediate") if test.intermediate else test.level
+        return Outcome.POSITIVE if test.level == "low" else Outcome.NEGATIVE
+    return Outcome.INTERMEDIATE if test.intermediate else Outcome(test.level)
+
+
+def _said(test: Tested, outcome: Outcome) -> str:
+    match outcome:
+        case Outcome.UNDECIDED:
+            return say("undecided, {reason}", reason=REASONS.get(test.why, test.why))
+        case Outcome.POSITIVE:
+            return say("positive")
+        case Outcome.NEGATIVE:
+            return say("negative")
+        case Outcome.INTERMEDIATE:
+            return say("intermediate")
+    return test.level
 
 
 def _title(knowledge: Knowledge, observation: str) -> str:

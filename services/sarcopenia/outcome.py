@@ -28,6 +28,7 @@ class Assessment(NamedTuple):
     next_steps: tuple[str, ...]
     triggers: tuple[str, ...]  # why muscle is looked at: "measured", or names of value sets
     low: tuple[Tested, ...]  # the measures that are low, strength first
+    screened: tuple[Tested, ...] = ()  # the screening tests that are positive
     asymmetry: tuple[str, ...] = ()  # the grip results of two hands that differ
 
     @property

@@ -3,6 +3,7 @@
 from mappings.said import say
 from services.chart import Chart, Measurement
 from services.knowledge import Known
+from services.notes import Outcome
 from services.vitamin_b12.features import exposed_to_nitrous_oxide, is_pregnant
 from services.vitamin_b12.replacement import is_antidote, replacement
 from services.vitamin_b12.results import FIRST_LINE, Incomparable, Reading
@@ -11,7 +12,7 @@ from services.vitamin_b12.wording import FLAGS
 METABOLITES = frozenset({"methylmalonic_acid", "homocysteine"})
 OPEN_TO_DOUBT = frozenset({*FIRST_LINE, *METABOLITES})
 # What no B12 that was given could have made of a level.
-STANDS = frozenset({"deficient", "raised", "grossly raised"})
+STANDS = frozenset({Outcome.DEFICIENT, Outcome.RAISED, Outcome.GROSSLY_RAISED})
 
 
 def doubt_of_level(

@@ -13,7 +13,7 @@ from mappings.guideline import Cutoff, Undecided
 from mappings.said import amount, say
 from services.chart import Chart, Measurement, Medication
 from services.knowledge import Known
-from services.notes import under
+from services.notes import Outcome, under
 from services.sarcopenia.assessment import REASONS
 from services.sarcopenia.measures import Tested, read_test
 from services.smart_app.doubts import STANDS, doubt_of_level, doubt_of_metabolite, is_undated
@@ -48,6 +48,7 @@ class Meaning(NamedTuple):
     limit: str = ""
     locator: str = ""
     note: str = ""  # why it must not be read as it stands
+    outcome: Outcome | None = None  # by the limits of B12 and blood; None: by others, or undecided
 
 
 class Row(NamedTuple):
@@ -68,7 +69,7 @@ def rows(name: str, unit: str, chart: Chart, known: Known) -> tuple[Row, ...]:
 
 
 def _in_doubt(row: Row) -> Row:
-    if row.meaning.note or row.meaning.says in STANDS:
+    if row.meaning.note or row.meaning.outcome in STANDS:
         return row
     note = say("B12 is on record without a start: whether it was given by then is not known.")
     return row._replace(meaning=row.meaning._replace(note=note, tone="plain"))
@@ -120,7 +121,8 @@ def _of_reading(read: Reading | Incomparable, note: str = "") -> Meaning:
     if isinstance(read, Incomparable):
         return Meaning(read.reason.value, note=note)
     tone = "plain" if note else TONES[read.means]
-    return Meaning(read.means.replace("_", " "), tone, read.limit, read.locator, note)
+    says, outcome = read.means.replace("_", " "), Outcome(read.means)
+    return Meaning(says, tone, read.limit, read.locator, note, outcome)
 
 
 def _first_line(result: Measurement, then: Chart, known: Known) -> Meaning:

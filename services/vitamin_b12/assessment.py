@@ -9,18 +9,16 @@ from functools import partial
 
 from mappings.said import say
 from services.chart import Chart, months_before
-from services.notes import Notes, under
+from services.notes import Notes, Outcome, under
 from services.vitamin_b12 import next_steps
 from services.vitamin_b12.case import Case, read_case
 from services.vitamin_b12.cautions import cautions, data_quality
 from services.vitamin_b12.combined_indicator import combined_indicator
 from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.outcome import Assessment
+from services.vitamin_b12.outcome import DEFICIENT, Assessment
 from services.vitamin_b12.results import Reading
 from services.vitamin_b12.testing import test_is_called_for
 from services.vitamin_b12.urgency import situation, urgency
-
-DEFICIENT = frozenset({"deficient", "deficient-functional"})
 
 
 def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
@@ -29,7 +27,8 @@ def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
     notes = Notes()
     if chart.age_at_least(knowledge.guideline.minimum_age) is False:
         notes.step("paediatric-specialist-advice")
-        notes.remark("age", under(knowledge.guideline.minimum_age))
+        years = knowledge.guideline.minimum_age
+        notes.remark("age", under(years), outcome=Outcome.NOT_APPLIED)
         return _conclude(case, notes, "out-of-scope")
     if chart.born is None:
         notes.flag("age-unknown")
@@ -87,6 +86,7 @@ def _category(case: Case, notes: Notes) -> str:
             "pregnancy",
             say("total B12 falls in pregnancy without deficiency"),
             case.knowledge.guideline.testing.pregnancy_locator,
+            Outcome.NOT_APPLIED,
         )
         return "uninterpretable" if not _shown_functional(case) else "deficient-functional"
     return _by_band(case, case.first, notes)

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from mappings.guideline import Undecided
 from mappings.said import say
-from services.notes import Notes
+from services.notes import Notes, Outcome
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.results import REQUESTS, Incomparable, Reading, locator_text
 
@@ -23,6 +23,7 @@ def data_quality(case: Case, notes: Notes) -> None:
         notes.flag("request-exact-value" if spans else "no-limit-in-unit")
         notes.result(
             "unit-safety",
+            Outcome.UNDECIDED,
             bound.result,
             _because(_title(case, bound.result.observation), bound.reason.value),
         )
@@ -34,7 +35,8 @@ def data_quality(case: Case, notes: Notes) -> None:
     for metabolite in (case.mma, case.hcy):
         if isinstance(metabolite, Incomparable):
             notes.flag("request-exact-value")
-            notes.result("unit-safety", metabolite.result, metabolite.reason.value)
+            says = metabolite.reason.value
+            notes.result("unit-safety", Outcome.UNDECIDED, metabolite.result, says)
 
 
 REASONS = {
@@ -95,8 +97,7 @@ def cautions(case: Case, notes: Notes) -> None:
 
 def _result_notes(case: Case, notes: Notes) -> None:
     if case.first is not None:
-        says = _reads(_named(case, case.first), _meant(case, case.first))
-        notes.reading("first-line-band", case.first, says)
+        _level(case, case.first, notes)
         _disagreement(case, case.first, notes)
     for rule, reading in (("methylmalonic-acid", case.mma), ("homocysteine", case.hcy)):
         if isinstance(reading, Reading):
@@ -107,7 +108,8 @@ def _result_notes(case: Case, notes: Notes) -> None:
     if case.egfr is not None:
         row = case.knowledge.laboratory.rows("egfr", case.egfr.unit)[0]
         says = _kidneys(_title(case, "egfr"), case.kidneys)
-        notes.result("kidney-function", case.egfr, says, str(row), locator_text(row))
+        outcome = Outcome(case.kidneys)
+        notes.result("kidney-function", outcome, case.egfr, says, str(row), locator_text(row))
     for reading in case.features.blood:
         named = _title(case, reading.result.observation)
         notes.reading("blood-count", reading, _with(named, reading.means))
@@ -116,14 +118,13 @@ def _result_notes(case: Case, notes: Notes) -> None:
     _metabolite_flags(case, notes)
 
 
-def _named(case: Case, reading: Reading) -> str:
-    return _title(case, reading.result.observation)
-
-
-def _meant(case: Case, reading: Reading) -> str:
+def _level(case: Case, reading: Reading, notes: Notes) -> None:
+    """Total or active B12 by its band; total B12 has none in pregnancy."""
+    means, outcome = reading.means, None
     if case.features.pregnant and reading.result.observation == "total_b12":
-        return say("not interpreted in pregnancy")
-    return reading.means
+        means, outcome = say("not interpreted in pregnancy"), Outcome.NOT_APPLIED
+    says = _reads(_title(case, reading.result.observation), means)
+    notes.reading("first-line-band", reading, says, outcome)
 
 
 def _disagreement(case: Case, first: Reading, notes: Notes) -> None:
@@ -132,7 +133,7 @@ def _disagreement(case: Case, first: Reading, notes: Notes) -> None:
             continue
         same_test = other.result.observation == first.result.observation
         notes.flag("use-most-recent-result" if same_test else "flag-discordance")
-        notes.reading("first-line-band", other, _reads(_named(case, other), _meant(case, other)))
+        _level(case, other, notes)
         return
 
 

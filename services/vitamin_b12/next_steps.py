@@ -4,11 +4,11 @@ from mappings.said import say
 from services.notes import Notes
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.deficiency_steps import deficient
+from services.vitamin_b12.outcome import DEFICIENT
 from services.vitamin_b12.treatment_steps import on_treatment
 from services.vitamin_b12.urgency import twice_high
 
-DEFICIENT = ("deficient", "deficient-functional")
-DOUBTFUL = ("indeterminate", "uninterpretable")
+DOUBTFUL = frozenset({"indeterminate", "uninterpretable"})
 
 
 def write(case: Case, notes: Notes, category: str) -> None:
@@ -16,7 +16,7 @@ def write(case: Case, notes: Notes, category: str) -> None:
     WRITERS[category](case, notes)
     if case.chart.drafts:
         _orders_of_the_session(case, notes, category)
-    if category in (*DEFICIENT, *DOUBTFUL) and case.has_group("muscle"):
+    if category in DEFICIENT | DOUBTFUL and case.has_group("muscle"):
         notes.flag("do-not-attribute-sarcopenia-solely-to-b12")
 
 
@@ -189,7 +189,7 @@ def _orders_of_the_session(case: Case, notes: Notes, category: str) -> None:
     level = chart.ordering(("total_b12", "active_b12"))
     if level and category == "on-treatment" and case.replacement.parenteral:
         notes.session_step("suggest-cancel-repeat-b12")
-    if case.drafted_nitrous_oxide and category in (*DEFICIENT, "indeterminate", "on-treatment"):
+    if case.drafted_nitrous_oxide and category in DEFICIENT | {"indeterminate", "on-treatment"}:
         notes.flag("warn-avoid-nitrous-oxide")
     if chart.drafted(("cyanocobalamin",)) and chart.has("leber_optic_neuropathy"):
         notes.session_step("use-hydroxocobalamin", "suggest-hydroxocobalamin-im")

@@ -6,6 +6,9 @@ from services.notes import Evidence
 from services.vitamin_b12.combined_indicator import CombinedIndicator
 from services.vitamin_b12.results import Reading
 
+# Categories that say deficiency.
+DEFICIENT = frozenset({"deficient", "deficient-functional"})
+
 
 class Assessment(NamedTuple):
     """What the rules say of one patient's B12."""

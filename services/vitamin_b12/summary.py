@@ -1,13 +1,17 @@
 """One sentence for each finding: what, by which value, and what it asks for."""
 
+from collections.abc import Callable, Mapping
+
 from mappings.said import amount, say, small
 from services.language import Language
-from services.notes import Evidence
+from services.notes import Evidence, Outcome
 from services.vitamin_b12.outcome import Assessment
 
+Sentences = tuple[str, ...]
 # Units that are the same number under another name, as a country's clinicians know them, and
 # spellings for people instead of UCUM's.
 US_UNITS = {"ng/L": "pg/mL", "ug/L": "ng/mL"}
+RAISED = frozenset({Outcome.RAISED, Outcome.GROSSLY_RAISED})
 SPELLINGS = {"umol/L": "µmol/L", "{1.73_m2}": "1.73 m²", "ug/L": "µg/L"}
 
 
@@ -22,8 +26,13 @@ def unit_text(text: str, locale: str) -> str:
 
 def summary(assessment: Assessment, locale: str, language: Language) -> str:
     """The card's summary, before it is cut to length."""
-    writer = WRITERS[assessment.category]
-    return unit_text(language(writer(assessment)), locale)
+    return " ".join(sentences(assessment, locale, language))
+
+
+def sentences(assessment: Assessment, locale: str, language: Language) -> tuple[str, ...]:
+    """The sentences of the summary: what is found, then what it asks for."""
+    written = WRITERS[assessment.category](assessment)
+    return tuple(unit_text(language(one), locale) for one in written)
 
 
 def _named(assessment: Assessment) -> str:
@@ -40,12 +49,12 @@ def _named(assessment: Assessment) -> str:
     )
 
 
-def _deficient(assessment: Assessment) -> str:
-    said, urge = _named(assessment), _urge(assessment)
+def _deficient(assessment: Assessment) -> Sentences:
+    named, urge = _named(assessment), _urge(assessment)
     if assessment.deciding is None:
-        return say("{result}: deficient. {urge}", result=said, urge=urge)
+        return say("{result}: deficient.", result=named), urge
     limit = assessment.deciding.limit
-    return say("{result}: deficient ({limit}). {urge}", result=said, limit=limit, urge=urge)
+    return say("{result}: deficient ({limit}).", result=named, limit=limit), urge
 
 
 def _urge(assessment: Assessment) -> str:
@@ -64,7 +73,7 @@ def _urge(assessment: Assessment) -> str:
     return say("Start replacement.")
 
 
-def _functional(assessment: Assessment) -> str:
+def _functional(assessment: Assessment) -> Sentences:
     raised = _evidence(assessment, "methylmalonic-acid") or _evidence(assessment, "homocysteine")
     what: str = say("raised MMA")
     if raised and raised.value is not None:
@@ -72,34 +81,35 @@ def _functional(assessment: Assessment) -> str:
         what = say("{what} ({amount})", what=raised.says, amount=found)
     urge = _urge(assessment)
     if assessment.deciding is None:
-        return say("Functional B12 deficiency: {what}. {urge}", what=what, urge=urge)
+        return say("Functional B12 deficiency: {what}.", what=what), urge
+    named = _named(assessment)
     return say(
-        "Functional B12 deficiency: {what} although {result}. {urge}",
-        what=what,
-        result=_named(assessment),
-        urge=urge,
-    )
+        "Functional B12 deficiency: {what} although {result}.", what=what, result=named
+    ), urge
 
 
 def _evidence(assessment: Assessment, rule: str) -> Evidence | None:
-    return next((e for e in assessment.evidence if e.rule == rule and "raised" in e.says), None)
+    return next((e for e in assessment.evidence if e.rule == rule and e.outcome in RAISED), None)
 
 
-def _indeterminate(assessment: Assessment) -> str:
+def _indeterminate(assessment: Assessment) -> Sentences:
     limit = assessment.deciding.limit if assessment.deciding else ""
     start = say("{result} is indeterminate ({limit})", result=_named(assessment), limit=limit)
     if assessment.neurological:
-        return say(
-            "{start} with neurological findings: clarify without delaying treatment.", start=start
+        return (
+            say(
+                "{start} with neurological findings: clarify without delaying treatment.",
+                start=start,
+            ),
         )
     steps = assessment.next_steps
     if "consider-mma" in steps or "order-mma" in steps:
-        return say("{start}: methylmalonic acid can resolve it.", start=start)
+        return (say("{start}: methylmalonic acid can resolve it.", start=start),)
     if "flag-renal-confounding" in assessment.flags:
-        return say("{start}; raised MMA proves nothing with impaired kidneys.", start=start)
+        return (say("{start}; raised MMA proves nothing with impaired kidneys.", start=start),)
     if "order-creatinine-egfr" in steps:
-        return say("{start}; MMA is raised but kidney function is unknown.", start=start)
-    return say("{start}. Without symptoms, no further test.", start=start)
+        return (say("{start}; MMA is raised but kidney function is unknown.", start=start),)
+    return say("{start}.", start=start), say("Without symptoms, no further test.")
 
 
 def _uninterpretable(assessment: Assessment) -> str:
@@ -171,12 +181,17 @@ def _high(assessment: Assessment) -> str:
     )
 
 
-def _on_treatment(assessment: Assessment) -> str:
-    steps = assessment.next_steps
-    if "suggest-cancel-repeat-b12" in steps:
-        return say(
-            "On B12 injections: a B12 level will not show need. Consider cancelling the test."
+def _on_treatment(assessment: Assessment) -> Sentences:
+    if "suggest-cancel-repeat-b12" in assessment.next_steps:
+        return (
+            say("On B12 injections: a B12 level will not show need."),
+            say("Consider cancelling the test."),
         )
+    return (_treated(assessment),)
+
+
+def _treated(assessment: Assessment) -> str:
+    steps = assessment.next_steps
     if "use-hydroxocobalamin" in steps:
         return say(
             "Leber's optic neuropathy: cyanocobalamin is contraindicated, use hydroxocobalamin."
@@ -188,13 +203,17 @@ def _on_treatment(assessment: Assessment) -> str:
     return say("B12 by mouth is not working as hoped: check adherence, consider injections.")
 
 
-WRITERS = {
+def _alone(sentence: Callable[[Assessment], str]) -> Callable[[Assessment], Sentences]:
+    return lambda assessment: (sentence(assessment),)
+
+
+WRITERS: Mapping[str, Callable[[Assessment], Sentences]] = {
     "deficient": _deficient,
     "deficient-functional": _functional,
     "indeterminate": _indeterminate,
-    "uninterpretable": _uninterpretable,
-    "insufficient-data": _insufficient,
-    "at-risk-untested": _untested,
-    "high-b12": _high,
+    "uninterpretable": _alone(_uninterpretable),
+    "insufficient-data": _alone(_insufficient),
+    "at-risk-untested": _alone(_untested),
+    "high-b12": _alone(_high),
     "on-treatment": _on_treatment,
 }

@@ -2,7 +2,7 @@
 
 from mappings.said import say
 from services.chart import Chart
-from services.notes import Notes
+from services.notes import Notes, Outcome
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.features import Features, duration_met
 from services.vitamin_b12.knowledge import Knowledge
@@ -110,7 +110,8 @@ def folic_acid_matters(chart: Chart, found: Features, knowledge: Knowledge) -> b
 def _by_old_result(case: Case, notes: Notes) -> bool:
     if case.stale_low is None:
         return False
-    notes.reading("old-result", case.stale_low, say("low, but too old to decide by"))
+    says = say("low, but too old to decide by")
+    notes.reading("old-result", case.stale_low, says, Outcome.STALE)
     notes.flag("show-old-low-result")
     notes.step(first_step(case))
     return True
@@ -129,7 +130,8 @@ def _by_lifelong_need(case: Case, notes: Notes) -> bool:
 def _by_metabolite(case: Case, notes: Notes) -> bool:
     if case.mma_means not in ("raised", "grossly_raised"):
         return False
-    notes.remark("methylmalonic-acid", say("methylmalonic acid is raised and B12 is not measured"))
+    says = say("methylmalonic acid is raised and B12 is not measured")
+    notes.remark("methylmalonic-acid", says, outcome=Outcome(case.mma_means))
     notes.step(first_step(case))
     if case.kidneys == "unknown":
         notes.step("order-creatinine-egfr")

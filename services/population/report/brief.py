@@ -13,7 +13,7 @@ from services.population.report.presenting import percent
 from services.report.figure import Computed
 from services.report.finding import number, plural
 from services.sarcopenia.outcome import POSITIVE
-from services.vitamin_b12.assessment import DEFICIENT
+from services.vitamin_b12.outcome import DEFICIENT
 
 Figures = Mapping[str, Computed]
 MOST_INPUTS = 8

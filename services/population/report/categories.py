@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from services.muscle_loss import B12_LACKS_DATA
 from services.population.quoting import quoted
 from services.sarcopenia.outcome import CONFIRMED, LACKS_DATA, POSITIVE
-from services.vitamin_b12.assessment import DEFICIENT
+from services.vitamin_b12.outcome import DEFICIENT
 
 # Categories of different definitions that stand for the same grade.
 GRADES: Mapping[str, str] = {

@@ -35,6 +35,7 @@ def categories(known: Known) -> Iterator[Word]:
             title or "",
             in_language(known, title) if title else None,
             indicator=_indicator(name, known.b12) if title else None,
+            usual=_loud(name, "soon") if title else None,
             when=when,
             where=tuple(
                 Place(
@@ -54,21 +55,22 @@ def _indicator(category: str, knowledge: Knowledge) -> str:
     one of the cord.
     """
 
-    def loud(soon: str, situation: str | None = "other") -> str:
-        found = Assessment("", "", category, soon, False, (), (), (), None, situation, None)
-        return b12_card.indicator(found).value
-
     ever = {urgency(read_case(chart, knowledge), category) for chart in _charts(knowledge)}
-    last = loud("soon")
+    last = _loud(category, "soon")
     said = [last]
     for soon, words in (("urgent", "where days matter"), ("emergency", "on the same day")):
-        if soon in ever and loud(soon) != last:
-            last = loud(soon)
+        if soon in ever and _loud(category, soon) != last:
+            last = _loud(category, soon)
             said.append(f"{last} {words}")
-    begun = loud("soon", None)
+    begun = _loud(category, "soon", None)
     if begun != said[0]:
         said.append(f"{begun} once treatment has begun")
     return ", ".join(said)
+
+
+def _loud(category: str, soon: str, situation: str | None = "other") -> str:
+    found = Assessment("", "", category, soon, False, (), (), (), None, situation, None)
+    return b12_card.indicator(found).value
 
 
 def _charts(knowledge: Knowledge) -> Iterator[Chart]:

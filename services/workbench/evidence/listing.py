@@ -22,7 +22,8 @@ class Word:
     name: str
     says: str
     here: str | None = None
-    indicator: str | None = None  # how loud the card is
+    indicator: str | None = None  # how loud the card is, in words
+    usual: str | None = None  # the indicator of the card where nothing presses
     when: str | None = None
     where: tuple[Place, ...] = ()
     offers: tuple[str, ...] = ()  # labels of orders

@@ -41,7 +41,8 @@ def categories(known: Known) -> Iterator[Word]:
             name,
             says,
             in_language(known, says),
-            indicator=_indicator(name),
+            indicator=f"{_loud(name)}, {_loud(name, 'same-day')} where a cause cannot wait",
+            usual=_loud(name),
             where=(place,) if is_ours else (),
         )
 
@@ -53,15 +54,11 @@ def reachable(definition: Definition) -> Iterator[tuple[object, str]]:
         yield given, judge(*given)
 
 
-def _indicator(category: str) -> str:
+def _loud(category: str, urgent: str | None = None) -> str:
     b12 = B12Assessment("", "", "no-action", "none", False, (), (), (), None, None, None)
-
-    def loud(urgent: str | None) -> str:
-        unknown = ("unknown", "unknown", "unknown")
-        muscle = Assessment("", "", category, *unknown, (), (), (), (), ())
-        return muscle_card.indicator(Together(b12, muscle, "T5", (), urgent)).value
-
-    return f"{loud(None)}, {loud('same-day')} where a cause cannot wait"
+    unknown = ("unknown", "unknown", "unknown")
+    muscle = Assessment("", "", category, *unknown, (), (), (), (), ())
+    return muscle_card.indicator(Together(b12, muscle, "T5", (), urgent)).value
 
 
 def next_steps(known: Known) -> Iterator[Word]:

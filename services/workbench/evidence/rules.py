@@ -95,6 +95,7 @@ def _order_words(known: Known) -> Iterator[Word]:
                 f"{case.summary} {case.says}",
                 here,
                 indicator=case.indicator,
+                usual=case.indicator,
                 when=rule.title,
                 where=(place,),
             )

@@ -10,6 +10,7 @@ from cds_hooks.hook_request import resources_of
 from cds_hooks.prefetch import wanted_type
 from cds_hooks.settings import Settings
 from services.choices import Chosen
+from services.detail import unseen
 from services.documents import Answered
 from services.language import Language
 from services.offered_hooks import service_id
@@ -24,8 +25,8 @@ OUTCOME = {
 NEXT = {"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}
 STRANGER = {"reference": "Patient/somebody-else"}
 NONSENSE = "{furlongs}"  # no unit of any result
-# How cards begin what they say of data that they have not seen (services/detail.py).
-UNSEEN = ("Could not be checked: {missing}.", "Only a part was available: {partly}.")
+# How cards begin what they say of data that they have not seen.
+UNSEEN = tuple(one.template for one in unseen(("",), ("",)))
 
 
 class Reply(NamedTuple):

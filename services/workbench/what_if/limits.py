@@ -1,7 +1,7 @@
 """The printed limits that a value is looked at with: which it meets, which not, and the bands."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise, product
 from typing import NamedTuple
@@ -152,15 +152,16 @@ def bands(scope: Scope) -> Iterator[Band]:
     """What each stretch between two limits means to whom the limits are read for."""
     edges = (None, *scope.edges, None)
     running: Band | None = None
+    before = ""
     for low, high in pairwise(edges):
         means = _means(scope, _inside(low, high))
-        says = means.replace("_", " ")
-        if running is not None and running.says == says:
-            running = Band(says, running.begins, high, running.tone, "x")
+        if running is not None and means == before:
+            running = replace(running, ends=high)
             continue
         if running is not None:
             yield running
-        running = Band(says, low, high, TONES.get(means, "watch"), "x")
+        before = means
+        running = Band(means.replace("_", " "), low, high, TONES.get(means, "watch"), "x")
     if running is not None:
         yield running
 

@@ -247,7 +247,7 @@ def test_differences_are_said_in_words(case, cobalamin):
 def test_a_guideline_differs_from_itself_in_nothing(cobalamin):
     assert compared(cobalamin, "who", "who")["differences"] == []
     said = cobalamin("diff-guidelines", "who", "who")
-    assert "who@1.0.1 and who@1.0.1 say the same." in said.output
+    assert "who@1.1.0 and who@1.1.0 say the same." in said.output
 
 
 def test_a_file_is_compared_with_what_it_was_copied_from(own, cobalamin):

@@ -6,7 +6,7 @@ that the log gives. A suggestion that does more than create an order says so: [d
 """
 
 import pytest
-from patients import drug, order
+from patients import drug, known, order
 from sessions import hook_call, labels, session
 from tables import cases
 
@@ -297,3 +297,18 @@ def test_a_draft_known_by_the_url_of_its_entry(service):
 def test_what_is_not_selected_does_not_speak(service, selections):
     drafts = [drug(7, "draft folic_acid dose 5000"), order(8, "order height")]
     assert service.cards(hook_call("b12 112", drafts, selected=selections)) == []
+
+
+@cases("""
+    guideline   | order                            | by its first dosage       | micrograms a day
+    ------------+----------------------------------+---------------------------+-----------------
+    uk-ng239    | hydroxocobalamin_im_neurological | 1 mg on alternate days    | 500
+    uk-ng239    | hydroxocobalamin_im_standard     | 1 mg three times a week   | 428.6
+    uk-ng239    | cyanocobalamin_oral_high_dose    | 1 mg a day                | 1000
+    us-aafp2025 | cyanocobalamin_im                | 1000 micrograms a day     | 1000
+    us-aafp2025 | order_mma                        |                           | unknown
+""")
+def test_an_order_has_its_daily_dose_as_a_number(case):
+    """What the rule about regimens compares drafts with; it reads no FHIR."""
+    dose = known(case["guideline"]).templates.by_id[case["order"]].ug_per_day
+    assert ("unknown" if dose is None else f"{dose:.4g}") == case["micrograms a day"]

@@ -256,7 +256,7 @@ def test_a_bound_and_a_level_under_injections_do_not_flatten_the_rest():
     us-aafp2017 | b12 300         | deficient: below 150 ng/L; indeterminate: 150 to below 400 ng/L; unlikely: at least 400 ng/L; high: above 1000 ng/L
     us-aafp2017 | b12 300 pmol/L  |
     bsh2014     | b12 148 pmol/L  | deficient: below 148 pmol/L; unlikely: at least 148 pmol/L
-    who         | b12 221 pmol/L  | deficient: below 150 pmol/L; indeterminate: 150 to 221 pmol/L; unlikely: above 221 pmol/L
+    who         | b12 221 pmol/L  | deficient: below 150 pmol/L; unlikely: at least 150 pmol/L
     us-aafp2025 | mma 0.4         | normal; raised: above 0.4 umol/L; grossly raised: above 0.75 umol/L
 """)
 def test_bands_are_those_of_the_guideline_in_force(case):

@@ -43,8 +43,8 @@ from tables import cases
     bsh2014     | b12 147 pmol/L      | deficient
     bsh2014     | b12 148 pmol/L      | unlikely
     who         | b12 149 pmol/L      | deficient
-    who         | b12 150 pmol/L      | indeterminate
-    who         | b12 221 pmol/L      | indeterminate
+    who         | b12 150 pmol/L      | unlikely
+    who         | b12 221 pmol/L      | unlikely
     who         | b12 222 pmol/L      | unlikely
     who         | b12 202 ng/L        | deficient
     who         | b12 203 ng/L        | unlikely
@@ -52,6 +52,23 @@ from tables import cases
 def test_bands_of_the_first_line_test(case):
     """Rules R1 to R3: compared in the unit reported, at each edge."""
     assert assessed(case["result"], case["guideline"])["category"] == case["category"]
+
+
+@cases("""
+    mass  | moles | category
+    ------+-------+----------
+    150   | 111   | deficient
+    202   | 149   | deficient
+    203   | 150   | unlikely
+    210   | 155   | unlikely
+    299   | 221   | unlikely
+    301   | 222   | unlikely
+""")
+def test_who_has_one_limit_whatever_the_unit(case):
+    """150 pmol/L, or 203 ng/L; moles are mass by 1355 g/mol, rounded as laboratories print them."""
+    assert round(float(case["mass"]) / 1.355) == int(case["moles"])
+    for result in (f"b12 {case['mass']} ng/L", f"b12 {case['moles']} pmol/L"):
+        assert assessed(result, "who")["category"] == case["category"]
 
 
 @cases("""
