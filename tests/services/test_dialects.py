@@ -15,9 +15,9 @@ from tables import cases
 
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import EPIC_CONTENT_TYPE, Dialect, plain_text
-from cds_hooks.settings import load_settings
 from mappings.fault import KnowledgeFault
 from services.catalog import unmapped
+from services.configuration import load_settings
 
 GOLDEN = Path(__file__).parent / "golden"
 PREFERENCE = "urn:com.epic.cdshooks.action.code.system.preference-list-item"
