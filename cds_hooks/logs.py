@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 SCHEMA = Path(__file__).parent / "schemas" / "log_line.schema.json"
+DECISION_SCHEMA = 2  # of a decision's line; lines of version 1 have no member `schema`
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
