@@ -15,6 +15,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from cds_hooks.hook_request import HOOKS
 
 SCHEMA = Path(__file__).parent / "schemas" / "log_line.schema.json"
+DECISION_SCHEMA = 2  # of a decision's line; lines of version 1 have no member `schema`
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 

@@ -155,7 +155,7 @@ class Metrics:
         )
         self.build = self._gauge("build_info", "Version that runs.", "version", "python")
         self.knowledge = self._gauge(
-            "knowledge_info", "Knowledge in force.", "tenant", "b12", "sarcopenia"
+            "knowledge_info", "Knowledge in force.", "tenant", "topic", "version"
         )
         self.workers = self._gauge("workers", "Workers alive.", of_workers="livesum")
         self.worker_starts = self._counter("worker_starts", "Workers started.")

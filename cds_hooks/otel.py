@@ -1,7 +1,10 @@
-"""Spans for OpenTelemetry, sent in batches over OTLP/HTTP, by what the extra `otel` installs."""
+"""Spans for OpenTelemetry, sent in batches over OTLP/HTTP, by what the extra `otel` installs.
+
+The classes have the shape of `Span` and `Tracing` in tracing.py, which imports this module.
+"""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +18,6 @@ from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import SpanKind
 
 from cds_hooks.trace import Trace, headers_of
-from cds_hooks.tracing import Said, Span
 
 SECONDS = 5  # for one batch to be sent
 
@@ -24,7 +26,7 @@ class OtelSpan:
     def __init__(self, span: otel.Span) -> None:
         self.span = span
 
-    def says(self, said: Said) -> None:
+    def says(self, said: Mapping[str, str | int]) -> None:
         self.span.set_attributes(dict(said))
 
     def headers(self, trace: Trace | None) -> dict[str, str]:
@@ -47,13 +49,13 @@ class OtelTracing:
         self._tracer = self._provider.get_tracer("cobalamin", version)
 
     @contextmanager
-    def call(self, trace: Trace | None, said: Said) -> Iterator[Span]:
+    def call(self, trace: Trace | None, said: Mapping[str, str | int]) -> Iterator[OtelSpan]:
         with self._span("call", _place(trace), SpanKind.SERVER) as span:
             span.says(said)
             yield span
 
     @contextmanager
-    def part(self, name: str, of: Span) -> Iterator[Span]:
+    def part(self, name: str, of: object) -> Iterator[OtelSpan]:
         context = otel.set_span_in_context(of.span) if isinstance(of, OtelSpan) else Context()
         kind = SpanKind.CLIENT if name == "fetch" else SpanKind.INTERNAL
         with self._span(name, context, kind) as span:

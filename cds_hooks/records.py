@@ -35,12 +35,13 @@ from cds_hooks.rows import (
     content_of,
     decision_row,
     feedback_row,
+    finding_rows,
     with_moments,
 )
 from cds_hooks.sessions import Sessions
 from cds_hooks.spool import Drained, Spool
 from cds_hooks.statements import Insert, Query, insert_of
-from cds_hooks.tables import audit, card, decision, feedback, seen_token
+from cds_hooks.tables import audit, card, decision, feedback, finding, seen_token
 
 __all__ = ["Records", "RecordsUnavailable", "StoredCard", "StoredDecision"]
 
@@ -69,6 +70,7 @@ class Records:
         self.ring = ring
         self.spool = spool
         self._decision = Insert(decision, engine)
+        self._finding = Insert(finding, engine)
         self._card = Insert(card, engine)
         self._audit = Insert(audit, engine)
         self._seen = Insert(seen_token, engine, once=True)
@@ -142,8 +144,8 @@ class Records:
         content = content_of(row, cards)
         with self.sessions.transaction() as cursor:
             cursor.execute(self._decision.sql, self._decision.bind(row))
-            if cards:
-                cursor.executemany(self._card.sql, list(map(self._card.bind, cards)))
+            self._finding.run_all(cursor, finding_rows(row))
+            self._card.run_all(cursor, cards)
             kept = Kept(row["at"], "decision", row["id"], content)
             self._bind(cursor, row["tenant"], [kept])
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, sel
 from cds_hooks.audit import Kept, Purged
 from cds_hooks.database import writing
 from cds_hooks.records import Records
-from cds_hooks.tables import audit, card, decision, feedback, key_used
+from cds_hooks.tables import audit, card, decision, feedback, finding, key_used
 
 AT_ONCE = 500  # rows of one transaction, so that calls are not held up
 
@@ -89,7 +89,7 @@ def _announce(records: Records, tenant: str, cutoff: datetime, now: datetime) ->
 
 
 def _remove(records: Records, table: Table, which: Which) -> int:
-    """Removes rows piece by piece, cards with their decisions; says how many."""
+    """Removes rows piece by piece, decisions with what belongs to them; says how many."""
     keys = list(table.primary_key.columns)
     removed = 0
     while True:
@@ -99,7 +99,9 @@ def _remove(records: Records, table: Table, which: Which) -> int:
             if not found:
                 return removed
             if table is decision:
-                connection.execute(delete(card).where(card.c.decision.in_(found)))
+                for of_decision in (card, finding):
+                    old = of_decision.c.decision.in_(found)
+                    connection.execute(delete(of_decision).where(old))
             gone = delete(table).where(which, keys[-1].in_(found))
             removed += connection.execute(gone).rowcount
 

@@ -20,6 +20,7 @@ from cds_hooks.feedback import Feedback, as_logged, read_feedback
 from cds_hooks.fhir_client import Fetch, FhirClient
 from cds_hooks.hook_request import UUID, HookRequest, read_json, read_request
 from cds_hooks.key_sets import KeySet
+from cds_hooks.logs import DECISION_SCHEMA
 from cds_hooks.metrics import Metrics
 from cds_hooks.prefetch import Answer, State
 from cds_hooks.readiness import Readiness
@@ -232,13 +233,17 @@ def _told(card: Card) -> tuple[str, str]:
 
 
 def _counts(answers: Mapping[str, Answer]) -> dict[str, int]:
-    """How the keys of the service were come by; a failed or missing one counts as failed."""
+    """How the keys of the service were come by; a failed or missing one counts as failed.
+
+    `incomplete` counts those supplied or fetched of which only a part was had.
+    """
     known = [answer for answer in answers.values() if answer.known]
     fetched = sum(answer.fetched for answer in known)
     return {
         "supplied": len(known) - fetched,
         "fetched": fetched,
         "failed": len(answers) - len(known),
+        "incomplete": sum(not answer.complete for answer in known),
     }
 
 
@@ -322,6 +327,7 @@ def _log_decision(
     }
     context.log.info(
         "decision",
+        schema=DECISION_SCHEMA,
         version=context.version,
         tenant=tenant.id,
         service=service.id,

@@ -9,12 +9,11 @@ from cds_hooks.feedback import Feedback
 from cds_hooks.hook_request import UUID
 from cds_hooks.patient_hash import Keyring
 
-# Members of a service's record that are columns, because reports group by them.
-COLUMNS = {
-    "b12Category": "b12_category",
-    "sarcopeniaCategory": "sarcopenia_category",
-    "tier": "tier",
-}
+# Members of a service's record that stand apart, because reports group by them.
+APART = frozenset({"findings", "tier"})
+# Ends the name of a category in a decision's row: "<topic>_category". Before version 0004 these
+# were columns. The chain and the spool have kept the names, so older records still verify.
+CATEGORY = "_category"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class StoredDecision:
     duration_ms: float
     record: Mapping[str, Any]  # what a service says of its decision
     cards: tuple[StoredCard, ...]
-    prefetch: Mapping[str, int] | None = None  # keys supplied, fetched, failed
+    prefetch: Mapping[str, int] | None = None  # keys supplied, fetched, failed, incomplete
     status: int = 200
 
 
@@ -61,11 +60,26 @@ def decision_row(ring: Keyring, stored: StoredDecision) -> dict[str, Any]:
         "version": stored.version,
         "status": stored.status,
         "duration_ms": stored.duration_ms,
-        **{column: stored.record.get(name) for name, column in COLUMNS.items()},
+        **category_members(stored.record.get("findings", {})),
+        "tier": stored.record.get("tier"),
         "prefetch": stored.prefetch or {},
-        "record": {n: value for n, value in stored.record.items() if n not in COLUMNS},
+        "record": {n: value for n, value in stored.record.items() if n not in APART},
         "key_id": ring.current_id,
     }
+
+
+def category_members(findings: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The members of a decision's row for its findings: a category by topic."""
+    return {f"{topic}{CATEGORY}": category for topic, category in findings.items()}
+
+
+def finding_rows(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of the table `finding` that a decision's row holds."""
+    return [
+        {"decision": row["id"], "topic": name.removesuffix(CATEGORY), "category": category}
+        for name, category in row.items()
+        if name.endswith(CATEGORY)
+    ]
 
 
 def card_row(ring: Keyring, stored: StoredDecision, shown: StoredCard) -> dict[str, Any]:
@@ -81,7 +95,7 @@ def card_row(ring: Keyring, stored: StoredDecision, shown: StoredCard) -> dict[s
 
 
 def content_of(row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the chain binds of a decision: every column, and its cards in a steady order."""
+    """What the chain binds of a decision: its whole row, and its cards in a steady order."""
     plain = [{str(name): value for name, value in one.items()} for one in cards]
     return {**row, "cards": sorted(plain, key=lambda one: str(one["uuid"]))}
 

@@ -11,7 +11,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,6 @@ from cds_hooks.smart_access import smart_access, smart_faults
 from cds_hooks.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
 
 VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
-CLINICAL = (
-    *("b12", "sarcopenia", "policy", "local_code", "value_set", "guideline"),
-    *("attention", "language", "site"),
-)
-FILES = ("value_set", "guideline")  # tables that each name a file of the site's own
 SCHEMA = Path(__file__).parent / "schemas" / "configuration.schema.json"
 
 
@@ -74,6 +69,30 @@ def state_directory() -> Path:
 
 def _default_records_url() -> str:
     return f"sqlite:///{state_directory() / 'records.sqlite3'}"
+
+
+def _unchanged(tables: Mapping[str, Any], _folder: Path) -> dict[str, Any]:
+    return dict(tables)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTables:
+    """Tables of the configuration that services read, and this package does not.
+
+    Each may stand at the top of the file; all but `of_file` may stand in a [[tenant]] too.
+    """
+
+    schema: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema: `properties`, `$defs`
+    of_file: frozenset[str] = frozenset()
+    # The tables with the paths in them absolute: relative ones start at the file's folder.
+    resolve_paths: Callable[[Mapping[str, Any], Path], dict[str, Any]] = _unchanged
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.schema.get("properties", {}))
+
+
+NO_TABLES = ServiceTables()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +171,34 @@ def configuration_file(given: Path | None) -> Path | None:
     return given or (Path(named) if named else None)
 
 
-def load_settings(path: Path | None) -> Settings:
+def load_settings(path: Path | None, tables: ServiceTables = NO_TABLES) -> Settings:
     """The settings in the TOML file at `path`; None gives the defaults, for loopback only.
 
-    Raises ConfigurationFault with every fault of the file, not only the first.
+    `tables` are those that the services add. Raises ConfigurationFault with every fault of the
+    file, not only the first.
     """
     if path is None:
         return Settings()
     document = _read(path)
-    found = [*_faults(document)]
+    found = [*_faults(document, tables)]
     if found:
         raise ConfigurationFault(Fault(str(path), key, reason) for key, reason in found)
-    return _settings(document, path)
+    return _settings(document, path, tables)
+
+
+def configuration_schema(tables: ServiceTables = NO_TABLES) -> dict[str, Any]:
+    """The JSON Schema of a whole configuration file."""
+    schema: dict[str, Any] = json.loads(SCHEMA.read_bytes())
+    schema["$defs"]["dialect"]["properties"]["name"] = {
+        "description": "one of " + ", ".join(f'"{name}"' for name in DIALECTS),
+        "enum": [*DIALECTS],
+    }
+    added = tables.schema.get("properties", {})
+    of_tenants = {name: part for name, part in added.items() if name not in tables.of_file}
+    schema["properties"] |= added
+    schema["properties"]["tenant"]["items"]["properties"] |= of_tenants
+    schema["$defs"] |= tables.schema.get("$defs", {})
+    return schema
 
 
 def refuse_exposed(settings: Settings) -> str | None:
@@ -189,18 +224,6 @@ def _read(path: Path) -> dict[str, Any]:
     raise ConfigurationFault([Fault(str(path), "", reason)])
 
 
-def _clinical(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables of CLINICAL, the site's own files by their whole paths."""
-    tables = {name: document[name] for name in CLINICAL if name in document}
-    for name in FILES:
-        if name in tables:
-            tables[name] = [{"file": str(folder / entry["file"])} for entry in tables[name]]
-    match tables:
-        case {"b12": {"laboratory": file, **others}}:
-            return {**tables, "b12": {**others, "laboratory": str(folder / file)}}
-    return tables
-
-
 _FORMATS = FormatChecker(formats=())
 for _name, _holds in {
     "web-url": is_web_url,
@@ -214,21 +237,10 @@ for _name, _holds in {
     _FORMATS.checks(_name)(lambda value, holds=_holds: not isinstance(value, str) or holds(value))
 
 
-def configuration_schema() -> dict[str, Any]:
-    """The JSON Schema of a configuration file, with the dialects that there are."""
-    schema: dict[str, Any] = json.loads(SCHEMA.read_bytes())
-    schema["$defs"]["dialect"]["properties"]["name"] = {
-        "description": "one of " + ", ".join(f'"{name}"' for name in DIALECTS),
-        "enum": [*DIALECTS],
-    }
-    return schema
-
-
-_VALIDATOR = Draft202012Validator(configuration_schema(), format_checker=_FORMATS)
-
-
-def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for error in sorted(_VALIDATOR.iter_errors(document), key=lambda error: error.json_path):
+def _faults(document: Mapping[str, Any], tables: ServiceTables) -> Iterator[tuple[str, str]]:
+    validator = Draft202012Validator(configuration_schema(tables), format_checker=_FORMATS)
+    errors = sorted(validator.iter_errors(document), key=lambda error: error.json_path)
+    for error in errors:
         yield from _explain(error)
     match document:
         case {"records": {"url": str(url), **others}} if (
@@ -242,7 +254,7 @@ def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         case {"tenant": list(tenants)} if all(isinstance(tenant, dict) for tenant in tenants):
             yield from _tenant_faults(document, tenants)
     yield from openid_faults(document)
-    if next(_VALIDATOR.iter_errors(document), None) is None:
+    if not errors:
         yield from smart_faults(document)
 
 
@@ -302,7 +314,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
             yield key, f"must be {schema['description']}"
 
 
-def _settings(document: Mapping[str, Any], path: Path) -> Settings:
+def _settings(document: Mapping[str, Any], path: Path, tables: ServiceTables) -> Settings:
     """The settings of a document without faults; relative paths start at the file's folder."""
     folder = path.absolute().parent
     server, limits, cors, records, log, tracing = (
@@ -341,9 +353,11 @@ def _settings(document: Mapping[str, Any], path: Path) -> Settings:
         else None,
         pages=pages_of(document.get("pages", {}), folder),
         file=str(path),
-        tenants=tuple(_tenant(tenant, document, folder, base_url) for tenant in document["tenant"])
+        tenants=tuple(
+            _tenant(tenant, document, folder, base_url, tables) for tenant in document["tenant"]
+        )
         if "tenant" in document
-        else (_local(document, folder),),
+        else (_local(document, folder, tables),),
     )
 
 
@@ -360,7 +374,7 @@ def _spool(records: Mapping[str, Any], folder: Path) -> Path | None:
     return folder / records["spool"] if "spool" in records else state_directory() / "spool"
 
 
-def _local(document: Mapping[str, Any], folder: Path) -> Tenant:
+def _local(document: Mapping[str, Any], folder: Path, tables: ServiceTables) -> Tenant:
     """The callers on this machine, as the tables at the top of the file have them."""
     fhir = document.get("fhir", {})
     return Tenant(
@@ -369,12 +383,16 @@ def _local(document: Mapping[str, Any], folder: Path) -> Tenant:
             _fhir_access(fhir, fhir.get("servers", ())),
             allow_loopback=fhir.get("allow_loopback", False),
         ),
-        **_of_any_tenant({}, document, folder),
+        **_of_any_tenant({}, document, folder, tables),
     )
 
 
 def _tenant(
-    table: Mapping[str, Any], document: Mapping[str, Any], folder: Path, base_url: str
+    table: Mapping[str, Any],
+    document: Mapping[str, Any],
+    folder: Path,
+    base_url: str,
+    tables: ServiceTables,
 ) -> Tenant:
     own = table.get("fhir", {})
     fhir = _fhir_access(
@@ -385,7 +403,7 @@ def _tenant(
         trust=_trust(table, folder, base_url) if "issuer" in table else None,
         certificate=table.get("certificate"),
         fhir=fhir,
-        **_of_any_tenant(table, document, folder),
+        **_of_any_tenant(table, document, folder, tables),
     )
 
 
@@ -416,16 +434,17 @@ def _fhir_access(table: Mapping[str, Any], servers: Iterable[str]) -> FhirAccess
 
 
 def _of_any_tenant(
-    table: Mapping[str, Any], document: Mapping[str, Any], folder: Path
+    table: Mapping[str, Any], document: Mapping[str, Any], folder: Path, tables: ServiceTables
 ) -> dict[str, Any]:
     """What a tenant may have of its own, and otherwise has from the top of the file."""
-    tables = {**document, **table}
+    chosen = {**document, **table}
+    of_services = {name: chosen[name] for name in tables.names if name in chosen}
     amounts = {**document.get("limits", {}), **document.get("records", {}), **table}
     names = ("calls_per_minute", "retention_days", "comments")
     return {
-        "dialect": _dialect(tables.get("dialect", {})),
-        "clinical": _clinical(tables, folder),
-        "smart": smart_access(tables["smart"], folder) if "smart" in tables else None,
+        "dialect": _dialect(chosen.get("dialect", {})),
+        "clinical": tables.resolve_paths(of_services, folder),
+        "smart": smart_access(chosen["smart"], folder) if "smart" in chosen else None,
         **{name: amounts[name] for name in names if name in amounts},
     }
 

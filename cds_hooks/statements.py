@@ -3,7 +3,7 @@
 SQLAlchemy's own execution costs as much again as all the rest of a call's record.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, Select, Table
@@ -40,6 +40,11 @@ class Insert:
         """Whether the row is new."""
         cursor.execute(self.sql, self.bind(row))
         return bool(cursor.rowcount)
+
+    def run_all(self, cursor: Any, rows: Iterable[Mapping[str, Any]]) -> None:
+        bound = list(map(self.bind, rows))
+        if bound:
+            cursor.executemany(self.sql, bound)
 
 
 class Query:

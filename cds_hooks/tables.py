@@ -53,15 +53,22 @@ decision = Table(
     Column("version", String(32), nullable=False),
     Column("status", Integer, nullable=False),
     Column("duration_ms", Float, nullable=False),
-    # What reports group by; null where the service has no such axis.
-    Column("b12_category", String(32)),
-    Column("sarcopenia_category", String(32)),
-    Column("tier", String(8)),
-    Column("prefetch", JSON, nullable=False),  # how many keys were supplied, fetched, failed
+    Column("tier", String(8)),  # reports group by it; null where a service has none
+    Column("prefetch", JSON, nullable=False),  # counts of keys by how they were come by
     Column("record", JSON, nullable=False),  # rules, withheld cards, knowledge in force
     Column("key_id", String(8)),  # of the key that the hashes were made with
     Index("decision_at", "at"),
     Index("decision_patient", "patient_hash", "at"),
+)
+
+# What a decision came to on each clinical question; reports group by it.
+finding = Table(
+    "finding",
+    metadata,
+    Column("decision", String(36), ForeignKey("decision.id"), primary_key=True),
+    Column("topic", String(64), primary_key=True),
+    Column("category", String(32)),  # null where a record of before version 0004 had none
+    sqlite_with_rowid=False,  # its key is its only index: half the cost of a row
 )
 
 card = Table(

@@ -48,7 +48,7 @@ class Tenant:
     fhir: FhirAccess = field(default_factory=FhirAccess)
     smart: SmartAccess | None = None  # None: its EHR launches no app of ours
     dialect: Dialect = field(default_factory=Dialect)
-    # What [b12], [attention] and their like say; this package does not read it.
+    # The tables of the services; this package does not read them.
     clinical: Mapping[str, Any] = field(default_factory=dict, hash=False)
     calls_per_minute: int = 6000  # in each worker
     retention_days: int = 365

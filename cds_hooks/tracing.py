@@ -93,8 +93,8 @@ def tracing_of(settings: Settings, version: str) -> Tracing:
     otel = require_otel(settings)
     if otel is None:
         return NO_TRACING
-    made: Tracing = otel.OtelTracing(settings.traces_url, version, settings.traces_sample)
-    return made
+    tracing: Tracing = otel.OtelTracing(settings.traces_url, version, settings.traces_sample)
+    return tracing
 
 
 def require_otel(settings: Settings) -> Any:

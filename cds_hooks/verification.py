@@ -1,16 +1,17 @@
 """Whether the records are what was kept: the chain of the audit, read from its beginning."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, true
+from sqlalchemy import Connection, Table, and_, func, select, true
 
 from cds_hooks.audit import FIRST, Entry, Purged, Verified, digest_of, link_of
 from cds_hooks.records import Records
-from cds_hooks.rows import content_of
-from cds_hooks.tables import audit, card, decision, feedback
+from cds_hooks.rows import category_members, content_of
+from cds_hooks.tables import audit, card, decision, feedback, finding
 
 AT_ONCE = 500  # records compared in one go
 MOST_FAULTS = 100  # named; more than that is one fault more
@@ -128,11 +129,21 @@ class _Chain:
 
     def _decisions(self, ids: list[str]) -> dict[str, dict[str, Any]]:
         rows = self._connection.execute(select(decision).where(decision.c.id.in_(ids))).mappings()
-        cards: dict[str, list[dict[str, Any]]] = {}
-        shown = self._connection.execute(select(card).where(card.c.decision.in_(ids))).mappings()
-        for one in shown:
-            cards.setdefault(one["decision"], []).append(dict(one))
-        return {row["id"]: content_of(dict(row), cards.get(row["id"], ())) for row in rows}
+        cards, findings = self._of_decisions(card, ids), self._of_decisions(finding, ids)
+        contents = {}
+        for row in rows:
+            categories = {one["topic"]: one["category"] for one in findings[row["id"]]}
+            whole = {**row, **category_members(categories)}
+            contents[row["id"]] = content_of(whole, cards[row["id"]])
+        return contents
+
+    def _of_decisions(self, table: Table, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """The rows of a table by the decision that they belong to."""
+        grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        rows = self._connection.execute(select(table).where(table.c.decision.in_(ids)))
+        for row in rows.mappings():
+            grouped[row["decision"]].append(dict(row))
+        return grouped
 
     def _feedback(self, ids: list[str]) -> dict[str, dict[str, Any]]:
         numbers = [int(one) for one in ids if one.isdecimal()]

@@ -18,7 +18,7 @@ class Watch:
     """Keeps the gauges of one worker true, and its key sets fresh."""
 
     def __init__(self, context: Context, knowledge: Mapping[str, Mapping[str, str]]) -> None:
-        """`knowledge`: what is in force for each tenant, as the log has it."""
+        """`knowledge`: what is in force for each tenant: id@version by topic."""
         self._context = context
         self._knowledge = knowledge
         self._began = time.monotonic()
@@ -31,7 +31,8 @@ class Watch:
         metrics.worker_starts[()].inc()
         metrics.workers[()].set(1)
         for tenant, labels in self._knowledge.items():
-            metrics.knowledge[tenant, labels["b12"], labels["sarcopenia"]].set(1)
+            for topic, label in labels.items():
+                metrics.knowledge[tenant, topic, label].set(1)
             self._context.log.info("start", version=version, tenant=tenant, knowledge=labels)
         for tenant, site in self._context.sites.items():
             metrics.expect(tenant, site.services)

@@ -544,8 +544,7 @@ def record_of(
     rules += [f"muscle:{e.rule}" for e in found.muscle.evidence]
     rules += [f"order:{topic}" for topic in topics if topic.startswith("order")]
     return {
-        "b12Category": found.b12.category,
-        "sarcopeniaCategory": found.muscle.category,
+        "findings": {"b12": found.b12.category, "sarcopenia": found.muscle.category},
         "tier": found.tier,
         "rules": list(dict.fromkeys(rules)),
         "suppressed": list(suppressed),

@@ -14,11 +14,12 @@ from flask import Flask
 from cds_hooks.app import context_of, create_app
 from cds_hooks.logs import configure
 from cds_hooks.metrics import DIRECTORY, Metrics, keep_in_files
-from cds_hooks.settings import Settings, configuration_file, load_settings
+from cds_hooks.settings import Settings, configuration_file
 from cds_hooks.tracing import tracing_of
 from cds_hooks.upkeep import Upkeep, open_records
 from cds_hooks.watch import Watch
 from services.catalog import knowledge_of, services
+from services.configuration import load_settings
 from services.gateway import Gateway
 from services.self_test import differences
 from services.workbench.composition import page_paths, pages

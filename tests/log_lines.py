@@ -16,15 +16,23 @@ def decision(time: str, **members: Any) -> dict[str, Any]:
         "version": "1.0",
         "status": 200,
         "durationMs": 10.0,
-        "prefetch": {"supplied": 9, "fetched": 1, "failed": 0},
-        "b12Category": "deficient",
-        "sarcopeniaCategory": "not_assessed",
+        "schema": 2,
+        "prefetch": {"supplied": 9, "fetched": 1, "failed": 0, "incomplete": 0},
+        "findings": {"b12": "deficient", "sarcopenia": "not_assessed"},
         "tier": "T3",
         "suppressed": [],
         "knowledge": {"b12": "uk-ng239@1.0.0", "sarcopenia": "ewgsop2-2019@1.0.0"},
         "cards": [],
     }
     return line("decision", time, **usual | members)
+
+
+def old_decision(time: str, **members: Any) -> dict[str, Any]:
+    """As version 1 of the line had it: a member for each category."""
+    new = decision(time, **members)
+    found = new.pop("findings")
+    del new["schema"], new["prefetch"]["incomplete"]
+    return {**new, "b12Category": found["b12"], "sarcopeniaCategory": found["sarcopenia"]}
 
 
 def card(uuid: str, topic: str = "b12Deficient", indicator: str = "warning") -> dict[str, str]:

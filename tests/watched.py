@@ -17,7 +17,12 @@ from cds_hooks.settings import Settings
 
 SERVICE = "rule-patient-view"
 PATH = f"/cds-services/{SERVICE}"
-RECORD = {"suppressed": ["snoozed:b12Low"], "rules": ["first-line-band"], "tier": "T3"}
+RECORD = {
+    "findings": {"iron": "low"},
+    "suppressed": ["snoozed:b12Low"],
+    "rules": ["first-line-band"],
+    "tier": "T3",
+}
 
 
 def decide(call: Call) -> Decision:

@@ -7,11 +7,12 @@ from pathlib import Path
 import orjson
 import rich_click as click
 
-from cds_hooks.settings import configuration_file, load_settings
+from cds_hooks.settings import configuration_file
 from mappings.fault import KnowledgeFault
 from services.cases import Case, differences, read_case
 from services.choices import Choices, Chosen, choose
 from services.commands.configured import config_option, faults_told, tenant_option
+from services.configuration import load_settings
 from services.documents import UnusableDocument
 
 

@@ -15,13 +15,13 @@ from cds_hooks.settings import (
     ConfigurationFault,
     Settings,
     configuration_file,
-    load_settings,
 )
 from cds_hooks.smart_client import Client
 from cds_hooks.tenants import Tenant
 from cds_hooks.tracing import require_otel
 from mappings.fault import KnowledgeFault
 from services.catalog import knowledge_of
+from services.configuration import load_settings
 from services.knowledge import Known
 
 ERRORS = Console(stderr=True)

@@ -22,8 +22,9 @@ from rich.progress import (
 from cds_hooks.addresses import is_fhir_base_url, origin_of
 from cds_hooks.bulk_access import HOUR, BackendClient, BulkAccess
 from cds_hooks.outcomes import ExportFailed, ExportUnfinished, told
-from cds_hooks.settings import Settings, configuration_file, load_settings
+from cds_hooks.settings import Settings, configuration_file
 from services.commands.configured import ERRORS, config_option, faults_told
+from services.configuration import load_settings
 
 if TYPE_CHECKING:
     from services.population.bulk_export import Fetched

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cds_hooks.settings import configuration_file, load_settings
+from cds_hooks.settings import configuration_file
 from cds_hooks.tenants import Tenant
 from mappings.fault import KnowledgeFault
 from mappings.guideline import Guideline
@@ -23,6 +23,7 @@ from mappings.guideline_file import guideline_ids, own_guidelines, read_toml, sh
 from mappings.sarcopenia_definition import Definition
 from services.commands.assess import documents
 from services.commands.configured import config_option, faults_told, tenant_option
+from services.configuration import load_settings
 from services.documents import UnusableDocument, chart_of_document
 from services.evaluation import as_json as evaluation_json
 from services.evaluation import evaluate

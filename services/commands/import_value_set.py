@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import rich_click as click
 
-from cds_hooks.settings import configuration_file, load_settings
+from cds_hooks.settings import configuration_file
 from mappings.canonical import canonical_of
 from mappings.fault import KnowledgeFault
 from mappings.fhir_value_set import NotAList
@@ -19,6 +19,7 @@ from mappings.site_codes import read_site_codes
 from mappings.value_set import ValueSet, ValueSetIndex, load_value_sets
 from mappings.value_set_import import Source, as_toml, named_by, read_source
 from services.commands.configured import config_option, faults_told, tenant_option
+from services.configuration import load_settings
 
 NEW_KINDS = ("condition", "medication", "procedure")
 MOST = 10  # codes named with one remark

@@ -18,12 +18,13 @@ from cds_hooks.opening import bring_to
 from cds_hooks.patient_hash import read_keyring
 from cds_hooks.records import Records
 from cds_hooks.retention import Removed, plan, purge
-from cds_hooks.settings import configuration_file, load_settings
+from cds_hooks.settings import configuration_file
 from cds_hooks.tenants import Tenant
 from cds_hooks.upkeep import open_records
 from cds_hooks.verification import verify
 from mappings.canonical import canonical_of
 from services.commands.configured import ERRORS, config_option, faults_told
+from services.configuration import load_settings
 
 DAY = click.DateTime(["%Y-%m-%d"])
 OUT = Console(soft_wrap=True, highlight=False, markup=False)

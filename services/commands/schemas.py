@@ -8,11 +8,12 @@ import rich_click as click
 from cds_hooks.logs import log_line_schema
 from cds_hooks.settings import configuration_schema
 from services.cases import case_schema
+from services.configuration import clinical_tables
 
 # Those that name hooks or dialects are made from the tables of them; the others are files.
 MADE = {
     "log-line": log_line_schema,
-    "configuration": configuration_schema,
+    "configuration": lambda: configuration_schema(clinical_tables()),
     "case": case_schema,
 }
 WRITTEN = {
@@ -26,7 +27,7 @@ WRITTEN = {
 def schema(name: str) -> None:
     """Print the JSON Schema of a log line, a configuration, a request, an assessment or a case."""
     if name in MADE:
-        click.echo(json.dumps(MADE[name](), indent=2))
+        click.echo(json.dumps(MADE[name](), indent=2, ensure_ascii=False))
     else:
         package, file = WRITTEN[name]
         path = files(package) / "schemas" / f"{file}.schema.json"

@@ -197,21 +197,17 @@ FIGURES = (
         "What was found",
         "Calls by the category of each axis and by tier.",
         f"""SELECT axis, category, count(*) AS calls, {_share("count(*)", CALLS)} AS "of calls %"
-            FROM (SELECT 'B12' AS axis, b12 AS category FROM decision
-                  UNION ALL SELECT 'sarcopenia', sarcopenia FROM decision
-                  UNION ALL SELECT 'tier', tier FROM decision)
-            WHERE category IS NOT NULL GROUP BY ALL ORDER BY axis, calls DESC, category""",
+            FROM (SELECT axis, category FROM finding
+                  UNION ALL SELECT 'tier', tier FROM decision WHERE tier IS NOT NULL)
+            GROUP BY ALL ORDER BY axis, calls DESC, category""",
     ),
     Figure(
         "knowledge",
         "Knowledge in force",
         "Versions that decisions named, and when each was first and last seen.",
-        """SELECT tenant, axis, knowledge, count(*) AS calls, min(moment) AS first,
+        """SELECT tenant, axis, label AS knowledge, count(*) AS calls, min(moment) AS first,
                max(moment) AS last
-           FROM (SELECT moment, tenant, 'B12' AS axis, b12_knowledge AS knowledge FROM decision
-                 UNION ALL
-                 SELECT moment, tenant, 'sarcopenia', sarcopenia_knowledge FROM decision)
-           WHERE knowledge IS NOT NULL GROUP BY ALL ORDER BY tenant, axis, first""",
+           FROM knowledge GROUP BY ALL ORDER BY tenant, axis, first""",
     ),
     Figure(
         "versions",

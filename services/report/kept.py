@@ -6,14 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    Table,
+    column,
+    func,
+    inspect,
+    literal,
+    select,
+    table,
+    union_all,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from cds_hooks.database import RecordsUnavailable, connect, sqlite_file
-from cds_hooks.tables import card, decision, feedback
+from cds_hooks.tables import card, decision, feedback, finding
 from services.report.intake import Progress, Window
 
-AT_ONCE = 2000  # decisions, and then their cards
+AT_ONCE = 2000  # decisions, and then what belongs to them
+# Columns of the table `decision`, by topic, in a database that is not migrated to version 0004.
+OLD_CATEGORIES = {"b12": "b12_category", "sarcopenia": "sarcopenia_category"}
 
 
 def write_lines(url: str, window: Window, file: Path, progress: Progress) -> None:
@@ -45,9 +60,12 @@ def _lines(engine: Engine, window: Window, progress: Progress) -> Iterator[dict[
         wanted = select(decision).where(*of_window).order_by(decision.c.at)
         options = {"yield_per": AT_ONCE}
         with engine.connect() as beside:
+            source = _findings_table(beside)
             for rows in connection.execute(wanted, execution_options=options).partitions():
-                cards = _cards(beside, [row.id for row in rows])
-                yield from (_decision(row, cards.get(row.id, [])) for row in rows)
+                ids = [row.id for row in rows]
+                cards, findings = _cards(beside, ids), _findings(beside, source, ids)
+                for row in rows:
+                    yield _decision(row, cards.get(row.id, []), findings.get(row.id, {}))
                 told(len(rows))
         given = select(feedback).where(*answers).order_by(feedback.c.received_at, feedback.c.id)
         for rows in connection.execute(given, execution_options=options).partitions():
@@ -97,9 +115,37 @@ def _cards(connection: Connection, ids: list[str]) -> dict[str, list[dict[str, A
     return cards
 
 
-def _decision(row: Any, cards: list[dict[str, Any]]) -> dict[str, Any]:
+def _findings_table(connection: Connection) -> FromClause:
+    """Where decision, topic and category are read."""
+    if inspect(connection).has_table(finding.name):
+        return finding
+    old = table("decision", column("id"), *map(column, OLD_CATEGORIES.values()))
+    columns = (
+        select(
+            old.c.id.label("decision"), literal(topic).label("topic"), old.c[name].label("category")
+        )
+        for topic, name in OLD_CATEGORIES.items()
+    )
+    return union_all(*columns).subquery()
+
+
+def _findings(
+    connection: Connection, source: FromClause, ids: list[str]
+) -> dict[str, dict[str, str | None]]:
+    """The category by topic, for each of these decisions."""
+    wanted = select(source.c.decision, source.c.topic, source.c.category)
+    findings: dict[str, dict[str, str | None]] = {}
+    for row in connection.execute(wanted.where(source.c.decision.in_(ids))):
+        findings.setdefault(row.decision, {})[row.topic] = row.category
+    return findings
+
+
+def _decision(
+    row: Any, cards: list[dict[str, Any]], findings: dict[str, str | None]
+) -> dict[str, Any]:
     return {
         "event": "decision",
+        "schema": 2,
         "time": row.at,
         "version": row.version,
         "tenant": row.tenant,
@@ -108,8 +154,7 @@ def _decision(row: Any, cards: list[dict[str, Any]]) -> dict[str, Any]:
         "status": row.status,
         "durationMs": row.duration_ms,
         "prefetch": row.prefetch,
-        "b12Category": row.b12_category,
-        "sarcopeniaCategory": row.sarcopenia_category,
+        "findings": findings,
         "tier": row.tier,
         "suppressed": row.record.get("suppressed", ()),
         "knowledge": row.record.get("knowledge"),

@@ -8,8 +8,8 @@ SHAPE = """
     event VARCHAR, time VARCHAR, version VARCHAR, tenant VARCHAR, service VARCHAR, hook VARCHAR,
     status INTEGER, durationMs DOUBLE,
     prefetch STRUCT(supplied INTEGER, fetched INTEGER, failed INTEGER),
-    b12Category VARCHAR, sarcopeniaCategory VARCHAR, tier VARCHAR, suppressed VARCHAR[],
-    knowledge STRUCT(b12 VARCHAR, sarcopenia VARCHAR),
+    findings MAP(VARCHAR, VARCHAR), b12Category VARCHAR, sarcopeniaCategory VARCHAR,
+    tier VARCHAR, suppressed VARCHAR[], knowledge MAP(VARCHAR, VARCHAR),
     cards STRUCT(uuid VARCHAR, topic VARCHAR, indicator VARCHAR)[],
     outcomes STRUCT(card VARCHAR, outcome VARCHAR, reason VARCHAR)[],
     accepted INTEGER, overridden INTEGER,
@@ -19,8 +19,8 @@ _JSON_SHAPE = """{
     "event": "VARCHAR", "time": "VARCHAR", "version": "VARCHAR", "tenant": "VARCHAR",
     "service": "VARCHAR", "hook": "VARCHAR", "status": "INTEGER", "durationMs": "DOUBLE",
     "prefetch": {"supplied": "INTEGER", "fetched": "INTEGER", "failed": "INTEGER"},
-    "b12Category": "VARCHAR", "sarcopeniaCategory": "VARCHAR", "tier": "VARCHAR",
-    "suppressed": ["VARCHAR"], "knowledge": {"b12": "VARCHAR", "sarcopenia": "VARCHAR"},
+    "findings": "MAP(VARCHAR, VARCHAR)", "b12Category": "VARCHAR", "sarcopeniaCategory": "VARCHAR",
+    "tier": "VARCHAR", "suppressed": ["VARCHAR"], "knowledge": "MAP(VARCHAR, VARCHAR)",
     "cards": [{"uuid": "VARCHAR", "topic": "VARCHAR", "indicator": "VARCHAR"}],
     "outcomes": [{"card": "VARCHAR", "outcome": "VARCHAR", "reason": "VARCHAR"}],
     "accepted": "INTEGER", "overridden": "INTEGER",
@@ -46,6 +46,17 @@ UNWRAPPED = f"""
 
 EVENTS = ("decision", "feedback", "fetch", "auth-refused", "error", "start", "stop")
 _EVENTS = ", ".join(f"'{event}'" for event in EVENTS)
+
+
+def _by_topic(table: str, column: str, values: str) -> str:
+    """A table of what decisions have for each topic: `values` is a map from topics."""
+    return f"""CREATE TABLE {table} AS
+        SELECT moment, tenant, CASE entry.key WHEN 'b12' THEN 'B12' ELSE entry.key END AS axis,
+            entry.value AS {column}
+        FROM (SELECT moment, tenant, unnest(map_entries({values})) AS entry
+              FROM inside WHERE event = 'decision')
+        WHERE entry.value IS NOT NULL"""
+
 
 # The report's days, tenant, service and topic, and the override reasons that may be named, are
 # variables; null is no limit.
@@ -73,11 +84,17 @@ TABLES = (
     """CREATE TABLE decision AS
         SELECT moment, tenant, service, hook, version, status, durationMs AS ms,
             prefetch.supplied AS supplied, prefetch.fetched AS fetched, prefetch.failed AS failed,
-            b12Category AS b12, sarcopeniaCategory AS sarcopenia, tier, suppressed,
-            knowledge.b12 AS b12_knowledge, knowledge.sarcopenia AS sarcopenia_knowledge,
+            tier, suppressed,
             coalesce(len(list_filter(cards, lambda one: getvariable('topic') IS NULL
                 OR one.topic IS NOT DISTINCT FROM getvariable('topic'))), 0) AS cards
         FROM inside WHERE event = 'decision'""",
+    # Lines of version 1 have a member for each category in place of `findings`.
+    _by_topic(
+        "finding",
+        "category",
+        "coalesce(findings, MAP {'b12': b12Category, 'sarcopenia': sarcopeniaCategory})",
+    ),
+    _by_topic("knowledge", "label", "knowledge"),
     """CREATE TABLE card AS
         SELECT moment, tenant, service, card.uuid AS uuid, coalesce(card.topic, '') AS topic,
             card.indicator AS indicator

@@ -13,8 +13,8 @@ from patients import known
 from cds_hooks.app import create_app
 from cds_hooks.logs import stamp
 from cds_hooks.records import Records
-from cds_hooks.settings import load_settings
 from services.catalog import services
+from services.configuration import load_settings
 
 BASE = "https://cds.example.org"
 DISCOVERY = f"{BASE}/cds-services"

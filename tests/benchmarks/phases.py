@@ -57,7 +57,7 @@ def decision(now: datetime, patient: str) -> StoredDecision:
         encounter_id="e",
         version="1",
         duration_ms=1.0,
-        record={"rules": ["r"] * 8},
+        record={"findings": {"b12": "deficient", "sarcopenia": "probable"}, "rules": ["r"] * 8},
         cards=(shown,),
     )
 

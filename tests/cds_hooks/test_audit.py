@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from old_records import OLD, fill_old
 from sqlalchemy import func, select, text
 
 from cds_hooks.database import connect
@@ -11,7 +12,7 @@ from cds_hooks.feedback import Feedback
 from cds_hooks.records import Records, StoredCard, StoredDecision
 from cds_hooks.retention import Removed, plan, purge
 from cds_hooks.settings import ConfigurationFault
-from cds_hooks.tables import audit, card, decision, feedback, key_used
+from cds_hooks.tables import audit, card, decision, feedback, finding, key_used
 from cds_hooks.verification import verify
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -30,7 +31,7 @@ def stored(number=0, tenant="north", at=NOW):
         encounter_id="e",
         version="1",
         duration_ms=1.1 + number / 7,
-        record={"b12Category": "deficient", "rules": ["r"], "suppressed": ["limit:x"]},
+        record={"findings": {"x": "low", "y": "none"}, "rules": ["r"], "suppressed": ["limit:x"]},
         cards=(StoredCard(str(uuid4()), "t", "info", ("u",), rests_on=frozenset({"a", "b"})),),
         prefetch={"supplied": 1, "fetched": 0, "failed": 0},
     )
@@ -90,7 +91,12 @@ COPY = """
     FROM decision WHERE id = :id
 """
 TAMPERED = {
-    "a category": ("UPDATE decision SET b12_category = 'no-action' WHERE id = :id", "was changed"),
+    "a category": ("UPDATE finding SET category = 'z' WHERE decision = :id", "was changed"),
+    "a topic": (
+        "UPDATE finding SET topic = 'z' WHERE decision = :id AND topic = 'x'",
+        "was changed",
+    ),
+    "a finding taken away": ("DELETE FROM finding WHERE decision = :id", "was changed"),
     "a patient": ("UPDATE decision SET patient_hash = 'x' WHERE id = :id", "was changed"),
     "a time": ("UPDATE decision SET duration_ms = 1 WHERE id = :id", "was changed"),
     "a card": ("UPDATE card SET indicator = 'critical' WHERE decision = :id", "was changed"),
@@ -127,9 +133,10 @@ TAMPERED = {
 @pytest.mark.parametrize(("statement", "fault"), TAMPERED.values(), ids=TAMPERED.keys())
 def test_whoever_changes_the_records_is_found_out(records, kept, sql, statement, fault):
     if "DELETE FROM decision" in statement:
-        sql(
-            "DELETE FROM card WHERE decision = (SELECT subject FROM audit WHERE seq = 6 AND tenant = 'north')"
-        )
+        for table in ("card", "finding"):
+            sql(
+                f"DELETE FROM {table} WHERE decision = (SELECT subject FROM audit WHERE seq = 6 AND tenant = 'north')"
+            )
     sql(statement, **({"id": kept[4].id} if ":id" in statement else {}))
     found = verify(records, "north")
     assert any(fault in one for one in found.faults), found.faults
@@ -349,3 +356,46 @@ def _store_many(url, key, number):
     for thread in threads:
         thread.join()
     opened.close()
+
+
+@pytest.fixture
+def old_records(database_url, key_file):
+    """Records that were kept under the schema 0003, opened by this version."""
+    engine = connect(database_url)
+    fill_old(engine)
+    engine.dispose()
+    opened = Records.open(database_url, key_file)
+    yield opened
+    opened.close()
+
+
+def test_what_an_older_version_kept_still_verifies_and_new_records_join_its_chain(old_records):
+    for tenant in ("north", "south"):
+        assert verify(old_records, tenant, OLD["head"] if tenant == "north" else None).faults == ()
+    old_records.store(stored())
+    found = verify(old_records, "north", OLD["head"])
+    assert (found.entries, found.faults) == (6, ())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE finding SET category = 'no-action' WHERE category = 'probable'",
+        "UPDATE finding SET category = 'probable' WHERE category IS NULL",
+        "DELETE FROM finding WHERE category IS NULL",
+    ],
+)
+def test_whoever_changes_what_an_older_version_kept_is_found_out(old_records, sql, statement):
+    sql(statement)
+    faults = verify(old_records, "north").faults
+    assert faults
+    assert all("was changed" in fault for fault in faults)
+
+
+def test_a_purge_takes_findings_with_their_decisions(old_records):
+    gone = purge(old_records, "north", NOW, NOW)
+    assert gone.decisions == 4
+    assert verify(old_records, "north").faults == ()
+    with old_records.engine.connect() as connection:
+        left = connection.execute(select(finding.c.decision).distinct()).scalars().all()
+    assert left == [OLD["tables"]["decision"][4]["id"]]

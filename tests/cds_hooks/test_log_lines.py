@@ -1,10 +1,12 @@
 """The log: its published schema, and which lines a share of them may leave out."""
 
+import json
 import threading
 from dataclasses import replace
 
 import pytest
 from conformance.serving import log_faults
+from tables import cases
 from watched import PATH, Watched
 
 from cds_hooks.records import RecordsUnavailable
@@ -63,6 +65,7 @@ def test_every_call_has_its_line(tmp_path):
     assert [line.get("traceId") for line in lines[20:]] == [TRACE, TRACE, None, None]
     assert [line["status"] for line in lines[20:]] == [200, 500, 412, 400]
     assert all(line["tenant"] == "local" for line in lines)
+    assert {(line["schema"], line["findings"]["iron"]) for line in lines[:21]} == {(2, "low")}
 
 
 def test_a_share_leaves_out_quiet_decisions_alone(tmp_path):
@@ -113,3 +116,45 @@ def test_the_end_of_a_fault_is_no_error(tmp_path):
         "start", "info", "records", 4,
     )  # fmt: skip
     assert looks[:4] == [0, 0, 0, 4]
+
+
+DECISION = {
+    "event": "decision", "time": "2026-11-20T10:05:31.000Z", "level": "info", "schema": 2,
+    "version": "1.2.3", "tenant": "north", "service": "s", "hook": "patient-view",
+    "requestId": "b7a3f7c0-62f1-4f3a-9d1e-2f4c0a9f8f10", "status": 200, "durationMs": 4.1,
+    "prefetch": {"supplied": 7, "fetched": 1, "failed": 0, "incomplete": 0},
+    "findings": {"iron": "low"}, "tier": "T1", "rules": [], "suppressed": [], "cards": [],
+}  # fmt: skip
+
+
+@cases("""
+    member             | value                           | fits
+    -------------------+---------------------------------+-----
+    findings           | {}                              | yes
+    findings           | {"iron": "low", "zinc": "none"} | yes
+    findings           | {"iron": "Smith, John"}         | no
+    findings           | {"iron": 7}                     | no
+    ironCategory       | "low"                           | no
+    schema             | 1                               | no
+    unread             | {"unknown-code": 2}             | yes
+    unread             | {"unknown-code": 0}             | no
+    unread             | {}                              | no
+    unrecognisedDrafts | 1                               | yes
+    unrecognisedDrafts | 0                               | no
+""")
+def test_the_line_of_a_decision_takes_any_topic_and_counts(case):
+    line = {**DECISION, case["member"]: json.loads(case["value"])}
+    assert (log_faults([line]) == []) is (case["fits"] == "yes")
+
+
+def test_a_key_of_which_a_part_is_missing_is_counted(tmp_path):
+    watched = Watched(tmp_path)
+    watched.call()
+    part = {"resourceType": "Bundle", "type": "searchset", "entry": [
+        {"resource": {"resourceType": "OperationOutcome", "issue": [
+            {"severity": "error", "code": "timeout"}]}},
+        {"resource": {"resourceType": "Patient", "id": "1"}},
+    ]}  # fmt: skip
+    watched.call(prefetch={"patient": part})
+    watched.records.close()
+    assert [line["prefetch"]["incomplete"] for line in watched.lines] == [0, 1]

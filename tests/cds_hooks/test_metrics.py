@@ -146,7 +146,8 @@ def test_a_worker_says_what_it_is_and_how_it_is(watched):
     watch = Watch(watched.context, KNOWLEDGE)
     watch.begin()
     watch.look(3)
-    assert watched.value("knowledge_info", tenant="local", **KNOWLEDGE["local"]) == 1
+    for topic, version in KNOWLEDGE["local"].items():
+        assert watched.value("knowledge_info", tenant="local", topic=topic, version=version) == 1
     assert watched.value("ready") == watched.value("records_up") == watched.value("workers") == 1
     assert watched.value("requests_total", **CALL, endpoint="call", status="503") == 0
     assert watched.value("disk_free_bytes", kept="records") > 0

@@ -3,12 +3,13 @@
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from old_records import FINDINGS, OLD, fill_old
+from sqlalchemy import inspect, select, text
 
 from cds_hooks.database import RecordsUnavailable, connect
 from cds_hooks.migrations import migrate
 from cds_hooks.records import Records
-from cds_hooks.tables import metadata
+from cds_hooks.tables import decision, finding, metadata
 
 
 @pytest.fixture
@@ -31,6 +32,54 @@ def test_migrations_go_down_and_up_again(engine):
     assert inspect(engine).get_table_names() == ["alembic_version"]
     migrate(engine)
     assert set(metadata.tables) <= set(inspect(engine).get_table_names())
+
+
+def ids(rows):
+    return [row["id"] for row in rows]
+
+
+def findings(engine):
+    with engine.connect() as connection:
+        rows = connection.execute(select(finding)).all()
+    return {(row.decision, row.topic): row.category for row in rows}
+
+
+def columns(engine):
+    """What stands in the columns that were there before 0004."""
+    names = "id, b12_category, sarcopenia_category"
+    with engine.connect() as connection:
+        return set(connection.execute(text(f"SELECT {names} FROM decision")).all())
+
+
+def test_findings_get_a_table_of_their_own_and_go_back_into_their_columns(engine):
+    fill_old(engine)
+    before = columns(engine)
+    migrate(engine)
+    moved = findings(engine)
+    assert moved == {
+        (id_, topic): category
+        for id_, found in zip(ids(OLD["tables"]["decision"]), FINDINGS, strict=True)
+        for topic, category in found.items()
+    }
+    with engine.connect() as connection:
+        kept = connection.execute(select(decision.c.id).order_by(decision.c.id)).scalars().all()
+    assert kept == ids(OLD["tables"]["decision"])
+    migrate(engine, "0003")
+    assert columns(engine) == before
+    assert "finding" not in inspect(engine).get_table_names()
+    migrate(engine)
+    assert findings(engine) == moved
+
+
+def test_a_topic_that_has_no_column_is_lost_on_the_way_down(engine):
+    fill_old(engine)
+    before = columns(engine)
+    migrate(engine)
+    with engine.begin() as connection:
+        new = {"decision": ids(OLD["tables"]["decision"])[0], "topic": "iron", "category": "low"}
+        connection.execute(finding.insert().values(new))
+    migrate(engine, "0003")
+    assert columns(engine) == before
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(engine):

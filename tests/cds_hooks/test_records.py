@@ -25,7 +25,7 @@ from cds_hooks.database import connect
 from cds_hooks.feedback import Feedback
 from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
 from cds_hooks.settings import ConfigurationFault
-from cds_hooks.tables import card, decision, feedback
+from cds_hooks.tables import card, decision, feedback, finding
 
 PAST = str(uuid4())
 NOW = datetime(2026, 11, 20, 10, 0, 0, 123456, tzinfo=UTC)
@@ -43,7 +43,7 @@ def stored(**members):
         "encounter_id": "secret-encounter",
         "version": "1",
         "duration_ms": 1.5,
-        "record": {"b12Category": "deficient", "tier": "T1", "rules": ["r"]},
+        "record": {"findings": {"x": "low", "y": "none"}, "tier": "T1", "rules": ["r"]},
         "cards": (StoredCard(str(uuid4()), "t", "warning", ("u", "v"), "https://topics.example"),),
         "prefetch": {"supplied": 7, "fetched": 1, "failed": 0},
     }
@@ -75,7 +75,8 @@ def test_a_decision_and_its_cards_are_kept_together(records, rows):
     records.store(given)
     [kept], [shown] = rows(decision), rows(card)
     assert (kept.id, kept.at, kept.status) == (given.id, NOW, 200)
-    assert (kept.b12_category, kept.sarcopenia_category, kept.tier) == ("deficient", None, "T1")
+    assert set(rows(finding)) == {(given.id, "x", "low"), (given.id, "y", "none")}
+    assert kept.tier == "T1"
     assert kept.record == {"rules": ["r"]}
     assert kept.prefetch == {"supplied": 7, "fetched": 1, "failed": 0}
     assert (shown.uuid, shown.decision) == (given.cards[0].uuid, given.id)
@@ -107,7 +108,7 @@ def test_all_or_nothing(records, rows):
     twice = StoredCard("same", "t", "info", ())
     with pytest.raises(RecordsUnavailable):
         records.store(stored(cards=(twice, twice)))
-    assert (rows(decision), rows(card)) == ([], [])
+    assert (rows(decision), rows(card), rows(finding)) == ([], [], [])
     records.store(stored())
     assert len(rows(decision)) == 1
 

@@ -1,22 +1,23 @@
 """Configuration that cannot be relied on stops the start, every fault at once."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 from tables import cases
 
+from cds_hooks import settings as platform
 from cds_hooks.settings import (
-    SCHEMA,
     VARIABLE,
     ConfigurationFault,
     MetricsPage,
+    ServiceTables,
     Settings,
     configuration_file,
-    load_settings,
+    configuration_schema,
     refuse_exposed,
 )
+from services.configuration import clinical_tables, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "cobalamin.example.toml"
 
@@ -100,7 +101,7 @@ def names_of(schema, definitions):
 def test_the_example_is_in_order_and_shows_every_key():
     settings = load_settings(EXAMPLE)
     assert settings.tenant().fhir.servers
-    schema = json.loads(SCHEMA.read_text())
+    schema = configuration_schema(clinical_tables())
     found = re.findall(r"^(?:# )?(?:\[+([\w.-]+)\]+|(\w+) =)", EXAMPLE.read_text(), re.MULTILINE)
     shown = {part for table, key in found for part in (*table.split("."), key)}
     assert set(names_of(schema, schema["$defs"])) - shown == set()
@@ -152,8 +153,54 @@ def test_faults_name_file_key_and_reason(case, faults_of):
     assert case["reason"] in reason
 
 
-TENANT = '[[tenant]]#id = "{0}"#certificate = "{0}"#[tenant.smart]#client_id = "c"#'
 PROXY = '[server]#trusted_proxies = ["10.0.0.7"]#certificate_header = "X-C"#'
+IRON = ServiceTables(
+    {
+        "properties": {"iron": {"$ref": "#/$defs/iron"}, "lab": {"$ref": "#/$defs/iron"}},
+        "$defs": {
+            "iron": {
+                "description": "a table",
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"days": {"description": "a whole number", "type": "integer"}},
+            }
+        },
+    },
+    of_file=frozenset({"lab"}),
+)
+
+
+@cases("""
+    text                                 | key           | reason
+    -------------------------------------+---------------+---------------------------
+    [iron]#days = "7"                    | iron.days     | whole number
+    [iron]#dais = 7                      | iron.dais     | did you mean days
+    [irom]#days = 7                      | irom          | did you mean iron
+    [b12]#locale = "en-GB"               | b12           | not a known key
+    TENANT [tenant.iron]#days = "7"      | tenant[0].iron.days | whole number
+    TENANT [tenant.lab]#days = 7         | tenant[0].lab | not a known key
+""")
+def test_services_bring_tables_of_their_own(case, tmp_path):
+    text = case["text"].replace("TENANT ", PROXY + '[[tenant]]#id = "a"#certificate = "a"#')
+    path = written(tmp_path, text.replace("#", "\n"))
+    with pytest.raises(ConfigurationFault) as caught:
+        platform.load_settings(path, IRON)
+    [fault] = caught.value.faults
+    assert fault.key == case["key"]
+    assert case["reason"] in fault.reason
+
+
+def test_a_tenant_has_tables_of_services_from_the_file_or_its_own(tmp_path):
+    tenants = "".join(f'[[tenant]]#id = "{name}"#certificate = "{name}"#' for name in "ab")
+    text = f"{PROXY}[iron]#days = 7#[lab]#days = 1#{tenants}[tenant.iron]#days = 9"
+    settings = platform.load_settings(written(tmp_path, text.replace("#", "\n")), IRON)
+    assert [tenant.clinical for tenant in settings.tenants] == [
+        {"iron": {"days": 7}, "lab": {"days": 1}},
+        {"iron": {"days": 9}, "lab": {"days": 1}},
+    ]
+
+
+TENANT = '[[tenant]]#id = "{0}"#certificate = "{0}"#[tenant.smart]#client_id = "c"#'
 SERVER = '[tenant.fhir]#server = "https://e.example/f"#'
 
 

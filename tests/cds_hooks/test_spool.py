@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from old_records import OLD
 from sqlalchemy import select
 
 from cds_hooks import database
@@ -18,7 +19,7 @@ from cds_hooks.database import DatabaseDown, connect
 from cds_hooks.feedback import Feedback
 from cds_hooks.records import Records, RecordsUnavailable, StoredCard, StoredDecision
 from cds_hooks.spool import Spool
-from cds_hooks.tables import card, decision, feedback
+from cds_hooks.tables import card, decision, feedback, finding
 from cds_hooks.verification import verify
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -37,7 +38,7 @@ def stored(**members):
         "encounter_id": None,
         "version": "1",
         "duration_ms": 1.5,
-        "record": {"tier": "T1"},
+        "record": {"findings": {"x": "low"}, "tier": "T1"},
         "cards": (StoredCard(str(uuid4()), "t", "warning", ("u",)),),
     }
     return StoredDecision(**{**given, **members})
@@ -101,6 +102,23 @@ def test_what_waited_comes_in_whole_and_once(site):
     assert site.records.tidy(NOW) == (0, 0)
     assert [row.id for row in site.rows(decision)] == [given.id]
     assert [row.uuid for row in site.rows(card)] == [given.cards[0].uuid]
+    assert site.rows(finding) == [(given.id, "x", "low")]
+    assert verify(site.records, "north").faults == ()
+
+
+def test_what_an_older_version_left_waiting_comes_in(site):
+    """Its files have a category for each topic in the row, as its table had."""
+    for number, record in enumerate(OLD["spool"]):
+        (site.spool / f"{number}.json").write_bytes(orjson.dumps(record))
+    assert site.records.tidy(NOW) == (len(OLD["spool"]), 0)
+    first, second = (record["row"]["id"] for record in OLD["spool"])
+    assert set(site.rows(finding)) == {
+        (first, "b12", "deficient"),
+        (first, "sarcopenia", "probable"),
+        (second, "b12", "unlikely"),
+        (second, "sarcopenia", None),
+    }
+    assert [row.decision for row in site.rows(card)] == [first]
     assert verify(site.records, "north").faults == ()
 
 

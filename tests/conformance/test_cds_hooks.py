@@ -256,7 +256,7 @@ def test_both_axes_come_in_one_card_and_one_log_line(service, call):
     assert card["source"]["topic"]["code"] == "b12IndeterminateAndMuscle"
     assert "severe sarcopenia" in card["summary"]
     decided = [line for line in service.lines() if line["event"] == "decision"][-1]
-    assert (decided["sarcopeniaCategory"], decided["tier"]) == ("severe", "T2")
+    assert (decided["findings"]["sarcopenia"], decided["tier"]) == ("severe", "T2")
     # The measures may come with the other observations, as an EHR with one query sends them.
     muscle = body["prefetch"].pop("muscle_observations")
     body["prefetch"]["observations"]["entry"] += muscle["entry"]
@@ -565,13 +565,14 @@ def test_every_log_line_is_one_json_object_without_the_patient(service, call):
     decided = [line for line in lines if line["event"] == "decision"][-1]
     assert set(decided) >= {
         "event", "time", "level", "version", "tenant", "service", "hook", "hookInstance",
-        "requestId", "status", "durationMs", "prefetch", "b12Category", "rules", "cards",
+        "requestId", "status", "durationMs", "prefetch", "findings", "rules", "cards",
         "suppressed", "knowledge",
     }  # fmt: skip
-    assert decided["prefetch"] == {"supplied": 10, "fetched": 0, "failed": 0}
+    assert decided["schema"] == 2
+    assert decided["prefetch"] == {"supplied": 10, "fetched": 0, "failed": 0, "incomplete": 0}
     knowledge = {"b12": "uk-ng239@1.0.0", "sarcopenia": "ewgsop2-2019@1.0.0"}
     assert decided["knowledge"] == knowledge
-    assert decided["sarcopeniaCategory"] == "not_assessed"
+    assert decided["findings"]["sarcopenia"] == "not_assessed"
     assert decided["tier"] == "T1"
     assert "sample-1" not in service.log.read_text()
 

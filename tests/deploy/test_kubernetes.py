@@ -11,7 +11,7 @@ import pytest
 import yaml
 from issuers import Issuer
 
-from cds_hooks.settings import load_settings
+from services.configuration import load_settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 OVERLAYS = ("single-site", "replicated")

@@ -39,7 +39,7 @@ def test_silent_mode_evaluates_and_records_and_shows_nothing(asked):
     reply, _, lines = asked(None, folic(), {"mode": "silent"})
     assert reply.json["cards"] == []
     assert suppressed(lines) == ["silent:orderFolicAcid"]
-    assert lines[-1]["b12Category"] == "deficient"
+    assert lines[-1]["findings"]["b12"] == "deficient"
 
 
 AUDIENCE = {"audience": [{"rule": "b12", "specialties": [f"{SPECIALTY}|GERI"]}]}

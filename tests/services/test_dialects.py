@@ -17,12 +17,13 @@ from tables import cases
 from cds_hooks import dialects
 from cds_hooks.cards import Coding
 from cds_hooks.dialects import EPIC_CONTENT_TYPE, Dialect, Epic, Oracle, Sandbox, plain_text
-from cds_hooks.settings import configuration_schema, load_settings
+from cds_hooks.settings import configuration_schema
 from cds_hooks.tenants import LOCAL
 from mappings.fault import KnowledgeFault
 from services.cases import case_schema
 from services.catalog import unmapped
 from services.choices import Choices, choose
+from services.configuration import load_settings
 from services.offered_hooks import OFFERED_HOOKS
 from services.workbench.what_if.asking import Options
 

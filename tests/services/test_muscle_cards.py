@@ -269,7 +269,7 @@ def test_every_word_of_the_contract_has_a_sentence():
 def test_the_record_keeps_names_and_no_values():
     found = chart("b12 112; grip 13.7; +paraesthesia")
     kept = record_of(evaluate(found, known()), known(), ())
-    assert kept["sarcopeniaCategory"] == "probable"
+    assert kept["findings"]["sarcopenia"] == "probable"
     assert kept["tier"] == "T1"
     assert "muscle:strength" in kept["rules"]
     assert kept["knowledge"]["sarcopenia"] == "ewgsop2-2019@1.0.0"

@@ -6,6 +6,8 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+CATEGORIES = ("b12_category", "sarcopenia_category")  # until version 0004
+
 
 def upgrade() -> None:
     op.create_table(
@@ -21,8 +23,7 @@ def upgrade() -> None:
         sa.Column("version", sa.String(32), nullable=False),
         sa.Column("status", sa.Integer, nullable=False),
         sa.Column("duration_ms", sa.Float, nullable=False),
-        sa.Column("b12_category", sa.String(32)),
-        sa.Column("sarcopenia_category", sa.String(32)),
+        *(sa.Column(name, sa.String(32)) for name in CATEGORIES),
         sa.Column("tier", sa.String(8)),
         sa.Column("prefetch", sa.JSON, nullable=False),
         sa.Column("record", sa.JSON, nullable=False),

@@ -189,15 +189,15 @@ def _reply(stage: Rehearsal, request: Mapping[str, Any], hook: str) -> Reply:
         issue = document["issue"][0]
         fault = f"{issue['details']['text']} {issue.get('diagnostics', '')}".strip()
         return Reply(answer.status_code, fault, (), (), frozenset(), "", "", "")
-    cards = document["cards"]
+    cards, findings = document["cards"], line.get("findings", {})
     return Reply(
         status=200,
         fault="",
         summaries=tuple(card["summary"] for card in cards),
         suggestions=tuple(s["label"] for card in cards for s in card.get("suggestions", ())),
         says=frozenset(p for card in cards for p in card.get("detail", "").split("\n\n")),
-        category=line.get("b12Category", ""),
-        stage=line.get("sarcopeniaCategory", ""),
+        category=findings.get("b12", ""),
+        stage=findings.get("sarcopenia", ""),
         tier=line.get("tier", ""),
     )
 

@@ -157,14 +157,14 @@ def test_comments_are_read_by_whoever_has_the_key(run, kept, tmp_path):
 
 
 def test_a_schema_goes_down_and_up(run):
-    assert run("migrate", "--to", "0002").output == "schema 0003 -> 0002\n"
-    assert run("migrate").output == "schema 0002 -> 0003\n"
-    assert run("migrate").output == "schema 0003 -> 0003\n"
+    assert run("migrate", "--to", "0002").output == "schema 0004 -> 0002\n"
+    assert run("migrate").output == "schema 0002 -> 0004\n"
+    assert run("migrate").output == "schema 0004 -> 0004\n"
     assert run("migrate", "--to", "0042").exit_code == 2
 
 
 def test_a_new_database_is_for_its_owner_alone(cobalamin, tmp_path):
-    assert cobalamin("migrate").output == "schema base -> 0003\n"
+    assert cobalamin("migrate").output == "schema base -> 0004\n"
     made = tmp_path / ".local" / "state" / "cobalamin"
     assert {file.name: oct(file.stat().st_mode & 0o077) for file in made.iterdir()} == {
         "patient-hash.key": "0o0",

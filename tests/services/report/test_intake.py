@@ -7,10 +7,14 @@ import threading
 from datetime import date
 
 import pytest
-from log_lines import SERVICE, answer, card, decision, line
+from log_lines import SERVICE, answer, card, decision, line, old_decision
+from old_records import fill_old
 
+from cds_hooks.database import connect
+from cds_hooks.migrations import migrate
 from services.report.figures import compute
 from services.report.intake import Unreadable, Window, gathered
+from services.report.kept import write_lines
 
 LINES = [
     decision("2026-11-02", cards=[card("u1")]),
@@ -65,6 +69,49 @@ def test_members_in_another_shape_are_not_known(reported):
     [one] = rows(figures, "latency")
     assert (one["calls"], one["p50"]) == (2, 10.0)
     assert rows(figures, "cards") == []
+
+
+def test_lines_of_both_versions_are_read(reported):
+    severe = {"b12": "unlikely", "sarcopenia": "severe"}
+    figures, _ = reported(
+        [
+            decision("2026-11-02"),
+            old_decision("2026-11-02"),
+            old_decision("2026-11-02", findings={"b12": "unlikely", "sarcopenia": None}),
+            decision("2026-11-02", findings=severe | {"iron": "low"}),
+            decision("2026-11-02", findings="severe"),
+        ]
+    )
+    counted = {(one["axis"], one["category"]): one["calls"] for one in rows(figures, "categories")}
+    assert counted == {
+        ("B12", "deficient"): 2,
+        ("B12", "unlikely"): 2,
+        ("sarcopenia", "not_assessed"): 2,
+        ("sarcopenia", "severe"): 1,
+        ("iron", "low"): 1,
+        ("tier", "T3"): 5,
+    }
+    [prefetch] = rows(figures, "prefetch")
+    assert prefetch["keys"] == 50
+
+
+@pytest.mark.parametrize("revision", ["0003", "head"])
+def test_records_are_read_before_and_after_their_migration(tmp_path, revision):
+    url, file = f"sqlite:///{tmp_path / 'records.sqlite3'}", tmp_path / "lines"
+    engine = connect(url)
+    fill_old(engine)
+    migrate(engine, revision)
+    engine.dispose()
+    write_lines(url, Window(tenant="north"), file, lambda _part: None)
+    counted = rows(read(file), "categories")
+    assert [(one["axis"], one["category"], one["calls"]) for one in counted] == [
+        ("B12", "deficient", 1),
+        ("B12", "no-action", 1),
+        ("B12", "unlikely", 1),
+        ("sarcopenia", "not_assessed", 1),
+        ("sarcopenia", "probable", 1),
+        ("tier", "T2", 3),
+    ]
 
 
 def test_bytes_that_are_no_text_and_lines_without_end(tmp_path):

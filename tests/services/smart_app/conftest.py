@@ -20,8 +20,8 @@ from smart_ehr import Ehr, resources_of_sample
 from cds_hooks.app import create_app
 from cds_hooks.logs import stamp
 from cds_hooks.records import Records
-from cds_hooks.settings import load_settings
 from services.catalog import services
+from services.configuration import load_settings
 from services.smart_app.door import FAULT, Door
 from services.workbench.access import Access
 from services.workbench.frame import Frame

@@ -11,8 +11,9 @@ from tables import cases
 
 from cds_hooks.pages import OpenID, Pages
 from cds_hooks.records import Records, RecordsUnavailable
-from cds_hooks.settings import ConfigurationFault, Settings, load_settings
+from cds_hooks.settings import ConfigurationFault, Settings
 from cds_hooks.tenants import LOCAL, Tenant
+from services.configuration import load_settings
 from services.workbench.access import Access, own_path
 from services.workbench.frame import Frame
 from services.workbench.provider import MOST_WAITING, _Guarded, claim, texts

@@ -15,8 +15,9 @@ from simulation.week import lived
 from sites import site_of
 from tables import cases
 
-from cds_hooks.settings import Settings, load_settings
+from cds_hooks.settings import Settings
 from services.commands.report import report
+from services.configuration import load_settings
 from services.workbench.governance import FIGURES, OF_LOGS
 from services.workbench.reports import (
     COMMAND,
