@@ -11,23 +11,22 @@ from importlib.metadata import version
 
 from flask import Flask
 
-from cds_hooks.app import context_of, create_app
-from cds_hooks.logs import configure
-from cds_hooks.metrics import DIRECTORY, Metrics, keep_in_files
-from cds_hooks.settings import Settings, configuration_file
-from cds_hooks.tracing import tracing_of
-from cds_hooks.upkeep import Upkeep, open_records
-from cds_hooks.watch import Watch
-from services.catalog import knowledge_of, services
-from services.configuration import load_settings
-from services.gateway import Gateway
-from services.self_test import differences
-from services.workbench.composition import page_paths, pages
+from cds_hooks.config.settings import Settings, configuration_file
+from cds_hooks.telemetry.logs import configure
+from cds_hooks.telemetry.metrics import DIRECTORY, Metrics, keep_in_files
+from cds_hooks.telemetry.tracing import tracing_of
+from cds_hooks.web.app import context_of, create_app
+from cds_hooks.web.gateway import Gateway
+from cds_hooks.web.maintenance import Upkeep, open_records
+from cds_hooks.web.server import BASE_URL, MAIN
+from cds_hooks.web.worker import Watch
+from services.hooks.catalog import knowledge_of, services
+from services.hooks.self_test import differences
+from services.knowledge.configuration import load_settings
+from services.web.site import page_paths, pages
 
 VERSION = version("cobalamin-cds")
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
-BASE_URL = "COBALAMIN_BASE_URL"  # set by `cobalamin serve` for its workers
-MAIN = "COBALAMIN_MAIN"  # the id of its main process, likewise
 ORPHAN_SECONDS = 0.5  # between two looks whether that is there
 STOP_SECONDS = 10  # for calls under way
 

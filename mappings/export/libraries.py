@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mappings.export.resource import Publication, cited, reviewed
-from mappings.guideline import COMPARISON_WORDS, Cutoff, Guideline
-from mappings.guideline_file import FOLDER
-from mappings.sarcopenia_definition import Definition
-from mappings.value_set import ValueSetIndex
+from mappings.knowledge_file import CLINICAL
+from mappings.publications.definition import Definition
+from mappings.publications.guideline import Cutoff, Guideline
+from mappings.terminology.value_set import ValueSetIndex
 
 LIBRARY_TYPE = "http://terminology.hl7.org/CodeSystem/library-type"
 TOML = "application/toml"
@@ -31,7 +31,6 @@ SHARED = (
     *("differential", "comparison", "combined_indicator", "override_reasons"),
     *("leaflet", "source_attributes"),
 )
-MONTHS_AND_YEARS = {"mo": "months", "a": "years"}
 
 
 def guideline_library(
@@ -82,7 +81,7 @@ def shared_library(
         type=_type("asset-collection"),
         description="The files that all guidelines are read with, and the site's own choices.",
         dataRequirement=[*requirements(publication, index, index.sets)],
-        content=[*(_attached(FOLDER / f"{name}.toml") for name in SHARED), *chosen],
+        content=[*(_attached(CLINICAL / f"{name}.toml") for name in SHARED), *chosen],
     )
 
 
@@ -171,10 +170,6 @@ def condition_said(publication: Publication, row: Cutoff) -> str:
     when = {True: " in pregnancy", False: " outside pregnancy", None: ""}[row.pregnant]
     measured = f"{publication.title(row.observation)}{who}{how}{when}"
     return f"{measured} {row.said}"
-
-
-def duration_said(comparison: str, limit: float, unit: str) -> str:
-    return f"{COMPARISON_WORDS[comparison]} {limit:g} {MONTHS_AND_YEARS[unit]}"
 
 
 def names_in(guideline: Guideline | Definition) -> tuple[str, ...]:

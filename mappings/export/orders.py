@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from mappings.actions.order_template import FILES, OrderTemplate, OrderTemplates, order_uri
 from mappings.export.resource import Publication, cited
-from mappings.order_template import FILES, OrderTemplate, OrderTemplates, order_uri
 
 COUNTRIES = {locale: file.removesuffix(".toml") for locale, file in FILES.items()}
 URI = "urn:ietf:rfc:3986"

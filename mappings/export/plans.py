@@ -7,12 +7,12 @@ whoever reads the resource.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mappings.export.libraries import citations, condition_said, duration_said, requirements
+from mappings.export.libraries import citations, condition_said, requirements
 from mappings.export.orders import activity_name
 from mappings.export.resource import Publication, cited, filled, reviewed
-from mappings.guideline import Cutoff, Guideline
-from mappings.sarcopenia_definition import Definition
-from mappings.value_set import ValueSetIndex
+from mappings.publications.definition import Definition
+from mappings.publications.guideline import Cutoff, Guideline, duration_said
+from mappings.terminology.value_set import ValueSetIndex
 
 PLAN_TYPE = "http://terminology.hl7.org/CodeSystem/plan-definition-type"
 UCUM = "http://unitsofmeasure.org"

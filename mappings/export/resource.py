@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mappings.guideline import Guideline
-from mappings.sarcopenia_definition import Definition
+from mappings.publications.definition import Definition
+from mappings.publications.guideline import Guideline
+from mappings.text import as_id
 
 PUBLISHER = "Cobalamin developers"
 
@@ -49,11 +50,6 @@ class Publication:
 def filled(members: Mapping[str, Any]) -> dict[str, Any]:
     """`members` without the empty ones, which FHIR does not allow."""
     return {key: value for key, value in members.items() if value not in (None, [])}
-
-
-def as_id(name: str) -> str:
-    """`name` in the letters that FHIR ids have: "walk_400m" is walk-400m."""
-    return name.replace("_", "-").replace("+", ".")[:64]
 
 
 def computable(id_: str) -> str:

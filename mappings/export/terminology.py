@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mappings.export.resource import Publication, by_place
-from mappings.guideline_file import FOLDER, read_toml
-from mappings.questionnaire import Questionnaire
-from mappings.value_set import Row, ValueSet, ValueSetIndex, code_systems
+from mappings.knowledge_file import CLINICAL, read_toml
+from mappings.terminology.questionnaire import Questionnaire
+from mappings.terminology.value_set import Row, ValueSet, ValueSetIndex, code_systems
 
 NAMES = {
     "muscle-measure": "Measures of muscle that have no LOINC code",
@@ -75,7 +75,7 @@ def value_sets(publication: Publication, index: ValueSetIndex) -> Iterator[dict[
     for name, value_set in index.sets.items():
         if index.rows[name]:
             yield _value_set(publication, value_set, index.rows[name], systems)
-    reasons = read_toml(FOLDER / "override_reasons.toml")
+    reasons = read_toml(CLINICAL / "override_reasons.toml")
     yield publication.resource(
         "ValueSet",
         "override-reason",

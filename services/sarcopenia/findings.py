@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.chart import Chart, Measurement, Unusable
+from services.chart.model import Chart, Measurement, Unusable
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.mass import mass_tests
 from services.sarcopenia.measures import Tested, is_fresh, read_test

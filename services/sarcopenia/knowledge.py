@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mappings.differential import Cause
-from mappings.sarcopenia_definition import Definition
+from mappings.publications.definition import Definition
+from mappings.publications.differential import Cause
 
 # Measures of the body that are needed for an index; on their own they say nothing of muscle.
 BODY = frozenset({"height", "weight", "bmi"})
@@ -19,12 +19,12 @@ class Knowledge:
 
     definition: Definition
     policy: Mapping[str, float]
-    groups: Mapping[str, tuple[str, ...]]  # mappings/clinical_sets.toml
+    groups: Mapping[str, tuple[str, ...]]  # mappings/clinical/clinical_sets.toml
     titles: Mapping[str, str]  # a value set's name -> what it is called
     best_of_day: frozenset[str]  # measures of which the highest of one day's trials counts
     refused: Mapping[str, str]  # value sets never read as a measure, and why
     sarc_f_items: Mapping[str, float]  # the questions of SARC-F, with the highest score of each
-    causes: tuple[Cause, ...]  # mappings/differential.toml
+    causes: tuple[Cause, ...]  # mappings/clinical/differential.toml
     tests_of: Mapping[str, tuple[str, ...]] = field(init=False)  # meaning -> the measures of it
     measures: tuple[str, ...] = field(init=False)  # everything that has a limit
     of_muscle: frozenset[str] = field(init=False)  # everything that shows that muscle was measured

@@ -1,8 +1,8 @@
 """Appendicular muscle mass: measured as an index, or made one with height or BMI."""
 
-from mappings.said import amount, as_amount, say
-from mappings.units import to_unit
-from services.chart import Chart, Measurement
+from mappings.terminology.units import to_unit
+from mappings.text import amount, as_amount, say
+from services.chart.model import Chart, Measurement
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, is_fresh, read_test
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from mappings.guideline import Cutoff, Undecided
-from services.chart import Chart, Measurement, Unable, Unusable, months_before
+from mappings.publications.guideline import Cutoff, Undecided
+from services.chart.model import Chart, Measurement, Unable, Unusable, months_before
 from services.sarcopenia.knowledge import Knowledge
 
 SEXES = ("male", "female")

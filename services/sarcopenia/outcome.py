@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from services.notes import Evidence
+from services.assessment.evidence import Evidence
 from services.sarcopenia.measures import Tested
 
 # Categories that say low strength or performance at least, and those that say sarcopenia.

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from services.chart import Chart, Measurement
+from services.chart.model import Chart, Measurement
 from services.sarcopenia.knowledge import Knowledge
 from services.sarcopenia.measures import Tested, decide, is_fresh, read_test
 

@@ -1,6 +1,6 @@
 """Weight lost, from weights on record."""
 
-from services.chart import Chart, Measurement, months_before
+from services.chart.model import Chart, Measurement, months_before
 from services.sarcopenia.knowledge import Knowledge
 
 

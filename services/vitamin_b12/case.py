@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.chart import Chart, Measurement, Unusable
-from services.vitamin_b12.features import Features, features
+from services.chart.model import Chart, Measurement, Unusable
+from services.vitamin_b12.findings import Features, features
 from services.vitamin_b12.knowledge import Knowledge
 from services.vitamin_b12.replacement import Replacement, replacement
 from services.vitamin_b12.results import (

@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 
-from mappings.guideline import Undecided
-from mappings.said import say
-from services.notes import Notes, Outcome
+from mappings.publications.guideline import Undecided
+from mappings.text import say
+from services.assessment.evidence import Notes, Outcome
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.results import REQUESTS, Incomparable, Reading, locator_text
 

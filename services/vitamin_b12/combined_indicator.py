@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from services.chart import Chart, completed_years
+from services.chart.model import Chart, completed_years
 from services.vitamin_b12.knowledge import Knowledge
 from services.vitamin_b12.results import fresh
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mappings.guideline import Guideline, Limits
+from mappings.publications.guideline import Guideline, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class Knowledge:
     guideline: Guideline
     laboratory: Limits
     policy: Mapping[str, float]
-    groups: Mapping[str, tuple[str, ...]]  # mappings/clinical_sets.toml
+    groups: Mapping[str, tuple[str, ...]]  # mappings/clinical/clinical_sets.toml
     said: Mapping[str, tuple[str, str]]  # of each group: what it says, and by which source
-    indicator: Mapping[str, Any]  # mappings/combined_indicator.toml
+    indicator: Mapping[str, Any]  # mappings/clinical/combined_indicator.toml
     titles: Mapping[str, str]  # a value set's name -> what it is called
     result_max_age_months: int = field(init=False)  # of the policy: older results decide nothing
 

@@ -1,12 +1,10 @@
 """What to do next, and how soon. Words are those of the published assessment."""
 
-from mappings.said import say
-from services.notes import Notes
+from mappings.text import say
+from services.assessment.evidence import Notes
 from services.vitamin_b12.case import Case
-from services.vitamin_b12.deficiency_steps import deficient
 from services.vitamin_b12.outcome import DEFICIENT
-from services.vitamin_b12.treatment_steps import on_treatment
-from services.vitamin_b12.urgency import twice_high
+from services.vitamin_b12.treatment import deficient, on_treatment, twice_high
 
 DOUBTFUL = frozenset({"indeterminate", "uninterpretable"})
 

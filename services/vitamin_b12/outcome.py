@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from services.notes import Evidence
+from services.assessment.evidence import Evidence
 from services.vitamin_b12.combined_indicator import CombinedIndicator
 from services.vitamin_b12.results import Reading
 

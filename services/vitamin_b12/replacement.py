@@ -3,8 +3,8 @@
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from services.chart import Chart, Medication, months_before
-from services.vitamin_b12.features import past_deficiency
+from services.chart.model import Chart, Medication, months_before
+from services.vitamin_b12.findings import past_deficiency
 from services.vitamin_b12.knowledge import Knowledge
 
 

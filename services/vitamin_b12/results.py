@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from mappings.guideline import Cutoff, Undecided
-from mappings.said import Numeral, amount, say
-from services.chart import Chart, Measurement, months_before
+from mappings.publications.guideline import Cutoff, Undecided
+from mappings.text import Numeral, amount, say
+from services.chart.model import Chart, Measurement, months_before
 from services.vitamin_b12.knowledge import Knowledge
 
 FIRST_LINE = ("total_b12", "active_b12")

@@ -1,10 +1,10 @@
 """Whether the guideline offers a test to somebody in whom nothing usable has been measured."""
 
-from mappings.said import say
-from services.chart import Chart
-from services.notes import Notes, Outcome
+from mappings.text import say
+from services.assessment.evidence import Notes, Outcome
+from services.chart.model import Chart
 from services.vitamin_b12.case import Case
-from services.vitamin_b12.features import Features, duration_met
+from services.vitamin_b12.findings import Features, duration_met
 from services.vitamin_b12.knowledge import Knowledge
 
 

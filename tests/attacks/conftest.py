@@ -7,14 +7,14 @@ import orjson
 import pytest
 import structlog
 from conformance.serving import log_faults
-from issuers import Issuer, Key
 from patients import known
+from token_issuers import Issuer, Key
 
-from cds_hooks.app import create_app
-from cds_hooks.logs import stamp
-from cds_hooks.records import Records
-from services.catalog import services
-from services.configuration import load_settings
+from cds_hooks.records.store import Records
+from cds_hooks.telemetry.logs import stamp
+from cds_hooks.web.app import create_app
+from services.hooks.catalog import services
+from services.knowledge.configuration import load_settings
 
 BASE = "https://cds.example.org"
 DISCOVERY = f"{BASE}/cds-services"

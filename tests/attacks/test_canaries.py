@@ -18,8 +18,8 @@ import pytest
 import requests
 from conformance.serving import free_port, sample
 from faults.conftest import locked
-from issuers import Issuer, Key, serving
-from running import running
+from served_process import running
+from token_issuers import Issuer, Key, serving
 
 MARK = "qzx"  # no word of ours holds it
 VALUE = 113.0719  # of the deciding result: shown on the card, and nowhere else

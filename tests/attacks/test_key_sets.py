@@ -6,16 +6,11 @@ import time
 from contextlib import suppress
 
 import pytest
-from issuers import Issuer, Key, place
 from tables import cases
+from token_issuers import Issuer, Key, place
 
-from cds_hooks import key_sets
-from cds_hooks.key_sets import (
-    FRESH_SECONDS,
-    UNKNOWN_SECONDS,
-    FetchedKeys,
-    KeysUnavailable,
-)
+from cds_hooks.security import key_sets
+from cds_hooks.security.key_sets import FRESH_SECONDS, UNKNOWN_SECONDS, FetchedKeys, KeysUnavailable
 
 
 class Clock:

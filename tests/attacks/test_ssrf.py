@@ -4,14 +4,14 @@ import socket
 from contextlib import suppress
 
 import pytest
-from issuers import Issuer, Key, place
+from token_issuers import Issuer, Key, place
 
-from cds_hooks.errors import NotACall
-from cds_hooks.fhir_client import FhirClient
-from cds_hooks.hook_request import read_request
-from cds_hooks.key_sets import FetchedKeys, KeysUnavailable
-from cds_hooks.prefetch import State, read
-from cds_hooks.tenants import FhirAccess
+from cds_hooks.config.tenants import FhirAccess
+from cds_hooks.fhir.client import FhirClient
+from cds_hooks.protocol.errors import NotACall
+from cds_hooks.protocol.hook_request import read_request
+from cds_hooks.protocol.prefetch import State, read
+from cds_hooks.security.key_sets import FetchedKeys, KeysUnavailable
 
 SERVER = "https://ehr.example.org/fhir"
 TEMPLATES = {"observations": "Observation?patient={{context.patientId}}"}

@@ -10,10 +10,11 @@ import jwt
 import pytest
 from attacks.conftest import BASE, CALL, DISCOVERY
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from issuers import Issuer, Key, part, place, signed
 from tables import cases
+from token_issuers import Issuer, Key, part, place, signed
 
-from cds_hooks.authentication import (
+from cds_hooks.config.tenants import Trust
+from cds_hooks.security.authentication import (
     Expected,
     Token,
     Unauthenticated,
@@ -21,8 +22,7 @@ from cds_hooks.authentication import (
     check_signature,
     read_token,
 )
-from cds_hooks.key_sets import usable_keys
-from cds_hooks.tenants import Trust
+from cds_hooks.security.key_sets import usable_keys
 
 NORTH_JKU = "https://ehr.north.example/.well-known/jwks.json"
 STRANGER = Key("ES384")

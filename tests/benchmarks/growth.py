@@ -22,7 +22,7 @@ from benchmarks.hospital import Hospital, configuration
 from benchmarks.in_process import Answering
 from benchmarks.processes import load_average
 
-from mappings.value_set import Row, load_value_sets
+from mappings.terminology.value_set import Row, load_value_sets
 
 SIZE = 20_000
 TIMES = 10

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.bodies import PATH
-from issuers import Issuer, Key
-from running import free_port
+from served_process import free_port
+from token_issuers import Issuer, Key
 
 BASE = "https://cds.example.org"
 SETTINGS = """

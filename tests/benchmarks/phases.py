@@ -19,18 +19,18 @@ from uuid import uuid4
 
 from conformance.serving import sample
 
-from cds_hooks import prefetch
-from cds_hooks.hook_request import read_request
-from cds_hooks.records import Records, StoredCard, StoredDecision
-from cds_hooks.service import Call
-from services.card_maker import CardMaker
-from services.catalog import chart_of, prefetch_templates
-from services.evaluation import evaluate
-from services.knowledge import load_knowledge
-from services.muscle_loss import together
-from services.order_entry.session import Session
-from services.sarcopenia.assessment import assess as assess_muscle
-from services.vitamin_b12.assessment import assess as assess_b12
+from cds_hooks.protocol import prefetch
+from cds_hooks.protocol.hook_request import read_request
+from cds_hooks.protocol.service import Call
+from cds_hooks.records.store import Records, StoredCard, StoredDecision
+from services.cards.composer import CardMaker
+from services.evaluation.combination import together
+from services.evaluation.evaluate import evaluate
+from services.evaluation.order_session import Session
+from services.hooks.catalog import chart_of, prefetch_templates
+from services.knowledge.site import load_knowledge
+from services.sarcopenia.assess import assess as assess_muscle
+from services.vitamin_b12.assess import assess as assess_b12
 
 NUMBERS = count()
 

@@ -15,7 +15,7 @@ from benchmarks.bodies import PATH, about_another, body_of
 from benchmarks.client import Request, closed, request
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.processes import Tree
-from running import free_port, running
+from served_process import free_port, running
 
 HERE = Path(__file__).parent
 PEER_PATH = "/cds/cds-services/b12"

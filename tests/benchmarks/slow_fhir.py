@@ -22,7 +22,7 @@ from benchmarks.client import Answer, Client, Request, closed, percentile, reque
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.processes import load_average
 from benchmarks.slow_server import slow_server
-from running import running
+from served_process import running
 
 DEADLINE = 0.4  # seconds, as the configuration has it by default
 SIZE = 20_000

@@ -26,7 +26,7 @@ from benchmarks.client import Answer, Client, Request, closed, percentile, reque
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.processes import Held, Tree, load_average
 from benchmarks.slow_server import slow_server
-from running import running
+from served_process import running
 
 SIZES = {2_000: 60, 20_000: 35, 200_000: 5}  # share in 100
 REFUSED, FETCHED, ANSWERED_FOR = 0.02, 0.1, 0.1

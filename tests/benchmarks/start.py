@@ -18,7 +18,7 @@ from benchmarks.bodies import PATH, about_another, body_of
 from benchmarks.client import closed, request
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.processes import Held, Tree, load_average
-from running import START_SECONDS, Running
+from served_process import START_SECONDS, Running
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
-from running import Running
+from served_process import Running
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (

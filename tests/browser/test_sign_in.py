@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from browser.conftest import DESKTOP, PHONE
-from identity_provider import IdentityProvider, identity_provider
-from running import Running, free_port
+from openid_provider import IdentityProvider, identity_provider
+from served_process import Running, free_port
 
 CONFIGURATION = """
 [server]

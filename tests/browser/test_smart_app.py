@@ -4,9 +4,9 @@ import re
 
 import pytest
 from browser.conftest import DESKTOP, PHONE
-from launched import DECADE, app_of, launch, serving
+from smart_launches import DECADE, app_of, launch, serving
 
-from services.knowledge import load_knowledge
+from services.knowledge.site import load_knowledge
 
 UNTREATED = "b12 128; mma 0.61; hcy 24; mcv 103; hb 118; +paraesthesia; rx metformin since 2017-02-01; grip 14; gait 0.7; rx systemic_corticosteroid since 2025-01-01"
 

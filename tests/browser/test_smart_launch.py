@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 import requests
 from conformance.serving import sample
-from issuers import serving
 from playwright.sync_api import Page
-from running import Running, free_port, running
+from served_process import Running, free_port, running
 from smart_ehr import Ehr, resources_of_sample
-from tls import behind_tls, certificate
+from tls_proxy import behind_tls, certificate
+from token_issuers import serving
 
 from .conftest import CHROMIUM, DESKTOP, FLAGS, PHONE
 

@@ -2,7 +2,7 @@
 
 import json
 
-from services.workbench.what_if.asking import sample
+from services.web.what_if.query import sample
 
 PATIENT = (
     "/what-if?age=72&sex=female&total_b12=212&methylmalonic_acid=0.41&egfr=52&mcv=103"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from answers import CHECKED
+from answer_schemas import CHECKED
 from jsonschema import Draft202012Validator
 
-from cds_hooks.logs import log_line_schema
+from cds_hooks.telemetry.logs import log_line_schema
 
 DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(T.*)?$")
 ID = "b12-muscle-{}"
@@ -44,7 +44,7 @@ def rolled(node: Any, by: timedelta) -> Any:
 
 def sample(name: str) -> dict[str, Any]:
     """A bundled sample call, as if its day were today; births stay where they are."""
-    document = json.loads((files("services") / "samples" / f"{name}.json").read_text())
+    document = json.loads((files("services.hooks") / "samples" / f"{name}.json").read_text())
     by = today() - date.fromisoformat(document.pop("sampleDay"))
     born = document["prefetch"]["patient"]["birthDate"]
     call: dict[str, Any] = rolled(document, by)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from answers import CHECKED
+from answer_schemas import CHECKED
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import jwt
 import pytest
-from answers import CHECKED
+from answer_schemas import CHECKED
 from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -15,7 +15,7 @@ import pytest
 import requests
 from conformance.conftest import Ehr, ehr
 from conformance.serving import ID, free_port, log_faults, sample
-from issuers import Issuer, Key
+from token_issuers import Issuer, Key
 
 __all__ = ["ehr"]
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.configuration import load_settings
+from services.knowledge.configuration import load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = Path(sys.executable).with_name("docker-compose")

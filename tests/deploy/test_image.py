@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from container_image import Stage, built_image
 from dockerfile_parse import DockerfileParser
-from images import Stage, built_image
-from issuers import Issuer
+from token_issuers import Issuer
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
@@ -109,7 +109,7 @@ def container(
 
 
 def sample_of_today() -> dict[str, object]:
-    text = (ROOT / "services" / "samples" / "neuropathy.json").read_text()
+    text = (ROOT / "services" / "hooks" / "samples" / "neuropathy.json").read_text()
     by = datetime.now(UTC).date() - date.fromisoformat(json.loads(text)["sampleDay"])
     moved = re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda day: str(date.fromisoformat(day[0]) + by), text)
     document: dict[str, object] = json.loads(moved)

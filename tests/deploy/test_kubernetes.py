@@ -9,9 +9,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from issuers import Issuer
+from token_issuers import Issuer
 
-from services.configuration import load_settings
+from services.knowledge.configuration import load_settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 OVERLAYS = ("single-site", "replicated")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from faults.load import PATH
-from issuers import Issuer
+from token_issuers import Issuer
 
 OPEN = """
 [fhir]

@@ -20,7 +20,7 @@ from faults.load import Load
 from faults.recorded import Figures, drained, figures
 from faults.replicas import Replicas, connections_cut, replicas
 from postgresql import Server, postgresql_server
-from running import Running, running
+from served_process import Running, running
 
 HEADER = (
     "| fault | sent | answered | refused | no answer | recorded | lost | twice | other cards "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from faults.load import Load, Tally
 from faults.recorded import Figures, figures
-from running import Running
+from served_process import Running
 
 # What is killed before the service is started again: a worker by its place, or "main" alone, whose
 # workers then end by themselves. A worker that is killed twice within six seconds of its start is

@@ -8,9 +8,9 @@ from pathlib import Path
 from faults.load import Tally
 from sqlalchemy import select
 
-from cds_hooks.records import Records
-from cds_hooks.tables import audit, card, decision
-from cds_hooks.verification import verify
+from cds_hooks.records.audit_verification import verify
+from cds_hooks.records.store import Records
+from cds_hooks.records.tables import audit, card, decision
 
 
 @dataclass(frozen=True, slots=True)

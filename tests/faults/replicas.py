@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 from faults.conftest import TENANT, Hospital
-from running import Running
+from served_process import Running
 
 
 class Replicas:

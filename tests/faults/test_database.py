@@ -7,7 +7,7 @@ import time
 from faults.conftest import OPEN, SPOOL, TENANT, Hospital, locked
 from faults.load import Load, Tally, once
 from faults.recorded import drained, figures
-from running import running
+from served_process import running
 
 
 def url(folder):

@@ -10,7 +10,7 @@ from conformance.serving import sample
 from faults.conftest import OPEN
 from faults.fhir_faults import SECRET, faulty_server, well
 from faults.load import Load
-from running import running
+from served_process import running
 from tables import cases
 
 DEADLINE = 0.4  # seconds, as the configuration has it by default

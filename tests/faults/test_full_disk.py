@@ -6,7 +6,7 @@ import pytest
 from faults.conftest import OPEN, SPOOL, locked, small_disk
 from faults.load import Tally, once
 from faults.recorded import drained, figures
-from running import running
+from served_process import running
 
 
 def until_full(service, disk, tally, status):

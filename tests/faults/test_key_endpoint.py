@@ -9,9 +9,9 @@ import requests
 from faults.conftest import BASE
 from faults.fhir_faults import SECRET, faulty_server
 from faults.load import PATH, body
-from issuers import Issuer, Key
-from running import running
+from served_process import running
 from tables import cases
+from token_issuers import Issuer, Key
 
 A_WHILE = 10  # seconds; a fetch is given up after 3
 ENDPOINTS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import requests
 from faults.conftest import OPEN
 from faults.kills import killed
-from running import running
+from served_process import running
 
 KILLS = 10
 

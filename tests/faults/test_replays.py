@@ -8,7 +8,7 @@ from pathlib import Path
 from faults.conftest import TENANT, Hospital
 from faults.load import Client, Tally
 from faults.recorded import figures
-from running import running
+from served_process import running
 
 CONNECTIONS = 20  # one worker with one of them at most: once in 25,000 runs
 TRIES = 60

@@ -11,7 +11,7 @@ from faults.replicas import connections_cut, replicas
 from faults.test_replays import at_once
 from postgresql import postgresql_server
 
-from cds_hooks.records import chain_lock
+from cds_hooks.records.store import chain_lock
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 import pytest
 from faults.conftest import OPEN
 from faults.load import PATH, Load
-from running import running
+from served_process import running
 
 MANY = 300
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from answers import CHECKED
+from answer_schemas import CHECKED
 from fuzz.cases import Case, Cases
 from fuzz.served import Served, served
 from fuzz.wire import DEADLINE, Answer, NoAnswer, Wire

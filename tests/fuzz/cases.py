@@ -12,7 +12,7 @@ from uuid import UUID
 from conformance.serving import sample
 from conformance.test_mutations import mutated
 from fuzz.oddities import AUTHORIZATIONS, HEADERS, METHODS, ODD, PATHS, QUERIES, SERVERS
-from issuers import Issuer, part, signed
+from token_issuers import Issuer, part, signed
 
 BASE = "https://cds.example.org"
 CALL = "/cds-services/b12-muscle-{}"

@@ -25,13 +25,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from cds_hooks.app import create_app
-from cds_hooks.pages import Pages
-from cds_hooks.records import Records
-from cds_hooks.secret_file import make_key
-from cds_hooks.settings import Settings
-from services.catalog import services
-from services.workbench.composition import page_paths, pages
+from cds_hooks.config.pages import Pages
+from cds_hooks.config.secrets import make_key
+from cds_hooks.config.settings import Settings
+from cds_hooks.records.store import Records
+from cds_hooks.web.app import create_app
+from services.hooks.catalog import services
+from services.web.site import page_paths, pages
 
 BASE = "http://127.0.0.1:8000"
 CHECKS = [

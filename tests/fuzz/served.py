@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 from conformance.serving import free_port
-from issuers import Issuer, Key
+from token_issuers import Issuer, Key
 
 CONFIGURATION = """
 [server]

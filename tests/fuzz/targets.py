@@ -14,25 +14,31 @@ import requests
 from conformance.serving import sample, today
 from fuzz.cases import SAMPLES, feedback_message, odd_mutation, spoilt
 from fuzz.oddities import SERVERS
-from issuers import Issuer, Key
 from patients import known
+from token_issuers import Issuer, Key
 
-from cds_hooks import prefetch
-from cds_hooks.addresses import is_fhir_base_url, is_origin, is_web_url
-from cds_hooks.authentication import Expected, Unauthenticated, check, digest_of, read_token
-from cds_hooks.errors import Refusal
-from cds_hooks.feedback import read_feedback
-from cds_hooks.fhir_client import _following, _parts, _under
-from cds_hooks.hook_request import read_json, read_request
-from cds_hooks.key_sets import usable_keys
-from cds_hooks.scopes import covered, grants
-from cds_hooks.strict_json import Unreadable, loads
-from cds_hooks.tenants import Trust
-from services.card_maker import CardMaker
-from services.catalog import attention_of, prefetch_templates
-from services.documents import UnusableDocument, assessment_of
-from services.from_fhir import read_chart
-from services.offered_hooks import OFFERED_HOOKS
+from cds_hooks.config.tenants import Trust
+from cds_hooks.fhir.client import _following, _parts, _under
+from cds_hooks.net.urls import is_fhir_base_url, is_origin, is_web_url
+from cds_hooks.protocol import prefetch
+from cds_hooks.protocol.errors import Refusal
+from cds_hooks.protocol.feedback import read_feedback
+from cds_hooks.protocol.hook_request import read_json, read_request
+from cds_hooks.protocol.strict_json import Unreadable, loads
+from cds_hooks.security.authentication import (
+    Expected,
+    Unauthenticated,
+    check,
+    digest_of,
+    read_token,
+)
+from cds_hooks.security.key_sets import usable_keys
+from cds_hooks.security.scopes import covered, grants
+from services.cards.composer import CardMaker
+from services.chart.reader import read_chart
+from services.hooks.catalog import attention_of, prefetch_templates
+from services.hooks.documents import UnusableDocument, assessment_of
+from services.hooks.offered_hooks import OFFERED_HOOKS
 
 KNOWN = known()
 TEMPLATES = prefetch_templates(KNOWN.index)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from answers import CHECKED
+from answer_schemas import CHECKED
 from conformance.serving import sample
 
 CALL = json.dumps(sample("neuropathy")).encode()

@@ -3,17 +3,17 @@
 import json
 
 import pytest
-from answers import CHECKED
+from answer_schemas import CHECKED
 from conformance.serving import sample
 from fuzz.schemas import application
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from cds_hooks.errors import ISSUE_TYPES, NotACall, operation_outcome
-from cds_hooks.feedback import read_feedback
-from cds_hooks.hook_request import SCHEMA
-from cds_hooks.openapi import ANYWHERE, SCHEMAS, WRITING
-from services.offered_hooks import OFFERED_HOOKS
+from cds_hooks.protocol.errors import ISSUE_TYPES, NotACall, operation_outcome
+from cds_hooks.protocol.feedback import read_feedback
+from cds_hooks.protocol.hook_request import SCHEMA
+from cds_hooks.web.openapi import ANYWHERE, SCHEMAS, WRITING
+from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.wsgi import VERSION
 
 ITEM = {"card": "c", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T10:05:31Z"}

@@ -8,13 +8,13 @@ import structlog
 from conformance.serving import log_faults
 from patients import known
 
-from cds_hooks.app import create_app
-from cds_hooks.dialects import Dialect
-from cds_hooks.logs import stamp
-from cds_hooks.records import Records
-from cds_hooks.settings import Settings
-from cds_hooks.tenants import LOCAL
-from services.catalog import services
+from cds_hooks.config.settings import Settings
+from cds_hooks.config.tenants import LOCAL
+from cds_hooks.protocol.dialects import Dialect
+from cds_hooks.records.store import Records
+from cds_hooks.telemetry.logs import stamp
+from cds_hooks.web.app import create_app
+from services.hooks.catalog import services
 
 
 @pytest.fixture

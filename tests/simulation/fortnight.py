@@ -21,15 +21,15 @@ from uuid import UUID
 import structlog
 from patients import drug, observation, order, patient, resources
 
-from cds_hooks.app import create_app
-from cds_hooks.logs import stamp
-from cds_hooks.memory import NoMemory
-from cds_hooks.records import Records
-from cds_hooks.service import Call
-from cds_hooks.settings import Settings
-from services.card_maker import CardMaker
-from services.catalog import answer_to, attention_of, chart_of, services
-from services.knowledge import load_knowledge
+from cds_hooks.config.settings import Settings
+from cds_hooks.protocol.card_history import NoMemory
+from cds_hooks.protocol.service import Call
+from cds_hooks.records.store import Records
+from cds_hooks.telemetry.logs import stamp
+from cds_hooks.web.app import create_app
+from services.cards.composer import CardMaker
+from services.hooks.catalog import answer_to, attention_of, chart_of, services
+from services.knowledge.site import load_knowledge
 
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 DAYS = 14
@@ -248,8 +248,8 @@ class Hospital:
 
     def _audit(self, body: dict[str, Any], one: Patient, encounter: str, topics: set[str]) -> None:
         """Nothing critical is ever withheld; nothing urgent, but what was shown or answered."""
-        from cds_hooks import prefetch
-        from cds_hooks.hook_request import read_request
+        from cds_hooks.protocol import prefetch
+        from cds_hooks.protocol.hook_request import read_request
 
         request = read_request(body, body["hook"])
         service = f"b12-muscle-{request.hook}"

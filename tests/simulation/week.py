@@ -24,12 +24,12 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 from simulation.fortnight import Hospital, drawn
 
-from cds_hooks.app import create_app
-from cds_hooks.logs import line_makers
-from cds_hooks.records import Records
-from cds_hooks.settings import Settings
-from cds_hooks.tenants import LOCAL, FhirAccess
-from services.catalog import services
+from cds_hooks.config.settings import Settings
+from cds_hooks.config.tenants import LOCAL, FhirAccess
+from cds_hooks.records.store import Records
+from cds_hooks.telemetry.logs import line_makers
+from cds_hooks.web.app import create_app
+from services.hooks.catalog import services
 
 SLOW_DAY = datetime(2026, 11, 4, tzinfo=UTC).date()  # a Wednesday
 SLOW_SECONDS = 0.25

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from services.population.report import categories
-from services.population.report.gathered import Gathered
-from services.population.report.shares import shares
-from services.population.report.table import Table
-from services.report.figure import Figure
+from services.population.report.dataset import Gathered
+from services.population.report.table import Table, shares
+from services.reports.figures import Figure
 
 VISITS = '(SELECT count(DISTINCT encounter) FROM "call")'
 PEOPLE = "(SELECT count(*) FROM person)"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from services.muscle_loss import B12_LACKS_DATA
-from services.population.quoting import quoted
+from services.evaluation.combination import B12_LACKS_DATA
+from services.reports.duckdb_tools import quoted
 from services.sarcopenia.outcome import CONFIRMED, LACKS_DATA, POSITIVE
 from services.vitamin_b12.outcome import DEFICIENT
 

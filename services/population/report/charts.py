@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from services.population.report import categories, words
-from services.report.drawing import (
+from services.population.report import categories, labels
+from services.reports.figures import Computed
+from services.reports.vega import (
     NARROW,
     Drawing,
     Drawn,
@@ -15,7 +16,6 @@ from services.report.drawing import (
     columns,
     drawn,
 )
-from services.report.figure import Computed
 
 MOST_BARS = 12
 Figures = Mapping[str, Computed]
@@ -39,7 +39,7 @@ def _numbers(figures: Figures, name: str) -> list[dict[str, Any]]:
 
 
 def _with_intervals(
-    name: str, column: str, says: str, spoken: Callable[[str], str] = words.said
+    name: str, column: str, says: str, spoken: Callable[[str], str] = labels.said
 ) -> Callable[[Figures], Drawn]:
     """A bar for each row, and a line for its interval."""
 
@@ -83,7 +83,7 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
         bands = sorted({row["age_band"] for row in figures[name].dicts()})
         data = [
             {
-                "age": words.ages(row["age_band"]),
+                "age": labels.ages(row["age_band"]),
                 "sex": row["sex"],
                 "percent": share_of(row),
                 "low": row["from %"],
@@ -93,7 +93,7 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
         ]
         if len(data) < 3:
             return None
-        order = list(map(words.ages, bands))
+        order = list(map(labels.ages, bands))
         sexes = list(SEXES)
         x: Spec = {
             "field": "age",
@@ -159,11 +159,11 @@ def _cards(figures: Figures) -> Drawn:
         return None
     kinds = categories.INDICATORS[::-1]
     data = [
-        {"topic": words.topic(row["topic"]), "cards": row["cards"], "indicator": row["indicator"]}
+        {"topic": labels.topic(row["topic"]), "cards": row["cards"], "indicator": row["indicator"]}
         for row in rows
         if row["topic"] in order
     ]
-    names = [words.topic(topic) for topic in order]
+    names = [labels.topic(topic) for topic in order]
     spec = bars(data, "topic", names, "cards", kinds, COLOURS, "indicator")
     return spec, f"Bars of cards by topic and indicator. The most frequent is {names[0]}."
 
@@ -192,7 +192,7 @@ def _kept_back(figures: Figures) -> Drawn:
     times: dict[str, int] = {}
     for row in figures["withheld"].dicts():
         if isinstance(row["cards"], int):
-            reason = words.said(row["reason"])
+            reason = labels.said(row["reason"])
             times[reason] = times.get(reason, 0) + row["cards"]
     return _plain(times, "cards", "Bars of cards that would be withheld, by reason.")
 
@@ -219,7 +219,7 @@ CHARTS: Mapping[str, Callable[[Figures], Drawn]] = {
     ),
     "tier": _with_intervals("tier", "tier", "Bars of people by tier."),
     "missing": _with_intervals(
-        "missing", "missing", "Bars of people without each result.", words.lacking
+        "missing", "missing", "Bars of people without each result.", labels.lacking
     ),
     "cards": _cards,
     "cards_by_week": _by_week,

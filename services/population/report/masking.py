@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from services.population.report.table import Table
-from services.report.figure import Computed
+from services.reports.figures import Computed
 
 HIDDEN = "hidden"
 WHOLE = "of"

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from services.population.quoting import identifier
-from services.population.report import categories, words
-from services.population.report.gathered import Gathered
+from services.population.report import categories, labels
+from services.population.report.dataset import Gathered
 from services.population.report.table import Table, of_shares
+from services.reports.duckdb_tools import identifier
 
 GRID = "share %"
 FIRST_B12 = "(SELECT b12_guideline FROM person LIMIT 1)"
@@ -31,7 +31,7 @@ def tables(run: Gathered) -> Iterator[Table]:
 
 def _axis(run: Gathered, axis: str, title: str) -> Iterator[Table]:
     column = f"{axis}_category"
-    order = categories.in_order(words.B12 if axis == "b12" else words.MUSCLE, "category")
+    order = categories.in_order(labels.B12 if axis == "b12" else labels.MUSCLE, "category")
     measured = categories.TESTED if axis == "b12" else categories.MEASURED
     what = (
         "a B12 result that is recent enough to judge by"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_rows import write
+from run_rows import write
 
-from services.population.report import page
-from services.population.report.making import make_report
+from services.population.report import build
+from services.population.report.build import make_report
 
 
 class Reported:
@@ -38,7 +38,7 @@ def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
     def report(
         *, where: str | None = None, mask_below: int = 0, into: Path | None = None, **rows: Any
     ) -> Reported:
-        monkeypatch.setattr(page, "find_spec", lambda _name: None)
+        monkeypatch.setattr(build, "find_spec", lambda _name: None)
         out = tmp_path / "run [1]*"
         if rows:
             write(out, **rows)

@@ -4,8 +4,8 @@ import pytest
 from patients import MEASURE, TODAY, known, muscle, patient
 from tables import cases
 
-from services.evaluation import evaluate
-from services.from_fhir import read_chart
+from services.chart.reader import read_chart
+from services.evaluation.evaluate import evaluate
 
 
 def wanted(case, found):

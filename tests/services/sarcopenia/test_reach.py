@@ -3,7 +3,7 @@
 import pytest
 from patients import TODAY, index, known
 
-from services.chart import Chart, Measurement, Unable, Unusable
+from services.chart.model import Chart, Measurement, Unable, Unusable
 from services.sarcopenia.findings import NOTHING_MEASURED, findings
 from services.sarcopenia.knowledge import BODY
 

@@ -6,8 +6,8 @@ import pytest
 from patients import MEASURE, known, muscle, patient
 from tables import cases
 
-from mappings.questionnaire import read_questionnaire
-from services.from_fhir import read_chart
+from mappings.terminology.questionnaire import read_questionnaire
+from services.chart.reader import read_chart
 from services.sarcopenia.screening import sarc_f
 
 

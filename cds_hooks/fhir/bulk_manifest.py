@@ -1,0 +1,85 @@
+"""The list of an export's files, read from what the server answers when it is ready."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from cds_hooks.fhir.issues import ExportFailed
+
+TYPE = re.compile(r"[A-Za-z]{1,64}")  # becomes part of a file's name
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file of the manifest."""
+
+    section: str  # "output", "deleted" or "error"
+    type: str  # resource type; "" where the server does not say
+    url: str
+    count: int | None = None  # resources, where the server says
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an export consists of, all pages together."""
+
+    transaction_time: str
+    needs_token: bool
+    files: tuple[RemoteFile, ...]
+
+
+def page_of(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        raise ExportFailed("the manifest is not a JSON object")
+    return document
+
+
+def next_page(page: Mapping[str, Any]) -> str | None:
+    links = page.get("link")
+    for link in links if isinstance(links, list) else ():
+        match link:
+            case {"relation": "next", "url": str(url)}:
+                return url
+    return None
+
+
+def manifest_of(pages: list[dict[str, Any]]) -> Manifest:
+    first = pages[0]
+    if not isinstance(first.get("output"), list):
+        raise ExportFailed("the manifest has no output")
+    files = tuple(file for page in pages for file in _files(page))
+    moment = first.get("transactionTime")
+    return Manifest(
+        moment if isinstance(moment, str) else "",
+        # Where it does not say, the files may well need one; it never goes further than allowed.
+        first.get("requiresAccessToken") is not False,
+        files,
+    )
+
+
+# Version 4 of the specification calls the errors what they often are.
+SECTIONS = {"output": "output", "deleted": "deleted", "error": "error", "outcome": "error"}
+
+
+def _files(page: Mapping[str, Any]) -> Iterator[RemoteFile]:
+    for member, section in SECTIONS.items():
+        entries = page.get(member)
+        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+            match entry:
+                case {"url": str(url)}:
+                    kind, count = entry.get("type"), entry.get("count")
+                    yield RemoteFile(
+                        section,
+                        kind if isinstance(kind, str) and TYPE.fullmatch(kind) else "",
+                        url,
+                        count if isinstance(count, int) and count >= 0 else None,
+                    )
+                case _:
+                    raise ExportFailed(f"the manifest's {member}[{number}] has no url")

@@ -1,0 +1,203 @@
+"""What a client sent for each prefetch key, every meaning kept apart.
+
+Not having searched, having searched and found nothing, and having failed are three things; none
+of them is ever taken for another. [PF-04, PF-05, PF-06, PF-07]
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from cds_hooks.protocol.hook_request import HOOKS, HookRequest
+
+TOKEN = re.compile(r"\{\{context\.([A-Za-z]+)\}\}")
+DATE_PREFIX = re.compile(r"^(eq|lt|gt|ge|le)?\d{4}")
+
+
+class State(StrEnum):
+    FOUND = "found"
+    NONE = "none"  # searched, and there is nothing
+    FAILED = "failed"  # searched in vain: unknown, and no use asking again
+    LEFT_OUT = "left out"  # not searched: unknown, and worth fetching
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known for one key."""
+
+    key: str
+    state: State
+    resources: tuple[dict[str, Any], ...] = ()
+    complete: bool = True
+    fetched: bool = False
+    next_url: str | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.state in (State.FOUND, State.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One query that was tried, for the log: no URL, since it holds the patient's id."""
+
+    key: str
+    state: State
+    reason: str
+    milliseconds: float
+
+
+class TemplateFault(ValueError):
+    """A prefetch template that not every client can be relied on to run. Stops the start."""
+
+
+def read(request: HookRequest, templates: Mapping[str, str]) -> dict[str, Answer]:
+    """An Answer for each key of `templates`; keys that nobody asked for are ignored."""
+    return {
+        key: _sent(key, template, request)
+        if key in request.prefetch
+        else Answer(key, State.LEFT_OUT if _askable(template, request) else State.FAILED)
+        for key, template in templates.items()
+    }
+
+
+def _askable(template: str, request: HookRequest) -> bool:
+    """Whether the context has every value that the query needs."""
+    return all(request.context.get(name) is not None for name in TOKEN.findall(template))
+
+
+def _sent(key: str, template: str, request: HookRequest) -> Answer:
+    """What was sent for a key; a read that brought another resource is no answer to it."""
+    answer = interpret(key, wanted_type(template), request.prefetch[key])
+    if "?" not in template and answer.state is State.FOUND:
+        asked = expand(template, request.context).partition("/")[2]
+        if not any(quote(str(r.get("id")), safe="") == asked for r in answer.resources):
+            return _unusable(key)
+    return answer
+
+
+@cache
+def wanted_type(template: str) -> str:
+    """The resource type that a template asks for."""
+    return re.split(r"[/?]", template, maxsplit=1)[0]
+
+
+def interpret(key: str, wanted: str, value: Any) -> Answer:
+    """What `value`, sent by a client or fetched from a server, says about `wanted` resources."""
+    if value is None:
+        return Answer(key, State.NONE)
+    kind = _kind(value)
+    if kind == "OperationOutcome":
+        return Answer(key, State.FAILED)
+    if kind == "Bundle":
+        return _interpret_bundle(key, wanted, value)
+    if kind is not None:
+        return Answer(key, State.FOUND, (value,)) if kind == wanted else _unusable(key)
+    wrapped = value.get("resource") if isinstance(value, dict) else None
+    if _kind(wrapped) is not None:
+        return interpret(key, wanted, wrapped)  # the wrapper of clients before 1.0
+    return _unusable(key)
+
+
+def _kind(value: Any) -> str | None:
+    """The type of a resource; None where `value` is none."""
+    kind = value.get("resourceType") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _unusable(key: str) -> Answer:
+    return Answer(key, State.LEFT_OUT)
+
+
+def _interpret_bundle(key: str, wanted: str, bundle: Mapping[str, Any]) -> Answer:
+    entries = bundle.get("entry")
+    listed = entries if isinstance(entries, list) else [entries] if entries is not None else []
+    resources: list[dict[str, Any]] = []
+    failed = other = False
+    for entry in listed:
+        resource: Any = entry.get("resource") if isinstance(entry, dict) else None
+        kind = _kind(resource)
+        if kind in (wanted, "Medication"):
+            resources.append(resource)
+        elif kind == "OperationOutcome":
+            failed = failed or _is_failure(resource)
+        elif kind is not None:
+            other = True
+    following = _next(bundle)
+    if any(found["resourceType"] == wanted for found in resources):
+        complete = not failed and following is None
+        return Answer(key, State.FOUND, tuple(resources), complete, next_url=following)
+    if failed:
+        return Answer(key, State.FAILED)
+    if other:
+        return _unusable(key)  # answers another question than the one asked
+    if following is not None:
+        return Answer(key, State.FOUND, complete=False, next_url=following)
+    return Answer(key, State.NONE)
+
+
+def _is_failure(outcome: Mapping[str, Any]) -> bool:
+    """An outcome entry that only says "nothing found" is no failure; some servers send one."""
+    issues = outcome.get("issue")
+    listed = issues if isinstance(issues, list) else [issues]
+    return any(isinstance(i, dict) and i.get("severity") in ("error", "fatal") for i in listed)
+
+
+def _next(bundle: Mapping[str, Any]) -> str | None:
+    links = bundle.get("link")
+    for link in links if isinstance(links, list) else [links]:
+        if isinstance(link, dict) and link.get("relation") == "next":
+            url = link.get("url")
+            if isinstance(url, str) and url:
+                return url
+    return None
+
+
+def expand(template: str, context: Mapping[str, Any]) -> str:
+    """The query of `template` for one call, every value percent-encoded."""
+    return TOKEN.sub(lambda found: quote(str(context[found[1]]), safe=""), template)
+
+
+def lint(templates: Mapping[str, str], hook: str) -> None:
+    """Raises TemplateFault for a template outside what clients widely support. [PF-08 to PF-18]"""
+    for key, template in templates.items():
+        reason = _fault(template, HOOKS[hook].tokens)
+        if reason is not None:
+            raise TemplateFault(f"prefetch template '{key}': {reason}")
+
+
+def _fault(template: str, fields: Iterable[str]) -> str | None:
+    for field in TOKEN.findall(template):
+        if field not in fields:
+            return f"context.{field} is no token of this hook [PF-16]"
+    plain = TOKEN.sub("token", template)
+    if "{" in plain or "}" in plain:
+        return "a token other than {{context.field}} [PF-08, PF-09]"
+    if re.fullmatch(r"[A-Z][A-Za-z]+/token", plain):
+        return None
+    search = re.fullmatch(r"[A-Z][A-Za-z]+\?(.+)", plain)
+    if search is None:
+        return "neither a read nor a search of one type [PF-18]"
+    return _parameter_fault(search[1].split("&"))
+
+
+def _parameter_fault(parameters: list[str]) -> str | None:
+    names = []
+    for parameter in parameters:
+        name, equals, value = parameter.partition("=")
+        names.append(name)
+        if not equals or not value:
+            return f"parameter {name} has no value"
+        base, _, modifier = name.partition(":")
+        if modifier not in ("", "in"):
+            return f"modifier {modifier} [PF-18]"
+        if base.startswith(("_has", "_include", "_revinclude", "_lastUpdated")) or "." in base:
+            return f"parameter {base} [PF-18]"
+        if base == "date" and not DATE_PREFIX.match(value):
+            return "a date prefix that is not eq, lt, gt, ge or le [PF-18]"
+    repeated = {name for name in names if names.count(name) > 1}
+    return f"parameter {min(repeated)} is repeated" if repeated else None

@@ -1,0 +1,76 @@
+"""A CDS service: what discovery says of it, and the decision behind it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from cds_hooks.protocol.card_history import Memory, NoMemory
+from cds_hooks.protocol.cards import Card
+from cds_hooks.protocol.dialects import Dialect
+from cds_hooks.protocol.hook_request import HookRequest
+from cds_hooks.protocol.prefetch import Answer, lint
+
+SPECIFICATION = "3.0.0"
+DISCOVERY = "/cds-services"  # the path that clients are given
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """All that a decision may depend on."""
+
+    request: HookRequest
+    answers: Mapping[str, Answer]
+    today: date
+    now: datetime
+    memory: Memory = field(default_factory=NoMemory)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Cards, and what the record and the log keep of how they came about: never a value."""
+
+    cards: tuple[Card, ...]
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def in_dialect(decision: Decision, dialect: Dialect) -> Decision:
+    """The decision with its cards as this EHR can show them; what is left out is on record."""
+    adapted = [dialect.adapt(card) for card in decision.cards]
+    left_out = [reason for _card, reasons in adapted for reason in reasons]
+    record = dict(decision.record)
+    if left_out:
+        record["suppressed"] = [*record.get("suppressed", ()), *left_out]
+    return Decision(tuple(card for card, _reasons in adapted), record)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One hook, one id: clients key services by URL, so an id never serves two hooks."""
+
+    id: str
+    hook: str
+    hook_version: str
+    title: str
+    description: str
+    usage_requirements: str
+    prefetch: Mapping[str, str]
+    required: frozenset[str]
+    decide: Callable[[Call], Decision]
+    reasons: frozenset[str] = frozenset()  # codes for setting a card aside that a log may name
+
+    def __post_init__(self) -> None:
+        lint(self.prefetch, self.hook)
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry of the discovery document. [DISC-04 to DISC-12]"""
+        return {
+            "hook": self.hook,
+            "title": self.title,
+            "description": self.description,
+            "id": self.id,
+            "prefetch": dict(self.prefetch),
+            "usageRequirements": self.usage_requirements,
+            "version": SPECIFICATION,
+            "hookVersion": self.hook_version,
+        }

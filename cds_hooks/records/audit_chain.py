@@ -1,0 +1,107 @@
+"""The chain of the audit: every record bound to the one before it, by a key that is not in the
+database. A row that was changed, removed, added or moved breaks it.
+
+What is cut off at the end leaves no gap: the head, kept elsewhere, tells.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from cds_hooks.records.keyring import Keyring
+
+FIRST = ""  # what the first row is bound to
+
+
+class Entry(NamedTuple):
+    """A row of the chain, as the table has it."""
+
+    tenant: str
+    seq: int
+    at: datetime
+    kind: str
+    subject: str
+    digest: str
+    key_id: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record that is about to be bound into the chain."""
+
+    at: datetime
+    kind: str
+    subject: str
+    content: Mapping[str, Any]
+
+
+def digest_of(ring: Keyring, tenant: str, content: Mapping[str, Any], key_id: str) -> str | None:
+    """Of a record's columns, the same when it is read back; None without the key."""
+    return ring.sign(tenant, _written(content), key_id)
+
+
+def bound(
+    ring: Keyring, tenant: str, last: tuple[int, str] | None, records: Iterable[Kept]
+) -> list[Entry]:
+    """The rows for `records`, after the row with number and link `last`."""
+    seq, link = last or (0, FIRST)
+    made = []
+    for record in records:
+        seq += 1
+        key_id = ring.current_id
+        digest = ring.sign(tenant, _written(record.content)) or ""
+        entry = Entry(tenant, seq, record.at, record.kind, record.subject, digest, key_id, "")
+        link = link_of(ring, entry, link) or ""
+        made.append(entry._replace(link=link))
+    return made
+
+
+def link_of(ring: Keyring, entry: Entry, before: str) -> str | None:
+    """The link of a row after a row with the link `before`; None without its key."""
+    said = [before, *map(str, entry[:2]), _moment(entry.at), *entry[3:7]]
+    return ring.sign(entry.tenant, "\0".join(said).encode(), entry.key_id)
+
+
+def _written(content: Mapping[str, Any]) -> bytes:
+    """One text for one record, whichever database it has been through."""
+    plain = {
+        str(name): _moment(value) if isinstance(value, datetime) else value
+        for name, value in content.items()
+    }
+    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a row of the kind "purge" says: records before `cutoff` went, and the chain up to."""
+
+    cutoff: datetime
+    seq: int
+    link: str
+
+    @property
+    def subject(self) -> str:
+        return f"{_moment(self.cutoff)} {self.seq} {self.link}"
+
+    @classmethod
+    def read(cls, subject: str) -> "Purged":
+        cutoff, seq, link = subject.split(" ")
+        return cls(datetime.fromisoformat(cutoff), int(seq), link)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What became of verifying one tenant's chain."""
+
+    tenant: str
+    entries: int
+    head: str | None  # "1234:0a1b..." of the last row
+    faults: tuple[str, ...]

@@ -1,0 +1,126 @@
+"""Patients in the records: a keyed hash, so that a record without the key file names nobody.
+
+Ids are short and can be guessed; without a key, every guess could be tried.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from cds_hooks.config.secrets import make_key, read_key, refused
+from cds_hooks.config.settings import ConfigurationFault, Fault
+
+SEAL_BYTES = 8
+KEY_NAME = "patient-hash.key"  # beside the SQLite database where no file is configured
+SETTING = "records.key_file"
+
+
+def patient_hash(key: bytes, tenant: str, identifier: str) -> str:
+    """64 characters, the same for the same patient and tenant under one key."""
+    message = f"{tenant}\x00{identifier}".encode("utf-8", "surrogatepass")
+    return hmac.digest(key, message, hashlib.sha256).hex()
+
+
+class Keyring:
+    """The key that records are written with, and those they were written with before.
+
+    A new key replaces the current one when a site wants it; the old ones stay readable as long as
+    records made with them are kept.
+    """
+
+    def __init__(self, current: bytes, *old: bytes) -> None:
+        self._keys = {_key_id(key): key for key in (current, *old)}
+        self.current_id = _key_id(current)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The current key's first."""
+        return tuple(self._keys)
+
+    def patient(self, tenant: str, identifier: str) -> str:
+        """What stands for a patient, or an encounter, of `tenant` in what is written now."""
+        return patient_hash(self._keys[self.current_id], tenant, identifier)
+
+    def patients(self, tenant: str, identifier: str) -> tuple[str, ...]:
+        """What may stand for them in what was written, under each key."""
+        return tuple(patient_hash(key, tenant, identifier) for key in self._keys.values())
+
+    def seal(self, tenant: str, mark: str) -> str:
+        """A mark of evidence names resources: what is kept is a keyed hash of it."""
+        return _seal(self._keys[self.current_id], tenant, mark)
+
+    def seals(self, tenant: str, mark: str) -> frozenset[str]:
+        """What may stand for a mark in what was written, under each key."""
+        return frozenset(_seal(key, tenant, mark) for key in self._keys.values())
+
+    def sign(self, tenant: str, message: bytes, key_id: str | None = None) -> str | None:
+        """A keyed digest of the audit; None where the key is not in the ring."""
+        key = self._keys.get(key_id or self.current_id)
+        if key is None:
+            return None
+        return hmac.digest(_derived(key, tenant, b"audit"), message, hashlib.sha256).hex()
+
+    def encrypt(self, tenant: str, text: str) -> str:
+        """Free text that only this tenant's keys open again."""
+        return self._cipher(tenant).encrypt(text.encode("utf-8", "replace")).decode()
+
+    def decrypt(self, tenant: str, sealed: str) -> str | None:
+        """None for what was encrypted with none of the keys, or altered."""
+        try:
+            return self._cipher(tenant).decrypt(sealed.encode()).decode()
+        except (InvalidToken, UnicodeDecodeError):
+            return None
+
+    def _cipher(self, tenant: str) -> MultiFernet:
+        return MultiFernet(
+            Fernet(base64.urlsafe_b64encode(_derived(key, tenant, b"comment")))
+            for key in self._keys.values()
+        )
+
+
+def _key_id(key: bytes) -> str:
+    """8 characters that tell keys apart and give nothing of them away."""
+    return hashlib.blake2b(key, digest_size=4, person=b"cobalamin-key-id").hexdigest()
+
+
+def _derived(key: bytes, tenant: str, purpose: bytes) -> bytes:
+    """A key for one tenant and purpose, 32 bytes: none is of use for another."""
+    return hmac.digest(key, purpose + b"\x00" + tenant.encode(), hashlib.sha256)
+
+
+def _seal(key: bytes, tenant: str, mark: str) -> str:
+    message = f"{tenant}\0{mark}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(message, key=key[:64], digest_size=SEAL_BYTES).hexdigest()
+
+
+def key_for_database(database: Path | None, key_file: Path | None) -> bytes:
+    """The key of the records in the SQLite file `database`; None for a database elsewhere.
+
+    A key is made only together with a new SQLite database. Anywhere else a missing file is a
+    mistake: a second key would silently part the records of one patient. Raises ConfigurationFault.
+    """
+    if database is None:
+        if key_file is None:
+            fault = Fault("", SETTING, "is required with PostgreSQL: all replicas share one key")
+            raise ConfigurationFault([fault])
+        return read_key(key_file, SETTING)
+    # Asked before the key is looked for: whoever makes the database has made the key by then.
+    is_new = not database.exists()
+    path = key_file or database.with_name(KEY_NAME)
+    if not path.exists():
+        if not is_new:
+            raise refused(path, SETTING, f"is missing, and {database} was written with it")
+        make_key(path, SETTING)
+    return read_key(path, SETTING)
+
+
+def read_keyring(
+    database: Path | None, key_file: Path | None, old_key_files: Iterable[Path] = ()
+) -> Keyring:
+    """The keys of a database. Raises ConfigurationFault."""
+    current = key_for_database(database, key_file)
+    return Keyring(current, *(read_key(file, SETTING) for file in old_key_files))

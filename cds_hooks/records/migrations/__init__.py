@@ -1,0 +1,72 @@
+"""Versions of the schema, applied when the records are opened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine, text
+
+from cds_hooks.records.database import RecordsUnavailable, writing
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+LOCK = 5121212  # any number: on PostgreSQL, whoever holds it migrates
+
+
+class UnknownRevision(ValueError):
+    """There is no such version of the schema."""
+
+
+def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | None]:
+    """Brings the schema up or down to `target`, one process at a time: a revision, "head" or
+    "base". Says from where and to where; None is a database without tables.
+
+    Raises RecordsUnavailable for a schema that a newer version of the service has made, and
+    UnknownRevision.
+    """
+    # Large, and of no use to the commands that open no records.
+    import alembic.command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    script = ScriptDirectory.from_config(config)
+    # On SQLite the transaction itself is the lock; both databases undo half a migration.
+    with writing(engine).begin() as connection:
+        if engine.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = '60s'"))  # another migrates
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        current = _current(connection, script)
+        config.attributes["connection"] = connection
+        wanted = _revision(script, target)
+        if wanted == current:
+            return current, current
+        older = {one.revision for one in script.iterate_revisions(current or "base", "base")}
+        if wanted is None or wanted in older:
+            alembic.command.downgrade(config, wanted or "base")
+        else:
+            alembic.command.upgrade(config, wanted)
+        return current, wanted
+
+
+def _revision(script: "ScriptDirectory", target: str) -> str | None:
+    """Raises UnknownRevision."""
+    if target == "base":
+        return None
+    if target == "head":
+        return script.get_current_head()
+    known = [one.revision for one in script.walk_revisions()]
+    if target not in known:
+        there = ", ".join(["base", *sorted(known)])
+        raise UnknownRevision(f"no such revision; there are: {there}")
+    return target
+
+
+def _current(connection: Connection, script: "ScriptDirectory") -> str | None:
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in {r.revision for r in script.walk_revisions()}:
+        raise RecordsUnavailable(f"the schema {current} is newer than this version of the service")
+    return current

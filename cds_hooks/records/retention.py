@@ -1,0 +1,119 @@
+"""Removing what is older than a tenant keeps its records; the chain says that it was removed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select, true, union
+
+from cds_hooks.records.audit_chain import Kept, Purged
+from cds_hooks.records.database import writing
+from cds_hooks.records.store import Records
+from cds_hooks.records.tables import audit, card, decision, feedback, finding, key_used
+
+AT_ONCE = 500  # rows of one transaction, so that calls are not held up
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many rows went, or would go."""
+
+    decisions: int
+    feedback: int
+    audit: int
+
+
+Which = ColumnElement[bool]
+
+
+def purge(records: Records, tenant: str, cutoff: datetime, now: datetime) -> Removed:
+    """Removes a tenant's records from before `cutoff`.
+
+    What removes them is bound into the chain first, so that a purge that was cut short is seen as
+    one, and the next goes on with it. Raises RecordsUnavailable.
+    """
+    planned = plan(records, tenant, cutoff)
+    if planned == Removed(0, 0, 0):
+        return planned
+    with records.guarded():
+        last = _announce(records, tenant, cutoff, now)
+        old = and_(decision.c.tenant == tenant, decision.c.at < cutoff)
+        decisions = _remove(records, decision, old)
+        old = and_(feedback.c.tenant == tenant, feedback.c.received_at < cutoff)
+        answers = _remove(records, feedback, old)
+        rows = _remove(records, audit, and_(audit.c.tenant == tenant, audit.c.seq <= last))
+        _forget_keys(records)
+    return Removed(decisions, answers, rows)
+
+
+def plan(records: Records, tenant: str, cutoff: datetime) -> Removed:
+    """What `purge` would remove. Raises RecordsUnavailable."""
+    with records.guarded(), records.engine.connect() as connection:
+
+        def count(table: Table, column: str) -> int:
+            old = and_(table.c.tenant == tenant, table.c[column] < cutoff)
+            counted = select(func.count()).select_from(table).where(old)
+            return int(connection.execute(counted).scalar_one())
+
+        last = _last_old(connection, tenant, cutoff)
+        rows = 0
+        if last is not None:
+            of_tenant = and_(audit.c.tenant == tenant, audit.c.seq <= last[0])
+            rows = connection.execute(
+                select(func.count()).select_from(audit).where(of_tenant)
+            ).scalar_one()
+        return Removed(count(decision, "at"), count(feedback, "received_at"), rows)
+
+
+def _last_old(connection: Connection, tenant: str, cutoff: datetime) -> tuple[int, str] | None:
+    """The last row of the chain before its first one that stays; None where none goes."""
+    of_tenant = audit.c.tenant == tenant
+    stays = connection.execute(
+        select(func.min(audit.c.seq)).where(of_tenant, audit.c.at >= cutoff)
+    ).scalar_one()
+    found = connection.execute(
+        select(audit.c.seq, audit.c.link)
+        .where(of_tenant, audit.c.seq < stays if stays is not None else true())
+        .order_by(audit.c.seq.desc())
+        .limit(1)
+    ).first()
+    return (found.seq, found.link) if found else None
+
+
+def _announce(records: Records, tenant: str, cutoff: datetime, now: datetime) -> int:
+    """Binds the purge into the chain; the number of the last row that it removes, 0 for none."""
+    with records.chained(tenant) as (connection, bind):
+        seq, link = _last_old(connection, tenant, cutoff) or (0, "")
+        said = Purged(cutoff, seq, link)
+        bind([Kept(now, "purge", said.subject, {"purge": said.subject})])
+    return seq
+
+
+def _remove(records: Records, table: Table, which: Which) -> int:
+    """Removes rows piece by piece, decisions with what belongs to them; says how many."""
+    keys = list(table.primary_key.columns)
+    removed = 0
+    while True:
+        with records.in_turn(), writing(records.engine).begin() as connection:
+            some = select(keys[-1]).where(which).limit(AT_ONCE)
+            found = list(connection.execute(some).scalars())
+            if not found:
+                return removed
+            if table is decision:
+                for of_decision in (card, finding):
+                    old = of_decision.c.decision.in_(found)
+                    connection.execute(delete(of_decision).where(old))
+            gone = delete(table).where(which, keys[-1].in_(found))
+            removed += connection.execute(gone).rowcount
+
+
+def _forget_keys(records: Records) -> None:
+    """An old key that nothing is written with any more may leave the ring."""
+    with records.in_turn(), writing(records.engine).begin() as connection:
+        needed = union(
+            select(decision.c.key_id).where(decision.c.key_id.is_not(None)), select(audit.c.key_id)
+        )
+        connection.execute(
+            delete(key_used).where(
+                key_used.c.key_id.not_in(needed), key_used.c.key_id != records.ring.current_id
+            )
+        )

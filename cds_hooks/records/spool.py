@@ -1,0 +1,156 @@
+"""Records that wait in a folder while the database is down.
+
+One file for each record, whole or not there: written beside, flushed to the disk, then renamed.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import orjson
+
+from cds_hooks.records.database import RecordRejected
+
+WAITING = ".json"
+DRAFT = ".draft"
+ASIDE = ".broken"  # what cannot be brought in stays, for somebody to look at
+DRAFT_SECONDS = 3600  # what is older was begun by a process that is gone
+USED = "used"  # folder of empty files, one for each token, in folders by the minute it ends
+LOCK = ".lock"
+# What a file that is no record of ours makes of reading it.
+UNUSABLE = (RecordRejected, ValueError, TypeError, KeyError, AttributeError)
+
+
+class Drained(NamedTuple):
+    """How many records came in, and how many files were set aside."""
+
+    came: int = 0
+    aside: int = 0
+
+
+class Spool:
+    """A folder of this machine; its workers share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._used = folder / USED
+
+    def prepare(self) -> None:
+        """Raises OSError where the folder cannot be made or written."""
+        self._used.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.folder / LOCK).touch(0o600)
+        probe = self.folder / f".{uuid4()}{DRAFT}"
+        probe.touch(0o600)
+        probe.unlink()
+
+    def keep(self, record: dict[str, Any]) -> None:
+        """Returns when `record` is on the disk. Raises OSError."""
+        name = f"{time.time_ns():020}-{uuid4()}"  # their order is that of the calls
+        draft, file = self.folder / f".{name}{DRAFT}", self.folder / f"{name}{WAITING}"
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as written:
+                written.write(orjson.dumps(record))
+                written.flush()
+                os.fsync(written.fileno())
+            draft.rename(file)
+            self._flush()
+        except OSError:
+            draft.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
+            raise
+
+    def _flush(self) -> None:
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def drain(self, take_in: Callable[[dict[str, Any]], bool]) -> Drained:
+        """Gives each record that waits to `take_in`, the oldest first, in one process at a time.
+
+        `take_in` says whether the record was new. A file goes when its record is in the database;
+        a process that dies in between has it taken in again, which changes nothing. What is no
+        record is set aside and holds up nobody. Raises what else `take_in` raises.
+        """
+        came = aside = 0
+        with self._alone() as alone:
+            for file in sorted(self.folder.glob(f"*{WAITING}")) if alone else ():
+                try:
+                    came += take_in(_read(file))
+                except FileNotFoundError:
+                    continue  # somebody took it away
+                except UNUSABLE:
+                    file.rename(file.with_suffix(ASIDE))
+                    aside += 1
+                else:
+                    file.unlink(missing_ok=True)
+        return Drained(came, aside)
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(handle)  # which ends the lock, as the end of the process does
+
+    def count(self) -> int:
+        """How many records wait. Raises OSError."""
+        with os.scandir(self.folder) as entries:
+            return sum(entry.name.endswith(WAITING) for entry in entries)
+
+    def use_once(self, tenant: str, digest: str, until: datetime) -> bool:
+        """Whether the token was not used before, by any process of this machine. Raises OSError."""
+        file = self._used / _minute(until) / _name(tenant, digest)
+        try:
+            file.touch(0o600, exist_ok=False)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:  # the first that ends in this minute
+            file.parent.mkdir(exist_ok=True, mode=0o700)
+            return self.use_once(tenant, digest, until)
+        return True
+
+    def forget(self, before: datetime) -> None:
+        """Forgets tokens that ended before `before`, and what was never written to its end."""
+        for folder in self._used.iterdir():
+            if folder.name < _minute(before):
+                shutil.rmtree(folder, ignore_errors=True)
+        for draft in self.folder.glob(f".*{DRAFT}"):
+            with suppress(FileNotFoundError):
+                if draft.stat().st_mtime < time.time() - DRAFT_SECONDS:
+                    draft.unlink()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Raises ValueError for what cannot be read."""
+    try:
+        found: dict[str, Any] = orjson.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        raise ValueError(type(fault).__name__) from None
+    return found
+
+
+def _minute(at: datetime) -> str:
+    return f"{int(at.timestamp() // 60):012}"
+
+
+def _name(tenant: str, digest: str) -> str:
+    return hashlib.blake2b(f"{tenant}\0{digest}".encode(), digest_size=24).hexdigest()

@@ -1,0 +1,69 @@
+"""What the app reads of its patient, with the user's access and nothing else."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from cds_hooks.config.tenants import FhirAccess
+from cds_hooks.fhir.client import FhirClient
+from cds_hooks.protocol import prefetch
+from cds_hooks.protocol.errors import DataUnobtainable, Refusal
+from cds_hooks.protocol.hook_request import PATIENT_VIEW, FhirAuthorization, HookRequest
+from cds_hooks.protocol.prefetch import Answer, Fetch
+from cds_hooks.smart.launch import Launched
+
+DEADLINE_MS = 5_000  # somebody who opens a page waits longer than one who is interrupted
+MAX_PAGES = 25  # trends go back for years
+
+
+class LaunchOver(Refusal):
+    """A launch has no access any more."""
+
+    status = 401
+    text = "This launch has ended."
+
+    def __init__(self) -> None:
+        super().__init__("Open the app again from the patient's chart.", ["launch"])
+
+
+def patient_access(access: FhirAccess) -> FhirAccess:
+    """The terms on which the app reads."""
+    return replace(
+        access,
+        deadline_ms=max(access.deadline_ms, DEADLINE_MS),
+        max_pages=max(access.max_pages, MAX_PAGES),
+    )
+
+
+def read_patient(
+    fhir: FhirClient, launched: Launched, templates: Mapping[str, str], now: float
+) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
+    """An answer for each key of `templates`, and what was tried for it.
+
+    What the launch's scopes do not cover is not asked for, and stays unknown.
+    """
+    request = HookRequest(
+        hook=PATIENT_VIEW.name,
+        hook_instance="",
+        context={"patientId": launched.patient},
+        prefetch={},
+        fhir_server=launched.server,
+        authorization=FhirAuthorization(
+            launched.token, launched.scope, math.floor(launched.ends - now), launched.patient
+        ),
+    )
+    return fhir.complete(request, prefetch.read(request, templates), templates)
+
+
+def require(answers: Mapping[str, Answer], fetches: Iterable[Fetch], keys: Iterable[str]) -> None:
+    """Raises DataUnobtainable where one of `keys` is not known, and LaunchOver where that is
+    because the server takes the token no longer."""
+    missing = sorted(key for key in keys if not answers[key].known)
+    if not missing:
+        return
+    if any(fetch.reason == "status-401" for fetch in fetches):
+        raise LaunchOver
+    raise DataUnobtainable(
+        f"The FHIR server did not give: {', '.join(missing)}.",
+        [f"prefetch.{key}" for key in missing],
+    )

@@ -1,0 +1,111 @@
+"""Spans of calls, for a site that has a collector (otel.py); otherwise none is made.
+
+What a span says are names: of the tenant, the service, a key, a reason; nothing of a patient.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from cds_hooks.config.settings import ConfigurationFault, Fault, Settings
+from cds_hooks.telemetry.trace_context import Trace
+
+Said = Mapping[str, str | int]
+
+
+class Span(Protocol):
+    """A piece of work under way."""
+
+    def says(self, said: Said) -> None: ...
+
+    def headers(self, trace: Trace | None) -> dict[str, str]:
+        """What goes with a request to another machine; `trace` is the call's own."""
+
+
+class NoSpan:
+    """The trace is passed on, and that is all."""
+
+    def says(self, said: Said) -> None: ...
+
+    def headers(self, trace: Trace | None) -> dict[str, str]:
+        return trace.headers if trace is not None else {}
+
+
+NO_SPAN = NoSpan()
+_NOTHING: AbstractContextManager[Span] = nullcontext(NO_SPAN)
+
+
+class Tracing(Protocol):
+    """Makes spans; one for each process."""
+
+    def call(self, trace: Trace | None, said: Said) -> AbstractContextManager[Span]:
+        """The span of a whole call, under the caller's."""
+
+    def part(self, name: str, of: Span) -> AbstractContextManager[Span]:
+        """A span under another, in whatever thread."""
+
+    def close(self) -> None:
+        """Sends what has not been sent yet."""
+
+
+class NoTracing:
+    """For a service without a collector."""
+
+    def call(
+        self,
+        trace: Trace | None,  # noqa: ARG002  # as Tracing has it
+        said: Said,  # noqa: ARG002  # as Tracing has it
+    ) -> AbstractContextManager[Span]:
+        return _NOTHING
+
+    def part(
+        self,
+        name: str,  # noqa: ARG002  # as Tracing has it
+        of: Span,  # noqa: ARG002  # as Tracing has it
+    ) -> AbstractContextManager[Span]:
+        return _NOTHING
+
+    def close(self) -> None: ...
+
+
+NO_TRACING = NoTracing()
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A call, where it stands in its caller's trace and in ours."""
+
+    trace: Trace | None = None
+    span: Span = NO_SPAN
+    tracing: Tracing = NO_TRACING
+
+    def part(self, name: str) -> AbstractContextManager[Span]:
+        return self.tracing.part(name, self.span)
+
+
+UNTRACED = Traced()
+
+
+def tracing_of(settings: Settings, version: str) -> Tracing:
+    """What the configuration asks for. Raises ConfigurationFault."""
+    otel = require_otel(settings)
+    if otel is None:
+        return NO_TRACING
+    tracing: Tracing = otel.OtelTracing(settings.traces_url, version, settings.traces_sample)
+    return tracing
+
+
+def require_otel(settings: Settings) -> Any:
+    """The module that makes spans; None where none are wanted. Raises ConfigurationFault."""
+    if settings.traces_url is None:
+        return None
+    try:
+        return import_module(
+            "cds_hooks.telemetry.opentelemetry"
+        )  # what it needs is an extra, and slow to import
+    except ModuleNotFoundError:
+        reason = "needs the extra `otel`: install cobalamin-cds[otel]"
+        fault = Fault(settings.file or "", "tracing.otlp_endpoint", reason)
+        raise ConfigurationFault([fault]) from None

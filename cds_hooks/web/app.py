@@ -1,0 +1,289 @@
+"""The Flask application: what every answer has in common, whatever it answers."""
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import orjson
+from flask import Blueprint, Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from cds_hooks.config.settings import Settings
+from cds_hooks.config.tenants import Tenant
+from cds_hooks.net.urls import is_loopback, is_origin
+from cds_hooks.protocol.errors import NotRecorded, Refusal, TooManyCalls, operation_outcome
+from cds_hooks.protocol.service import Service
+from cds_hooks.records.store import Records, RecordsUnavailable
+from cds_hooks.security.authentication import Authentication, Unauthenticated
+from cds_hooks.security.key_sets import KeySet, key_set_of
+from cds_hooks.security.rate_limit import Throttle
+from cds_hooks.telemetry.metrics import Metrics
+from cds_hooks.telemetry.trace_context import read_trace
+from cds_hooks.telemetry.tracing import NO_TRACING, Tracing
+from cds_hooks.web.openapi import document
+from cds_hooks.web.readiness import Readiness
+from cds_hooks.web.routes import Context, Site, blueprint
+
+JSON = "application/json"
+EXTENSION = "cds_hooks"  # where Flask keeps the Context of an application
+ENDPOINTS = {  # of Flask -> in metrics; what is not here is a page, or nothing that there is
+    "cds.call": "call",
+    "cds.feedback": "feedback",
+    "cds.discover": "discovery",
+    "cds.live": "probe",
+    "cds.ready": "probe",
+}
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(
+    services: Mapping[str, Iterable[Service]],
+    settings: Settings,
+    records: Records,
+    log: Any,
+    *,
+    version: str,
+    clock: Callable[[], datetime] = now_utc,
+    pages: Sequence[Blueprint] = (),
+    page_paths: Mapping[str, Any] = MappingProxyType({}),
+    metrics: Metrics | None = None,
+    tracing: Tracing = NO_TRACING,
+    unfit: Sequence[str] = (),
+) -> Flask:
+    """The application of one worker process.
+
+    `services`: those of each tenant, by its id; `page_paths`: what the OpenAPI document says of
+    `pages`; `unfit`: what was found at start that speaks against answering anybody. Raises
+    ConfigurationFault for pinned keys.
+    """
+    metrics = metrics or Metrics()
+    keys = key_sets(settings.tenants, log, version, metrics)
+    records.sessions.used = metrics.records_used
+    app = Flask("cds_hooks", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    context = Context(
+        sites={tenant.id: Site.of(tenant, services[tenant.id]) for tenant in settings.tenants},
+        settings=settings,
+        authentication=Authentication(
+            settings.tenants,
+            keys,
+            records.use_token,
+            settings.trusted_proxies,
+        ),
+        throttle=None if settings.is_open else Throttle(settings.requests_per_minute_and_address),
+        keys=keys,
+        records=records,
+        readiness=Readiness(records, keys, len(settings.tenants), unfit),
+        metrics=metrics,
+        tracing=tracing,
+        log=log,
+        version=version,
+        clock=clock,
+    )
+    app.extensions[EXTENSION] = context
+    app.register_blueprint(blueprint(context, _description(context, page_paths)))
+    for page in pages:
+        app.register_blueprint(page)
+    _around(app, context)
+    _errors(app, context)
+    return app
+
+
+def _description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
+    """The OpenAPI document: every service that some tenant has."""
+    services = {id_: one for site in context.sites.values() for id_, one in site.services.items()}
+    made = document(
+        services.values(),
+        version=context.version,
+        base_url=context.settings.base_url,
+        is_open=context.settings.is_open,
+        pages=page_paths,
+    )
+    return orjson.dumps(made)
+
+
+def context_of(app: Flask) -> Context:
+    context: Context = app.extensions[EXTENSION]
+    return context
+
+
+def key_sets(
+    tenants: Iterable[Tenant], log: Any, version: str, metrics: Metrics
+) -> dict[str, KeySet]:
+    """The keys of each tenant that is known by tokens. Raises ConfigurationFault."""
+
+    def made(tenant: Tenant) -> Iterable[tuple[str, KeySet]]:
+        def told(reason: str) -> None:
+            is_had = reason == "ok"
+            metrics.key_set_fetches[tenant.id, "ok" if is_had else "failed"].inc()
+            write = log.info if is_had else log.warning
+            write("fetch", version=version, tenant=tenant.id, key="jwks", reason=reason)
+
+        if tenant.trust is not None:
+            yield tenant.id, key_set_of(tenant, tenant.trust, told)
+
+    return dict(pair for tenant in tenants for pair in made(tenant))
+
+
+def _around(app: Flask, context: Context) -> None:
+    settings = context.settings
+    allowed = frozenset(settings.cors_origins)
+
+    def origin_allowed(origin: str) -> bool:
+        if origin in allowed:
+            return True
+        if not (settings.allow_loopback_origins and is_origin(origin)):
+            return False
+        return is_loopback(urlsplit(origin).hostname or "")
+
+    @app.before_request
+    def begin() -> Response | None:
+        g.began = time.perf_counter()
+        g.request_id = str(uuid4())
+        g.trace = read_trace(request.headers.get)
+        if context.throttle is not None:
+            context.throttle.address(_address(context))
+        if request.method == "OPTIONS":  # a preflight is answered to anybody [CORS-01]
+            return Response(status=204)
+        return None
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        headers = response.headers
+        headers["X-Request-Id"] = g.get("request_id", "")
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers.setdefault("Cache-Control", "no-store")
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            headers.add("Vary", "Origin")
+            if not _is_page() and origin_allowed(origin):
+                headers["Access-Control-Allow-Origin"] = origin
+                if request.method == "OPTIONS":
+                    headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+                    headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+                    headers["Access-Control-Max-Age"] = "600"
+        _count(context.metrics, response.status_code)
+        return response
+
+
+def _is_page() -> bool:
+    """Whether people read what was asked for: scripts of other origins then have no business."""
+    return request.endpoint is not None and not request.endpoint.startswith("cds.")
+
+
+def _count(metrics: Metrics, status: int) -> None:
+    rule = request.endpoint
+    endpoint = ENDPOINTS.get(rule, "page") if rule else "none"
+    if request.method == "OPTIONS":
+        endpoint = "preflight"
+    tenant, service = g.get("tenant", ""), g.get("service", "")
+    metrics.requests[tenant, service, endpoint, str(status)].inc()
+    if endpoint == "call" and service:
+        metrics.calls[tenant, service].observe(time.perf_counter() - g.began)
+
+
+def _address(context: Context) -> str:
+    """Where a request comes from: what a trusted proxy says of it, else who connected."""
+    address = request.remote_addr or ""
+    if context.authentication.is_trusted(address):
+        # Each proxy adds at the end whom it heard; what stands before a stranger is hearsay.
+        for one in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+            if one.strip():
+                address = one.strip()
+            if not context.authentication.is_trusted(address):
+                break
+    return address
+
+
+def _errors(app: Flask, context: Context) -> None:
+    """Every answer that is not 2xx is an OperationOutcome. [RESP-07]"""
+    log = context.log
+    unauthorized = operation_outcome(401)
+
+    @app.errorhandler(Unauthenticated)
+    def unauthenticated(refused: Unauthenticated) -> Response:
+        """One answer, whatever the reason: that is for the log alone."""
+        context.metrics.auth_refusals[refused.tenant or "", refused.reason].inc()
+        log.warning(
+            "auth-refused",
+            version=context.version,
+            requestId=g.get("request_id"),
+            path=str(request.url_rule),
+            reason=refused.reason,
+            **({"tenant": refused.tenant} if refused.tenant else {}),
+            **(refused.details if refused.tenant else {}),
+        )
+        if refused.status != 401:
+            return outcome(refused.status, operation_outcome(refused.status))
+        response = outcome(401, unauthorized)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    @app.errorhandler(Refusal)
+    def refused(refusal: Refusal) -> Response:
+        _log_refusal(context, refusal.status, type(refusal).__name__, refusal.expressions)
+        response = outcome(
+            refusal.status,
+            operation_outcome(
+                refusal.status, refusal.text, refusal.diagnostics, refusal.expressions
+            ),
+        )
+        if isinstance(refusal, TooManyCalls):
+            response.headers["Retry-After"] = "60"
+        return response
+
+    @app.errorhandler(RecordsUnavailable)
+    def unrecorded(fault: RecordsUnavailable) -> Response:
+        _log_refusal(context, NotRecorded.status, str(fault), ())
+        return outcome(NotRecorded.status, operation_outcome(NotRecorded.status, NotRecorded.text))
+
+    @app.errorhandler(HTTPException)
+    def http(fault: HTTPException) -> Response:
+        status = fault.code or 500
+        _log_refusal(context, status, type(fault).__name__, ())
+        response = outcome(status, operation_outcome(status))
+        for name, value in fault.get_headers():
+            if name == "Allow":
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def broken(fault: Exception) -> Response:
+        # The type and the place, never the message: it may quote what was being read.
+        frame = traceback.extract_tb(fault.__traceback__)[-1]
+        where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        _log_refusal(context, 500, type(fault).__name__, (where,))
+        return outcome(500, operation_outcome(500, "The service failed; the fault is logged."))
+
+
+def outcome(status: int, body: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(body), status=status, mimetype=JSON)
+
+
+def _log_refusal(context: Context, status: int, reason: str, places: Sequence[str]) -> None:
+    log, trace = context.log, g.get("trace")
+    members: dict[str, Any] = {
+        "version": context.version,
+        "tenant": g.get("tenant"),
+        "requestId": g.get("request_id"),
+        "path": str(request.url_rule) if request.url_rule else None,
+        "service": g.get("service"),
+        "hookInstance": g.get("hook_instance"),
+        "traceId": trace.id if trace is not None else None,
+        "status": status,
+        "reason": reason,
+        "places": list(places) or None,
+    }
+    line = {name: value for name, value in members.items() if value is not None}
+    (log.error if status >= 500 else log.warning)("error", **line)

@@ -1,0 +1,180 @@
+"""What the service serves, as an OpenAPI document: made of the schemas that it checks by."""
+
+import json
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from cds_hooks.protocol.hook_request import HOOKS
+from cds_hooks.protocol.hook_request import SCHEMA as HOOK_REQUEST
+from cds_hooks.protocol.service import Service
+
+SCHEMAS = Path(__file__).parents[1] / "protocol" / "schemas"
+JSON = "application/json"
+SECURED: list[dict[str, list[str]]] = [{"token": []}]
+SAYS = (
+    "Every answer that is not 2xx is an OperationOutcome. What is not HTTP at all never gets here: "
+    "the server refuses it with an empty body."
+)
+REFUSED = {
+    400: "The body is not JSON.",
+    401: "No token, or one that is not accepted; why is for the log alone.",
+    404: "There is nothing here.",
+    405: "Not by this method.",
+    408: "The body did not come in time.",
+    412: "FHIR data that the service needs could not be had; the keys are named.",
+    413: "The body is too large.",
+    415: "The body is of another type than JSON.",
+    422: "JSON, but not this request; the path is named.",
+    429: "Too many calls from this tenant or address.",
+    500: "The service failed.",
+    503: "The records are down: no answer without its record.",
+}
+ANYWHERE = (400, 404, 405, 408, 413, 429, 500)
+READING = (*ANYWHERE, 401, 503)
+WRITING = (*READING, 415, 422)
+
+
+def document(
+    services: Iterable[Service],
+    *,
+    version: str,
+    base_url: str,
+    is_open: bool,
+    pages: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document. `is_open`: nobody needs a token; `pages`: paths besides."""
+    made = {
+        "openapi": "3.1.0",
+        "info": {"title": "CDS Hooks services", "version": version, "description": SAYS},
+        "servers": [{"url": base_url}],
+        "paths": {
+            "/cds-services": _discovery(),
+            **dict(path for service in services for path in _of_service(service)),
+            **_probes(),
+            **pages,
+        },
+        "components": {"schemas": _schemas(), "securitySchemes": _schemes()},
+    }
+    return _without_security(made) if is_open else made
+
+
+def answer(schema: str | None, says: str, *types: str) -> dict[str, Any]:
+    """A response whose body follows a schema of the components; any JSON without one."""
+    body = {"$ref": f"#/components/schemas/{schema}"} if schema else {}
+    return {"description": says, "content": {kind: {"schema": body} for kind in types or (JSON,)}}
+
+
+def refusals(statuses: Iterable[int] = ANYWHERE) -> dict[str, Any]:
+    """The answers that are not 2xx."""
+    return {str(status): answer("OperationOutcome", REFUSED[status]) for status in statuses}
+
+
+def _operation(
+    name: str, says: str, ok: Mapping[str, Any], statuses: Iterable[int], **members: Any
+) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": says,
+        "responses": {str(HTTPStatus.OK.value): ok, **refusals(statuses)},
+        **members,
+    }
+
+
+def _preflight(name: str) -> dict[str, Any]:
+    """[CORS-01]"""
+    return {
+        "operationId": f"preflight-{name}",
+        "summary": "What a browser asks before a call.",
+        "responses": {
+            "204": {"description": "To whom it may be shown is in the headers."},
+            **refusals((400, 408, 429, 500)),
+        },
+    }
+
+
+def _discovery() -> dict[str, Any]:
+    found = answer("Discovery", "The services of the caller.")
+    get = _operation("discovery", "Which services there are.", found, READING, security=SECURED)
+    return {"get": get, "options": _preflight("discovery")}
+
+
+def _of_service(service: Service) -> Iterable[tuple[str, dict[str, Any]]]:
+    path, name = f"/cds-services/{service.id}", service.id
+    cards = answer("Cards", "What there is to say.")
+    call = _operation(
+        name,
+        service.title,
+        cards,
+        (*WRITING, 412),
+        description=service.description,
+        requestBody=_body(_request(service)),
+        security=SECURED,
+    )
+    yield path, {"post": call, "options": _preflight(name)}
+    received = answer("Received", "It was read and kept; what was told before is kept once.")
+    body = _body({"$ref": "#/components/schemas/Feedback"})
+    told = _operation(
+        f"{name}-feedback",
+        "What became of cards.",
+        received,
+        WRITING,
+        requestBody=body,
+        security=SECURED,
+    )
+    yield f"{path}/feedback", {"post": told, "options": _preflight(f"{name}-feedback")}
+
+
+def _request(service: Service) -> dict[str, Any]:
+    """A call as every hook has it, and what this one requires of its context."""
+    required = sorted(HOOKS[service.hook].context)
+    prefetch = {key: {"description": query} for key, query in service.prefetch.items()}
+    return {
+        "allOf": [
+            {"$ref": "#/components/schemas/HookRequest"},
+            {
+                "properties": {
+                    "hook": {"const": service.hook},
+                    "context": {"required": required},
+                    "prefetch": {"properties": prefetch},
+                },
+                "dependentRequired": {"fhirAuthorization": ["fhirServer"]},
+            },
+        ]
+    }
+
+
+def _body(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {JSON: {"schema": schema}}}
+
+
+def _probes() -> dict[str, Any]:
+    live = _operation("live", "Whether it runs.", answer("Live", "It does."), ANYWHERE)
+    ready = _operation("ready", "Whether it answers.", answer("Ready", "It does."), ANYWHERE)
+    ready["responses"]["503"] = answer("NotReady", "The records are down.")
+    return {"/health/live": {"get": live}, "/health/ready": {"get": ready}}
+
+
+def _schemas() -> dict[str, Any]:
+    answers = (SCHEMAS / "answers.schema.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(answers.replace("#/$defs/", "#/components/schemas/"))
+    feedback = (SCHEMAS / "feedback.schema.json").read_text(encoding="utf-8")
+    request = HOOK_REQUEST.read_text(encoding="utf-8")
+    return {**found["$defs"], "HookRequest": json.loads(request), "Feedback": json.loads(feedback)}
+
+
+def _schemes() -> dict[str, Any]:
+    """[SEC-07, SEC-11, SEC-16]"""
+    says = "Signed by the EHR for one call: `aud` is the URL of the endpoint, `jti` is used once."
+    return {
+        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": says}
+    }
+
+
+def _without_security(made: dict[str, Any]) -> dict[str, Any]:
+    for path in made["paths"].values():
+        for operation in path.values():
+            operation.pop("security", None)
+            operation["responses"].pop("401", None)
+    return made

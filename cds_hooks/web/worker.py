@@ -1,0 +1,120 @@
+"""What a worker says of itself every few seconds, and when it begins and ends."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cds_hooks.records.database import sqlite_file
+from cds_hooks.web.routes import Context
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+STATM = Path("/proc/self/statm")  # pages: all, resident and others; Linux alone
+
+
+class Watch:
+    """Keeps the gauges of one worker true, and its key sets fresh."""
+
+    def __init__(self, context: Context, knowledge: Mapping[str, Mapping[str, str]]) -> None:
+        """`knowledge`: what is in force for each tenant: id@version by topic."""
+        self._context = context
+        self._knowledge = knowledge
+        self._began = time.monotonic()
+        self._cpu = 0.0
+        self._is_over = False
+
+    def begin(self) -> None:
+        metrics, version = self._context.metrics, self._context.version
+        metrics.build[version, ".".join(map(str, sys.version_info[:3]))].set(1)
+        metrics.worker_starts[()].inc()
+        metrics.workers[()].set(1)
+        for tenant, labels in self._knowledge.items():
+            for topic, label in labels.items():
+                metrics.knowledge[tenant, topic, label].set(1)
+            self._context.log.info("start", version=version, tenant=tenant, knowledge=labels)
+        for tenant, site in self._context.sites.items():
+            metrics.expect(tenant, site.services)
+        self._readiness()
+        unfit = self._context.readiness.finding().unfit
+        if unfit:
+            reason, process = "golden calls differ", os.getpid()
+            self._context.log.error(
+                "error", version=version, process=process, reason=reason, places=list(unfit)
+            )
+
+    def end(self) -> None:
+        """Once, however often it is told."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._context.tracing.close()
+        self._context.log.info(
+            "stop",
+            version=self._context.version,
+            process=os.getpid(),
+            upSeconds=round(time.monotonic() - self._began, 1),
+        )
+
+    def too_slow(self) -> None:
+        """A request was given up before it was whole."""
+        context, status = self._context, 408
+        context.metrics.requests["", "", "none", str(status)].inc()
+        context.log.warning("error", version=context.version, status=status, reason="BodyTooSlow")
+
+    def look(self, came: int = 0) -> None:
+        """`came`: records that were brought in from the spool since the last look."""
+        context = self._context
+        for keys in context.keys.values():
+            keys.renew()
+        if context.throttle is not None:
+            context.throttle.forget()
+        self._tenants()
+        self._records(came)
+        self._process()
+        self._readiness()
+
+    def _readiness(self) -> None:
+        metrics, found = self._context.metrics, self._context.readiness.finding()
+        metrics.ready[()].set(found.is_ready)
+        metrics.records_up[()].set(found.records == "ok")
+
+    def _tenants(self) -> None:
+        context, metrics = self._context, self._context.metrics
+        for tenant, keys in context.keys.items():
+            metrics.tenant_ready[tenant, "keys"].set(keys.freshness.is_well)
+            if keys.age is not None:
+                metrics.key_set_age[tenant,].set(keys.age)
+        for tenant, site in context.sites.items():
+            metrics.breaker_open[tenant,].set(site.fhir.is_paused)
+
+    def _records(self, came: int) -> None:
+        context, metrics = self._context, self._context.metrics
+        spool = context.records.spool
+        if spool is not None:
+            metrics.spool_drained[()].inc(came)
+            try:
+                metrics.spool_waiting[()].set(spool.count())
+            except OSError:
+                return  # the alert on a spool that fails goes by its failures
+        for kept, folder in self._folders():
+            free = shutil.disk_usage(folder)
+            metrics.disk_free[kept,].set(free.free)
+            metrics.disk_size[kept,].set(free.total)
+
+    def _folders(self) -> Iterator[tuple[str, Path]]:
+        """Where this machine keeps what must not run out of space."""
+        context = self._context
+        file = sqlite_file(context.settings.records_url)
+        if file is not None and file.parent.is_dir():
+            yield "records", file.parent
+        if context.records.spool is not None:
+            yield "spool", context.records.spool.folder
+
+    def _process(self) -> None:
+        metrics, cpu = self._context.metrics, time.process_time()
+        metrics.worker_cpu[()].inc(cpu - self._cpu)
+        self._cpu = cpu
+        if STATM.exists():
+            metrics.worker_memory[()].set(int(STATM.read_text().split()[1]) * PAGE)

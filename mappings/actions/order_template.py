@@ -1,0 +1,157 @@
+"""Orders that may be suggested: drafts of FHIR resources, each with its source.
+
+Every template is validated as FHIR R4 once, when it is read, and every code in it must stand in a
+value set. What a request gets is a copy with the patient filled in.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from mappings.knowledge_file import CANONICAL, KnowledgeFault, check, rebased
+from mappings.terminology.value_set import ValueSetIndex
+
+FOLDER = Path(__file__).parents[1] / "order_templates"
+PATIENT_ELEMENT = {"Task": "for"}  # every other resource calls it "subject"
+# HL7's own code systems that every Condition needs; no value set of ours.
+STATUS_SYSTEMS = "http://terminology.hl7.org/CodeSystem/condition-"
+# A service or task ordered by a template says so, for some are in words alone: an EHR that keeps it
+# tells us that the order is there already.
+ORDER_URI = f"{CANONICAL}/order/"
+FILES = {"en-GB": "uk.toml", "en-US": "us.toml"}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTemplate:
+    """One order; `concept` is the value set it orders, to know a duplicate by."""
+
+    id: str
+    concept: str
+    label: str
+    description: str
+    source: str
+    locator: str
+    confidence: str
+    resource: Mapping[str, Any]
+    body: bytes  # `resource` as JSON: decoding it is the fastest way to a new copy
+    test: str  # what a label calls it that orders several: "creatine kinase"
+    ug_per_day: float | None = None  # as the reader of a site's knowledge reads it; None: unknown
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTemplates:
+    """The orders of one locale."""
+
+    locale: str
+    leber: tuple[str, ...]  # what replaces cyanocobalamin in Leber's optic neuropathy
+    potassium: str
+    by_id: Mapping[str, OrderTemplate]
+
+
+def order_uri(concept: str, base: str) -> str:
+    """What an order of this concept says that it is."""
+    return rebased(f"{ORDER_URI}{concept}", base)
+
+
+def order_concept(uri: str, index: ValueSetIndex) -> str | None:
+    """The concept that `uri` says is ordered, under the site's base or the default one."""
+    for base in (index.base, CANONICAL):
+        name = uri.removeprefix(order_uri("", base))
+        if name != uri and name in index.sets:
+            return name
+    return None
+
+
+def draft(template: OrderTemplate, patient: str, encounter: str | None) -> dict[str, Any]:
+    """A new draft order for `patient` ("Patient/1"), in `encounter` ("Encounter/1") if any."""
+    resource: dict[str, Any] = orjson.loads(template.body)
+    resource[PATIENT_ELEMENT.get(resource["resourceType"], "subject")] = {"reference": patient}
+    if encounter is not None:
+        resource["encounter"] = {"reference": encounter}
+    return resource
+
+
+@cache
+def _document(locale: str) -> Mapping[str, Any]:
+    path = FOLDER / FILES[locale]
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        raise KnowledgeFault(path.name, "file", str(fault)) from fault
+    check(document, "order_templates", path.name)
+    if document["locale"] != locale:
+        raise KnowledgeFault(path.name, "locale", f"is not {locale}")
+    return document
+
+
+def template_ids(locale: str) -> frozenset[str]:
+    """The ids of the locale's templates."""
+    return frozenset(entry["id"] for entry in _document(locale)["template"])
+
+
+def read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
+    """The locale's templates, each validated.
+
+    Raises KnowledgeFault for one that is no valid R4 resource or that has a code which is in no
+    value set.
+    """
+    file, document = FILES[locale], _document(locale)
+    templates = {entry["id"]: _template(entry, file, index) for entry in document["template"]}
+    for name in (*document["leber"], document["potassium"]):
+        if name not in templates:
+            raise KnowledgeFault(file, name, "no such template")
+    return OrderTemplates(locale, tuple(document["leber"]), document["potassium"], templates)
+
+
+def _template(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> OrderTemplate:
+    try:
+        resource = json.loads(rebased(entry["resource"], index.base))
+    except json.JSONDecodeError as fault:
+        raise KnowledgeFault(file, entry["id"], f"resource is not JSON: {fault}") from fault
+    for system, code in _codes(resource):
+        if not system.startswith(STATUS_SYSTEMS) and not index.lookup(system, code):
+            raise KnowledgeFault(file, entry["id"], f"{system}|{code} is in no value set")
+    if entry["concept"] not in index.sets:
+        raise KnowledgeFault(file, entry["id"], f"no value set {entry['concept']}")
+    match resource["resourceType"]:
+        case "ServiceRequest":
+            resource["instantiatesUri"] = [order_uri(entry["concept"], index.base)]
+        case "Task":
+            resource["instantiatesUri"] = order_uri(entry["concept"], index.base)
+    _validate(resource, file, entry["id"])
+    test = entry.get("test", entry["label"])
+    made = {"resource": resource, "body": orjson.dumps(resource), "test": test}
+    return OrderTemplate(**{**entry, **made})
+
+
+def _validate(resource: Mapping[str, Any], file: str, key: str) -> None:
+    # Imported here: the models cost a tenth of a second and 25 MB that only the start pays.
+    from fhir.resources.R4B import get_fhir_model_class  # noqa: PLC0415  # see above
+    from pydantic import ValidationError  # noqa: PLC0415  # see above
+
+    kind = str(resource["resourceType"])
+    whole = {**resource, PATIENT_ELEMENT.get(kind, "subject"): {"reference": "Patient/1"}}
+    try:
+        get_fhir_model_class(kind).model_validate(whole)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise KnowledgeFault(file, key, f"{place}: {first['msg']}") from fault
+
+
+def _codes(node: object) -> Iterator[tuple[str, str]]:
+    match node:
+        case {"system": str(system), "code": str(code)} if "unitsofmeasure" not in system:
+            yield system, code
+        case dict():
+            for value in node.values():
+                yield from _codes(value)
+        case list():
+            for value in node:
+                yield from _codes(value)

@@ -1,0 +1,123 @@
+"""Published definitions of sarcopenia as data: one TOML file each, beside the guidelines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mappings.knowledge_file import Change, KnowledgeFault, changes_of, day_of
+from mappings.publications.guideline import Limits
+from mappings.publications.guideline_file import cutoffs_of, guideline_document
+from mappings.terminology.value_set import ValueSetIndex
+
+ADULT = 18  # no definition is applied below: the limits are those of adults
+
+
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """What it means that a test could not be done or completed."""
+
+    observation: str
+    means: str  # "low_strength" or "low_performance"
+    locator: str
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition(Limits):
+    """One publication. Rows of `cutoffs` mean low_strength, low_mass, low_performance,
+    intermediate_strength or positive_screen."""
+
+    id: str
+    algorithm: str  # a key of services.sarcopenia.stages.ALGORITHMS
+    algorithm_locator: str
+    version: str
+    title: str
+    publisher: str
+    citation: str
+    published: date
+    url: str
+    reviewed: date
+    reviewer: str
+    strength: str
+    minimum_age: int
+    minimum_age_locator: str
+    not_for: tuple[str, ...]
+    mass_order: tuple[str, ...]  # which measure of mass decides, the preferred first
+    unable: tuple[Unable, ...]
+    source_attributes: Mapping[str, str]
+    calf_score: int | None = None  # what a small calf adds to SARC-F for SARC-CalF
+    based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
+    changes: tuple[Change, ...] = ()  # the newest first; empty where the file keeps no history
+
+    @property
+    def label(self) -> str:
+        """Id and version, as printed on cards and in logs."""
+        return f"{self.id}@{self.version}"
+
+    def observations(self, means: str) -> tuple[str, ...]:
+        """The measures that have a limit with this meaning, in the order of the file."""
+        return tuple(dict.fromkeys(c.observation for c in self.cutoffs if c.means == means))
+
+    def if_unable(self, observation: str) -> Unable | None:
+        return next((row for row in self.unable if row.observation == observation), None)
+
+
+def read_definition(
+    id_: str,
+    index: ValueSetIndex,
+    minimum_age: int | None = None,
+    own: Mapping[str, Path] = MappingProxyType({}),
+) -> Definition:
+    """The definition `id_`, with a site's own lower age in place of the file's.
+
+    `own` are a site's own definitions. Raises KnowledgeFault.
+    """
+    path, document = guideline_document(id_, "sarcopenia", "sarcopenia.definition", own)
+    found = _definition(document, path.name, index)
+    return found if minimum_age is None else replace(found, minimum_age=minimum_age)
+
+
+def _definition(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Definition:
+    cutoffs = cutoffs_of(document["cutoffs"], file, index)
+    limited = {(c.observation, c.means) for c in cutoffs}
+    for entry in document.get("unable", ()):
+        if (entry["observation"], entry["means"]) not in limited:
+            raise KnowledgeFault(
+                file, f"unable {entry['observation']}", "no limit has this meaning"
+            )
+    for name in document["mass_order"]:
+        if (name, "low_mass") not in limited:
+            raise KnowledgeFault(file, "mass_order", f"{name} has no limit")
+    plain = {
+        key: document[key]
+        for key in (
+            "id",
+            "algorithm",
+            "algorithm_locator",
+            "version",
+            "title",
+            "publisher",
+            "citation",
+            "url",
+            "reviewer",
+            "strength",
+            "minimum_age",
+            "minimum_age_locator",
+            "source_attributes",
+        )
+    }
+    return Definition(
+        **plain,
+        cutoffs=cutoffs,
+        published=day_of(document, "published", file),
+        reviewed=day_of(document, "reviewed", file),
+        not_for=tuple(document["not_for"]),
+        mass_order=tuple(document["mass_order"]),
+        unable=tuple(Unable(**entry) for entry in document.get("unable", ())),
+        calf_score=document.get("calf_score"),
+        based_on=document.get("based_on"),
+        changes=changes_of(document, file),
+    )

@@ -1,0 +1,219 @@
+"""How two guidelines, or two definitions of sarcopenia, differ: line by line, in words."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mappings.publications.definition import Definition
+from mappings.publications.guideline import Cutoff, Duration, Guideline, Treatment, duration_said
+
+LIMITS, PLACES, TESTS, TREATMENT = "limits", "where limits stand", "who is tested", "treatment"
+ABOUT, ATTRIBUTES, COMBINED = "about", "source attributes", "how findings combine"
+HEAD = {
+    "title": "title",
+    "publisher": "publisher",
+    "citation": "citation",
+    "published": "published",
+    "url": "address",
+    "reviewed": "reviewed",
+    "reviewer": "reviewer",
+    "strength": "strength of evidence",
+}
+SEX = {"male": "men", "female": "women"}
+PREGNANT = {True: "in pregnancy", False: "outside pregnancy", None: None}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that one says otherwise than the other; None where it says nothing of it."""
+
+    part: str
+    what: str
+    a: str | None
+    b: str | None
+
+
+def differences(
+    a: Guideline | Definition, b: Guideline | Definition, titles: Mapping[str, str]
+) -> tuple[Difference, ...]:
+    """Everything in which `a` and `b` differ; `titles` are those of value sets.
+
+    Raises ValueError where one is about B12 and the other about muscle.
+    """
+    found = [*_limits(a, b, titles)]
+    match a, b:
+        case Guideline(), Guideline():
+            found += [*_compared(TESTS, _testing(a, titles), _testing(b, titles))]
+            found += [*_compared(TREATMENT, _treatments(a), _treatments(b))]
+        case Definition(), Definition():
+            found += [*_compared(COMBINED, _combined(a, titles), _combined(b, titles))]
+        case _:
+            raise ValueError("one is about vitamin B12, the other about muscle")
+    found += _compared(ABOUT, _head(a), _head(b))
+    found += _compared(ATTRIBUTES, _attributes(a), _attributes(b))
+    return tuple(found)
+
+
+def _compared(
+    part: str, a: Mapping[str, str | None], b: Mapping[str, str | None]
+) -> Iterator[Difference]:
+    for what in dict.fromkeys((*a, *b)):
+        if a.get(what) != b.get(what):
+            yield Difference(part, what, a.get(what), b.get(what))
+
+
+def _limits(
+    a: Guideline | Definition, b: Guideline | Definition, titles: Mapping[str, str]
+) -> Iterator[Difference]:
+    rows_a, rows_b = _rows(a.cutoffs, titles), _rows(b.cutoffs, titles)
+    yield from _compared(LIMITS, _said(rows_a), _said(rows_b))
+    yield from _reordered(_order(a.cutoffs, titles), _order(b.cutoffs, titles))
+    both = rows_a.keys() & rows_b.keys()
+    places_a = {what: _place(rows, a) for what, rows in rows_a.items() if what in both}
+    places_b = {what: _place(rows, b) for what, rows in rows_b.items() if what in both}
+    yield from _compared(PLACES, places_a, places_b)
+
+
+def _rows(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[Cutoff]]:
+    """The rows by what they are about: "Grip strength in kg, men: low strength"."""
+    found: dict[str, list[Cutoff]] = {}
+    for row in cutoffs:
+        found.setdefault(f"{_about(row, titles)}: {_plain(row.means)}", []).append(row)
+    return found
+
+
+def _about(row: Cutoff, titles: Mapping[str, str]) -> str:
+    measured = f"{titles.get(row.observation, row.observation)} in {row.unit}"
+    narrower = (SEX.get(row.sex or ""), row.method, PREGNANT[row.pregnant])
+    return ", ".join((measured, *(one for one in narrower if one)))
+
+
+def _said(rows: Mapping[str, list[Cutoff]]) -> dict[str, str | None]:
+    return {what: " or ".join(str(row) for row in found) for what, found in rows.items()}
+
+
+def _reordered(a: Mapping[str, list[str]], b: Mapping[str, list[str]]) -> Iterator[Difference]:
+    """The first row that a value meets counts, so that the same rows in another order differ."""
+    for what in a.keys() & b.keys():
+        if a[what] != b[what] and sorted(a[what]) == sorted(b[what]):
+            yield Difference(LIMITS, f"{what}, order", ", ".join(a[what]), ", ".join(b[what]))
+
+
+def _order(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[str]]:
+    """What the rows of one measure mean, in the order in which they are asked."""
+    found: dict[str, list[str]] = {}
+    for row in cutoffs:
+        found.setdefault(_about(row, titles), []).append(_plain(row.means))
+    return found
+
+
+def _place(rows: Iterable[Cutoff], one: Guideline | Definition) -> str:
+    """The publication and the place in it; a row without a source stands in the guideline's own."""
+    own = one.citation.rstrip(".")
+    return "; ".join(
+        f"{row.source or own}: {row.locator} ({row.confidence} confidence)" for row in rows
+    )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _testing(guideline: Guideline, titles: Mapping[str, str]) -> dict[str, str | None]:
+    testing = guideline.testing
+
+    def named(names: Iterable[str]) -> str | None:
+        return ", ".join(sorted(titles.get(name, _plain(name)) for name in names)) or None
+
+    plain = {
+        "rule": _plain(testing.rule),
+        "rule, where it stands": testing.rule_locator,
+        "first test": ", ".join(testing.first_test),
+        "first test, next step": testing.offer_step,
+        "second test": testing.second_test_step,
+        "second test needs a symptom": "yes" if testing.second_test_needs_symptom else "no",
+        "second test, where it stands": testing.second_test_locator,
+        "in pregnancy": ", ".join((testing.pregnancy_step, *testing.pregnancy_test)),
+        "in pregnancy, where it stands": testing.pregnancy_locator,
+        "after nitrous oxide": ", ".join((testing.nitrous_oxide_step, *testing.nitrous_oxide_test)),
+        "after nitrous oxide, where it stands": testing.nitrous_oxide_locator,
+        "risk factors, where they stand": testing.risk_locator,
+        "symptoms, where they stand": testing.symptom_locator,
+        "without symptoms on": named(testing.asymptomatic_drugs),
+        "without symptoms, next step": testing.asymptomatic_drug_step,
+        "without symptoms, where it stands": testing.asymptomatic_drug_locator,
+    }
+    listed = (
+        ("risk factor", testing.risk_factors),
+        ("further risk factor", testing.further_risk_factors),
+        ("symptom or sign", testing.symptoms),
+    )
+    each = {
+        f"{kind}: {titles.get(name, _plain(name))}": "counts" for kind, of in listed for name in of
+    }
+    lasting: dict[str, list[Duration]] = {}
+    for row in testing.durations:
+        lasting.setdefault(titles.get(row.subject, _plain(row.subject)), []).append(row)
+    long = {f"{what}, for how long": _durations(rows) for what, rows in lasting.items()}
+    return {**plain, **each, **long}
+
+
+def _durations(rows: Iterable[Duration]) -> str:
+    return "; ".join(
+        f"{duration_said(row.comparison, row.limit, row.unit)}: {row.step} "
+        f"({row.source}: {row.locator})"
+        for row in rows
+    )
+
+
+def _treatments(guideline: Guideline) -> dict[str, str | None]:
+    each: dict[str, str | None] = {}
+    for situation, treatment in guideline.treatments.items():
+        each |= {f"{_plain(situation)}, {key}": said for key, said in _treatment(treatment).items()}
+    after = guideline.follow_up
+    return {
+        **each,
+        "orders of": guideline.locale,
+        "review": f"after {after.months} months, {after.pregnancy_months} in pregnancy",
+        "review, where it stands": after.locator,
+    }
+
+
+def _treatment(treatment: Treatment) -> dict[str, str]:
+    return {
+        "what": treatment.says,
+        "orders": ", ".join(treatment.templates) or "none",
+        "next steps": ", ".join(treatment.steps),
+        "where it stands": f"{treatment.locator} ({treatment.confidence} confidence)",
+    }
+
+
+def _combined(definition: Definition, titles: Mapping[str, str]) -> dict[str, str | None]:
+    unable = {
+        f"{titles.get(row.observation, row.observation)} not done": f"{_plain(row.means)} "
+        f"({row.locator}; {row.confidence} confidence)"
+        for row in definition.unable
+    }
+    points = definition.calf_score
+    return {
+        "algorithm": definition.algorithm,
+        "algorithm, where it stands": definition.algorithm_locator,
+        "measure of mass, the preferred first": ", ".join(definition.mass_order) or None,
+        "small calf in SARC-CalF": None if points is None else f"{points} points",
+        "age, where it stands": definition.minimum_age_locator,
+        **unable,
+    }
+
+
+def _head(one: Guideline | Definition) -> dict[str, str | None]:
+    head: dict[str, Any] = {says: str(getattr(one, key)) for key, says in HEAD.items()}
+    head["lowest age"] = f"{one.minimum_age} years"
+    head["not for"] = ", ".join(one.not_for) or None
+    if isinstance(one, Guideline):
+        head["cautions for every result"] = ", ".join(one.flags) or None
+        head["limits of a laboratory"] = one.laboratory
+    return head
+
+
+def _attributes(one: Guideline | Definition) -> dict[str, str | None]:
+    return {_plain(name): text for name, text in one.source_attributes.items()}

@@ -1,0 +1,280 @@
+"""Reading guidelines, common limits, groups and policy from their TOML files.
+
+Everything is checked when it is read: the schema, that every name exists, that every limit can be
+reached. What is wrong raises KnowledgeFault with file, key and reason.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mappings.actions.order_template import template_ids
+from mappings.knowledge_file import (
+    CLINICAL,
+    FOLDER,
+    KnowledgeFault,
+    changes_of,
+    check,
+    day_of,
+    read_toml,
+)
+from mappings.publications.guideline import (
+    COMPARISONS,
+    Cutoff,
+    Duration,
+    FollowUp,
+    Guideline,
+    Limits,
+    Testing,
+    Treatment,
+)
+from mappings.publications.guideline_checks import (
+    refuse_gaps,
+    refuse_missing_treatments,
+    refuse_unfinished,
+    refuse_unknown_meanings,
+)
+from mappings.terminology.units import normalise
+from mappings.terminology.value_set import ValueSetIndex, derived_titles
+
+GUIDELINES = FOLDER / "guidelines"
+
+
+def guideline_ids(subject: str = "b12") -> tuple[str, ...]:
+    """Ids of the shipped guidelines, in alphabetical order."""
+    found = (read_toml(path) for path in sorted(GUIDELINES.glob("*.toml")))
+    return tuple(document["id"] for document in found if document.get("subject") == subject)
+
+
+def shipped_file(id_: str) -> Path:
+    """Where the guideline or definition `id_` stands if it ships; a laboratory's part is none."""
+    return GUIDELINES / f"{id_.partition('+')[0].replace('-', '_')}.toml"
+
+
+def own_guidelines(files: Iterable[Path]) -> Mapping[str, Path]:
+    """A site's own guidelines and definitions by their ids. Raises KnowledgeFault."""
+    shipped = {*guideline_ids("b12"), *guideline_ids("sarcopenia")}
+    own: dict[str, Path] = {}
+    for path in files:
+        id_ = read_toml(path).get("id")
+        if not isinstance(id_, str):
+            raise KnowledgeFault(path.name, "id", "is missing")
+        if id_ in shipped:
+            raise KnowledgeFault(
+                path.name, "id", f"{id_} is a guideline that ships; a changed one has its own id"
+            )
+        if id_ in own:
+            raise KnowledgeFault(path.name, "id", f"is that of {own[id_].name} too")
+        own[id_] = path
+    return own
+
+
+def guideline_document(
+    id_: str, subject: str, key: str, own: Mapping[str, Path]
+) -> tuple[Path, dict[str, Any]]:
+    """File and content of a guideline or definition, ours or a site's own, filled in.
+
+    Raises KnowledgeFault; `key` is where the configuration named it.
+    """
+    path = own.get(id_, shipped_file(id_))
+    called = "guideline" if subject == "b12" else "definition"
+    if not path.exists():
+        raise KnowledgeFault("configuration", key, f"no {called} {id_}")
+    document = read_toml(path)
+    if document.get("subject") != subject:
+        raise KnowledgeFault("configuration", key, f"no {called} {id_}")
+    refuse_unfinished(document, path.name)
+    check(document, "guideline" if subject == "b12" else "sarcopenia_definition", path.name)
+    if document["id"] != id_:
+        raise KnowledgeFault(path.name, "id", "is not the name of the file")
+    return path, document
+
+
+def read_guideline(
+    id_: str,
+    index: ValueSetIndex,
+    laboratory: Path | None = None,
+    own: Mapping[str, Path] = MappingProxyType({}),
+) -> Guideline:
+    """The guideline `id_`; `uk-ng239+ruh` is NG239 with the shipped limits of laboratory `ruh`.
+
+    `laboratory` is a site's own file of that kind, `own` its own guidelines.
+    """
+    name, _, lab = id_.partition("+")
+    path, document = guideline_document(name, "b12", "b12.guideline", own)
+    found = _guideline(document, path.name, index)
+    file = laboratory or (GUIDELINES / "laboratories" / f"{lab}.toml" if lab else None)
+    return with_laboratory(found, file, index) if file else found
+
+
+def with_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> Guideline:
+    """`guideline` with a laboratory's validated limits in place of the printed ones.
+
+    Only the observations that the file names are replaced, each as a whole.
+    """
+    document = read_toml(file)
+    check(document, "laboratory", file.name)
+    own = cutoffs_of(document["cutoffs"], file.name, index, document.get("source"))
+    replaced = {row.observation for row in own}
+    kept = tuple(row for row in guideline.cutoffs if row.observation not in replaced)
+    lab = document.get("id", file.stem)
+    refuse_unknown_meanings(own, file.name)
+    refuse_gaps(Limits(own), file.name)
+    return replace(
+        guideline, id=f"{guideline.id}+{lab}", cutoffs=(*own, *kept), laboratory=document["title"]
+    )
+
+
+def _guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Guideline:
+    head = {
+        key: document[key]
+        for key in ("id", "subject", "version", "locale", "title", "publisher", "citation", "url")
+    }
+    treatments = {entry["situation"]: _treatment(entry) for entry in document["treatment"]}
+    templates = template_ids(document["locale"])
+    testing = _testing(document["testing"], file, index)
+    for name in (
+        *testing.first_test,
+        *testing.pregnancy_test,
+        *testing.nitrous_oxide_test,
+        *(name for treatment in treatments.values() for name in treatment.templates),
+    ):
+        if name not in templates:
+            raise KnowledgeFault(file, name, f"no order template for {document['locale']}")
+    cutoffs = cutoffs_of(document["cutoffs"], file, index)
+    refuse_unknown_meanings(cutoffs, file)
+    refuse_gaps(Limits(cutoffs), file)
+    refuse_missing_treatments(treatments, file)
+    return Guideline(
+        **head,
+        published=day_of(document, "published", file),
+        reviewed=day_of(document, "reviewed", file),
+        reviewer=document["reviewer"],
+        strength=document["strength"],
+        minimum_age=document["minimum_age"],
+        not_for=tuple(document["not_for"]),
+        flags=tuple(document.get("flags", ())),
+        cutoffs=cutoffs,
+        testing=testing,
+        follow_up=FollowUp(**document["follow_up"]),
+        treatments=treatments,
+        source_attributes=document["source_attributes"],
+        based_on=document.get("based_on"),
+        changes=changes_of(document, file),
+    )
+
+
+def _treatment(entry: Mapping[str, Any]) -> Treatment:
+    return Treatment(
+        **{**entry, "templates": tuple(entry["templates"]), "steps": tuple(entry["steps"])}
+    )
+
+
+def _testing(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> Testing:
+    for key in ("risk_factors", "further_risk_factors", "symptoms", "asymptomatic_drugs"):
+        for name in entry.get(key, ()):
+            if name not in index.sets and name not in derived_titles():
+                raise KnowledgeFault(file, f"testing.{key}", f"no value set {name}")
+    durations = tuple(_duration(row, file, index) for row in entry.get("duration", ()))
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in entry.items()
+        if key != "duration"
+    }
+    return Testing(**plain, durations=durations)
+
+
+def _duration(row: Mapping[str, Any], file: str, index: ValueSetIndex) -> Duration:
+    if row["subject"] != "age" and row["subject"] not in index.sets:
+        raise KnowledgeFault(file, "testing.duration", f"no value set {row['subject']}")
+    comparison = next(key for key in COMPARISONS if key in row)
+    rest = {key: row[key] for key in ("subject", "unit", "step", "locator", "source")}
+    return Duration(comparison=comparison, limit=row[comparison], **rest)
+
+
+def cutoffs_of(
+    rows: Iterable[Mapping[str, Any]], file: str, index: ValueSetIndex, source: str | None = None
+) -> tuple[Cutoff, ...]:
+    """The printed limits of a file. Raises KnowledgeFault for one that can never be reached."""
+    read = tuple(_cutoff(row, file, index, source) for row in rows)
+    for place, row in enumerate(read):
+        if any(_hides(earlier, row) for earlier in read[:place]):
+            raise KnowledgeFault(file, f"cutoffs[{place}]", "can never be reached")
+    return read
+
+
+def _cutoff(row: Mapping[str, Any], file: str, index: ValueSetIndex, source: str | None) -> Cutoff:
+    key = f"cutoffs {row['observation']}"
+    value_set = index.sets.get(row["observation"])
+    if value_set is None:
+        raise KnowledgeFault(file, key, "no such value set")
+    if row["unit"] not in value_set.units or normalise(row["unit"]) != row["unit"]:
+        raise KnowledgeFault(file, key, f"results are not read in {row['unit']}")
+    comparison = next(name for name in COMPARISONS if name in row)
+    rest = {name: value for name, value in row.items() if name not in COMPARISONS}
+    return Cutoff(**{"source": source, **rest}, comparison=comparison, limit=row[comparison])
+
+
+def _hides(earlier: Cutoff, row: Cutoff) -> bool:
+    """Whether every value that meets `row` meets `earlier` first."""
+    same = (earlier.observation, earlier.unit) == (row.observation, row.unit)
+    if not same or earlier.sex not in (None, row.sex):
+        return False
+    if earlier.pregnant not in (None, row.pregnant) or earlier.method not in (None, row.method):
+        return False
+    downward = {"below", "at_most"}
+    if (earlier.comparison in downward) != (row.comparison in downward):
+        return False
+    if row.comparison in downward:
+        return earlier.limit > row.limit
+    return earlier.limit < row.limit
+
+
+def read_laboratory_limits(
+    index: ValueSetIndex,
+) -> tuple[Limits, Mapping[tuple[str, str], tuple[float, float]]]:
+    """Limits common to all guidelines, and for (observation, unit) the plausible low and high."""
+    path = CLINICAL / "laboratory.toml"
+    document = read_toml(path)
+    check(document, "laboratory", path.name)
+    plausible = {}
+    for row in document["plausible"]:
+        value_set = index.sets.get(row["observation"])
+        if value_set is None or row["unit"] not in value_set.units:
+            raise KnowledgeFault(path.name, f"plausible {row['observation']}", "is never read so")
+        plausible[row["observation"], row["unit"]] = (row["low"], row["high"])
+    return Limits(cutoffs_of(document["cutoffs"], path.name, index)), plausible
+
+
+def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:
+    """The groups of value sets that rules speak of."""
+    path = CLINICAL / "clinical_sets.toml"
+    groups = {}
+    for name, entry in read_toml(path).items():
+        if isinstance(entry, dict):
+            for member in entry["members"]:
+                if member not in index.sets:
+                    raise KnowledgeFault(path.name, name, f"no value set {member}")
+            groups[name] = tuple(entry["members"])
+    return groups
+
+
+def read_group_texts() -> Mapping[str, tuple[str, str]]:
+    """What each group says, and by which source."""
+    entries = read_toml(CLINICAL / "clinical_sets.toml").items()
+    return {n: (e["says"], e["source"]) for n, e in entries if isinstance(e, dict)}
+
+
+def read_policy(overrides: Mapping[str, Any] | None = None) -> Mapping[str, float]:
+    """The service's own choices by name, a site's in their place."""
+    document = read_toml(CLINICAL / "policy.toml")
+    values = {name: float(entry["value"]) for name, entry in document.items()}
+    for name, value in (overrides or {}).items():
+        if name not in values:
+            raise KnowledgeFault("configuration", f"policy.{name}", "no such choice")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise KnowledgeFault("configuration", f"policy.{name}", "must be a number above 0")
+        values[name] = float(value)
+    return values

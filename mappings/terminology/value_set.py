@@ -1,0 +1,344 @@
+"""Value sets: which codes mean the same thing, matched as (system, code), never by text.
+
+Each set is one CSV file; `sources.toml` says what it means and how its results are read.
+"""
+
+import csv
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mappings.knowledge_file import CANONICAL, KnowledgeFault, check, rebased
+from mappings.terminology.units import normalise
+from mappings.text import named
+
+FOLDER = Path(__file__).parents[1] / "value_sets"
+SOURCES = FOLDER / "sources.toml"
+TRUSTED = frozenset({"high", "medium"})
+# SNOMED CT's semantic tag and RxNorm's term type: parts of the name, of no use to a reader.
+_TAG = re.compile(
+    r" \((disorder|finding|procedure|substance|qualifier value|regime/therapy)\)$| \[(IN|MIN)\]$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One code of a value set."""
+
+    system: str
+    code: str
+    display: str
+    route: str | None = None  # a product's route of administration
+    strength_ug: float | None = None  # micrograms in one tablet or ampoule
+    expects: str | None = None  # "mass" or "molar": what the code says of the unit
+    only_units: frozenset[str] = frozenset()  # the code may be read in these units only
+    rank: int = 0  # of results of one moment, the lowest goes first
+    side: str | None = None  # "left" or "right"
+    distance_m: float | None = None  # the course of a timed walk
+    method: str | None = None  # "DXA" or "BIA", where the code says it
+    listed: str = field(default="", compare=False)  # its name as the code system has it
+    source: str = field(default="", compare=False)  # where it was found
+    notes: str = field(default="", compare=False)
+    confidence: str = field(default="", compare=False)  # "high" or "medium"; a site says none
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    """What a list of codes means."""
+
+    name: str
+    kind: str  # "observation", "condition", "medication", "procedure", "order", "route", "answer"
+    title: str
+    units: tuple[str, ...] = ()  # UCUM; what results are rescaled to, the first that fits
+    qualitative: bool = False  # present or absent rather than an amount
+    medication: bool = False  # drugs are looked up in it
+    topic: str | None = None  # "muscle": asked for in a query of its own
+    read_as: Mapping[str, str] = field(default_factory=dict)  # unit -> the unit it stands for
+    of_one_day: str | None = None  # "highest": the best of one day's trials counts
+    refused: str | None = None  # why results under these codes are never read as a value
+    whole: bool = False  # whole numbers only
+    has_method: bool = False  # DXA or BIA is read from the result
+    note: str | None = None  # what has to be known of it besides
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCodes:
+    """A file of a site's own: codes for one value set, which is ours or new."""
+
+    file: str
+    value_set: str
+    kind: str | None  # of a new set
+    title: str | None
+    sources: tuple[Mapping[str, Any], ...]  # as the file has them, without their codes
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A code, and one of the value sets it is in."""
+
+    value_set: ValueSet
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSetIndex:
+    """Every code of every value set, compiled for look-up."""
+
+    sets: Mapping[str, ValueSet]
+    rows: Mapping[str, tuple[Row, ...]]  # by value set
+    exact: Mapping[tuple[str, str], tuple[Match, ...]]
+    prefixes: Mapping[tuple[str, str], tuple[Match, ...]]
+    prefix_lengths: Mapping[str, tuple[int, ...]]  # by system, the longest first
+    aliases: Mapping[str, str]
+    base: str = CANONICAL  # of the project's own code systems
+    site_codes: tuple[SiteCodes, ...] = ()
+    also_sent_as: Mapping[str, str] = field(default_factory=dict)  # the same codes, elsewhere
+
+    def lookup(self, system: str, code: str) -> tuple[Match, ...]:
+        """The value sets that the code is in; empty for an unknown one."""
+        found = self.exact.get((system, code))
+        if found is not None:
+            return found
+        lengths = self.prefix_lengths.get(system)
+        if lengths is not None:
+            for length in lengths:
+                found = self.prefixes.get((system, code[:length]))
+                if found is not None and len(code) >= length:
+                    return found
+        alias = self.aliases.get(system)
+        return () if alias is None else self.lookup(alias, code)
+
+    def matches(self, codes: Iterable[tuple[str, str]]) -> Sequence[Match]:
+        """For each value set that any of the (system, code) is in, the first match."""
+        found: Sequence[Match] = ()
+        for system, code in codes:
+            matched = self.lookup(system, code)
+            if not found:
+                found = matched
+            elif matched:
+                found = (*found, *matched)
+        if len(found) < 2:
+            return found
+        by_set: dict[str, Match] = {}
+        for match in found:
+            by_set.setdefault(match.value_set.name, match)
+        return tuple(by_set.values())
+
+
+def load_value_sets(
+    local_codes: Iterable[Mapping[str, Any]] = (),
+    site_codes: Iterable[SiteCodes] = (),
+    base: str = CANONICAL,
+) -> ValueSetIndex:
+    """The shipped value sets, with a site's own codes added to them.
+
+    Raises KnowledgeFault for a file that cannot be relied on, and for a local code that names a
+    value set we do not have.
+    """
+    sources, site_codes = _sources(), tuple(site_codes)
+    sets = {name: _value_set(name, entry) for name, entry in sources["value_sets"].items()}
+    _same_names(sets)
+    rows = {name: list(_read(name, sets[name].title, base)) for name in sets}
+    for number, local in enumerate(local_codes):
+        if local["value_set"] not in sets:
+            raise KnowledgeFault(
+                "configuration", f"local_code[{number}]", f"no value set {local['value_set']}"
+            )
+        rows[local["value_set"]].append(_local(local, sets[local["value_set"]].title))
+    for codes in site_codes:
+        _add(codes, sets, rows)
+    return _compile(sets, rows, sources, base, site_codes)
+
+
+def _local(local: Mapping[str, Any], title: str) -> Row:
+    display = local.get("display", local["code"])
+    return Row(
+        local["system"],
+        local["code"],
+        named(display, title),
+        side=local.get("side"),
+        distance_m=local.get("distance_m"),
+        method=local.get("method"),
+        listed=display,
+        source="configuration of the site",
+    )
+
+
+def _add(codes: SiteCodes, sets: dict[str, ValueSet], rows: dict[str, list[Row]]) -> None:
+    """Puts the codes of a site's file beside ours.
+
+    Raises KnowledgeFault for a new set that says too little of itself, and for a result's code that
+    stands for another measure already: read as two measures it would be wrong as one of them.
+    """
+    name = codes.value_set
+    if name not in sets:
+        if codes.kind is None or codes.title is None:
+            raise KnowledgeFault(
+                codes.file, "value_set", f"no value set {name}; a new one needs kind and title"
+            )
+        sets[name] = ValueSet(name, codes.kind, codes.title, medication=codes.kind == "medication")
+        rows[name] = []
+    elif codes.kind not in (None, sets[name].kind):
+        raise KnowledgeFault(codes.file, "kind", f"{name} is there already, as {sets[name].kind}")
+    held = measures(rows, sets)
+    for row in codes.rows:
+        other = held.get((row.system, row.code), name)
+        if sets[name].kind == "observation" and other != name:
+            raise KnowledgeFault(codes.file, f"{row.system}|{row.code}", f"is in {other} already")
+    there = {(row.system, row.code) for row in rows[name]}
+    rows[name] += [row for row in codes.rows if (row.system, row.code) not in there]
+
+
+def measures(
+    rows: Mapping[str, Iterable[Row]], sets: Mapping[str, ValueSet]
+) -> Mapping[tuple[str, str], str]:
+    """By (system, code) the measure that a result under it is."""
+    return {
+        (row.system, row.code): name
+        for name, of_set in rows.items()
+        for row in of_set
+        if sets[name].kind == "observation"
+    }
+
+
+def code_systems(base: str = CANONICAL) -> Mapping[str, Mapping[str, str]]:
+    """Title, version and licence of each code system that codes are taken from."""
+    return {rebased(url, base): entry for url, entry in _sources()["systems"].items()}
+
+
+def derived_titles() -> Mapping[str, str]:
+    """Names that rules use without a value set, and what they are called."""
+    titles: Mapping[str, str] = _sources()["derived"]
+    return titles
+
+
+@cache
+def _sources() -> Mapping[str, Any]:
+    try:
+        document = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        raise KnowledgeFault(SOURCES.name, "file", str(fault)) from fault
+    check(document, "value_set_sources", SOURCES.name)
+    return document
+
+
+def _value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
+    stands_for = entry.get("read_as", {})
+    for unit in (*entry.get("unit", ()), *stands_for, *stands_for.values()):
+        if normalise(unit) != unit:
+            raise KnowledgeFault(
+                SOURCES.name, f"value_sets.{name}.unit", f"{unit} is not in units.csv"
+            )
+    return ValueSet(
+        name=name,
+        kind=entry["kind"],
+        title=entry["title"],
+        units=tuple(entry.get("unit", ())),
+        qualitative=entry.get("qualitative", False),
+        medication=entry["kind"] == "medication" or entry.get("also_medication", False),
+        topic=entry.get("topic"),
+        read_as=entry.get("read_as", {}),
+        of_one_day=entry.get("of_one_day"),
+        refused=entry.get("refused"),
+        whole=entry.get("whole", False),
+        has_method=entry.get("has_method", False),
+        note=entry.get("note"),
+    )
+
+
+def _same_names(sets: Mapping[str, ValueSet]) -> None:
+    files = {path.stem for path in FOLDER.glob("*.csv")}
+    for name in files ^ set(sets):
+        where = "a file without an entry" if name in files else "an entry without a file"
+        raise KnowledgeFault(SOURCES.name, f"value_sets.{name}", where)
+
+
+def _read(name: str, title: str, base: str) -> Iterable[Row]:
+    path = FOLDER / f"{name}.csv"
+    with path.open(encoding="utf-8", newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines), start=2):
+            key = f"line {number}"
+            if row["confidence"] not in TRUSTED:
+                raise KnowledgeFault(path.name, key, "confidence is neither high nor medium")
+            if not row["code"] or not row["display"] or not row["source"]:
+                raise KnowledgeFault(path.name, key, "code, display and source are all needed")
+            yield _row({**row, "system": rebased(row["system"], base)}, path.name, key, title)
+
+
+def _row(row: Mapping[str, str], file: str, key: str, title: str) -> Row:
+    only = frozenset(normalise(unit) or "" for unit in (row.get("only_units") or "").split())
+    if "" in only:
+        raise KnowledgeFault(file, key, "only_units names a unit that is not in units.csv")
+    try:
+        strength = float(row["strength_ug"]) if row.get("strength_ug") else None
+        rank = int(row.get("rank") or 0)
+        distance = float(row["distance_m"]) if row.get("distance_m") else None
+    except ValueError as fault:
+        raise KnowledgeFault(file, key, "strength_ug, rank and distance_m are numbers") from fault
+    code = f"{row['code']}*" if row.get("match") == "prefix" else row["code"]
+    return Row(
+        system=row["system"],
+        code=code,
+        display=named(_TAG.sub("", row["display"]), title),
+        route=row.get("route") or None,
+        strength_ug=strength,
+        expects=row.get("expects") or None,
+        only_units=only,
+        rank=rank,
+        side=row.get("side") or None,
+        distance_m=distance,
+        listed=row["display"],
+        source=row["source"],
+        notes=row.get("notes") or "",
+        confidence=row["confidence"],
+    )
+
+
+def _compile(
+    sets: Mapping[str, ValueSet],
+    rows: Mapping[str, list[Row]],
+    sources: Mapping[str, Any],
+    base: str,
+    site_codes: tuple[SiteCodes, ...],
+) -> ValueSetIndex:
+    exact: dict[tuple[str, str], list[Match]] = {}
+    prefixes: dict[tuple[str, str], list[Match]] = {}
+    systems = sources["also_sent_as"]
+    for name, codes in rows.items():
+        for row in codes:
+            if row.system not in sources["systems"] and row.code.endswith("*"):
+                raise KnowledgeFault(f"{name}.csv", row.code, "no such code system")
+            match = Match(sets[name], row)
+            for system in filter(None, (row.system, systems.get(row.system))):
+                place = prefixes if row.code.endswith("*") else exact
+                place.setdefault((system, row.code.rstrip("*")), []).append(match)
+    for key, matches in exact.items():
+        # A code that is listed itself is also in the classes above it.
+        for (system, start), above in prefixes.items():
+            if key[0] == system and key[1].startswith(start):
+                matches += [m for m in above if m.value_set not in [o.value_set for o in matches]]
+    lengths: dict[str, set[int]] = {}
+    for system, start in prefixes:
+        lengths.setdefault(system, set()).add(len(start))
+    return ValueSetIndex(
+        sets=sets,
+        rows={name: tuple(codes) for name, codes in rows.items()},
+        exact={key: tuple(matches) for key, matches in exact.items()},
+        prefixes={key: tuple(matches) for key, matches in prefixes.items()},
+        prefix_lengths={s: tuple(sorted(found, reverse=True)) for s, found in lengths.items()},
+        aliases={**sources["system_aliases"], **_own_aliases(sources, base)},
+        base=base,
+        site_codes=site_codes,
+        also_sent_as=systems,
+    )
+
+
+def _own_aliases(sources: Mapping[str, Any], base: str) -> Mapping[str, str]:
+    """Data may say the default base of our code systems where the site has its own."""
+    own = {url: rebased(url, base) for url in sources["systems"]}
+    return {default: url for default, url in own.items() if default != url}

@@ -1,0 +1,97 @@
+"""English text that remembers how it was made, so that it can be said in another language.
+
+Rules and knowledge write English; nothing but the maker of cards asks for another language. A
+`Said` is an ordinary text for everybody else.
+"""
+
+from datetime import date
+
+Part = str | float | date | tuple[str, ...]
+
+
+class Said(str):
+    """Text made of a template and its parts: "{title}: {reason}"."""
+
+    template: str
+    parts: dict[str, Part]
+
+    __slots__ = ("parts", "template")
+
+
+class Small(str):
+    """Text that begins with a small letter inside an English sentence; elsewhere as it was."""
+
+    whole: str
+
+    __slots__ = ("whole",)
+
+
+class Named(str):
+    """The name of a code, with the title of the value set that it is in for want of a better."""
+
+    general: str
+
+    __slots__ = ("general",)
+
+
+class Numeral(str):
+    """A number as English writes it."""
+
+    __slots__ = ()
+
+
+def say(template: str, /, **parts: Part) -> Said:
+    """`template` with its parts put in; the template is what a catalogue of messages holds."""
+    words = {n: part if isinstance(part, str) else english(part) for n, part in parts.items()}
+    return _made(template.format_map(words), template, parts)
+
+
+def _made(text: str, template: str, parts: dict[str, Part]) -> Said:
+    said = Said(text)
+    said.template, said.parts = template, parts
+    return said
+
+
+def english(part: Part) -> str:
+    match part:
+        case str():
+            return part
+        case tuple():
+            return ", ".join(part)
+        case date():
+            return f"{part.day} {part:%b %Y}"
+    return f"{part:g}"
+
+
+def small(text: str) -> Small:
+    """`text` inside a sentence; "MCV" stays as it is."""
+    lowered = Small(text if text[:2].isupper() else text[:1].lower() + text[1:])
+    lowered.whole = text
+    return lowered
+
+
+def named(display: str, title: str) -> Named:
+    name = Named(display)
+    name.general = title
+    return name
+
+
+def amount(value: float, unit: str, comparator: str | None = None, digits: str = "g") -> Said:
+    """ "<150 pmol/L": a value with its unit."""
+    before, number = comparator or "", Numeral(format(value, digits))
+    parts: dict[str, Part] = {"comparator": before, "value": number, "unit": unit}
+    # Most of what is said are amounts: written out, they cost half.
+    return _made(f"{before}{number} {unit}", "{comparator}{value} {unit}", parts)
+
+
+def as_amount(text: str) -> str:
+    """ "12.6 kg" as an amount, which other languages write in their way; other text as it is."""
+    value, _, unit = text.partition(" ")
+    if isinstance(text, Said) or not unit or not value.replace(".", "", 1).isdigit():
+        return text
+    return say("{value} {unit}", value=Numeral(value), unit=unit)
+
+
+def as_id(name: str) -> str:
+    """`name` in the letters that FHIR ids have: "walk_400m" is walk-400m."""
+    return name.replace("_", "-").replace("+", ".")[:64]

@@ -1,0 +1,176 @@
+"""What an assessment gathers on its way: evidence, next steps, flags."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+from mappings.text import say
+from services.chart.model import Finding, Measurement, Medication, Unusable
+
+
+@lru_cache(32)
+def under(years: int) -> str:
+    """Why a publication is not applied to somebody."""
+    return say("under {years} years", years=years)
+
+
+class Outcome(StrEnum):
+    """What one thing that a rule looked at comes to; the meanings of limits are among them."""
+
+    # A result against its limits.
+    DEFICIENT = "deficient"
+    INDETERMINATE = "indeterminate"
+    UNLIKELY = "unlikely"
+    HIGH = "high"
+    LOW = "low"
+    NORMAL = "normal"
+    INTERMEDIATE = "intermediate"
+    RAISED = "raised"
+    GROSSLY_RAISED = "grossly_raised"
+    MACROCYTOSIS = "macrocytosis"
+    ANAEMIA = "anaemia"
+    SEVERE_ANAEMIA = "severe_anaemia"
+    POSITIVE = "positive"  # of a screening test
+    NEGATIVE = "negative"
+    WORKING = "working"  # of kidneys
+    IMPAIRED = "impaired"
+    # What decides nothing.
+    UNDECIDED = "undecided"  # read, and on no side of its limits
+    UNUSABLE = "unusable"  # on record, and cannot be read
+    REFUSED = "refused"  # of a kind that is never read as this measure
+    NOT_DONE = "not_done"  # tried, and could not be done
+    STALE = "stale"  # too old
+    NOT_APPLIED = "not_applied"  # the limits are not made for this patient
+    # What is no result.
+    PRESENT = "present"  # a finding or drug on record
+    REASON = "reason"  # why something is asked for
+
+
+class Read(Protocol):
+    """A result and the limit that it was compared with."""
+
+    @property
+    def result(self) -> Measurement: ...
+    @property
+    def means(self) -> str: ...
+    @property
+    def limit(self) -> str: ...
+    @property
+    def locator(self) -> str: ...
+
+
+class Evidence(NamedTuple):
+    """One thing a rule looked at, as the clinician may look at it herself.
+
+    Code decides by `outcome`; `says` is for people, and no code reads it.
+    """
+
+    rule: str
+    outcome: Outcome
+    says: str
+    resource: str | None = None
+    value: float | None = None
+    comparator: str | None = None
+    unit: str | None = None
+    day: date | None = None
+    limit: str | None = None
+    locator: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        plain: dict[str, Any] = {"rule": self.rule, "says": self.says}
+        if self.resource is not None:
+            plain["resource"] = self.resource
+        if self.value is not None:
+            plain["value"] = self.value
+        if self.comparator is not None:
+            plain["comparator"] = self.comparator
+        if self.unit is not None:
+            plain["unit"] = self.unit
+        if self.day is not None:
+            plain["date"] = self.day.isoformat()
+        if self.limit is not None:
+            plain["limit"] = self.limit
+        if self.locator is not None:
+            plain["locator"] = self.locator
+        return plain
+
+
+@dataclass(slots=True)
+class Notes:
+    """Written to by the rules, in the order in which they look."""
+
+    evidence: list[Evidence] = field(default_factory=list)
+    steps: dict[str, None] = field(default_factory=dict)
+    session_steps: set[str] = field(default_factory=set)
+    flags: dict[str, None] = field(default_factory=dict)
+
+    def step(self, *names: str) -> None:
+        for name in names:
+            self.steps[name] = None
+
+    def session_step(self, *names: str) -> None:
+        """Steps called for by an order that is about to be signed."""
+        self.step(*names)
+        self.session_steps.update(names)
+
+    def flag(self, *names: str) -> None:
+        for name in names:
+            self.flags[name] = None
+
+    def reading(self, rule: str, reading: Read, says: str, outcome: Outcome | None = None) -> None:
+        """A result and the limit it was compared with; its meaning is the outcome by default."""
+        outcome = outcome or Outcome(reading.means)
+        self.result(rule, outcome, reading.result, says, reading.limit, reading.locator)
+        if reading.result.flags:
+            self.flag(*reading.result.flags)
+
+    def result(
+        self,
+        rule: str,
+        outcome: Outcome,
+        result: Measurement,
+        says: str,
+        limit: str | None = None,
+        locator: str | None = None,
+    ) -> None:
+        self.evidence.append(
+            Evidence(
+                rule,
+                outcome,
+                says,
+                result.resource,
+                result.value,
+                result.comparator,
+                result.unit,
+                result.day,
+                limit,
+                locator,
+            )
+        )
+
+    def unusable(
+        self, rule: str, result: Unusable, says: str, outcome: Outcome = Outcome.UNUSABLE
+    ) -> None:
+        self.evidence.append(Evidence(rule, outcome, says, result.resource, day=result.day))
+
+    def findings(
+        self, rule: str, found: Iterable[Finding | Medication], locator: str | None = None
+    ) -> None:
+        for one in found:
+            day = one.onset if isinstance(one, Finding) else one.start
+            says = one.text or one.concept
+            self.evidence.append(
+                Evidence(rule, Outcome.PRESENT, says, one.resource, day=day, locator=locator)
+            )
+
+    def remark(
+        self,
+        rule: str,
+        says: str,
+        locator: str | None = None,
+        outcome: Outcome = Outcome.REASON,
+    ) -> None:
+        self.evidence.append(Evidence(rule, outcome, says, locator=locator))

@@ -1,0 +1,127 @@
+"""Conditions, procedures, family history and allergies: what is on record besides results."""
+
+from datetime import date
+
+from mappings.terminology.value_set import ValueSetIndex
+from services.chart.fhir_values import (
+    Resource,
+    as_list,
+    codings,
+    first_day,
+    period,
+    span_of_date,
+    status_code,
+)
+from services.chart.model import Finding, Medication
+
+NOT_HELD = frozenset({"refuted", "entered-in-error"})
+OVER = frozenset({"inactive", "remission", "resolved"})
+DONE = frozenset({"completed", "in-progress"})
+INJECTIONS = frozenset({"b12_injection", "b12_administration"})
+# Which diagnoses in a relative count as which risk factor; both are value sets' names.
+IN_THE_FAMILY = {
+    **dict.fromkeys(
+        ("b12_deficiency", "b12_deficiency_history", "pernicious_anaemia"),
+        "family_history_b12_deficiency",
+    ),
+    **dict.fromkeys(
+        ("thyroid_disease", "type_1_diabetes", "sjogren_syndrome", "vitiligo", "coeliac_disease"),
+        "family_history_autoimmune_disease",
+    ),
+}
+B12_DRUGS = frozenset({"cyanocobalamin", "hydroxocobalamin", "methylcobalamin", "b12_product"})
+
+
+def condition(
+    resource: Resource, reference: str, index: ValueSetIndex, today: date
+) -> list[Finding] | str:
+    """Findings of a Condition, or the reason to leave it."""
+    matches = index.matches(codings(resource.get("code")))
+    matches = [m for m in matches if m.value_set.kind == "condition"] if matches else ()
+    if not matches:
+        return []
+    held = status_code(resource.get("verificationStatus"))
+    if held in NOT_HELD:
+        return held or "refuted"
+    over = status_code(resource.get("clinicalStatus")) in OVER or _abated(resource, today)
+    onset = _onset(resource)
+    return [
+        Finding(m.value_set.name, reference, onset, m.row.display, active=not over) for m in matches
+    ]
+
+
+def _onset(resource: Resource) -> date | None:
+    start = period(resource["onsetPeriod"])[0] if "onsetPeriod" in resource else None
+    for key in ("onsetDateTime", "recordedDate", "assertedDate", "dateRecorded"):
+        day = first_day(resource[key]) if key in resource else None
+        if day is not None:
+            return start or day
+    return start
+
+
+def _abated(resource: Resource, today: date) -> bool:
+    if resource.get("abatementBoolean") is True:
+        return True
+    span = span_of_date(resource.get("abatementDateTime"))
+    return span is not None and span[1] <= today
+
+
+def procedure(
+    resource: Resource, reference: str, index: ValueSetIndex
+) -> tuple[list[Finding] | str, list[Medication]]:
+    """Findings of a Procedure (or the reason to leave it) and the B12 injections it stands for."""
+    matches = index.matches(codings(resource.get("code")))
+    if not matches:
+        return [], []
+    status = status_code(resource.get("status"))
+    if status not in DONE:
+        return status or "no-status", []
+    day = first_day(resource.get("performedDateTime", resource.get("occurrenceDateTime")))
+    if day is None:
+        for key in ("performedPeriod", "occurrencePeriod"):
+            start, end = period(resource.get(key))
+            day = day or end or start
+    findings = [
+        Finding(m.value_set.name, reference, day, m.row.display)
+        for m in matches
+        if m.value_set.kind in ("condition", "procedure") and m.value_set.name not in INJECTIONS
+    ]
+    injections = [
+        Medication("b12_product", reference, "past", day, day, "im", text=m.row.display)
+        for m in matches
+        if m.value_set.name in INJECTIONS
+    ]
+    return findings, injections
+
+
+def family_history(resource: Resource, reference: str, index: ValueSetIndex) -> list[Finding] | str:
+    """Risk factors that a relative's diagnoses make."""
+    status = status_code(resource.get("status"))
+    if status == "entered-in-error":
+        return status
+    found: dict[str, Finding] = {}
+    for entry in as_list(resource.get("condition")):
+        if isinstance(entry, dict):
+            for match in index.matches(codings(entry.get("code"))):
+                name = IN_THE_FAMILY.get(match.value_set.name)
+                if name is not None:
+                    found[name] = Finding(name, reference, None, match.row.display)
+    return list(found.values())
+
+
+def allergy(resource: Resource, reference: str, index: ValueSetIndex) -> list[Finding] | str:
+    """A cobalamin allergy, from the substance or the reactions on record."""
+    held = status_code(resource.get("verificationStatus"))
+    status = status_code(resource.get("clinicalStatus")) or status_code(resource.get("status"))
+    if held in NOT_HELD or status in NOT_HELD:
+        return "refuted"
+    places = [resource.get("code"), resource.get("substance")]
+    places += [r.get("substance") for r in as_list(resource.get("reaction")) if isinstance(r, dict)]
+    for place in places:
+        for match in index.matches(codings(place)):
+            if match.value_set.name in B12_DRUGS:
+                active = status not in OVER
+                return [
+                    Finding("cobalamin_allergy", reference, None, match.row.display, active=active)
+                ]
+    return []

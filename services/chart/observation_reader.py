@@ -1,0 +1,122 @@
+"""One Observation onto the pages of the chart: results, antibodies, findings, tests not done."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from mappings.terminology.value_set import Match
+from services.chart import observations
+from services.chart.builder import Pages
+from services.chart.fhir_values import Resource, as_list, codings
+from services.chart.model import Finding, Measurement, Qualitative, Unable, Unusable
+
+# What an Observation says once for all its components.
+OF_THE_WHOLE = ("method", "device", "contained")
+
+
+def read_observation(resource: Resource, reference: str, pages: Pages) -> None:
+    matches = _matches(resource, pages)
+    if "component" in resource:
+        coded = [*((resource, match) for match in matches), *_components(resource, pages)]
+    else:
+        coded = [(resource, match) for match in matches] if matches else []
+    if not coded:
+        return
+    reason = observations.usable_status(resource)
+    when = observations.taken(resource)
+    if reason is None:
+        reason = "undated" if when is None else None
+    if when is not None and when[0] > pages.last:
+        reason = "in-the-future"
+    if reason is not None or when is None:
+        pages.dropped[reason or "undated"] += 1
+        return
+    for part, match in coded:
+        _write_observation(part, match, reference, when, pages, coded)
+
+
+def _components(resource: Resource, pages: Pages) -> list[tuple[Resource, Match]]:
+    parts = (c for c in as_list(resource["component"]) if isinstance(c, dict))
+    whole = {key: resource[key] for key in OF_THE_WHOLE if key in resource}
+    return [({**whole, **part}, match) for part in parts for match in _matches(part, pages)]
+
+
+def _matches(part: Resource, pages: Pages) -> Sequence[Match]:
+    """One match for each value set that the code is in, or the coded answer of a question is."""
+    index = pages.readable.index
+    asked = index.matches(codings(part.get("code")))
+    if "valueCodeableConcept" not in part:
+        return asked
+    answered = index.matches(codings(part["valueCodeableConcept"]))
+    return [*asked, *(match for match in answered if match.value_set.kind == "condition")]
+
+
+def _write_observation(
+    part: Resource,
+    match: Match,
+    reference: str,
+    when: tuple[date, str],
+    pages: Pages,
+    beside: Iterable[tuple[Resource, Match]],
+) -> None:
+    kind, name = match.value_set.kind, match.value_set.name
+    if kind == "condition":
+        _write_noted(part, match, reference, when[0], pages)
+    elif kind != "observation":
+        return
+    elif match.value_set.qualitative:
+        positive = observations.outcome(part)
+        if positive is None:
+            pages.dropped["no-outcome"] += 1
+        else:
+            pages.qualitative[name].append(Qualitative(name, positive, when[0], reference))
+    elif "valueCodeableConcept" in part and _unable(part, pages):
+        tested = "gait_speed" if name == "walk_time" else name
+        pages.unable[tested].append(Unable(tested, when[0], reference))
+    elif name == "walk_time":
+        scales = pages.readable.scales
+        speed = observations.walking_speed(part, beside, match, when, reference, scales)
+        write_result(speed, pages)
+    elif "hasMember" not in part or not _is_heading(part):
+        read = observations.measurement(
+            part, match, when, reference, pages.readable.scales, pages.devices
+        )
+        write_result(read, pages)
+
+
+def _write_noted(part: Resource, match: Match, reference: str, day: date, pages: Pages) -> None:
+    """A condition noted as an Observation, by its code or as the coded answer to a question."""
+    name = match.value_set.name
+    answered = any(
+        m.value_set.name == name
+        for coding in codings(part.get("valueCodeableConcept"))
+        for m in pages.readable.index.lookup(*coding)
+    )
+    finding = (
+        Finding(name, reference, day, match.row.display)
+        if answered
+        else observations.noted_finding(part, match, reference, day)
+    )
+    if finding is not None:
+        pages.findings[name].append(finding)
+
+
+def _is_heading(part: Resource) -> bool:
+    """Whether the values stand in the members, and not here."""
+    return "hasMember" in part and "valueQuantity" not in part and "valueInteger" not in part
+
+
+def _unable(part: Resource, pages: Pages) -> bool:
+    """Whether the result says that the test could not be done or completed."""
+    return any(
+        match.value_set.name == "unable"
+        for coding in codings(part["valueCodeableConcept"])
+        for match in pages.readable.index.lookup(*coding)
+    )
+
+
+def write_result(result: Measurement | Unusable, pages: Pages) -> None:
+    if isinstance(result, Measurement):
+        pages.measurements[result.observation].append(result)
+    else:
+        pages.unusable[result.observation].append(result)
+        pages.dropped[result.reason] += 1

@@ -1,0 +1,168 @@
+"""One walk over what an EHR sent for one patient."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+
+from services.chart import conditions, medications
+from services.chart.builder import Pages, Readable, bound
+from services.chart.fhir_values import Resource, first_day, span_of_date, status_code
+from services.chart.model import Chart, Finding
+from services.chart.observation_reader import read_observation, write_result
+from services.chart.orders import MEDICATION_TYPES, ORDER_TYPES, is_about, read_draft, read_order
+from services.chart.questionnaires import scored_answers
+from services.chart.sex import clinical_sex
+
+REFERRED = ("Medication", "Device")  # what other resources refer to
+
+
+def read_chart(
+    resources: Iterable[Resource],
+    patient_id: str,
+    readable: Readable,
+    *,
+    today: date,
+    last: date | None = None,
+    drafts: Iterable[Resource] = (),
+    about: frozenset[str] | None = None,
+    patient_references: Iterable[str] = (),
+    unknown: Iterable[str] = (),
+    incomplete: Iterable[str] = (),
+) -> Chart:
+    """The chart of patient `patient_id` as known on `today`.
+
+    `last` is the latest day a resource may bear (a day after `today` where the patient may be
+    ahead of our clock); `drafts` are the orders of the session, not yet in the record;
+    `about` names those of them that the call is about, None all of them;
+    `patient_references` are further references that mean this patient, such as a Bundle's
+    `urn:uuid`. `unknown` and `incomplete` name what could not be had.
+    """
+    gathered = list(resources)
+    drafted = list(drafts)
+    referred = [r for r in gathered if r.get("resourceType") in REFERRED]
+    pages = Pages(
+        patient=f"Patient/{patient_id}",
+        today=today,
+        last=last or today,
+        readable=readable,
+        patient_references=frozenset({f"Patient/{patient_id}", patient_id, *patient_references}),
+        drugs=_by_reference("Medication", (*referred, *drafted)) if referred or drafted else {},
+        devices=_by_reference("Device", referred) if referred else {},
+        about=about,
+    )
+    for resource in gathered:
+        _read(resource, pages)
+    for resource in drafted:
+        read_draft(resource, pages)
+    return bound(pages, frozenset(unknown), frozenset(incomplete))
+
+
+def _by_reference(kind: str, resources: Iterable[Resource]) -> dict[str, Resource]:
+    return {
+        f"{kind}/{r['id']}": r for r in resources if r.get("resourceType") == kind and "id" in r
+    }
+
+
+def _read(resource: Resource, pages: Pages) -> None:
+    kind = resource.get("resourceType")
+    reader = READERS.get(kind) if isinstance(kind, str) else None
+    if reader is None:
+        return
+    named = "id" in resource
+    reference = f"{kind}/{resource['id']}" if named else f"{kind}/?"
+    if kind != "Patient":
+        if not is_about(resource, pages):
+            return
+        if named:
+            if reference in pages.seen:
+                pages.dropped["repeated"] += 1
+                return
+            pages.seen.add(reference)
+    reader(resource, reference, pages)
+
+
+def _read_patient(resource: Resource, _reference: str, pages: Pages) -> None:
+    if f"Patient/{resource.get('id')}" != pages.patient:
+        pages.dropped["other-patient"] += 1
+        return
+    pages.sex = clinical_sex(resource, pages.readable.index, pages.today)
+    pages.born = span_of_date(resource.get("birthDate"))
+    pages.deceased = (
+        resource.get("deceasedBoolean") is True
+        or first_day(resource.get("deceasedDateTime")) is not None
+    )
+
+
+def _read_answers(resource: Resource, reference: str, pages: Pages) -> None:
+    found = scored_answers(resource, reference, pages.readable, pages.last)
+    if isinstance(found, str):
+        pages.dropped[found] += 1
+        return
+    for result in found:
+        write_result(result, pages)
+
+
+def _read_condition(resource: Resource, reference: str, pages: Pages) -> None:
+    found = conditions.condition(resource, reference, pages.readable.index, pages.today)
+    _write_findings(found, pages)
+
+
+def _read_procedure(resource: Resource, reference: str, pages: Pages) -> None:
+    found, injections = conditions.procedure(resource, reference, pages.readable.index)
+    if isinstance(found, str):
+        pages.dropped[found] += 1
+        return
+    _write_findings(found, pages)
+    for injection in injections:
+        if injection.start is None or injection.start > pages.last:
+            pages.dropped["undated" if injection.start is None else "in-the-future"] += 1
+        else:
+            pages.medications[injection.concept].append(injection)
+
+
+def _read_family_history(resource: Resource, reference: str, pages: Pages) -> None:
+    _write_findings(conditions.family_history(resource, reference, pages.readable.index), pages)
+
+
+def _read_allergy(resource: Resource, reference: str, pages: Pages) -> None:
+    _write_findings(conditions.allergy(resource, reference, pages.readable.index), pages)
+
+
+def _write_findings(found: list[Finding] | str, pages: Pages) -> None:
+    if isinstance(found, str):
+        pages.dropped[found] += 1
+        return
+    for finding in found:
+        if finding.onset is not None and finding.onset > pages.last:
+            pages.dropped["in-the-future"] += 1
+        else:
+            pages.findings[finding.concept].append(finding)
+
+
+def _read_medication(resource: Resource, reference: str, pages: Pages) -> None:
+    index = pages.readable.index
+    matches = medications.drug_matches(resource, index, pages.drugs)
+    if not matches:
+        return
+    status = medications.taking(resource, pages.today)
+    if status not in ("current", "past"):
+        # Drafts are read from the session alone: what the record calls a draft is nobody's order.
+        pages.dropped[status_code(resource.get("status")) or "no-status"] += 1
+        return
+    for drug in medications.medications_of(resource, reference, status, matches, index):
+        if drug.start is not None and drug.start > pages.last:
+            pages.dropped["in-the-future"] += 1
+        else:
+            pages.medications[drug.concept].append(drug)
+
+
+READERS: Mapping[str, Callable[[Resource, str, Pages], None]] = {
+    "Patient": _read_patient,
+    "Observation": read_observation,
+    "QuestionnaireResponse": _read_answers,
+    "Condition": _read_condition,
+    "Procedure": _read_procedure,
+    "FamilyMemberHistory": _read_family_history,
+    "AllergyIntolerance": _read_allergy,
+    **dict.fromkeys(MEDICATION_TYPES, _read_medication),
+    **dict.fromkeys(ORDER_TYPES, read_order),
+}

@@ -1,0 +1,242 @@
+"""`cobalamin new-guideline` and `diff-guidelines`: a site's own guideline, and what it changes."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cds_hooks.config.settings import configuration_file
+from cds_hooks.config.tenants import Tenant
+from mappings.knowledge_file import KnowledgeFault, read_toml
+from mappings.publications.definition import Definition
+from mappings.publications.guideline import Guideline
+from mappings.publications.guideline_copy import copied
+from mappings.publications.guideline_difference import Difference, differences
+from mappings.publications.guideline_file import guideline_ids, own_guidelines, shipped_file
+from services.cli.assess import documents
+from services.cli.common import config_option, faults_told, tenant_option
+from services.evaluation.evaluate import as_json as evaluation_json
+from services.evaluation.evaluate import evaluate
+from services.exports.guideline_changes import Assessment, Changes, changed
+from services.hooks.documents import UnusableDocument, chart_of_document
+from services.knowledge.configuration import load_settings
+from services.knowledge.site import Known, load_knowledge
+
+ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+SUBJECTS = {"b12": ("b12", "guideline"), "sarcopenia": ("sarcopenia", "definition")}
+
+
+@click.command("new-guideline")
+@config_option
+@click.argument("id_", metavar="ID")
+@click.option("--from", "origin", required=True, metavar="ID", help="What to copy.")
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write (default: named by the id).",
+)
+def new_guideline(config: Path | None, id_: str, origin: str, target: Path | None) -> None:
+    """Copy a guideline or a definition of sarcopenia as the beginning of the site's own.
+
+    What is the site's to write is left open in it, and no start uses the file until it is filled
+    in.
+    """
+    if not ID.fullmatch(id_):
+        raise click.BadParameter(
+            "small letters, digits and hyphens, such as our-b12", param_hint="ID"
+        )
+    with faults_told():
+        files = _files(config)
+        if id_ in files:
+            raise KnowledgeFault("command line", "ID", f"{id_} is there already")
+        if origin not in files:
+            there = ", ".join(files)
+            raise KnowledgeFault(
+                "command line", "--from", f"no guideline {origin}; there are {there}"
+            )
+    path = target or Path(f"{id_.replace('-', '_')}.toml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(copied(files[origin].read_text(encoding="utf-8"), id_, _today()))
+    except FileExistsError:
+        raise click.ClickException(f"{path} is there already") from None
+    except OSError as fault:
+        raise click.ClickException(f"{path}: {fault.strerror}") from None
+    table, key = SUBJECTS[read_toml(path)["subject"]]
+    click.echo(f"{path}: {id_}, begun as a copy of {origin}. Fill in what says TO FILL IN.")
+    click.echo("To use it, the configuration says:")
+    click.echo(f'[[guideline]]\nfile = "{path}"\n[{table}]\n{key} = "{id_}"')
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _files(config: Path | None) -> dict[str, Path]:
+    """Every guideline and definition by its id: the shipped ones, and those the site names."""
+    shipped = (*guideline_ids("b12"), *guideline_ids("sarcopenia"))
+    tenants = load_settings(configuration_file(config)).tenants
+    own = (entry["file"] for one in tenants for entry in one.clinical.get("guideline", ()))
+    files = {id_: shipped_file(id_) for id_ in shipped}
+    return {**files, **own_guidelines(map(Path, dict.fromkeys(own)))}
+
+
+@click.command("diff-guidelines")
+@config_option
+@tenant_option
+@click.option("--json", "as_text", is_flag=True, help="Print the comparison as JSON.")
+@click.option(
+    "--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day to assess on (default: today)."
+)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.argument("data", nargs=-1, metavar="[DATA]...")
+def diff_guidelines(
+    config: Path | None,
+    tenant_name: str | None,
+    as_of: datetime | None,
+    a: str,
+    b: str,
+    data: tuple[str, ...],
+    *,
+    as_text: bool,
+) -> None:
+    """Say how two guidelines or definitions differ, and which patients are judged otherwise.
+
+    A and B are ids or files. DATA is what `assess` reads: FHIR Bundles or CDS Hooks requests, `-`
+    for standard input. Exit status 2 where a document could not be used.
+    """
+    with faults_told():
+        tenant = load_settings(configuration_file(config)).tenant(tenant_name)
+        known_a, subject_a = _with(tenant, a)
+        known_b, subject_b = _with(tenant, b)
+    if subject_a != subject_b:
+        raise click.UsageError("one is about vitamin B12, the other about muscle")
+    one, other = _in_force(known_a, subject_a), _in_force(known_b, subject_b)
+    found = differences(one, other, known_a.b12.titles)
+    changes, unusable = None, list[str]()
+    if data:
+        today = as_of.date() if as_of else _today()
+        pairs = _pairs(data, (known_a, known_b), today, unusable)
+        changes = changed(pairs, subject_a)
+    if as_text:
+        click.echo(_as_json(one, other, found, changes))
+    else:
+        _show(Console(), one, other, found, changes)
+    for line in unusable:
+        click.echo(line, err=True)
+    raise SystemExit(2 if unusable else 0)
+
+
+def _with(tenant: Tenant, which: str) -> tuple[Known, str]:
+    """The site's knowledge with the guideline or definition of this id or in this file chosen.
+
+    Raises KnowledgeFault.
+    """
+    entries = list(tenant.clinical.get("guideline", ()))
+    id_ = which
+    if Path(which).suffix == ".toml":
+        [id_] = own_guidelines([Path(which)])
+        others = [one for one in entries if read_toml(Path(one["file"])).get("id") != id_]
+        entries = [*others, {"file": which}]
+    clinical = {**tenant.clinical, "guideline": entries}
+    files = own_guidelines(Path(entry["file"]) for entry in entries)
+    place = files.get(id_, shipped_file(id_))
+    if not place.exists():
+        raise KnowledgeFault("command line", which, "no such guideline")
+    table, key = SUBJECTS.get(str(read_toml(place).get("subject")), SUBJECTS["b12"])
+    clinical[table] = {**tenant.clinical.get(table, {}), key: id_}
+    return load_knowledge(clinical), table
+
+
+def _in_force(known: Known, subject: str) -> Guideline | Definition:
+    return known.b12.guideline if subject == "b12" else known.muscle.definition
+
+
+def _pairs(
+    data: tuple[str, ...], known: tuple[Known, Known], today: date, unusable: list[str]
+) -> Iterator[tuple[Assessment, Assessment]]:
+    """The assessments of each patient by the two; what could not be used is told in `unusable`."""
+    for name, document in documents(data):
+        try:
+            if isinstance(document, UnusableDocument):
+                raise document
+            chart = chart_of_document(document, known[0], today)
+        except UnusableDocument as fault:
+            unusable.append(f"{name}: {fault}")
+            continue
+        by_a, by_b = (evaluation_json(chart, evaluate(chart, one)) for one in known)
+        yield by_a, by_b
+
+
+def _as_json(
+    a: Guideline | Definition,
+    b: Guideline | Definition,
+    found: tuple[Difference, ...],
+    changes: Changes | None,
+) -> bytes:
+    said: dict[str, Any] = {
+        "a": a.label,
+        "b": b.label,
+        "differences": [asdict(one) for one in found],
+    }
+    if changes is not None:
+        said["patients"] = {
+            "compared": changes.compared,
+            "changed": changes.changed,
+            "categories": [
+                {"a": in_a, "b": in_b, "patients": number}
+                for (in_a, in_b), number in sorted(changes.confusion.items())
+            ],
+            "who": [asdict(one) for one in changes.patients],
+        }
+    return orjson.dumps(said, option=orjson.OPT_INDENT_2)
+
+
+def _show(
+    console: Console,
+    a: Guideline | Definition,
+    b: Guideline | Definition,
+    found: tuple[Difference, ...],
+    changes: Changes | None,
+) -> None:
+    table = Table(title=f"A: {a.label}   B: {b.label}")
+    for column in ("what", "A", "B"):
+        table.add_column(column, overflow="fold")
+    part = ""
+    for one in found:
+        if one.part != part:
+            part = one.part
+            table.add_section()
+            table.add_row(Text(part, style="bold"))
+        table.add_row(*map(Text, (one.what, one.a or "-", one.b or "-")))
+    console.print(table if found else f"{a.label} and {b.label} say the same.")
+    if changes is not None:
+        _show_changes(console, changes)
+
+
+def _show_changes(console: Console, changes: Changes) -> None:
+    table = Table(title="Patients by the category that each gives them")
+    for column in ("by A", "by B", "patients", ""):
+        table.add_column(column, justify="right" if column == "patients" else "left")
+    for (a, b), number in sorted(changes.confusion.items()):
+        table.add_row(a, b, str(number), "" if a == b else "changes")
+    console.print(table)
+    console.print(f"{changes.changed} of {changes.compared} patients change.")
+    for one in changes.patients:
+        console.print(f"{one.patient}: {one.a} by A, {one.b} by B", markup=False)
+        for result in one.results:
+            day = f" on {result.day}" if result.day else ""
+            said = f"A: {result.a or 'not read'}; B: {result.b or 'not read'}"
+            console.print(
+                f"  {result.value:g} {result.unit}{day}: {said}", markup=False, soft_wrap=True
+            )

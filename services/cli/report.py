@@ -1,0 +1,221 @@
+"""`cobalamin report` and `backtest-report`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import Progress
+
+from services.cli.common import ERRORS, config_option
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from services.reports.log_reader import Window
+
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command()
+@click.option("--from-logs", is_flag=True, help="Read the log files that are named.")
+@click.option("--from-records", is_flag=True, help="Read the records that the service keeps.")
+@config_option
+@click.option("--tenant", help="Only this tenant.")
+@click.option("--since", type=DAY, help="First day (YYYY-MM-DD, UTC).")
+@click.option("--until", type=DAY, help="Last day (YYYY-MM-DD, UTC), itself included.")
+@click.option("--service", help="Only this service (its id, as discovery has it).")
+@click.option("--topic", help="Of cards and answers, only those of this topic.")
+@click.option(
+    "--csv", type=click.Path(path_type=Path, file_okay=False), help="Write each table to a folder."
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with charts."
+)
+@click.option("--json", "json_", is_flag=True, help="Write everything as one JSON object here.")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+def report(
+    *,
+    from_logs: bool,
+    from_records: bool,
+    config: Path | None,
+    tenant: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    service: str | None,
+    topic: str | None,
+    csv: Path | None,
+    html: Path | None,
+    json_: bool,
+    files: tuple[str, ...],
+) -> None:
+    """Report on calls, latency, cards, answers, errors and knowledge.
+
+    A FILE holds log lines, plain or compressed by gzip or zstd; `-` is standard input. Without
+    --csv, --html and --json, tables are shown here. Exit status 1 where nothing could be read.
+    """
+    _check(from_logs=from_logs, from_records=from_records, files=files, html=html)
+    from services.reports.figures import compute  # noqa: PLC0415  # the embedded engine is large
+    from services.reports.highlights import findings  # noqa: PLC0415
+    from services.reports.log_reader import Window  # noqa: PLC0415
+    from services.reports.output import as_document, show_report, write_csv  # noqa: PLC0415
+
+    window = Window(_day(since), _day(until), tenant, service, topic)
+    source = _from_records(config, window) if from_records else _from_logs(files, window)
+    with source as connection:
+        figures = compute(connection)
+        found = findings(figures, connection)
+    if csv is not None:
+        with _faults_of_files():
+            write_csv(csv, figures, found)
+        ERRORS.print(f"{csv}: {len(figures) + 1} tables", markup=False, soft_wrap=True)
+    if html is not None:
+        from services.reports.page import page  # noqa: PLC0415
+
+        said = "the records of this service" if from_records else _files(files)
+        text = page(figures, found, window, said)
+        with _faults_of_files():
+            html.write_text(text, encoding="utf-8")
+        ERRORS.print(str(html), markup=False, soft_wrap=True)
+    if json_:
+        click.echo(as_document(figures, found))
+    elif csv is None and html is None:
+        show_report(Console(), figures, found)
+
+
+def _check(
+    *, from_logs: bool, from_records: bool, files: tuple[str, ...], html: Path | None
+) -> None:
+    if from_logs == from_records:
+        raise click.UsageError("Name one source: --from-logs FILE... or --from-records.")
+    if from_logs != bool(files):
+        raise click.UsageError(
+            "--from-logs needs a FILE, or - for standard input."
+            if from_logs
+            else "--from-records reads no FILE."
+        )
+    if html is not None and find_spec("vl_convert") is None:
+        raise click.UsageError(
+            "--html draws its charts with the extra `charts`: install cobalamin-cds[charts]. "
+            "Tables here and --csv need nothing more."
+        )
+
+
+def _files(files: tuple[str, ...]) -> str:
+    return "one log file" if len(files) == 1 else f"{len(files)} log files"
+
+
+def _day(given: datetime | None) -> date | None:
+    return given.date() if given else None
+
+
+@contextmanager
+def _from_logs(files: tuple[str, ...], window: "Window") -> "Iterator[duckdb.DuckDBPyConnection]":
+    from services.reports.log_reader import Unreadable, gathered  # noqa: PLC0415
+
+    try:
+        with _progress("reading") as told, gathered(files, window, None, told) as connection:
+            yield connection
+    except Unreadable as fault:
+        ERRORS.print(str(fault), style="red", markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def _from_records(config: Path | None, window: "Window") -> "Iterator[duckdb.DuckDBPyConnection]":
+    from cds_hooks.records.store import RecordsUnavailable  # noqa: PLC0415
+    from services.cli.common import load_all  # noqa: PLC0415
+    from services.hooks.catalog import attention_of, override_reasons  # noqa: PLC0415
+    from services.reports.log_reader import gathered  # noqa: PLC0415
+    from services.reports.records_reader import write_lines  # noqa: PLC0415
+
+    settings, known = load_all(config)
+    reasons: set[str] = set()
+    for tenant in settings.tenants:
+        rules = attention_of(tenant.clinical.get("attention"), known[tenant.id])
+        reasons.update(*map(override_reasons, rules.values()))
+    with TemporaryDirectory(prefix="cobalamin-report-") as folder, _progress("reading") as told:
+        file = Path(folder) / "lines"
+        try:
+            write_lines(settings.records_url, window, file, told)
+        except RecordsUnavailable as fault:
+            ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
+            raise SystemExit(1) from None
+        with gathered([str(file)], window, reasons) as connection:
+            yield connection
+
+
+@contextmanager
+def _faults_of_files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        said = f"{fault.filename}: {fault.strerror}"
+        ERRORS.print(said, style="red", markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[float], None]]:
+    with Progress(console=ERRORS, transient=True, disable=not ERRORS.is_terminal) as progress:
+        task = progress.add_task(what, total=1.0)
+        yield lambda part: progress.update(task, completed=part)
+
+
+if __name__ == "__main__":
+    report()
+
+
+@click.command("backtest-report")
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="Only people who meet this condition, such as \"age >= 60 and sex = 'female'\". It may "
+    "name columns of assessments and of the survey.",
+)
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the report (by default OUT/report).",
+)
+@click.option(
+    "--mask-below",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Hide numbers of people below N, in every file of the report, and list nobody.",
+)
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False, exists=True))
+def backtest_report(*, where: str | None, into: Path | None, mask_below: int, out: Path) -> None:
+    """Report on the population run in OUT.
+
+    Writes index.html, figures.json and a CSV file of each table. Exit status 1 where there is
+    nothing to report on.
+    """
+    from services.population.report.build import make_report  # noqa: PLC0415  # large
+    from services.population.report.dataset import ReportRefused  # noqa: PLC0415
+
+    try:
+        make_report(out, where=where, into=into, mask_below=mask_below)
+    except ReportRefused as fault:
+        _end(str(fault))
+    except OSError as fault:
+        _end(f"{fault.filename}: {fault.strerror}")
+    if find_spec("vl_convert") is None:
+        ERRORS.print(
+            "Without drawings: install cobalamin-cds[charts] for them.",
+            markup=False,
+            soft_wrap=True,
+        )
+    page = (into or out / "report") / "index.html"
+    ERRORS.print(str(page), markup=False, highlight=False, soft_wrap=True)
+
+
+def _end(fault: str) -> None:
+    ERRORS.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise SystemExit(1)

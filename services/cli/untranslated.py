@@ -1,0 +1,143 @@
+"""Every message that a card can be made of: what a catalogue has to translate to be complete."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from babel.messages.extract import extract_from_dir
+
+from mappings.knowledge_file import CLINICAL, FOLDER, read_toml
+from mappings.publications.guideline import COMPARISON_WORDS, Undecided
+from mappings.terminology.value_set import derived_titles, load_value_sets
+from services.cards.b12 import INDICATOR_CLASSES
+from services.cards.muscle import GAPS
+from services.knowledge.language import Language
+from services.sarcopenia import assess as muscle_assessment
+from services.sarcopenia import labels as muscle_wording
+from services.vitamin_b12 import cautions
+from services.vitamin_b12 import labels as b12_wording
+from services.web.smart_app import labels as app_words
+
+PACKAGES = (Path(__file__).parents[1], FOLDER)
+# Written into other texts, where no extractor finds them.
+HEADINGS = (
+    *("Result", "Measure", "Value", "Date", "Compared with", "Next", "Mind", "On record"),
+    *("Next for muscle", "Other causes pointed to", "What is known", "Source", "Regimen"),
+    *("Limits of the laboratory", "About the order", "B12 deficiency"),
+    *("Other causes of muscle loss", "strength", "mass", "performance"),
+)
+KEYWORDS: dict[str, Any] = {"say": None, "said": None}
+# What population runs say is for the site's own committee, in English alone.
+METHODS = [
+    ("population/**.py", "ignore"),
+    ("**.py", "python"),
+    ("web/smart_app/templates/**.html", "jinja2"),
+]
+LETTERS = re.compile(r"[A-Za-z]{2}")
+
+
+def messages() -> tuple[str, ...]:
+    """All messages, each once, in a steady order: those of the code, then those of the files."""
+    found = dict.fromkeys((*_of_code(), *_of_words(), *_of_files()))
+    return tuple(text for text in found if LETTERS.search(re.sub(r"\{\w+\}", "", text)))
+
+
+def untranslated(language: Language) -> tuple[str, ...]:
+    """Messages that cards in `language` say in English."""
+    if not language.messages:
+        return ()
+    return tuple(text for text in messages() if text not in language.messages)
+
+
+def _of_code() -> Iterator[str]:
+    for package in PACKAGES:
+        found = extract_from_dir(package, keywords=KEYWORDS, method_map=METHODS)
+        for _file, _line, message, _comments, _context in sorted(found, key=lambda m: (m[0], m[1])):
+            yield message if isinstance(message, str) else message[0]
+    yield from HEADINGS
+
+
+def _of_words() -> Iterator[str]:
+    """Words that stand in tables of the code."""
+    yield from COMPARISON_WORDS.values()
+    yield from (reason.value for reason in Undecided)
+    yield from INDICATOR_CLASSES
+    for table in (
+        b12_wording.NEXT_STEPS,
+        b12_wording.FLAGS,
+        b12_wording.TITLES,
+        b12_wording.KEYS,
+        cautions.REASONS,
+        muscle_wording.CATEGORIES,
+        muscle_wording.NEXT_STEPS,
+        muscle_wording.FLAGS,
+        muscle_wording.LEVELS,
+        muscle_wording.TRIGGERS,
+        muscle_assessment.REASONS,
+        GAPS,
+        app_words.CATEGORIES,
+        app_words.URGENCIES,
+        app_words.TIERS,
+        app_words.STATES,
+        app_words.DROPPED,
+        app_words.SEXES,
+        app_words.CARDS,
+    ):
+        yield from table.values()
+    # What results and kidneys are said to be.
+    yield from ("left", "right", "working", "impaired", "unknown", "low", "normal")
+    yield from ("raised", "grossly raised")
+
+
+def _of_files() -> Iterator[str]:
+    index = load_value_sets()
+    yield from (value_set.title for value_set in index.sets.values() if _is_named(value_set.kind))
+    yield from (v.refused for v in index.sets.values() if v.refused)
+    yield from derived_titles().values()
+    yield from (
+        reason["display"] for reason in read_toml(CLINICAL / "override_reasons.toml")["reasons"]
+    )
+    for rule in read_toml(CLINICAL / "order_rules.toml")["rule"].values():
+        yield from (rule["title"], rule["locator"])
+        for case in rule["case"].values():
+            yield from (case["summary"], case["says"])
+    for file in sorted((FOLDER / "order_templates").glob("*.toml")):
+        for template in read_toml(file)["template"]:
+            yield from (template["label"], template["description"])
+            if "test" in template:
+                yield template["test"]
+    for file in sorted((FOLDER / "guidelines").glob("*.toml")):
+        yield from _of_guideline(read_toml(file))
+    yield from _meanings(read_toml(CLINICAL / "laboratory.toml"))
+    for cause in read_toml(CLINICAL / "differential.toml")["cause"]:
+        yield from (cause["title"], cause["next"], cause["against"])
+    comparison = read_toml(CLINICAL / "comparison.toml")
+    yield comparison["statement"]["says"]
+    for row in comparison["row"]:
+        yield from (row["aspect"], row["b12"], row["other"])
+    yield read_toml(CLINICAL / "clinical_sets.toml")["leber"]["says"]
+
+
+def _is_named(kind: str) -> bool:
+    """Whether a card can name something of this kind."""
+    return kind not in ("route", "answer")
+
+
+def _of_guideline(document: dict[str, Any]) -> Iterator[str]:
+    yield from (document["strength"], document["reviewer"])
+    yield from (treatment["says"] for treatment in document.get("treatment", ()))
+    if document["subject"] == "b12":  # a measure of muscle is told as low, not by its limit
+        yield from _meanings(document)
+
+
+def _meanings(node: object) -> Iterator[str]:
+    match node:
+        case {"means": str(means)}:
+            yield means.replace("_", " ")
+        case dict():
+            for value in node.values():
+                yield from _meanings(value)
+        case list():
+            for value in node:
+                yield from _meanings(value)

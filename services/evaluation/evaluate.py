@@ -1,0 +1,28 @@
+"""One patient, both axes: what a request, the command line and a population run all call."""
+
+from typing import Any
+
+from services.chart.model import Chart
+from services.evaluation.combination import Together, together
+from services.knowledge.site import Known
+from services.sarcopenia.assess import assess as assess_muscle
+from services.vitamin_b12.assess import assess as assess_b12
+
+
+def evaluate(chart: Chart, known: Known) -> Together:
+    """Both assessments of `chart`, with what they mean together."""
+    return together(
+        chart, assess_b12(chart, known.b12), assess_muscle(chart, known.muscle), known.muscle
+    )
+
+
+def as_json(chart: Chart, found: Together) -> dict[str, Any]:
+    """The assessment as services/assessment/schemas/assessment.schema.json has it."""
+    return {
+        "patient": chart.patient,
+        "asOf": chart.today.isoformat(),
+        "b12": found.b12.as_json(),
+        "sarcopenia": found.muscle.as_json(),
+        "tier": found.tier,
+        "differential": [pointed.as_json() for pointed in found.differential],
+    }

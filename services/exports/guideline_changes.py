@@ -1,0 +1,91 @@
+"""Patients who are judged otherwise by another guideline: assessments in pairs, compared."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Assessment = Mapping[str, Any]  # as services/assessment/schemas/assessment.schema.json has it
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one of the two says of a result, and the limit it goes by."""
+
+    says: str
+    limit: str
+
+    def __str__(self) -> str:
+        return f"{self.says} ({self.limit})"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultAtLimit:
+    """One result as each of the two reads it; None where one does not."""
+
+    value: float
+    unit: str
+    day: str | None
+    a: Reading | None
+    b: Reading | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A patient whose category differs, with the results that the two read differently."""
+
+    patient: str
+    a: str
+    b: str
+    results: tuple[ResultAtLimit, ...]
+
+
+@dataclass(slots=True)
+class Changes:
+    """How many have which two categories, and who changes."""
+
+    axis: str  # "b12" or "sarcopenia"
+    confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
+    patients: list[Change] = field(default_factory=list)
+
+    @property
+    def compared(self) -> int:
+        return self.confusion.total()
+
+    @property
+    def changed(self) -> int:
+        return sum(number for (a, b), number in self.confusion.items() if a != b)
+
+
+def changed(
+    pairs: Iterable[tuple[Assessment, Assessment]], axis: str, most: int | None = None
+) -> Changes:
+    """The assessments of each patient by two guidelines, compared on one axis.
+
+    `most` is how many changed patients are kept by name; all are counted.
+    """
+    found = Changes(axis)
+    for by_a, by_b in pairs:
+        a, b = by_a[axis], by_b[axis]
+        found.confusion[a["category"], b["category"]] += 1
+        is_kept = most is None or len(found.patients) < most
+        if a["category"] != b["category"] and is_kept:
+            found.patients.append(
+                Change(by_a["patient"], a["category"], b["category"], _at_limit(a, b))
+            )
+    return found
+
+
+def _at_limit(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[ResultAtLimit, ...]:
+    """The results whose limits differ; where none does, all that were compared with a limit."""
+    read: dict[tuple[Any, ...], dict[str, Reading]] = {}
+    for side, axis in (("a", a), ("b", b)):
+        for entry in axis.get("evidence", ()):
+            if "value" in entry and "limit" in entry:
+                key = (entry.get("resource"), entry["value"], entry.get("unit"), entry.get("date"))
+                read.setdefault(key, {})[side] = Reading(str(entry["says"]), str(entry["limit"]))
+    results = [
+        ResultAtLimit(value, unit, day, readings.get("a"), readings.get("b"))
+        for (_resource, value, unit, day), readings in read.items()
+    ]
+    return tuple(one for one in results if one.a != one.b) or tuple(results)

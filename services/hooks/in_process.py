@@ -1,0 +1,108 @@
+"""The service in this process for one tenant: nothing is fetched, and nothing kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict
+from werkzeug.test import Client
+
+from cds_hooks.config.settings import Settings
+from cds_hooks.config.tenants import FhirAccess, Tenant
+from cds_hooks.protocol.service import Service
+from cds_hooks.records.store import Records
+from cds_hooks.telemetry.metrics import Metrics, Series
+from cds_hooks.web.app import create_app, now_utc
+from services.hooks.catalog import services
+from services.knowledge.site import Known
+
+VERSION = version("cobalamin-cds")
+
+
+class _Nothing:
+    """A metric that says nothing: what is rehearsed beside a running service is not its work."""
+
+    def labels(self, *_values: str) -> "_Nothing":
+        return self
+
+    def inc(self, _amount: float = 1) -> None:
+        pass
+
+    def set(self, _value: float) -> None:
+        pass
+
+    def observe(self, _value: float) -> None:
+        pass
+
+
+class Uncounted(Metrics):
+    """What a rehearsal counts, nowhere."""
+
+    def _counter(self, _name: str, _says: str, *_labels: str) -> Series:
+        return Series(_Nothing())
+
+    def _timer(
+        self,
+        _name: str,
+        _says: str,
+        *_labels: str,
+        buckets: tuple[float, ...] = (),  # noqa: ARG002  # as Metrics has it
+    ) -> Series:
+        return Series(_Nothing())
+
+    def _gauge(
+        self,
+        _name: str,
+        _says: str,
+        *_labels: str,
+        of_workers: str = "",  # noqa: ARG002  # as Metrics has it
+    ) -> Series:
+        return Series(_Nothing())
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A client of the service as it would answer this tenant, and the log's lines as they come."""
+
+    client: Client
+    services: tuple[Service, ...]  # those that answer this tenant's EHR
+    lines: list[dict[str, Any]]
+
+
+@contextmanager
+def rehearsal(
+    settings: Settings, tenant: Tenant, known: Known, now: datetime | None = None
+) -> Iterator[Rehearsal]:
+    """Everybody is let in, as `tenant`; its FHIR server is out of reach."""
+    lines: list[dict[str, Any]] = []
+
+    def keep(_logger: object, _name: str, event: EventDict) -> str:
+        lines.append(dict(event))
+        raise structlog.DropEvent
+
+    guest = replace(tenant, trust=None, certificate=None, fhir=FhirAccess())
+    with TemporaryDirectory(prefix="cobalamin-") as folder:
+        records = Records.open(f"sqlite:///{Path(folder) / 'records.sqlite3'}")
+        offered = services(
+            known, settings.base_url, tenant.clinical.get("attention"), app=tenant.smart is not None
+        )
+        app = create_app(
+            {guest.id: offered},
+            replace(settings, tenants=(guest,)),
+            records,
+            structlog.wrap_logger(None, processors=[keep]),
+            version=VERSION,
+            metrics=Uncounted(),
+            clock=now_utc if now is None else lambda: now,
+        )
+        answering = tuple(one for one in offered if tenant.dialect.answers(one.hook))
+        try:
+            yield Rehearsal(app.test_client(), answering, lines)
+        finally:
+            records.close()

@@ -1,0 +1,148 @@
+"""Regression cases: a call, the day and the choices it is answered by, and what is expected.
+
+A case is one JSON file (schemas/case.schema.json). What it does not expect is not compared.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from cds_hooks.protocol.cards import as_json
+from cds_hooks.protocol.dialects import DIALECTS
+from cds_hooks.protocol.service import Decision, in_dialect
+from services.evaluation.evaluate import as_json as evaluation_json
+from services.hooks.documents import Answered, UnusableDocument, answer_of
+from services.hooks.offered_hooks import OFFERED_HOOKS
+from services.hooks.overrides import Choices, Chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a document is answered, as this EHR shows it."""
+
+    answered: Answered
+    assessment: Mapping[str, Any]  # as services/assessment/schemas/assessment.schema.json has it
+    cards: tuple[Mapping[str, Any], ...]
+    withheld: tuple[str, ...]  # "snoozed:b12Indeterminate", "unsupported:refer_dietitian"
+
+
+def show(document: Any, chosen: Chosen, day: date, hook: str) -> Shown:
+    """The answer to a request, or to a call of `hook` about a Bundle. Raises UnusableDocument."""
+    answered = answer_of(document, chosen.maker, day, chosen.attention, hook=hook)
+    if not chosen.tenant.dialect.answers(answered.hook):
+        raise UnusableDocument(f"hook: EHRs of the dialect {chosen.choices.dialect} never call it")
+    answer = answered.answer
+    decision = in_dialect(Decision(answer.cards, answer.record), chosen.tenant.dialect)
+    return Shown(
+        answered,
+        evaluation_json(answered.chart, answer.found),
+        tuple(as_json(card) for card in decision.cards),
+        tuple(decision.record["suppressed"]),
+    )
+
+
+def expectation(shown: Shown) -> dict[str, Any]:
+    """What a case expects: names and words, no ids that are made anew each time."""
+    return {
+        "b12Category": shown.assessment["b12"]["category"],
+        "urgency": shown.assessment["b12"]["urgency"],
+        "sarcopeniaCategory": shown.assessment["sarcopenia"]["category"],
+        "tier": shown.assessment["tier"],
+        "cards": [
+            {
+                "summary": card["summary"],
+                "indicator": card["indicator"],
+                "suggestions": [one["label"] for one in card.get("suggestions", ())],
+            }
+            for card in shown.cards
+        ],
+        "withheld": list(shown.withheld),
+    }
+
+
+def case_of(name: str, document: Any, chosen: Chosen, day: date, shown: Shown) -> dict[str, Any]:
+    """The answer as it is now, to be kept."""
+    return {
+        "name": name,
+        "day": day.isoformat(),
+        "hook": shown.answered.hook,
+        "choices": chosen.choices.as_json(),
+        "document": document,
+        "expected": expectation(shown),
+    }
+
+
+def case_schema() -> dict[str, Any]:
+    """The JSON Schema of a case, with the hooks and dialects that there are."""
+    path = files("services.hooks") / "schemas" / "case.schema.json"
+    schema: dict[str, Any] = orjson.loads(path.read_bytes())
+    properties = schema["properties"]
+    says = properties["hook"]["description"]
+    properties["hook"] = {"enum": [*OFFERED_HOOKS], "description": says}
+    properties["choices"]["properties"]["dialect"] = {"enum": [*DIALECTS]}
+    return schema
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(case_schema())
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case as it was read."""
+
+    name: str
+    day: date
+    hook: str
+    choices: Choices
+    document: Any
+    expected: Mapping[str, Any]
+
+
+def read_case(document: Any) -> Case:
+    """Raises UnusableDocument with the path of what is wrong."""
+    for fault in _validator().iter_errors(document):
+        path = ".".join(str(part) for part in fault.absolute_path)
+        raise UnusableDocument(f"{path or '$'}: does not meet '{fault.validator}' of a case")
+    try:
+        day = date.fromisoformat(document["day"])
+    except ValueError:
+        raise UnusableDocument("day: there is no such day") from None
+    return Case(
+        name=document["name"],
+        day=day,
+        hook=document["hook"],
+        choices=Choices(**document["choices"]),
+        document=document["document"],
+        expected=document["expected"],
+    )
+
+
+def differences(case: Case, chosen: Chosen) -> Iterator[str]:
+    """What is answered otherwise than expected, in words. Raises UnusableDocument."""
+    found = expectation(show(case.document, chosen, case.day, case.hook))
+    for key, expected in case.expected.items():
+        if key != "cards":
+            if found[key] != expected:
+                yield f"{key}: expected {_told(expected)}, found {_told(found[key])}"
+            continue
+        if len(expected) != len(found["cards"]):
+            yield f"cards: expected {len(expected)}, found {len(found['cards'])}"
+        for place, (one, other) in enumerate(zip(expected, found["cards"], strict=False)):
+            for part, wanted in one.items():
+                if other[part] != wanted:
+                    where = f"cards[{place}].{part}"
+                    yield f"{where}: expected {_told(wanted)}, found {_told(other[part])}"
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(value) or "none"
+    return str(value)

@@ -1,0 +1,96 @@
+"""What a card says in the site's language: a catalogue of messages, numbers and dates of a locale.
+
+Catalogues are gettext files, read by Babel. What has no translation stays English, and
+`cobalamin check-config` names it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from string import Formatter
+
+from babel.dates import format_date
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+from mappings.knowledge_file import KnowledgeFault
+from mappings.text import Named, Numeral, Part, Said, Small, english
+
+FOLDER = Path(__file__).parent / "languages"
+ENGLISH = "en"
+DAY = {"de": "d. MMM y"}  # the month as a word: no two countries read 1.11. alike
+
+
+@dataclass(frozen=True)
+class Language:
+    """Translates what a card says; English is what is written already."""
+
+    code: str = ENGLISH
+    messages: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, text: str) -> str:
+        """`text` in this language, its parts included; as it is where nothing is known."""
+        if self.code == ENGLISH:
+            return text
+        match text:
+            case Said():
+                template = self.messages.get(text.template, text.template)
+                return template.format(**{n: self._part(p) for n, p in text.parts.items()})
+            case Small():
+                return self(text.whole)
+            case Named():
+                return self.messages.get(text) or self.messages.get(text.general) or str(text)
+            case Numeral():
+                return str(format_decimal(Decimal(text), format="0.######", locale=self.code))
+        return self.messages.get(text, text)
+
+    def _part(self, part: Part) -> str:
+        match part:
+            case str():
+                return self(part)
+            case tuple():
+                return ", ".join(map(self, part))
+            case date():
+                return self.day(part)
+        return self(Numeral(english(part)))
+
+    def day(self, day: date) -> str:
+        if self.code == ENGLISH:
+            return english(day)
+        return format_date(
+            day, format="d. MMM y" if self.code == "de" else "medium", locale=self.code
+        )
+
+
+def languages() -> tuple[str, ...]:
+    """Codes of the languages there are."""
+    return (ENGLISH, *sorted(path.stem for path in FOLDER.glob("*.po")))
+
+
+def read_language(code: str) -> Language:
+    """The language `code`. Raises KnowledgeFault where there is none, or a message is broken."""
+    if code == ENGLISH:
+        return Language()
+    path = FOLDER / f"{code}.po"
+    if not path.is_file():
+        raise KnowledgeFault("language", "code", f"{code} is none of {', '.join(languages())}")
+    with path.open("rb") as file:
+        catalogue = read_po(file, locale=code)
+    messages: dict[str, str] = {}
+    for message in catalogue:
+        if not message.id or not message.string or message.fuzzy:
+            continue
+        said, translated = str(message.id), str(message.string)
+        if _fields(said) != _fields(translated):
+            raise KnowledgeFault(path.name, said[:60], "the translation has other {parts}")
+        messages[said] = translated
+    return Language(code, messages)
+
+
+def _fields(template: str) -> set[str]:
+    try:
+        return {name for _text, name, _spec, _conversion in Formatter().parse(template) if name}
+    except ValueError:
+        return {"?"}

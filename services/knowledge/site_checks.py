@@ -1,0 +1,57 @@
+"""A site's own guidelines: each is read at the start, and says only what cards can say."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mappings.knowledge_file import KnowledgeFault, read_toml
+from mappings.publications.definition import read_definition
+from mappings.publications.guideline import Guideline
+from mappings.publications.guideline_file import read_guideline
+from mappings.terminology.value_set import ValueSetIndex
+from services.vitamin_b12.labels import FLAGS, NEXT_STEPS
+
+# Pages of the evidence beside those of guidelines: /evidence/orders.
+TAKEN = {"b12-and-muscle", "orders", "rules", "choices", "side-by-side", "codes"}
+
+
+def check_own(own: Mapping[str, Path], index: ValueSetIndex) -> None:
+    """Raises KnowledgeFault for a file that cannot be relied on."""
+    for id_, path in own.items():
+        if id_ in TAKEN:
+            raise KnowledgeFault(path.name, "id", f"{id_} is the name of another page")
+        match read_toml(path).get("subject"):
+            case "b12":
+                refuse_unknown_words(read_guideline(id_, index, own=own), path.name)
+            case "sarcopenia":
+                read_definition(id_, index, own=own)
+            case _:
+                raise KnowledgeFault(path.name, "subject", "is neither b12 nor sarcopenia")
+
+
+def refuse_unknown_words(guideline: Guideline, file: str) -> None:
+    """Raises KnowledgeFault for a step or flag that no card has a sentence for.
+
+    It would be left out of the card, and nobody would miss it.
+    """
+    for key, step in _steps(guideline):
+        if step not in NEXT_STEPS:
+            raise KnowledgeFault(file, key, f"no sentence for the next step {step}")
+    for flag in guideline.flags:
+        if flag not in FLAGS:
+            raise KnowledgeFault(file, "flags", f"no sentence for the flag {flag}")
+
+
+def _steps(guideline: Guideline) -> Iterator[tuple[str, str]]:
+    """(key, word) of every next step that the file names."""
+    testing = guideline.testing
+    yield "testing.offer_step", testing.offer_step
+    yield "testing.second_test_step", testing.second_test_step
+    yield "testing.pregnancy_step", testing.pregnancy_step
+    yield "testing.nitrous_oxide_step", testing.nitrous_oxide_step
+    if testing.asymptomatic_drug_step is not None:
+        yield "testing.asymptomatic_drug_step", testing.asymptomatic_drug_step
+    for row in testing.durations:
+        yield f"testing.duration {row.subject}", row.step
+    for treatment in guideline.treatments.values():
+        for step in treatment.steps:
+            yield f"treatment {treatment.situation}", step

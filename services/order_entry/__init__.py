@@ -1,1 +1,0 @@
-"""What a draft order means for this patient: rules about the orders of a session."""

@@ -1,0 +1,268 @@
+"""What was known then: a resource of today's record as it read on an earlier day.
+
+A record says when something came to be known (`recordedDate`, `issued`, `authoredOn`), and often
+when it ended. What ended later had not ended then: a condition resolved since was active, a course
+finished since was being taken, a test done since was on its way, and somebody who died since was
+alive. What was put on record in error stays out: how long it was believed is not on record.
+
+Not everything can be decided, and unknown is not normal:
+
+- "undated": nothing says when it became known. It is kept, for without it the patient would look
+  healthier than anybody knew; what was last written before then was certainly there.
+- "end-unknown": it is over, and nothing says since when. It is kept as it is written; an order that
+  was carried out, as on its way.
+- "death-undated": the patient is dead, and nothing says since when. Kept as it is written.
+
+`meta.lastUpdated` serves no further: it is the day of the last load of a warehouse more often than
+that of a clinician's word.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+from services.chart.conditions import OVER
+from services.chart.fhir_values import Resource, as_list, number, reference_tail, status_code
+from services.chart.medications import DAYS_IN, last_day, start_day
+from services.chart.orders import ORDER_TYPES
+from services.population.replay.timestamps import Then, stamp_of
+
+Path: TypeAlias = str | tuple[str, str]  # a member, or a member of a Period
+
+
+class Beside(NamedTuple):
+    """What the patient's other resources say of when one was known."""
+
+    visits: Mapping[str, str] = MappingProxyType({})  # "Encounter/1" -> when it was over, or began
+    results: Mapping[str, str] = MappingProxyType({})  # "ServiceRequest/1" -> when it had a result
+
+
+ALONE = Beside()
+ORDERED: tuple[Path, ...] = ("authoredOn", "orderedOn", "dateWritten")
+GIVEN: tuple[Path, ...] = (
+    "effectiveDateTime",
+    "effectiveTimeDateTime",
+    "occurrenceDateTime",
+    "occurenceDateTime",
+    ("effectivePeriod", "start"),
+    ("effectiveTimePeriod", "start"),
+    ("occurrencePeriod", "start"),
+    ("occurencePeriod", "start"),
+)
+# Where it stands since when a resource was known; the first that can be read decides.
+SINCE: Mapping[str, tuple[Path, ...]] = {
+    "Observation": (
+        "issued",
+        "effectiveDateTime",
+        "effectiveInstant",
+        ("effectivePeriod", "end"),
+        ("effectivePeriod", "start"),
+    ),
+    "Condition": (
+        "recordedDate",
+        "assertedDate",
+        "dateRecorded",
+        "onsetDateTime",
+        ("onsetPeriod", "start"),
+    ),
+    "Procedure": (
+        "recorded",
+        "performedDateTime",
+        "occurrenceDateTime",
+        ("performedPeriod", "end"),
+        ("performedPeriod", "start"),
+        ("occurrencePeriod", "end"),
+        ("occurrencePeriod", "start"),
+    ),
+    "QuestionnaireResponse": ("authored",),
+    "AllergyIntolerance": ("recordedDate", "assertedDate", "onsetDateTime", "onset"),
+    "FamilyMemberHistory": ("date",),
+    "MedicationRequest": ORDERED,
+    "MedicationOrder": ORDERED,
+    "MedicationStatement": ("dateAsserted", *GIVEN),
+    "MedicationUsage": ("dateAsserted", *GIVEN),
+    "MedicationAdministration": ("recorded", *GIVEN),
+    "MedicationDispense": ("whenHandedOver", "whenPrepared", "recorded"),
+    **dict.fromkeys(ORDER_TYPES, ORDERED),
+}
+COURSE_OVER = frozenset({"completed", "stopped", "ended"})
+UNDERWAY = {"Task": "in-progress", "DiagnosticOrder": "in-progress"}  # of other orders "active"
+
+
+def known_on(
+    resource: Resource, then: Then, beside: Beside = ALONE, undecided: list[str] | None = None
+) -> Resource | None:
+    """`resource` as it read by `then`, itself where nothing differs; None where it was not there.
+
+    What cannot be decided is named in `undecided`.
+    """
+    kind = resource.get("resourceType")
+    paths = SINCE.get(kind) if isinstance(kind, str) else None
+    if paths is None:
+        return _patient(resource, then, undecided) if kind == "Patient" else resource
+    past = None
+    for path in paths:
+        text = resource.get(path) if isinstance(path, str) else _of(path, resource)
+        if text is not None:
+            past = then.is_past(text)
+            if past is not None:
+                break
+    else:
+        past = _undated(resource, then, beside, undecided)
+    if not past:
+        return None
+    change = CHANGES.get(kind) if isinstance(kind, str) else None
+    return resource if change is None else change(resource, then, beside, undecided)
+
+
+def since(resource: Resource) -> str | None:
+    """Since when `resource` says that it was known."""
+    for path in SINCE.get(str(resource.get("resourceType")), ()):
+        text = resource.get(path) if isinstance(path, str) else _of(path, resource)
+        if isinstance(text, str) and stamp_of(text) is not None:
+            return text
+    return None
+
+
+def _of(path: tuple[str, str], resource: Resource) -> object:
+    within = resource.get(path[0])
+    return within.get(path[1]) if isinstance(within, dict) else None
+
+
+def visit_of(resource: Resource) -> str | None:
+    """ "Encounter/1" that `resource` came of; STU3 says `context`."""
+    return reference_tail(resource.get("encounter", resource.get("context")))
+
+
+def _undated(resource: Resource, then: Then, beside: Beside, undecided: list[str] | None) -> bool:
+    """A resource without a date is as old as the visit that it came of."""
+    if beside.visits:
+        past = then.is_past(beside.visits.get(visit_of(resource) or ""))
+        if past is not None:
+            return past
+    if not _written_by(resource, then) and undecided is not None:
+        undecided.append("undated")
+    return True
+
+
+def _written_by(resource: Resource, then: Then) -> bool:
+    """Whether it has not been touched since."""
+    meta = resource.get("meta")
+    return isinstance(meta, dict) and then.is_past(meta.get("lastUpdated")) is True
+
+
+def _as_written(resource: Resource, then: Then, undecided: list[str] | None) -> Resource:
+    """What is over, nobody knows since when."""
+    if undecided is not None and not _written_by(resource, then):
+        undecided.append("end-unknown")
+    return resource
+
+
+def _patient(resource: Resource, then: Then, undecided: list[str] | None) -> Resource:
+    if "deceasedDateTime" in resource:
+        past = then.is_past(resource["deceasedDateTime"])
+        if past is False:
+            return living(resource)
+        if past:
+            return resource
+    if resource.get("deceasedBoolean") is True and undecided is not None:
+        undecided.append("death-undated")
+    return resource
+
+
+def living(patient: Resource) -> Resource:
+    """`patient` without a word of death."""
+    return {name: value for name, value in patient.items() if not name.startswith("deceased")}
+
+
+def _condition(
+    resource: Resource, then: Then, _beside: Beside, undecided: list[str] | None
+) -> Resource:
+    status = resource.get("clinicalStatus")
+    is_over = status_code(status) in OVER
+    text = resource.get("abatementDateTime")
+    if text is None:
+        text = _of(("abatementPeriod", "end"), resource)
+    past = None if text is None else then.is_past(text)
+    if past:
+        return resource
+    if past is None:
+        is_over = is_over or resource.get("abatementBoolean") is True
+        return _as_written(resource, then, undecided) if is_over else resource
+    held = {name: value for name, value in resource.items() if not name.startswith("abatement")}
+    return held | {"clinicalStatus": _active(status)} if is_over else held
+
+
+def _active(status: object) -> object:
+    """ "active" in the shape of the status that it replaces."""
+    if not isinstance(status, dict):
+        return "active"
+    first = next((c for c in as_list(status.get("coding")) if isinstance(c, dict)), {})
+    system = {"system": first["system"]} if "system" in first else {}
+    return {"coding": [{**system, "code": "active"}]}
+
+
+def _course(
+    resource: Resource, then: Then, _beside: Beside, undecided: list[str] | None
+) -> Resource:
+    if status_code(resource.get("status")) not in COURSE_OVER:
+        return resource
+    end = _course_end(resource)
+    if end is None:
+        return _as_written(resource, then, undecided)
+    return resource if end < then.today else {**resource, "status": "active"}
+
+
+def _course_end(resource: Resource) -> date | None:
+    """The last day of a course: as stated, as supplied for, or as the prescription is valid."""
+    stated = last_day(resource)
+    dispensing = resource.get("dispenseRequest")
+    if stated is not None or not isinstance(dispensing, dict):
+        return stated
+    start, days = start_day(resource), _days_supplied(dispensing)
+    if start is not None and days is not None:
+        try:
+            return start + timedelta(days=days)
+        except OverflowError:
+            return None
+    text = _of(("validityPeriod", "end"), dispensing)
+    valid = stamp_of(text) if isinstance(text, str) else None
+    return valid.day if valid else None
+
+
+def _days_supplied(dispensing: Resource) -> float | None:
+    """How many days the supply lasts, repeats included."""
+    duration = dispensing.get("expectedSupplyDuration")
+    if not isinstance(duration, dict):
+        return None
+    amount, unit = number(duration.get("value")), duration.get("code", duration.get("unit"))
+    days = DAYS_IN.get(unit) if isinstance(unit, str) else None
+    if amount is None or days is None:
+        return None
+    return amount * days * (1 + (number(dispensing.get("numberOfRepeatsAllowed")) or 0))
+
+
+def _order(resource: Resource, then: Then, beside: Beside, undecided: list[str] | None) -> Resource:
+    if status_code(resource.get("status")) != "completed":
+        return resource
+    kind = resource["resourceType"]
+    text = beside.results.get(f"{kind}/{resource.get('id')}")
+    past = then.is_past(text or _of(("executionPeriod", "end"), resource))
+    if past:
+        return resource
+    if past is None:
+        if _written_by(resource, then):
+            return resource
+        if undecided is not None:
+            undecided.append("end-unknown")
+    return {**resource, "status": UNDERWAY.get(kind, "active")}
+
+
+CHANGES: Mapping[str, Callable[[Resource, Then, Beside, list[str] | None], Resource]] = {
+    "Condition": _condition,
+    **dict.fromkeys(
+        ("MedicationRequest", "MedicationOrder", "MedicationStatement", "MedicationUsage"), _course
+    ),
+    **dict.fromkeys(ORDER_TYPES, _order),
+}

@@ -1,0 +1,61 @@
+"""What a replay remembers of the cards it has shown, as the service's records would."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from cds_hooks.protocol.card_history import PastCard
+from cds_hooks.protocol.cards import Card
+
+
+class _Shown(NamedTuple):
+    card: Card
+    at: datetime
+    encounter: str | None
+
+
+@dataclass(slots=True)
+class Shown:
+    """The cards shown for one patient so far."""
+
+    overridden: bool  # whether each was set aside, without a reason, as soon as it was shown
+    cards: list[_Shown] = field(default_factory=list)
+
+    def add(self, card: Card, at: datetime, encounter: str | None) -> None:
+        self.cards.append(_Shown(card, at, encounter))
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """The card history (cds_hooks.protocol.card_history) of one call, kept in memory alone."""
+
+    shown: Shown
+    now: datetime
+    encounter: str | None
+
+    def past(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
+        since = self.now - timedelta(days=days)
+        return tuple(
+            self._past_card(one, topic)
+            for one in reversed(self.shown.cards)
+            if one.at >= since and (topic := topic_of(one.card)) is not None and topic in topics
+        )
+
+    def _past_card(self, one: _Shown, topic: str) -> PastCard:
+        overridden = self.shown.overridden
+        return PastCard(
+            topic=topic,
+            indicator=one.card.indicator.value,
+            shown_at=one.at,
+            same_encounter=one.encounter is not None and one.encounter == self.encounter,
+            rests_on=one.card.rests_on,
+            answered_at=one.at if overridden else None,
+            outcome="overridden" if overridden else None,
+        )
+
+    def seals(self, mark: str) -> frozenset[str]:
+        return frozenset({mark})
+
+
+def topic_of(card: Card) -> str | None:
+    return card.source.topic.code if card.source.topic else None

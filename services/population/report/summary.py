@@ -1,0 +1,263 @@
+"""Summary of a population report: what was run, a few sentences, and its limitations."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.population.report import labels
+from services.population.report.agreement import DEFICIENCY, WEAKNESS
+from services.population.report.categories import INDICATORS
+from services.population.report.dataset import Gathered
+from services.population.report.layout import percent
+from services.reports.figures import Computed
+from services.reports.highlight import number, plural
+from services.sarcopenia.outcome import POSITIVE
+from services.vitamin_b12.outcome import DEFICIENT
+
+Figures = Mapping[str, Computed]
+MOST_INPUTS = 8
+ANY = frozenset(INDICATORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a whole; None where that is hidden."""
+
+    n: int | None
+    of: int | None
+    weighted: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """Percent, weighted where there are weights."""
+        if self.weighted is not None or self.n is None or not self.of:
+            return self.weighted
+        return 100 * self.n / self.of
+
+    def __str__(self) -> str:
+        return self.said()
+
+    def said(self, what: str = "") -> str:
+        """ "12 of 345 people (3.5 %)" """
+        if self.n is None or self.of is None:
+            return "a number that is hidden"
+        share = percent(100 * self.n / self.of) if self.of else "none"
+        added = f"; weighted {percent(self.weighted)}" if self.weighted is not None else ""
+        of = f"{number(self.of)} {what}".strip()
+        return f"{number(self.n)} of {of} ({share}{added})"
+
+
+def facts(run: Gathered) -> Iterator[tuple[str, str]]:
+    """What was run, for the top of the page."""
+    said, counts = run.run, run.run["counts"]
+    if run.replayed:
+        yield "Period", f"{said['replay']['from']} to {said['replay']['to']}, as it went by"
+    else:
+        yield "As of", said["asOf"]
+    yield "People", _people(run)
+    if run.where is not None:
+        yield "Only those with", run.where
+    if run.weighted:
+        yield "Weights", _weights(run)
+    for axis, publications in (("Vitamin B12", run.b12), ("Muscle", run.muscle)):
+        first, *others = publications
+        yield axis, first + (f"; compared with {', '.join(others)}" if others else "")
+    names = [str(name) for name in said["inputs"]]
+    more = len(names) - MOST_INPUTS
+    yield "Input", ", ".join(names[:MOST_INPUTS]) + (f" and {more} more" if more > 0 else "")
+    yield "Read", _read(counts)
+    finished = datetime.fromisoformat(said["finished"])
+    yield (
+        "Made",
+        f"{finished:%Y-%m-%d %H:%M} (UTC) by version {said['version']}, engine: {said['engine']}",
+    )
+
+
+def _people(run: Gathered) -> str:
+    counts = run.run["counts"]
+    assessed = counts.get("assessed")
+    text = f"{number(run.people)} in this report"
+    if assessed is not None and assessed != run.people:
+        text += f"; {number(assessed)} assessed"
+    if "patients" in counts:
+        text += f"; {number(counts['patients'])} in the input"
+    return text
+
+
+def _weights(run: Gathered) -> str:
+    left = f"; {number(run.left_out)} without a weight are left out" if run.left_out else ""
+    undivided = (
+        f"; not divided by {', '.join(run.undivided)}, which have too many values"
+        if run.undivided
+        else ""
+    )
+    return f"of a survey, intervals by its strata and sampling units{left}{undivided}"
+
+
+def _read(counts: Mapping[str, Any]) -> str:
+    text = ", ".join(
+        f"{number(counts[name])} {plural(counts[name], name[:-1])}"
+        for name in ("files", "lines")
+        if name in counts
+    )
+    complaints = sum(counts.get("complaints", {}).values())
+    return f"{text}; {number(complaints)} {plural(complaints, 'complaint')}"
+
+
+def tiles(run: Gathered, figures: Figures) -> Iterator[tuple[str, str]]:
+    """The few numbers to begin with; one that is hidden is left out."""
+    yield "people", number(run.people)
+    if run.replayed:
+        every = figures["visits"].dicts()[-1]
+        rates = [("cards for 100 visits", every["cards per 100 visits"])]
+        rates += [
+            ("cards a clinician and day", row["cards a day"])
+            for row in figures["clinician_days"].dicts()
+        ]
+        yield from ((name, f"{rate:.1f}") for name, rate in rates if rate is not None)
+    else:
+        yield from _tile("would have a card", _part(figures["worst_card"], "indicator", ANY))
+    for name, part in (
+        ("B12 deficient, of the tested", _measured(figures, "b12_category", DEFICIENT)[1]),
+        (
+            "probable sarcopenia or worse, of the measured",
+            _measured(figures, "muscle_category", POSITIVE)[1],
+        ),
+        ("positive on both axes (T2)", _part(figures["tier"], "tier", {"T2"})),
+    ):
+        yield from _tile(name, part)
+
+
+def _tile(name: str, part: Part) -> Iterator[tuple[str, str]]:
+    if part.share is not None:
+        yield name, percent(part.share)
+
+
+def in_short(run: Gathered, figures: Figures) -> Iterator[str]:
+    """The answer to a committee's first questions, each number with what it is of."""
+    yield from _cards(run, figures)
+    tested, deficient = _measured(figures, "b12_category", DEFICIENT)
+    yield (
+        f"A B12 result recent enough to judge by is on record of {tested.said('people')}. Of "
+        f"these, {deficient} are deficient, in level or in function, by {run.b12[0]}."
+    )
+    measured, positive = _measured(figures, "muscle_category", POSITIVE)
+    yield (
+        f"Strength, muscle mass or performance was measured in {measured.said('people')}. Of "
+        f"these, {positive} have probable or possible sarcopenia or worse, by {run.muscle[0]}."
+    )
+    first, both = (_part(figures["tier"], "tier", {tier}) for tier in ("T1", "T2"))
+    yield (
+        f"B12 deficiency with a neurological finding: {first}. Both axes positive without one: "
+        f"{both}."
+    )
+    missing = figures["missing"].dicts()
+    if missing:
+        what = labels.lacking(missing[0]["missing"])
+        part = _part(figures["missing"], "missing", {missing[0]["missing"]})
+        yield f"Most often missing: {what}, in {part}."
+    if run.compared:
+        yield from _agreement(run, figures)
+
+
+def _cards(run: Gathered, figures: Figures) -> Iterator[str]:
+    worst = figures["worst_card"]
+    with_card = _part(worst, "indicator", ANY)
+    critical = _part(worst, "indicator", {"critical"})
+    if not run.replayed:
+        yield (
+            f"On {run.run['asOf']}, {with_card.said('people')} would have a card when their chart "
+            f"is opened; a critical one, {critical}."
+        )
+        return
+    every = figures["visits"].dicts()[-1]
+    rates = figures["clinician_days"].dicts()
+    if isinstance(every["cards"], int):
+        a_day = rates[0]["cards a day"] if rates else None
+        yield (
+            f"{number(every['calls'])} calls would have shown {number(every['cards'])} cards"
+            + (
+                f": {every['cards per 100 visits']:.1f} for each 100 visits"
+                if every["cards per 100 visits"] is not None
+                else ""
+            )
+            + (f", {a_day:.2f} for each clinician and day" if a_day is not None else "")
+            + "."
+        )
+    yield f"People with at least one card: {with_card}; with a critical one: {critical}."
+
+
+def _measured(figures: Figures, name: str, wanted: Iterable[str]) -> tuple[Part, Part]:
+    """Who was measured, and who of them is in one of the `wanted` categories."""
+    everybody, some = figures[name].dicts(), figures[f"{name}_measured"].dicts()
+    all_of = everybody[0]["of"] if everybody else 0
+    whole = some[0]["of"] if some else 0
+    of = [one if isinstance(one, int) else None for one in (whole, all_of)]
+    return Part(of[0], of[1]), _part(figures[f"{name}_measured"], "category", wanted)
+
+
+def _part(computed: Computed, column: str, wanted: Iterable[str]) -> Part:
+    """The rows whose `column` is one of `wanted`, together; they have nobody in common."""
+    rows = computed.dicts()
+    found = [row for row in rows if row[column] in set(wanted)]
+    if any(not isinstance(row["patients"], int) for row in found):
+        return Part(None, None)
+    of = rows[0]["of"] if rows else 0
+    weighted = sum(row["weighted %"] for row in found) if rows and "weighted %" in rows[0] else None
+    return Part(
+        sum(row["patients"] for row in found), of if isinstance(of, int) else None, weighted
+    )
+
+
+def _agreement(run: Gathered, figures: Figures) -> Iterator[str]:
+    for row in figures["agreement"].dicts():
+        asked = row["question"] in (DEFICIENCY, WEAKNESS)
+        if not asked or row["kappa"] is None or not isinstance(row["alike"], int):
+            continue
+        first = run.b12[0] if row["axis"] == "b12" else run.muscle[0]
+        yield (
+            f"{first} and {row['other']} agree on “{row['question']}” in {percent(row['alike %'])} "
+            f"of {number(row['patients'])} people (kappa {row['kappa']:.2f})."
+        )
+
+
+def cautions(run: Gathered) -> Iterator[str]:
+    yield (
+        "Nobody saw these cards. Whether a clinician would have agreed, and whether a patient "
+        "would have been better off, no record of the past can tell."
+    )
+    yield (
+        "Only what is on record counts. A symptom that nobody coded, a test done elsewhere and a "
+        "medicine bought without a prescription are not here; a missing result is not a normal one."
+    )
+    yield (
+        "Who was tested was chosen by somebody. Shares of those with a result say nothing of those "
+        "without."
+    )
+    if run.replayed:
+        yield (
+            "The replay knows what stood in the record before each moment by the dates in it. What "
+            "was entered later under an earlier date is known too early, and clinicians would have "
+            "done other things after a card."
+        )
+    else:
+        yield (
+            "This is one day seen at once, not a period of visits: cards per 100 patients are no "
+            "cards per 100 visits, and nothing was snoozed or shown before."
+        )
+    if run.weighted:
+        yield (
+            "Weighted shares speak for the survey's population as far as its weights do. Intervals "
+            "of few sampling units are rough."
+        )
+    else:
+        yield (
+            "These are the patients of one organisation, not a sample of a population. The "
+            "intervals are of chance alone."
+        )
+    yield (
+        "That low B12 and weak muscle meet in a person does not say that one causes the other; the "
+        "evidence that B12 deficiency causes sarcopenia is weak."
+    )
+    yield "Limits are those of the guidelines, unless the site has set its laboratory's own."

@@ -1,0 +1,71 @@
+"""Write Parquet files, each whole or not there, in a folder that one run holds a lock on."""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from services.population.run.assess import Written
+from services.population.run.rows import TABLES
+from services.reports.duckdb_tools import quoted
+
+
+@contextmanager
+def alone_in(folder: Path, name: str, refusal: Exception) -> Iterator[None]:
+    """Holds the lock `name` in `folder`. Raises `refusal` where another process has it, OSError."""
+    handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise refusal from None
+        yield
+    finally:
+        os.close(handle)
+
+
+MEMORY = "256MB"  # of the engine, in each process that writes
+LONGEST_ROW = 1 << 26
+
+
+def write_rows(written: Written, out: Path, number: int) -> None:
+    """The rows of bucket `number`, a file in the folder of each table that has any.
+
+    Rows stand in the order in which they were written, so that the same input gives the same files.
+    """
+    for table, lines in written.lines.items():
+        if lines:
+            _write(lines, TABLES[table], out / table / f"{number:05}.parquet")
+
+
+def copy_rows(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str], file: Path) -> None:
+    """A table of its own in one file."""
+    _write(map(orjson.dumps, rows), columns, file)
+
+
+def _write(lines: Iterable[bytes], columns: Mapping[str, str], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows, draft = file.with_suffix(".ndjson.part"), file.with_suffix(".parquet.part")
+    rows.write_bytes(b"\n".join(lines) + b"\n")
+    typed = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items())
+    with duckdb.connect(config={"threads": 1, "memory_limit": MEMORY}) as connection:
+        connection.execute(
+            f"""COPY (SELECT * FROM read_json(?, format = 'newline_delimited',
+                    columns = {{{typed}}}, maximum_object_size = {LONGEST_ROW}))
+                TO {quoted(draft)} (FORMAT parquet, COMPRESSION zstd)""",
+            [str(rows)],
+        )
+    rows.unlink()
+    publish(draft, file)
+
+
+def publish(draft: Path, file: Path) -> None:
+    """Gives a finished file its name: whoever finds it there finds it whole."""
+    with draft.open("rb+") as written:
+        os.fsync(written.fileno())
+    draft.replace(file)

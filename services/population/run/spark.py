@@ -1,0 +1,187 @@
+"""The same run on Apache Spark, for what one machine cannot hold.
+
+Spark deals out the parts of the input, brings the segments of each bucket together and deals out
+the buckets; what is done with a part or a bucket is what a worker on one machine does. Input files
+and the output folder must be at the same path on every machine.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from services.population.run.parquet import write_rows
+from services.population.run.plan import Plan
+from services.population.run.run import Labels, Tally, Watcher, finish, settled, sizes_of
+from services.population.run.worker import (
+    ASSESS,
+    Worker,
+    assessed,
+    of_scan,
+    of_written,
+    said_file,
+    say_done,
+    work_folder,
+)
+
+if TYPE_CHECKING:
+    from pyspark import RDD, Broadcast, SparkContext, StatusTracker
+
+ASKING_S = 0.5  # how often the cluster is asked how far it is
+SAID = -1  # the key of what a part was found to hold; buckets are 0 and up
+_worker: Worker | None = None
+
+
+def run_on_spark(
+    plan: Plan, labels: Labels, master: str, watcher: Watcher, *, fresh: bool = False
+) -> dict[str, Any]:
+    """Carries `plan` out on the cluster at `master`; what run.json says, `labels` among it.
+
+    Buckets that an earlier run finished are not assessed again. Raises RunRefused, OSError, and
+    what Spark raises where the cluster cannot be reached.
+    """
+    with settled(plan, fresh=fresh) as done:
+        if done is not None:
+            return done
+        started, tally = datetime.now(UTC), Tally()
+        context = _context(master)
+        try:
+            _carry_out(context, plan, tally, watcher)
+            processes = context.defaultParallelism
+            return finish(
+                plan, labels, tally, started, f"Spark {context.version}, {processes} cores"
+            )
+        finally:
+            context.stop()
+
+
+def _context(master: str) -> "SparkContext":
+    from pyspark import SparkConf, SparkContext  # noqa: PLC0415  # an extra, and large
+
+    # Workers run this Python, with these packages, or none at all.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.python.worker.reuse": "true",
+        "spark.log.level": "ERROR",
+    }
+    if master.startswith("local"):
+        settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    conf = SparkConf().setMaster(master).setAppName("cobalamin backtest")
+    return SparkContext(conf=conf.setAll(list(settings.items())))
+
+
+def _carry_out(context: "SparkContext", plan: Plan, tally: Tally, watcher: Watcher) -> None:
+    from pyspark import StorageLevel  # noqa: PLC0415  # as above
+
+    sizes = sizes_of(plan)
+    watcher.begin("reading", sum(sizes), "bytes")
+    sent = context.broadcast(plan)
+    numbers = context.parallelize(range(len(sizes)), len(sizes))
+    # Kept on the workers' disks: read once for what the parts say, once more for their segments.
+    scanned = numbers.flatMap(lambda number: _scanned(sent, number)).persist(StorageLevel.DISK_ONLY)
+    reading = scanned.filter(_is_said).values().map(_told)
+    for said in _watched(context, reading, watcher, sum(sizes)):
+        tally.scanned(said)
+    watcher.begin("assessing", tally.resources["Patient"], "patients")
+    left = frozenset(_left(plan, tally, watcher))
+    drugs = context.broadcast(tally.drugs)
+    judged = _judged(scanned, sent, drugs, left, plan.buckets)
+    for said in _watched(context, judged, watcher, tally.resources["Patient"] - tally.assessed):
+        tally.judged(said)
+    scanned.unpersist()
+
+
+def _watched(
+    context: "SparkContext", rdd: "RDD[dict[str, Any]]", watcher: Watcher, total: int
+) -> list[dict[str, Any]]:
+    """All of `rdd`; the watcher is told of each task's share of `total` while Spark computes."""
+    tracker, told = context.statusTracker(), 0
+    with ThreadPoolExecutor(1) as thread:
+        collecting = thread.submit(rdd.collect)
+        while not collecting.done():
+            wait([collecting], timeout=ASKING_S)
+            done = max(int(total * _share_done(tracker)), told)
+            watcher.advance(done - told)
+            told = done
+        watcher.advance(total - told)
+        collected: list[dict[str, Any]] = collecting.result()
+        return collected
+
+
+def _share_done(tracker: "StatusTracker") -> float:
+    """The part of the tasks of the running job that are done, from 0 to 1."""
+    jobs = (tracker.getJobInfo(job) for job in tracker.getActiveJobsIds())
+    stages = [
+        tracker.getStageInfo(stage) for job in jobs if job is not None for stage in job.stageIds
+    ]
+    known = [stage for stage in stages if stage is not None]
+    tasks = sum(stage.numTasks for stage in known)
+    return sum(stage.numCompletedTasks for stage in known) / tasks if tasks else 0.0
+
+
+def _left(plan: Plan, tally: Tally, watcher: Watcher) -> Iterator[int]:
+    """The buckets that are not done yet."""
+    for bucket in range(plan.buckets):
+        file = said_file(work_folder(plan.out), ASSESS, bucket)
+        if file.exists():
+            said = orjson.loads(file.read_bytes())
+            tally.judged(said)
+            watcher.advance(said["assessed"])
+        else:
+            yield bucket
+
+
+def _judged(
+    scanned: "RDD[tuple[int, tuple[int, bytes]]]",
+    sent: "Broadcast[Plan]",
+    drugs: "Broadcast[dict[str, Any]]",
+    left: frozenset[int],
+    buckets: int,
+) -> "RDD[dict[str, Any]]":
+    segments = scanned.filter(lambda pair: pair[0] in left)
+    together = segments.groupByKey(buckets, lambda bucket: bucket)
+    return together.map(lambda pair: _assessed(sent, drugs, *pair))
+
+
+def _is_said(pair: tuple[int, tuple[int, bytes]]) -> bool:
+    return pair[0] == SAID
+
+
+def _told(pair: tuple[int, bytes]) -> dict[str, Any]:
+    said: dict[str, Any] = orjson.loads(pair[1])
+    return said
+
+
+def _scanned(sent: "Broadcast[Plan]", number: int) -> Iterator[tuple[int, tuple[int, bytes]]]:
+    """(bucket, (part, segment)) of one part, and what it was found to hold."""
+    found = _worker_of(sent.value).scanned(number)
+    yield SAID, (number, orjson.dumps(of_scan(found)))
+    for bucket, segment in enumerate(found.segments()):
+        if segment:
+            yield bucket, (number, segment)
+
+
+def _assessed(
+    sent: "Broadcast[Plan]",
+    drugs: "Broadcast[dict[str, Any]]",
+    bucket: int,
+    segments: Iterable[tuple[int, bytes]],
+) -> dict[str, Any]:
+    worker = _worker_of(sent.value)
+    written = assessed(worker.assessor(lambda: drugs.value), sorted(segments))
+    write_rows(written, worker.plan.out, bucket)
+    return say_done(said_file(worker.work, ASSESS, bucket), of_written(written))
+
+
+def _worker_of(plan: Plan) -> Worker:
+    """The worker of this process, which Spark uses again for other parts and buckets."""
+    global _worker  # noqa: PLW0603  # one for each process, as long as the plan is the same
+    if _worker is None or _worker.plan != plan:
+        _worker = Worker(plan)
+    return _worker

@@ -1,0 +1,183 @@
+"""What one process does: a part of the input read, a bucket of patients assessed.
+
+Both write files that are whole or not there, and say what was done in a file beside them: whoever
+finds that file need not do it again.
+"""
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from cds_hooks.records.keyring import patient_hash
+from services.population.run.assess import Assessor, Judges, Written
+from services.population.run.line_filter import Sieve
+from services.population.run.parquet import publish, write_rows
+from services.population.run.plan import Plan
+from services.population.run.scan import Scanned, patients_in, scan
+
+SCAN, ASSESS = "scan", "assess"  # the passes, and where each keeps what it did
+DRUGS = "drugs.json"
+
+
+class Worker:
+    """One process of a run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._parts = plan.parts
+        self.work = work_folder(plan.out)
+        self._assessor: Assessor | None = None
+
+    @cached_property
+    def judges(self) -> Judges:
+        return self.plan.judges()
+
+    @cached_property
+    def sieve(self) -> Sieve:
+        return Sieve(self.judges.known.index, timeline=self.plan.since is not None)
+
+    def assessor(self, drugs: Callable[[], dict[str, Any]]) -> Assessor:
+        """With the medicines of the whole input, which `drugs` gives: asked once."""
+        if self._assessor is None:
+            plan = self.plan
+            self._assessor = Assessor(
+                self.judges,
+                plan.as_of,
+                drugs(),
+                lambda patient: patient_hash(plan.key, plan.tenant, patient),
+                since=plan.since,
+                answers=plan.answers,
+            )
+        return self._assessor
+
+    def scanned(self, number: int) -> Scanned:
+        part = self._parts[number]
+        plan = self.plan
+        return scan(part, plan.sources[part.source], self.sieve, plan.buckets, plan.longest)
+
+    def scan_part(self, number: int) -> dict[str, Any]:
+        """Reads part `number`; what was found, as its file says it."""
+        found = self.scanned(number)
+        segments = found.segments()
+        file = segments_file(self.work, number)
+        draft = file.with_suffix(".part")
+        with draft.open("wb") as written:
+            written.writelines(segments)
+        publish(draft, file)
+        said = {**of_scan(found), "segments": [len(segment) for segment in segments]}
+        return say_done(said_file(self.work, SCAN, number), said)
+
+    def assess_bucket(self, number: int) -> dict[str, Any]:
+        """Assesses the patients of bucket `number`; what came of it, as its file says it."""
+        assessor = self.assessor(lambda: orjson.loads((self.work / DRUGS).read_bytes()))
+        written = assessed(assessor, self._segments(number))
+        write_rows(written, self.plan.out, number)
+        return say_done(said_file(self.work, ASSESS, number), of_written(written))
+
+    def _segments(self, bucket: int) -> Iterator[tuple[int, bytes]]:
+        for part in self._parts:
+            start, length = self._places[part.number][bucket]
+            if length:
+                with segments_file(self.work, part.number).open("rb") as file:
+                    file.seek(start)
+                    yield part.number, file.read(length)
+
+    @cached_property
+    def _places(self) -> list[list[tuple[int, int]]]:
+        """(start, length) of each segment, by part and bucket."""
+        places = []
+        for part in self._parts:
+            said = orjson.loads(said_file(self.work, SCAN, part.number).read_bytes())
+            start, row = 0, []
+            for length in said["segments"]:
+                row.append((start, length))
+                start += length
+            places.append(row)
+        return places
+
+
+def assessed(assessor: Assessor, segments: Iterable[tuple[int, bytes]]) -> Written:
+    """The rows of all patients of one bucket."""
+    written = Written()
+    for patient, lines in patients_in(segments):
+        assessor.write(patient, lines, written)
+    return written
+
+
+def of_scan(found: Scanned) -> dict[str, Any]:
+    return {
+        "part": found.part,
+        "lines": found.lines,
+        "resources": dict(found.resources),
+        "kept": found.kept,
+        "complaints": found.complaints.as_json(),
+        "drugs": found.drugs,
+    }
+
+
+def of_written(written: Written) -> dict[str, Any]:
+    return {
+        "assessed": written.assessed,
+        "rows": {table: len(lines) for table, lines in written.lines.items()},
+        "complaints": written.complaints.as_json(),
+    }
+
+
+def work_folder(out: Path) -> Path:
+    return out / "work"
+
+
+def segments_file(work: Path, part: int) -> Path:
+    return work / SCAN / f"{part:05}.segments"
+
+
+def said_file(work: Path, stage: str, number: int) -> Path:
+    return work / stage / f"{number:05}.json"
+
+
+def say_done(file: Path, said: dict[str, Any]) -> dict[str, Any]:
+    draft = file.with_suffix(".part")
+    draft.write_bytes(orjson.dumps(said))
+    publish(draft, file)
+    return said
+
+
+_worker: Worker | None = None
+
+
+def begin(plan: Plan) -> None:
+    """Makes this process a worker of `plan`; it ends with the process that started it."""
+    global _worker  # noqa: PLW0603  # one for each process, made once
+    _end_with_parent()
+    _worker = Worker(plan)
+    _worker.sieve  # noqa: B018  # knowledge is read before the first part
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
+def do(stage: str, number: int) -> dict[str, Any]:
+    """One step of the run in this process."""
+    if _worker is None:
+        raise RuntimeError("this process was not begun as a worker")
+    return _worker.scan_part(number) if stage == SCAN else _worker.assess_bucket(number)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

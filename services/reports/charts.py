@@ -1,0 +1,211 @@
+"""Which figures are drawn, how, and what each drawing shows in words.
+
+Beside each drawing the page has the table it was made from, so a drawing is one image to a screen
+reader.
+"""
+
+from collections.abc import Callable, Mapping
+
+from services.reports.figures import Computed
+from services.reports.vega import (
+    NARROW,
+    Drawing,
+    Drawn,
+    Spec,
+    amount,
+    bars,
+    coloured,
+    columns,
+    days,
+    drawn,
+    over_time,
+)
+
+DAYS_BY_HOUR = 3  # a report of so few days is drawn hour by hour
+MOST_BARS = 12
+HEAT = (5, 10, 25, 50, 100, 250, 500)  # limits of the shades, in milliseconds
+
+
+def drawings(figures: Mapping[str, Computed]) -> Mapping[str, Drawing]:
+    """By the figure that each belongs to; none where there is nothing to draw."""
+    return drawn(CHARTS, figures)
+
+
+def _latency(figures: Mapping[str, Computed]) -> Drawn:
+    by_hour = len(figures["latency_by_day"].rows) <= DAYS_BY_HOUR
+    rows = figures["latency_by_hour" if by_hour else "latency_by_day"].dicts()
+    if len(rows) < 2:
+        return None
+    key = "hour" if by_hour else "day"
+    marks = ("p50", "p95", "p99")
+    data = [
+        {"at": f"{row[key].isoformat()}{'Z' if by_hour else ''}", "ms": row[mark], "mark": mark}
+        for row in rows
+        for mark in marks
+    ]
+    slowest = max(rows, key=lambda row: row["p95"])
+
+    def spec(_width: int) -> Spec:
+        return {
+            "height": 240,
+            "data": {"values": data},
+            "mark": {"type": "line", "point": {"size": 40}, "strokeWidth": 2},
+            "encoding": {
+                "x": over_time(by_hour=by_hour),
+                "y": amount("ms", "milliseconds"),
+                "color": coloured("mark", marks, ("var(--calm)", "var(--accent)", "var(--warm)")),
+                "strokeDash": {
+                    "field": "mark",
+                    "sort": list(marks),
+                    "scale": {"domain": list(marks), "range": [[1, 0], [1, 0], [4, 3]]},
+                },
+            },
+        }
+
+    return spec, (
+        f"Lines of p50, p95 and p99 for each {key}. "
+        f"p95 is highest on {slowest[key]:%Y-%m-%d}: {slowest['p95']} ms."
+    )
+
+
+def _heat(figures: Mapping[str, Computed]) -> Drawn:
+    rows = figures["latency_by_hour"].dicts()
+    if len({row["hour"].date() for row in rows}) < 2:
+        return None
+    data = [
+        {"day": row["hour"].date().isoformat(), "of_day": row["hour"].hour, "ms": row["p95"]}
+        for row in rows
+    ]
+    shades = [f"var(--heat-{step})" for step in range(len(HEAT) + 1)]
+    names = [*(f"to {limit}" for limit in HEAT), f"over {HEAT[-1]} ms"]
+    for row in data:
+        row["shade"] = names[sum(row["ms"] > limit for limit in HEAT)]
+
+    def spec(width: int) -> Spec:
+        columns = 4 if width <= NARROW else len(names)
+        return {
+            "height": {"step": 15},
+            "autosize": {"type": "fit-x", "contains": "padding"},
+            "data": {"values": data},
+            "mark": {"type": "rect", "stroke": "var(--paper)", "strokeWidth": 1},
+            "encoding": {
+                "x": days("day"),
+                "y": {"field": "of_day", "type": "ordinal", "title": "hour (UTC)"},
+                "color": {
+                    **coloured("shade", names, shades),
+                    "legend": {"symbolType": "square", "columns": columns, "columnPadding": 14},
+                },
+            },
+        }
+
+    worst = max(rows, key=lambda row: row["p95"])
+    return spec, (
+        "Each hour of each day, shaded by its p95. The darkest hour begins at "
+        f"{worst['hour']:%Y-%m-%d %H:%M}: {worst['p95']} ms."
+    )
+
+
+def _traffic(figures: Mapping[str, Computed]) -> Drawn:
+    rows = figures["by_day"].dicts()
+    if len(rows) < 2:
+        return None
+    kinds = ("answered", "errors", "refused")
+    data = [
+        {"at": row["day"].isoformat(), "calls": row[kind], "kind": kind}
+        for row in rows
+        for kind in kinds
+    ]
+    busiest = max(rows, key=lambda row: row["answered"])
+    colours = ("var(--calm)", "var(--accent)", "var(--warm)")
+    return columns(data, "calls", "calls", kinds, colours, "kind"), (
+        f"Columns of calls for each day. Most were answered on {busiest['day']}: "
+        f"{busiest['answered']}."
+    )
+
+
+def _cards(figures: Mapping[str, Computed]) -> Drawn:
+    rows = figures["cards_by_day"].dicts()
+    if len({row["day"] for row in rows}) < 2:
+        return None
+    indicators = ("info", "warning", "critical")
+    data = [
+        {"at": r["day"].isoformat(), "rate": r["per 100 calls"], "indicator": r["indicator"]}
+        for r in rows
+    ]
+    colours = ("var(--calm)", "var(--warm)", "var(--accent)")
+    spec = columns(data, "rate", "cards per 100 calls", indicators, colours, "indicator")
+    return spec, "Columns of cards per 100 calls for each day, by indicator."
+
+
+def _answers(figures: Mapping[str, Computed]) -> Drawn:
+    rows = figures["answers"].dicts()[:MOST_BARS]
+    if not rows:
+        return None
+    outcomes = ("accepted", "overridden", "unanswered")
+    data = [
+        {"topic": row["topic"] or "(none)", "cards": row[outcome], "outcome": outcome}
+        for row in rows
+        for outcome in outcomes
+    ]
+    colours = ("var(--good)", "var(--accent)", "var(--idle)")
+    order = [row["topic"] or "(none)" for row in rows]
+    return bars(data, "topic", order, "cards", outcomes, colours, "outcome"), (
+        "Bars of cards shown for each topic, by what became of them. "
+        f"The most frequent is {order[0]}."
+    )
+
+
+def _withheld(figures: Mapping[str, Computed]) -> Drawn:
+    times: dict[str, int] = {}
+    for row in figures["withheld"].dicts():
+        times[row["reason"]] = times.get(row["reason"], 0) + row["times"]
+    return _plain(times, "times", "Bars of how often something was withheld, by reason.")
+
+
+def _prefetch(figures: Mapping[str, Computed]) -> Drawn:
+    rows = figures["prefetch"].dicts()[:MOST_BARS]
+    if not rows:
+        return None
+    ways = ("supplied", "fetched", "failed")
+    data = [
+        {"service": row["service"] or "", "percent": row[f"{way} %"], "way": way}
+        for row in rows
+        for way in ways
+    ]
+    order = [row["service"] or "" for row in rows]
+    colours = ("var(--good)", "var(--calm)", "var(--accent)")
+    return (
+        bars(data, "service", order, "percent", ways, colours, "way"),
+        "Bars of where the keys of each service came from, in percent.",
+    )
+
+
+def _categories(figures: Mapping[str, Computed]) -> Drawn:
+    counts = {
+        row["category"]: row["calls"]
+        for row in figures["categories"].dicts()
+        if row["axis"] == "B12"
+    }
+    return _plain(counts, "calls", "Bars of calls for each category of the B12 axis.")
+
+
+def _plain(counts: Mapping[str, int], unit: str, says: str) -> Drawn:
+    """One bar for each name, the longest first."""
+    if not counts:
+        return None
+    order = sorted(counts, key=lambda name: -counts[name])[:MOST_BARS]
+    data = [{"name": name, unit: counts[name], "all": unit} for name in order]
+    spec = bars(data, "name", order, unit, (unit,), ("var(--calm)",), None)
+    return spec, f"{says} The longest is {order[0]}: {counts[order[0]]}."
+
+
+CHARTS: Mapping[str, Callable[[Mapping[str, Computed]], Drawn]] = {
+    "latency_by_day": _latency,
+    "latency_by_hour": _heat,
+    "by_day": _traffic,
+    "cards_by_day": _cards,
+    "answers": _answers,
+    "withheld": _withheld,
+    "prefetch": _prefetch,
+    "categories": _categories,
+}

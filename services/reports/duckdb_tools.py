@@ -1,0 +1,40 @@
+"""DuckDB: memory limits, quoting, and the compression of a file by how it begins."""
+
+from pathlib import Path
+
+import duckdb
+
+
+def bounded(connection: duckdb.DuckDBPyConnection, folder: Path, memory: str) -> None:
+    """Keeps `connection` within `memory`: what is more goes to `folder`. It fetches nothing."""
+    connection.execute(f"SET memory_limit = '{memory}'")
+    connection.execute("SET temp_directory = $folder", {"folder": str(folder)})
+    connection.execute("SET preserve_insertion_order = false")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET autoinstall_known_extensions = false")
+    connection.execute("SET autoload_known_extensions = false")
+
+
+def quoted(text: object) -> str:
+    """Text for a statement that takes no parameters."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """The one number that `query` answers with."""
+    found = connection.execute(query).fetchone()
+    return int(found[0]) if found is not None else 0
+
+
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+def compression_of(file: Path) -> str | None:
+    """ "gzip" or "zstd"; None for neither. Raises OSError."""
+    with file.open("rb") as stream:
+        begins = stream.read(4)
+    return next((name for magic, name in MAGIC.items() if begins.startswith(magic)), None)

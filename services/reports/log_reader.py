@@ -1,0 +1,182 @@
+"""Log lines into the tables that every figure is computed from.
+
+DuckDB reads the files in one pass, however large they are, and spills to disk what memory does not
+hold. A line is never trusted: one that is no event of ours is counted and left.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from services.reports.duckdb_tools import bounded, compression_of
+from services.reports.tables import DONE_WITH, SHAPE, TABLES, UNWRAPPED
+
+MEMORY = "512MB"  # what is more goes to disk
+LONGEST_LINE = 4 * 1024 * 1024
+LOOK_SECONDS = 0.1  # between two looks at how far a file is read
+
+Progress = Callable[[float], None]  # told the part that is read, 0 to 1
+
+
+class Unreadable(Exception):
+    """A file that cannot be read. Says which and why, never what stands in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a report is about; None is no limit. Days are UTC's; both are in it.
+
+    A topic is of cards, what was withheld and what was answered; calls have none.
+    """
+
+    since: date | None = None
+    until: date | None = None
+    tenant: str | None = None
+    service: str | None = None
+    topic: str | None = None
+
+    def variables(self) -> dict[str, object]:
+        after = None if self.until is None else self.until + timedelta(days=1)
+        return {
+            "since": self.since,
+            "before": after,
+            "tenant": self.tenant,
+            "service": self.service,
+            "topic": self.topic,
+        }
+
+
+@contextmanager
+def gathered(
+    files: Iterable[str],
+    window: Window,
+    reasons: Iterable[str] | None = None,
+    progress: Progress = lambda _part: None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database of the files' events, gone afterwards. "-" is standard input.
+
+    `reasons` are the override reasons that may be named; None where the lines were made by a
+    service, which names no others. Raises Unreadable.
+    """
+    with TemporaryDirectory(prefix="cobalamin-report-") as made:
+        folder = Path(made)
+        paths = [_kept(file, folder) for file in _once(files)]
+        with duckdb.connect(folder / "report.duckdb") as connection:
+            _prepare(connection, folder)
+            _read(connection, paths, folder / "file", progress)
+            _divide(connection, window, reasons)
+            yield connection
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    bounded(connection, folder, MEMORY)
+    connection.execute("SET enable_progress_bar = true")  # else there is no query_progress()
+    connection.execute("SET enable_progress_bar_print = false")
+
+
+def _once(files: Iterable[str]) -> Iterable[str]:
+    """Each file once, however often and by whatever path it is named."""
+    return {file if file == "-" else os.path.realpath(file): file for file in files}.values()
+
+
+def _kept(file: str, folder: Path) -> Path:
+    """A file that can be read twice: standard input and pipes are kept until the report is made."""
+    path = Path(file)
+    if file != "-" and not path.is_fifo():
+        return path
+    kept = folder / f"kept-{len(list(folder.iterdir()))}"
+    with kept.open("wb") as copy:
+        if file == "-":
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with path.open("rb") as pipe:
+                shutil.copyfileobj(pipe, copy)
+    return kept
+
+
+def _compression(path: Path) -> str:
+    """As the engine calls it."""
+    try:
+        return compression_of(path) or "none"
+    except OSError as fault:
+        raise Unreadable(f"{path}: {fault.strerror}") from None
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection, paths: list[Path], alias: Path, progress: Progress
+) -> None:
+    compressions = [_compression(path) for path in paths]
+    sizes = [path.stat().st_size for path in paths]
+    whole, done = max(sum(sizes), 1), 0
+    connection.execute(f"CREATE TABLE line (read STRUCT({SHAPE}), moment TIMESTAMP)")
+    connection.execute("CREATE TABLE unread (lines BIGINT)")
+    with ThreadPoolExecutor(1) as threads:
+        for path, compression, size in zip(paths, compressions, sizes, strict=True):
+            # To the engine, a name may be a pattern of names, or an address.
+            alias.unlink(missing_ok=True)
+            alias.symlink_to(path.resolve())
+            reading = threads.submit(_read_file, connection, alias, path, compression)
+            for part in _parts(connection, reading):
+                progress((done + part * size) / whole)
+            done += size
+            progress(done / whole)
+
+
+def _parts(connection: duckdb.DuckDBPyConnection, reading: "Future[None]") -> Iterator[float]:
+    """How much of a file is read, until it is."""
+    while True:
+        try:
+            reading.result(timeout=LOOK_SECONDS)
+        except TimeoutError:
+            yield min(max(connection.query_progress(), 0.0) / 100, 1.0)
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
+        else:
+            return
+
+
+def _read_file(
+    connection: duckdb.DuckDBPyConnection, alias: Path, path: Path, compression: str
+) -> None:
+    # A line is one column: no separator is in it, nothing quotes, and what is no UTF-8 is left.
+    lines = f"""
+        read_csv($path, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false,
+            delim = '\x1f', quote = '', escape = '', strict_mode = false,
+            compression = '{compression}', max_line_size = {LONGEST_LINE},
+            ignore_errors = true, store_rejects = true, rejects_table = 'reject',
+            rejects_scan = 'reject_scan', rejects_limit = 0)
+    """
+    try:
+        connection.execute(
+            f"INSERT INTO line {UNWRAPPED.format(lines=lines)}", {"path": str(alias)}
+        )
+        connection.execute(
+            "INSERT INTO unread SELECT count(DISTINCT (scan_id, file_id, line)) FROM reject"
+        )
+        connection.execute("DROP TABLE reject")
+        connection.execute("DROP TABLE reject_scan")
+    except duckdb.Error as fault:
+        raise Unreadable(f"{path}: {type(fault).__name__}") from None
+
+
+def _divide(
+    connection: duckdb.DuckDBPyConnection, window: Window, reasons: Iterable[str] | None
+) -> None:
+    """One table for each kind of event, of what lies in the window."""
+    named = None if reasons is None else sorted(reasons)
+    for name, value in {**window.variables(), "reasons": named}.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+    for statement in TABLES:
+        connection.execute(statement)
+    for statement in DONE_WITH:
+        connection.execute(statement)

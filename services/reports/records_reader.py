@@ -1,0 +1,173 @@
+"""Records as the log lines that they would have been, so that one reader serves both."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    Table,
+    column,
+    func,
+    inspect,
+    literal,
+    select,
+    table,
+    union_all,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from cds_hooks.records.database import RecordsUnavailable, connect, sqlite_file
+from cds_hooks.records.tables import card, decision, feedback, finding
+from services.reports.log_reader import Progress, Window
+
+AT_ONCE = 2000  # decisions, and then what belongs to them
+# Columns of the table `decision`, by topic, in a database that is not migrated to version 0004.
+OLD_CATEGORIES = {"b12": "b12_category", "sarcopenia": "sarcopenia_category"}
+
+
+def write_lines(url: str, window: Window, file: Path, progress: Progress) -> None:
+    """What the records at `url` hold of `window`, as lines into `file`. Raises RecordsUnavailable.
+
+    Nothing is migrated and no key is needed: hashes of patients stay where they are.
+    """
+    database = sqlite_file(url)
+    if database is not None and not database.is_file():
+        raise RecordsUnavailable("there is no such file yet")
+    engine = connect(url)
+    try:
+        with file.open("wb") as out:
+            for line in _lines(engine, window, progress):
+                out.write(orjson.dumps(line) + b"\n")
+    except SQLAlchemyError as fault:
+        kind = type(getattr(fault, "orig", None) or fault).__name__
+        raise RecordsUnavailable(kind) from None
+    finally:
+        engine.dispose()
+
+
+def _lines(engine: Engine, window: Window, progress: Progress) -> Iterator[dict[str, Any]]:
+    of_window = _inside(window, decision, decision.c.at)
+    # Answers may come after their card's day.
+    answers = _inside(window, feedback)
+    with engine.connect() as connection:
+        told = _telling(connection, progress, of_window, answers)
+        wanted = select(decision).where(*of_window).order_by(decision.c.at)
+        options = {"yield_per": AT_ONCE}
+        with engine.connect() as beside:
+            source = _findings_table(beside)
+            for rows in connection.execute(wanted, execution_options=options).partitions():
+                ids = [row.id for row in rows]
+                cards, findings = _cards(beside, ids), _findings(beside, source, ids)
+                for row in rows:
+                    yield _decision(row, cards.get(row.id, []), findings.get(row.id, {}))
+                told(len(rows))
+        given = select(feedback).where(*answers).order_by(feedback.c.received_at, feedback.c.id)
+        for rows in connection.execute(given, execution_options=options).partitions():
+            yield from map(_feedback, rows)
+            told(len(rows))
+
+
+def _inside(
+    window: Window, of: Table, at: ColumnElement[datetime] | None = None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if window.tenant is not None:
+        conditions.append(of.c.tenant == window.tenant)
+    if window.service is not None:
+        conditions.append(of.c.service == window.service)
+    if at is not None and window.since is not None:
+        conditions.append(at >= datetime.combine(window.since, time(), UTC))
+    if at is not None and window.until is not None:
+        conditions.append(at < datetime.combine(window.until + timedelta(days=1), time(), UTC))
+    return conditions
+
+
+def _telling(
+    connection: Connection, progress: Progress, of_window: Any, answers: Any
+) -> Callable[[int], None]:
+    counts = (
+        select(func.count()).select_from(decision).where(*of_window),
+        select(func.count()).select_from(feedback).where(*answers),
+    )
+    whole = max(sum(connection.execute(count).scalar_one() for count in counts), 1)
+    done = 0
+
+    def told(rows: int) -> None:
+        nonlocal done
+        done += rows
+        progress(done / whole)
+
+    return told
+
+
+def _cards(connection: Connection, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+    wanted = select(card.c.decision, card.c.uuid, card.c.topic, card.c.indicator)
+    cards: dict[str, list[dict[str, Any]]] = {}
+    for row in connection.execute(wanted.where(card.c.decision.in_(ids))):
+        shown = {"uuid": row.uuid, "topic": row.topic or "", "indicator": row.indicator}
+        cards.setdefault(row.decision, []).append(shown)
+    return cards
+
+
+def _findings_table(connection: Connection) -> FromClause:
+    """Where decision, topic and category are read."""
+    if inspect(connection).has_table(finding.name):
+        return finding
+    old = table("decision", column("id"), *map(column, OLD_CATEGORIES.values()))
+    columns = (
+        select(
+            old.c.id.label("decision"), literal(topic).label("topic"), old.c[name].label("category")
+        )
+        for topic, name in OLD_CATEGORIES.items()
+    )
+    return union_all(*columns).subquery()
+
+
+def _findings(
+    connection: Connection, source: FromClause, ids: list[str]
+) -> dict[str, dict[str, str | None]]:
+    """The category by topic, for each of these decisions."""
+    wanted = select(source.c.decision, source.c.topic, source.c.category)
+    findings: dict[str, dict[str, str | None]] = {}
+    for row in connection.execute(wanted.where(source.c.decision.in_(ids))):
+        findings.setdefault(row.decision, {})[row.topic] = row.category
+    return findings
+
+
+def _decision(
+    row: Any, cards: list[dict[str, Any]], findings: dict[str, str | None]
+) -> dict[str, Any]:
+    return {
+        "event": "decision",
+        "schema": 2,
+        "time": row.at,
+        "version": row.version,
+        "tenant": row.tenant,
+        "service": row.service,
+        "hook": row.hook,
+        "status": row.status,
+        "durationMs": row.duration_ms,
+        "prefetch": row.prefetch,
+        "findings": findings,
+        "tier": row.tier,
+        "suppressed": row.record.get("suppressed", ()),
+        "knowledge": row.record.get("knowledge"),
+        "cards": cards,
+    }
+
+
+def _feedback(row: Any) -> dict[str, Any]:
+    answer = {"card": row.card, "outcome": row.outcome, "reason": row.reason_code}
+    return {
+        "event": "feedback",
+        "time": row.received_at,
+        "tenant": row.tenant,
+        "service": row.service,
+        "outcomes": [answer if row.outcome == "overridden" else {**answer, "reason": ""}],
+    }

@@ -1,0 +1,184 @@
+"""The code lists: what each is for, its codes with their sources, and a search through them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mappings.publications.definition import Definition
+from mappings.publications.guideline import Guideline
+from mappings.terminology.site_codes import origin
+from mappings.terminology.value_set import Row, ValueSet, code_systems
+from services.knowledge.site import Known
+from services.web.evidence.glossary import Place
+
+KINDS = {
+    "observation": "Results",
+    "condition": "Conditions, signs and habits",
+    "medication": "Medicines",
+    "procedure": "Procedures",
+    "order": "Orders",
+    "route": "Routes",
+    "answer": "Answers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row, and the text that a search looks through."""
+
+    row: Row
+    system: str  # the code system's title
+    words: str
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it stands for everything below it."""
+        return self.row.code.endswith("*")
+
+    def as_json(self) -> dict[str, Any]:
+        plain = {
+            "system": self.row.system,
+            "code": self.row.code,
+            "display": self.row.listed or self.row.display,
+            "confidence": self.row.confidence,
+            "source": self.row.source,
+            "notes": self.row.notes,
+        }
+        return {key: value for key, value in plain.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class CodeList:
+    """A value set with its codes; `uses` say what the rules read it for."""
+
+    value_set: ValueSet
+    codes: tuple[Code, ...]
+    uses: tuple[Place, ...]
+    licences: tuple[tuple[str, str, str], ...]  # title, version and licence of each code system
+    words: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.value_set.name,
+            "title": self.value_set.title,
+            "kind": self.value_set.kind,
+            "units": list(self.value_set.units),
+            "uses": [use.says for use in self.uses],
+            "codes": [code.as_json() for code in self.codes],
+            "systems": [
+                {"title": title, "version": version, "licence": licence}
+                for title, version, licence in self.licences
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A code list that a search found, with the codes of it that match."""
+
+    list: CodeList
+    codes: tuple[Code, ...]
+
+
+def code_lists(known: Known, publications: Iterable[Guideline | Definition]) -> dict[str, CodeList]:
+    """Every value set by its name, a site's own among them; `publications` say what for."""
+    systems, uses = code_systems(known.index.base), _uses(known, publications)
+    found = {}
+    for name, value_set in known.index.sets.items():
+        codes = tuple(_code(row, systems) for row in known.index.rows[name])
+        named = dict.fromkeys(code.row.system for code in codes)
+        found[name] = CodeList(
+            value_set,
+            codes,
+            tuple(uses.get(name, ())),
+            tuple(_licence(system, systems) for system in named),
+            f"{name} {value_set.title}".casefold(),
+        )
+    return found
+
+
+def search(lists: Mapping[str, CodeList], query: str) -> list[Found]:
+    """The lists that hold every word of `query`, in their name and title or in one code of theirs.
+
+    A list found by its own name comes whole.
+    """
+    wanted = query.casefold().split()
+    found = []
+    for one in lists.values():
+        whole = all(word in one.words for word in wanted)
+        codes = [code for code in one.codes if all(word in code.words for word in wanted)]
+        if whole or codes:
+            found.append(Found(one, one.codes if whole else tuple(codes)))
+    return found
+
+
+def _code(row: Row, systems: Mapping[str, Mapping[str, str]]) -> Code:
+    title = systems.get(row.system, {}).get("title", row.system)
+    shown = row.listed or row.display
+    return Code(row, title, f"{title} {row.system} {row.code} {shown} {row.notes}".casefold())
+
+
+def _licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tuple[str, str, str]:
+    entry = systems.get(system, {})
+    return (
+        entry.get("title", system),
+        entry.get("version", "the site's own"),
+        entry.get("licence", "not stated"),
+    )
+
+
+def _uses(known: Known, publications: Iterable[Guideline | Definition]) -> dict[str, list[Place]]:
+    found: dict[str, list[Place]] = {}
+    for name, place in (*_of_publications(known, publications), *_of_files(known)):
+        if place not in found.setdefault(name, []):
+            found[name].append(place)
+    return found
+
+
+def _of_files(known: Known) -> Iterator[tuple[str, Place]]:
+    for row in known.b12.laboratory.cutoffs:
+        yield row.observation, Place("a limit common to all guidelines", "/evidence/choices#limits")
+    for group, members in known.b12.groups.items():
+        for name in members:
+            yield name, Place(f"{group.replace('_', ' ')}: {known.b12.said[group][0]}")
+    for cause in known.muscle.causes:
+        for name in cause.names:
+            yield name, Place(f"points to {cause.title}", "/evidence/b12-and-muscle#causes")
+    for template in known.templates.by_id.values():
+        yield template.concept, Place(f"told by the order “{template.label}”", "/evidence/orders")
+    for codes in known.index.site_codes:
+        for source in codes.sources:
+            says = f"codes of {codes.file}, from {origin(source)} by {source['imported_by']}"
+            yield codes.value_set, Place(says)
+
+
+def _of_publications(
+    known: Known, publications: Iterable[Guideline | Definition]
+) -> Iterator[tuple[str, Place]]:
+    """What each use is, by all that use a list so; the link leads to the one in force."""
+    in_force = (known.b12.guideline.id, known.muscle.definition.id)
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in publications:
+        for row in one.cutoffs:
+            found.setdefault((row.observation, "a limit of", "limits"), []).append(one.id)
+        if isinstance(one, Guideline):
+            for name, what in _of_testing(one):
+                found.setdefault((name, what, "testing"), []).append(one.id)
+    for (name, what, place), ids in found.items():
+        by = [*dict.fromkeys(ids)]
+        first = next((id_ for id_ in in_force if id_ in by), by[0])
+        yield name, Place(f"{what} {', '.join(by)}", f"/evidence/{first}#{place}")
+
+
+def _of_testing(guideline: Guideline) -> Iterator[tuple[str, str]]:
+    """(value set, what it is in the rule for offering a test)"""
+    testing = guideline.testing
+    for what, names in (
+        ("a risk factor by", testing.risk_factors),
+        ("a further risk factor by", testing.further_risk_factors),
+        ("a symptom or sign by", testing.symptoms),
+        ("a medicine without symptoms by", testing.asymptomatic_drugs),
+        ("a duration by", tuple(row.subject for row in testing.durations)),
+    ):
+        for name in names:
+            yield name, what

@@ -1,0 +1,173 @@
+"""`/evidence` and below, `/fhir/...`: HTML for a browser, JSON for who asks for it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import orjson
+from babel import Locale
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import NotFound
+
+from services.hooks.offered_hooks import OFFERED_HOOKS
+from services.vitamin_b12.labels import NEXT_STEPS
+from services.web.evidence import codes, comparison
+from services.web.evidence.catalogue import (
+    CHOICES,
+    ORDERS,
+    RULES,
+    SIDE_BY_SIDE,
+    TOGETHER,
+    Shelf,
+    shelf,
+)
+from services.web.evidence.muscle_glossary import combined
+from services.web.evidence.openapi import MOST_OF_A_SEARCH
+from services.web.frame import Frame
+from services.web.unit_text import spelt
+
+TEMPLATES = {
+    TOGETHER: "b12_and_muscle.html",
+    ORDERS: "orders.html",
+    RULES: "rules.html",
+    CHOICES: "choices.html",
+    SIDE_BY_SIDE: "side_by_side.html",
+}
+TONES = {
+    **dict.fromkeys(("deficient", "grossly_raised", "severe_anaemia"), "bad"),
+    **dict.fromkeys(("low_strength", "low_mass", "low_performance"), "bad"),
+    **dict.fromkeys(("indeterminate", "raised", "positive_screen", "low"), "watch"),
+    **dict.fromkeys(("impaired", "macrocytosis", "anaemia", "intermediate_strength"), "watch"),
+    "unlikely": "good",
+}
+
+
+def evidence_pages(frame: Frame) -> Blueprint:
+    """The pages. Raises KnowledgeFault for what cannot be read."""
+    pages, shelves = frame.blueprint("evidence"), _shelves(frame)
+    pages.add_app_template_filter(spelt)
+    pages.add_app_template_filter(lambda name: name.replace("_", " "), "plain")
+    show = partial(_shown, frame)
+
+    def here() -> Shelf:
+        return shelves[frame.access.tenant().id]
+
+    @pages.after_request
+    def kept(response: Response) -> Response:
+        return _cacheable(frame, response)
+
+    @pages.get("/evidence")
+    def index() -> Response:
+        return show(here(), "index.html", here().documents[""])
+
+    @pages.get("/evidence/codes")
+    def code_search() -> Response:
+        query = request.args.get("q", "").strip()[:MOST_OF_A_SEARCH]
+        found = codes.search(here().lists, query)
+        told = [{**one.list.as_json(), "codes": [c.as_json() for c in one.codes]} for one in found]
+        plain = orjson.dumps({"query": query, "lists": told})
+        return show(here(), "codes.html", plain, query=query, found=found, kinds=codes.KINDS)
+
+    @pages.get("/evidence/codes/<name>")
+    def code_list(name: str) -> Response:
+        one = here().lists.get(name)
+        if one is None:
+            raise NotFound
+        plain = orjson.dumps(one.as_json())
+        return show(here(), "code_list.html", plain, one=one, kinds=codes.KINDS)
+
+    @pages.get("/evidence/<id_>")
+    def one(id_: str) -> Response:
+        found = _holding(id_, here(), shelves.values() if _is_public(frame) else ())
+        return _one(show, found, id_)
+
+    @pages.get("/fhir/<kind>/<id_>")
+    def artefact(kind: str, id_: str) -> Response:
+        resource = here().fhir.get(f"{kind}/{id_}")
+        if resource is None:
+            raise NotFound
+        return Response(resource, mimetype="application/fhir+json")
+
+    return pages
+
+
+def _shelves(frame: Frame) -> dict[str, Shelf]:
+    """By tenant; those who are answered by the same knowledge share one."""
+    made: dict[int, Shelf] = {}
+    shelves = {}
+    for tenant in frame.settings.tenants:
+        known = frame.known[tenant.id]
+        if id(known) not in made:
+            made[id(known)] = shelf(known, tenant)
+        shelves[tenant.id] = made[id(known)]
+    return shelves
+
+
+def _holding(id_: str, here: Shelf, others: Any) -> Shelf:
+    """The shelf with `id_`: the reader's own, else another's, since a card of any tenant links
+    here and who follows the link need not be signed in. Raises NotFound."""
+    found: Iterator[Shelf] = (one for one in (here, *others) if one.documents.get(id_))
+    held = next(found, None)
+    if held is None or not id_:
+        raise NotFound
+    return held
+
+
+def _one(show: Callable[..., Response], held: Shelf, id_: str) -> Response:
+    plain = held.documents[id_]
+    if id_ in TEMPLATES:
+        return show(held, TEMPLATES[id_], plain, **_values(held, id_))
+    if id_ in held.definitions:
+        definition = held.definitions[id_]
+        looked_at, rows = combined(definition)
+        return show(
+            held,
+            "definition.html",
+            plain,
+            definition=definition,
+            definition_parts=looked_at,
+            combined=rows,
+        )
+    guideline = held.guidelines[id_]
+    return show(held, "guideline.html", plain, guideline=guideline, words=NEXT_STEPS)
+
+
+def _values(held: Shelf, id_: str) -> dict[str, Any]:
+    """What a page is drawn from besides the shelf."""
+    if id_ == RULES:
+        code = held.known.language.code
+        named = Locale.parse(code).get_display_name(code) or code
+        return {"language": code, "named": named.capitalize()}
+    if id_ == CHOICES:
+        return {"hooks": [*OFFERED_HOOKS]}
+    if id_ == SIDE_BY_SIDE:
+        guidelines, definitions = [*held.guidelines.values()], [*held.definitions.values()]
+        return {
+            "tables": [
+                ("Vitamin B12", guidelines, comparison.rows(guidelines)),
+                ("Sarcopenia", definitions, comparison.rows(definitions)),
+            ]
+        }
+    return {}
+
+
+def _shown(frame: Frame, held: Shelf, template: str, plain: bytes, **values: Any) -> Response:
+    """The page, or the same as JSON where that is asked for."""
+    accepted = request.accept_mimetypes.best_match(["text/html", "application/json"])
+    if accepted == "application/json" or request.args.get("format") == "json":
+        return Response(plain, mimetype="application/json")
+    values = {"held": held, "known": held.known, "titles": held.known.b12.titles, **values}
+    return frame.page(f"pages/evidence/{template}", tones=TONES, **values)
+
+
+def _is_public(frame: Frame) -> bool:
+    return "evidence" in frame.settings.pages.public
+
+
+def _cacheable(frame: Frame, response: Response) -> Response:
+    """What everybody may read may be kept for a while; what a user is shown may not."""
+    response.vary.update(("Accept", "Cookie"))
+    is_signed_in = bool(g.get("user") and g.user.subject)
+    if response.status_code == 200 and _is_public(frame) and not is_signed_in:
+        response.headers["Cache-Control"] = "public, max-age=300"
+    return response

@@ -1,0 +1,178 @@
+"""What all pages have in common: the frame, the headers, the doors, forms that only we can send."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import chartkick
+from flask import Blueprint, Response, render_template, request, session
+from flask.blueprints import BlueprintSetupState
+from flask_bootstrap import Bootstrap5
+from flask_wtf.csrf import CSRFProtect, generate_csrf
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from werkzeug.exceptions import BadRequest
+
+from cds_hooks.config.secrets import KEY_BYTES, make_key, read_key
+from cds_hooks.config.settings import Settings, state_directory
+from cds_hooks.records.database import sqlite_file
+from services.knowledge.site import Known
+from services.web.access import Access, is_browser
+
+HERE = Path(__file__).parent
+CHARTS = Path(chartkick.__file__).parent / "django" / "static" / "chartkick"
+SETTING = "pages.key_file"
+A_YEAR = timedelta(days=365)
+# Nothing from elsewhere, nothing inline, in nobody's frame. Bootstrap's own signs are data: URLs.
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+_CSRF = CSRFProtect()
+
+
+def markdown(text: str) -> Markup:
+    """Markdown as a card carries it; HTML in it stays text."""
+    return Markup(_MARKDOWN.render(text))  # noqa: S704  # escaped by the renderer
+
+
+def policy(**others: str) -> str:
+    """The Content-Security-Policy of a page, with other values for some of its directives."""
+    directives = POLICY | {name.replace("_", "-"): value for name, value in others.items()}
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What pages are made with; made once for each process."""
+
+    settings: Settings
+    known: Mapping[str, Known]  # by tenant
+    version: str
+    access: Access
+
+    @property
+    def here(self) -> Known:
+        """The knowledge that this request's pages show."""
+        return self.known[self.access.tenant().id]
+
+    def blueprint(
+        self, area: str, *, own_door: bool = False, fault: str = "pages/fault.html"
+    ) -> Blueprint:
+        """The routes of one area: behind its door, with its headers, faults told as pages.
+
+        With `own_door` the area itself lets people in; `fault` is the page that tells a fault.
+        """
+        pages = Blueprint(area, __name__)
+
+        @pages.before_request
+        def enter() -> Any:
+            elsewhere = None if own_door else self.access.enter(area)
+            if elsewhere is None and request.method == "POST":
+                if "csrf_token" not in session:
+                    raise BadRequest  # whatever the form holds; reading a large one takes seconds
+                _CSRF.protect()
+            return elsewhere
+
+        @pages.after_request
+        def guarded(response: Response) -> Response:
+            if response.status_code >= 400 and is_browser():
+                response = self._told(response, fault)
+            if response.mimetype == "text/html":
+                response.headers.setdefault("Content-Security-Policy", policy())
+                for name, value in HEADERS.items():
+                    response.headers.setdefault(name, value)
+            if session.modified or session.get("user") is not None:
+                response.headers["Cache-Control"] = "no-store"  # it is for one person alone
+            return response
+
+        return pages
+
+    def _told(self, refused: Response, fault: str) -> Response:
+        """An OperationOutcome as a page; what else the answer says stays."""
+        status = HTTPStatus(refused.status_code)
+        response = self.page(fault, status=status, outcome=refused.get_json(silent=True))
+        response.status_code = status
+        for name in ("Allow", "Retry-After"):
+            if name in refused.headers:
+                response.headers[name] = refused.headers[name]
+        return response
+
+    def page(self, template: str, **values: Any) -> Response:
+        """`template` in the frame."""
+        return Response(render_template(template, **values), mimetype="text/html")
+
+    def common(self) -> Blueprint:
+        """Styles and scripts, and what the application needs for all pages. Raises
+        ConfigurationFault for the key that signs sessions."""
+        key = self.key()
+        common = Blueprint(
+            "pages",
+            __name__,
+            static_folder=str(HERE / "static"),
+            static_url_path="/pages",
+            template_folder=str(HERE / "templates"),
+        )
+        common.register_blueprint(
+            Blueprint(
+                "charts", __name__, static_folder=str(CHARTS), static_url_path="/pages/charts"
+            )
+        )
+
+        @common.record_once
+        def prepare(state: BlueprintSetupState) -> None:
+            app = state.app
+            is_secure = self.settings.base_url.startswith("https:")
+            app.secret_key = key
+            app.config.update(
+                BOOTSTRAP_SERVE_LOCAL=True,
+                PERMANENT_SESSION_LIFETIME=timedelta(hours=self.settings.pages.session_hours),
+                SEND_FILE_MAX_AGE_DEFAULT=A_YEAR,
+                SESSION_COOKIE_HTTPONLY=True,
+                SESSION_COOKIE_NAME="__Host-cobalamin" if is_secure else "cobalamin",
+                SESSION_COOKIE_SAMESITE="Lax",
+                SESSION_COOKIE_SECURE=is_secure,
+                SESSION_REFRESH_EACH_REQUEST=False,  # styles are for everybody, without a cookie
+                WTF_CSRF_CHECK_DEFAULT=False,  # hooks have no session; each area asks for itself
+                WTF_CSRF_SSL_STRICT=False,  # the proxy ends TLS, and the token is what counts
+            )
+            app.static_url_path = "/pages"  # what Bootstrap-Flask puts its own behind
+            Bootstrap5(app)
+            _CSRF.init_app(app)
+            app.jinja_env.filters["markdown"] = markdown
+            app.jinja_env.globals.update(frame=self, csrf_token=generate_csrf)
+
+        return common
+
+    def key(self) -> bytes:
+        """What seals whatever browsers keep for us, the same in every worker.
+
+        Where there are no sessions nothing is written. Raises ConfigurationFault.
+        """
+        path = self.settings.pages.key_file
+        has_app = any(tenant.smart for tenant in self.settings.tenants)
+        if path is None and not (self.settings.is_open or self.access.signs_in or has_app):
+            return secrets.token_bytes(KEY_BYTES)
+        if path is None:
+            database = sqlite_file(self.settings.records_url)
+            path = (database.parent if database else state_directory()) / "pages.key"
+            if not path.exists():
+                make_key(path, SETTING)
+        return read_key(path, SETTING)

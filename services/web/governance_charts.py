@@ -1,0 +1,115 @@
+"""The charts of the governance page, each of one table of the report."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.web.chart_data import Axis, Plot, Series, Tone
+from services.web.report_process import Figure
+
+MOST_BARS = 14
+BAR = 26  # pixels of a bar with its room
+AXES = 84  # pixels of the axis and the legend
+DAYS = Axis("", "time")
+OUTCOMES: Mapping[str, Tone] = {"accepted": "good", "overridden": "bad", "unanswered": "plain"}
+INDICATORS: Mapping[str, Tone] = {"info": "plain", "warning": "watch", "critical": "bad"}
+
+
+def plots(figures: Mapping[str, Figure]) -> dict[str, Plot]:
+    """By the figure that each belongs to; none where there is nothing to draw."""
+    made = {
+        "by_day": _calls(figures["by_day"].dicts()),
+        "cards_by_day": _cards(figures["cards_by_day"].dicts()),
+        "latency_by_day": _latency(figures["latency_by_day"].dicts()),
+        "answers": _answers(figures["answers"].dicts()),
+        "override_reasons": _counted(
+            figures["override_reasons"].dicts(), "reason", "answers", "overrides", "bad"
+        ),
+        "withheld": _counted(figures["withheld"].dicts(), "reason", "times", "times", "plain"),
+        "silent": _counted(figures["silent"].dicts(), "topic", "times", "cards", "watch"),
+    }
+    return {name: plot for name, plot in made.items() if plot is not None}
+
+
+def _calls(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+    if len(rows) < 2:
+        return None
+    busiest = max(rows, key=lambda row: row["answered"])
+    says = f"Calls answered on each day. Most on {busiest['day']}: {busiest['answered']}."
+    points = [(row["day"], row["answered"]) for row in rows]
+    return Plot(says, DAYS, Axis("calls", least=0), [Series("answered", points, "bar")])
+
+
+def _cards(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+    if len({row["day"] for row in rows}) < 2:
+        return None
+    series = [
+        Series(
+            name,
+            [
+                (row["day"], row["per 100 calls"], f"{row['cards']} cards")
+                for row in rows
+                if row["indicator"] == name
+            ],
+            "bar",
+            tone,
+        )
+        for name, tone in INDICATORS.items()
+    ]
+    says = "Cards for each 100 calls on each day, by indicator."
+    there = [one for one in series if one.points]
+    return Plot(says, DAYS, Axis("cards per 100 calls", least=0), there, stacked=True)
+
+
+def _latency(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+    if len(rows) < 2:
+        return None
+    slowest = max(rows, key=lambda row: row["p95"])
+    says = (
+        "Half of the calls of each day took less than p50, 95 of 100 less than p95. "
+        f"p95 is highest on {slowest['day']}: {slowest['p95']:g} ms."
+    )
+    marks: Mapping[str, Tone] = {"p50": "plain", "p95": "bad"}
+    series = [
+        Series(mark, [(row["day"], row[mark]) for row in rows], tone=tone)
+        for mark, tone in marks.items()
+    ]
+    return Plot(says, DAYS, Axis("milliseconds", least=0), series)
+
+
+def _answers(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+    shown = rows[:MOST_BARS]
+    if not shown:
+        return None
+    series = [
+        Series(outcome, [(row[outcome], row["topic"]) for row in shown], "bar", tone)
+        for outcome, tone in OUTCOMES.items()
+    ]
+    return Plot(
+        "What became of the cards of each rule: accepted, overridden or unanswered. "
+        f"The most frequent is {shown[0]['topic']}, shown {shown[0]['shown']} times.",
+        Axis("cards", least=0),
+        Axis("", "category", names=[row["topic"] for row in shown]),
+        series,
+        height=AXES + BAR * len(shown),
+        stacked=True,
+    )
+
+
+def _counted(
+    rows: Sequence[Mapping[str, Any]], name: str, amount: str, unit: str, tone: Tone
+) -> Plot | None:
+    """A bar for each `name`, the longest first."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row[name]] += row[amount]
+    most = counts.most_common(MOST_BARS)
+    if not most:
+        return None
+    return Plot(
+        f"How often, by {name}. The most frequent is {most[0][0]}: {most[0][1]}.",
+        Axis(unit, least=0),
+        Axis("", "category", names=[one for one, _ in most]),
+        [Series(unit, [(count, one) for one, count in most], "bar", tone)],
+        height=AXES - 24 + BAR * len(most),
+    )

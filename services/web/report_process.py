@@ -1,0 +1,184 @@
+"""The report of `cobalamin report`, made by that command in a process of its own.
+
+What reports are made with is large and knows no limit of time; a worker that answers hooks loads
+none of it. A report is kept for a minute, for who asks for the same again.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+from werkzeug.exceptions import GatewayTimeout, ServiceUnavailable
+
+from cds_hooks.config.settings import Settings
+from cds_hooks.telemetry.metrics import DIRECTORY
+
+COMMAND = (sys.executable, "-m", "services.cli.report", "--from-records", "--json")
+MOST_SECONDS = 40.0  # for one report; proxies wait for about a minute
+FRESH_SECONDS = 60.0
+MOST_KEPT = 16  # reports
+MOST_WAITING = 3  # requests, the one that is answered among them: hooks need threads too
+NICENESS = 10  # hooks go first
+
+
+class ReportFailed(ServiceUnavailable):
+    """The command ended without a report: the records are down, or it could not be run."""
+
+
+class ReportBusy(ServiceUnavailable):
+    """Others wait for reports already."""
+
+
+class ReportTooSlow(GatewayTimeout):
+    """It was ended: so many records take longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a report is about: always one tenant; None is no limit."""
+
+    tenant: str
+    since: str | None = None  # YYYY-MM-DD
+    until: str | None = None
+    service: str | None = None
+    topic: str | None = None
+
+    def options(self) -> list[str]:
+        chosen = {
+            "tenant": self.tenant,
+            "since": self.since,
+            "until": self.until,
+            "service": self.service,
+            "topic": self.topic,
+        }
+        return [f"--{name}={value}" for name, value in chosen.items() if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A table of the report."""
+
+    title: str
+    says: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def dicts(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that stands out. `where` names the figure to look at."""
+
+    says: str
+    more: str
+    where: str
+    problem: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    figures: Mapping[str, Figure]
+    findings: Sequence[Finding]
+
+
+class Reports:
+    """Of one worker: one at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        command: Sequence[str] = COMMAND,
+        seconds: float = MOST_SECONDS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        file = ["--config", settings.file] if settings.file else []
+        self._command = [*command, *file]
+        self._seconds = seconds
+        self._now = now
+        self._kept: dict[Asked, tuple[float, Report]] = {}
+        self._turn = threading.Lock()
+        self._places = threading.BoundedSemaphore(MOST_WAITING)
+
+    def of(self, asked: Asked) -> Report:
+        """Raises ReportFailed, ReportBusy and ReportTooSlow."""
+        kept = self._fresh(asked)
+        if kept is not None:
+            return kept
+        if not self._places.acquire(blocking=False):
+            raise ReportBusy
+        try:
+            if not self._turn.acquire(timeout=self._seconds):
+                raise ReportBusy
+            try:
+                return self._fresh(asked) or self._keep(asked, self._made(asked))
+            finally:
+                self._turn.release()
+        finally:
+            self._places.release()
+
+    def _fresh(self, asked: Asked) -> Report | None:
+        made, report = self._kept.get(asked, (0.0, None))
+        return report if self._now() - made < FRESH_SECONDS else None
+
+    def _keep(self, asked: Asked, report: Report) -> Report:
+        self._kept.pop(asked, None)
+        while len(self._kept) >= MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[asked] = self._now(), report
+        return report
+
+    def _made(self, asked: Asked) -> Report:
+        told = self._told([*self._command, *asked.options()])
+        try:
+            document = orjson.loads(told)
+            return Report(
+                {name: Figure(**figure) for name, figure in document["figures"].items()},
+                [
+                    Finding(one["says"], one["more"], one["where"], one["problem"])
+                    for one in document["findings"]
+                ],
+            )
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise ReportFailed from None
+
+    def _told(self, command: Sequence[str]) -> bytes:
+        # What the command lays aside goes with this, however it ends.
+        with TemporaryDirectory(prefix="cobalamin-governance-") as folder:
+            return self._told_in(folder, command)
+
+    def _told_in(self, folder: str, command: Sequence[str]) -> bytes:
+        # Not into the metrics of this service: the command is no worker of it.
+        environment = {name: value for name, value in os.environ.items() if name != DIRECTORY}
+        environment["TMPDIR"] = folder
+        try:
+            process = subprocess.Popen(  # noqa: S603  # our own command; what is chosen is checked
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError:
+            raise ReportFailed from None
+        with process:
+            with contextlib.suppress(OSError):  # it is gone already, or may not be told to
+                os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+            try:
+                told, _ = process.communicate(timeout=self._seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise ReportTooSlow from None
+        if process.returncode != 0:
+            raise ReportFailed
+        return told

@@ -1,0 +1,208 @@
+"""The same call as awkward EHRs send it, through the whole service, beside the full answer."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
+from typing import Any, NamedTuple
+
+from cds_hooks.config.settings import Settings
+from cds_hooks.protocol.hook_request import resources_of
+from cds_hooks.protocol.prefetch import wanted_type
+from services.cards.markdown import unseen
+from services.hooks.documents import Answered
+from services.hooks.in_process import Rehearsal, rehearsal
+from services.hooks.offered_hooks import service_id
+from services.hooks.overrides import Chosen
+from services.knowledge.language import Language
+from services.web.what_if.fhir_builder import INSTANCE, bundle, context
+
+LEFT_OUT = object()
+OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "exception"}],
+}
+NEXT = {"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}
+STRANGER = {"reference": "Patient/somebody-else"}
+NONSENSE = "{furlongs}"  # no unit of any result
+# How cards begin what they say of data that they have not seen.
+UNSEEN = tuple(one.template for one in unseen(("",), ("",)))
+
+
+class Reply(NamedTuple):
+    """What the service answered. `says` are the paragraphs of the cards' details."""
+
+    status: int
+    fault: str
+    summaries: tuple[str, ...]
+    suggestions: tuple[str, ...]
+    says: frozenset[str]
+    category: str
+    stage: str
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One awkward call. `differs` from the full answer; `added` is what it says besides."""
+
+    key: str
+    way: str
+    reply: Reply
+    differs: bool
+    added: tuple[str, ...]
+
+    def marks(self, full: Reply) -> tuple[str, ...]:
+        """In which way the answer differs, in words."""
+        if self.reply.status != full.status:
+            return (f"{self.reply.status}, not {full.status}",)
+        changed = [
+            f"{what}: {now or 'none'}, not {before or 'none'}"
+            for what, now, before in (
+                ("B12", self.reply.category, full.category),
+                ("muscle", self.reply.stage, full.stage),
+                ("tier", self.reply.tier, full.tier),
+            )
+            if now != before
+        ]
+        if self.reply.summaries != full.summaries:
+            silent = "no card, which is no finding"
+            changed.append("other cards" if self.reply.summaries else silent)
+        if self.reply.suggestions != full.suggestions:
+            changed.append("other suggestions" if self.reply.suggestions else "no suggestion")
+        return tuple(changed) or ("other details",)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    full: Reply
+    sent: tuple[Sent, ...]
+
+    @property
+    def by_key(self) -> dict[str, list[Sent]]:
+        found: dict[str, list[Sent]] = {}
+        for one in self.sent:
+            found.setdefault(one.key, []).append(one)
+        return found
+
+
+def simulate(
+    request: Mapping[str, Any], settings: Settings, chosen: Chosen, day: date
+) -> Simulated:
+    """Sends the call in full, then with each key of its prefetch in every awkward way."""
+    now = datetime.combine(day, time(12), UTC)
+    hook = str(request["hook"])
+    told = replace(settings, log_sample=1.0)
+    with rehearsal(told, chosen.tenant, chosen.known, now) as stage:
+        full = _reply(stage, request, hook)
+        sent = tuple(
+            _compared(key, way, _reply(stage, changed, hook), full, chosen.known.language)
+            for key, way, changed in awkward(request, stage.services[0].prefetch)
+        )
+    return Simulated(full, sent)
+
+
+def as_request(
+    document: Mapping[str, Any], answered: Answered, templates: Mapping[str, str]
+) -> dict[str, Any]:
+    """The document as a call: what a Bundle holds, under the first key that asks for its type."""
+    if "hook" in document:
+        return dict(document)
+    patient = answered.chart.patient.partition("/")[2]
+    drafted = [dict(one) for one in answered.drafts]
+    left = [resource for resource in resources_of(document) if resource not in drafted]
+    prefetch: dict[str, Any] = {}
+    for key, template in templates.items():
+        wanted = wanted_type(template)
+        found = [resource for resource in left if resource["resourceType"] == wanted]
+        left = [resource for resource in left if resource["resourceType"] != wanted]
+        prefetch[key] = bundle(found)
+        if wanted == "Patient":
+            prefetch[key] = {**found[0], "id": patient} if found else None
+    return {
+        "hook": answered.hook,
+        "hookInstance": INSTANCE,
+        "context": context(answered.hook, patient, drafted),
+        "prefetch": prefetch,
+    }
+
+
+def awkward(
+    request: Mapping[str, Any], templates: Mapping[str, str]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(key, way, call) for each key that the service asks for."""
+    sent = request.get("prefetch") or {}
+    for key in templates:
+        there = sent.get(key)
+        for way, value in _ways(there):
+            prefetch = {**sent, key: value}
+            if value is LEFT_OUT:
+                del prefetch[key]
+            yield key, way, {**request, "prefetch": prefetch}
+
+
+def _ways(there: Any) -> Iterator[tuple[str, Any]]:
+    if there is not None:
+        yield "null", None
+    yield "left out", LEFT_OUT
+    yield "OperationOutcome", OUTCOME
+    match there:
+        case {"resourceType": "Patient"}:
+            yield "another patient's", {**there, "id": "somebody-else"}
+        case {"resourceType": "Bundle", "entry": [_, *_]}:
+            yield "paged", {**there, "link": [NEXT]}
+            yield "another patient's", _changed(there, _of_stranger)
+            if any(map(_has_quantity, there["entry"])):
+                yield "wrong unit", _changed(there, _in_nonsense)
+
+
+def _changed(bundle: Mapping[str, Any], change: Any) -> dict[str, Any]:
+    made: dict[str, Any] = copy.deepcopy(dict(bundle))
+    for resource in resources_of(made):
+        change(resource)
+    return made
+
+
+def _of_stranger(resource: dict[str, Any]) -> None:
+    resource["patient" if "patient" in resource else "subject"] = STRANGER
+
+
+def _has_quantity(entry: Any) -> bool:
+    match entry:
+        case {"resource": {"valueQuantity": dict()}}:
+            return True
+    return False
+
+
+def _in_nonsense(resource: dict[str, Any]) -> None:
+    quantity = resource.get("valueQuantity")
+    if isinstance(quantity, dict):
+        resource["valueQuantity"] = {**quantity, "unit": NONSENSE, "code": NONSENSE}
+
+
+def _reply(stage: Rehearsal, request: Mapping[str, Any], hook: str) -> Reply:
+    stage.lines.clear()
+    answer = stage.client.post(f"/cds-services/{service_id(hook)}", json=request)
+    document = answer.get_json()
+    line = next((one for one in stage.lines if one["event"] == "decision"), {})
+    if answer.status_code != 200:
+        issue = document["issue"][0]
+        fault = f"{issue['details']['text']} {issue.get('diagnostics', '')}".strip()
+        return Reply(answer.status_code, fault, (), (), frozenset(), "", "", "")
+    cards, findings = document["cards"], line.get("findings", {})
+    return Reply(
+        status=200,
+        fault="",
+        summaries=tuple(card["summary"] for card in cards),
+        suggestions=tuple(s["label"] for card in cards for s in card.get("suggestions", ())),
+        says=frozenset(p for card in cards for p in card.get("detail", "").split("\n\n")),
+        category=findings.get("b12", ""),
+        stage=findings.get("sarcopenia", ""),
+        tier=line.get("tier", ""),
+    )
+
+
+def _compared(key: str, way: str, reply: Reply, full: Reply, said: Language) -> Sent:
+    begins = tuple(said.messages.get(text, text).partition("{")[0] for text in UNSEEN)
+    added = sorted(text for text in reply.says - full.says if text.startswith(begins))
+    return Sent(key, way, reply, reply != full, tuple(added))

@@ -1,0 +1,230 @@
+"""What is asked of the page: the patient, by what rules, on which day, at which hook."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from werkzeug.datastructures import MultiDict
+
+from cds_hooks.protocol.dialects import DIALECTS
+from cds_hooks.protocol.errors import Refusal
+from cds_hooks.protocol.hook_request import HOOKS, ORDER_SIGN, PATIENT_VIEW, read_json
+from cds_hooks.protocol.strict_json import MAX_DEPTH
+from mappings.actions.order_template import FILES, template_ids
+from mappings.publications.guideline import Guideline
+from services.chart.orders import MEDICATION_TYPES, ORDER_TYPES
+from services.hooks.documents import UnusableDocument
+from services.hooks.offered_hooks import OFFERED_HOOKS
+from services.hooks.overrides import ATTENTION, Choices
+from services.knowledge.language import languages
+from services.knowledge.site import Known
+from services.web.what_if.fhir_builder import request_of, with_draft
+from services.web.what_if.form import Entered, Form
+
+SAMPLES = tuple(
+    sorted(
+        file.name.removesuffix(".json") for file in (files("services.hooks") / "samples").iterdir()
+    )
+)
+FIRST_SAMPLE = "neuropathy"
+EARLIEST, LATEST = 1900, 2200  # years of a call: everything is compared with days before it
+ROOM = 12  # levels that a call and a case put around what is pasted
+# What a query may hold besides the patient and the choices.
+ASIDE = ("sweep", "from", "to", "awkward")
+
+
+@cache
+def sample_bytes(name: str) -> bytes:
+    return (files("services.hooks") / "samples" / f"{name}.json").read_bytes()
+
+
+def sample(name: str) -> tuple[dict[str, Any], date]:
+    """A bundled call, and its day."""
+    document: dict[str, Any] = orjson.loads(sample_bytes(name))
+    return document, date.fromisoformat(document.pop("sampleDay"))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be chosen, each with its title."""
+
+    guideline: Mapping[str, str]
+    definition: Mapping[str, str]
+    locale: Mapping[str, str]
+    language: Mapping[str, str]
+    dialect: Mapping[str, str]
+    attention: Mapping[str, str]
+    orders_of: Mapping[str, Mapping[str, str]]  # by guideline and locale: whose orders it treats by
+
+    @classmethod
+    def of(cls, known: Known) -> "Options":
+        says = ("everything there is to say", "what this site lets interrupt")
+        guidelines = [g for g in known.guidelines().values() if not g.laboratory]
+        return cls(
+            guideline={g.id: f"{g.id} ({g.publisher})" for g in guidelines},
+            definition={id_: id_ for id_ in known.definitions()},
+            locale={code: code for code in FILES},
+            language={code: code for code in languages()},
+            dialect={name: name for name in DIALECTS},
+            attention=dict(zip(ATTENTION, says, strict=True)),
+            orders_of={g.id: {code: _orders_of(g, code) for code in FILES} for g in guidelines},
+        )
+
+
+def _orders_of(guideline: Guideline, locale: str) -> str:
+    """`locale`, where it has every order that the guideline treats with; else the guideline's."""
+    treats = {name for one in guideline.treatments.values() for name in one.templates}
+    return locale if treats <= template_ids(locale) else guideline.locale
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One query, read. `sample`: the name of the bundled patient that is shown; else empty."""
+
+    entered: Entered
+    choices: Choices
+    hook: str
+    day: date
+    says_day: bool  # an address has to say it
+    sample: str
+    faults: tuple[str, ...]
+    aside: Mapping[str, str]  # sweep, from, to, awkward
+
+    def query(self, **others: str) -> str:
+        """What asks the same again in an address, with other values for some of it."""
+        return urlencode(self.pairs(**others))
+
+    def pairs(self, **others: str) -> list[tuple[str, str]]:
+        """The parameters of `query`; those without a value are left out."""
+        patient = [("sample", self.sample)] if self.sample else self.entered.as_query()
+        plain = [*patient, *self.choices.as_json().items(), ("hook", self.hook)]
+        if self.says_day:
+            plain.append(("day", self.day.isoformat()))
+        aside = {**self.aside, **others}
+        return [*plain, *((name, value) for name, value in aside.items() if value)]
+
+    def document(self, known: Known) -> dict[str, Any]:
+        """The call about the sample or the entered patient."""
+        if self.sample:
+            return sample(self.sample)[0]
+        return request_of(self.entered, known, self.day, self.hook)
+
+    def number(self, name: str) -> float | None:
+        try:
+            value = float(self.aside.get(name, ""))
+        except ValueError:
+            return None
+        return value if 0 <= value < 1e6 else None
+
+
+def read(
+    given: "MultiDict[str, str]",
+    known: Known,
+    site: Choices,
+    options: Options,
+    today: date,
+    *,
+    is_pasted: bool = False,
+) -> Asked:
+    """The query of the page; without a patient in it, the first sample.
+
+    A sample is shown at its own hook and day, what is pasted at those that are asked for.
+    """
+    faults: list[str] = []
+    choices = site
+    for name in site.as_json():
+        value = given.get(name, "")
+        if value in getattr(options, name):
+            choices = replace(choices, **{name: value})
+        elif value:
+            faults.append(f"{name}: none of those that there are")
+    choices = _with_orders(choices, given.get("locale", ""), options, faults)
+    hook = given.get("hook", "")
+    if hook and hook not in OFFERED_HOOKS:
+        faults.append("hook: none of those that there are")
+        hook = ""
+    name = given.get("sample", "")
+    is_patient = bool({"age", "born", "sex"} & set(given))
+    if name not in SAMPLES:
+        name = "" if is_patient else FIRST_SAMPLE
+    day = _day(given.get("day", ""), today, faults)
+    says_day = day != today
+    if name and not is_pasted:
+        document, day = sample(name)
+        hook, says_day = str(document["hook"]), False
+    form = Form(given, known, day)
+    entered = form.read()
+    faults += form.unknown({*site.as_json(), *ASIDE, "hook", "sample", "day"})
+    return Asked(
+        entered=entered,
+        choices=choices,
+        hook=hook or (ORDER_SIGN if entered.draft else PATIENT_VIEW).name,
+        day=day,
+        says_day=says_day,
+        sample=name,
+        faults=(*faults, *form.faults),
+        aside={key: given[key].strip() for key in ASIDE if given.get(key, "").strip()},
+    )
+
+
+def _with_orders(choices: Choices, locale: str, options: Options, faults: list[str]) -> Choices:
+    """The choices with orders that the guideline can treat with; `locale`: what was asked for."""
+    fitting = options.orders_of.get(choices.guideline, {}).get(choices.locale, choices.locale)
+    if fitting != choices.locale and locale == choices.locale:
+        faults.append(
+            f"locale: {locale} lacks orders that {choices.guideline} treats with; "
+            f"those of {fitting} are shown"
+        )
+    return replace(choices, locale=fitting)
+
+
+def _day(text: str, today: date, faults: list[str]) -> date:
+    if not text:
+        return today
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        faults.append(f"day: no day such as {today.isoformat()}")
+        return today
+    if not EARLIEST <= day.year <= LATEST:
+        faults.append("day: too far away")
+        return today
+    return day
+
+
+def pasted(text: str, asked: Asked, known: Known) -> Any:
+    """The Bundle or call in `text`; an order alone becomes the draft of the entered patient.
+
+    Raises UnusableDocument with the place.
+    """
+    try:
+        document = read_json(text.encode("utf-8", "surrogatepass"))
+    except Refusal as refusal:
+        raise UnusableDocument(refusal.diagnostics or refusal.text) from None
+    if not _has_room(document):
+        raise UnusableDocument(f"nested more than {MAX_DEPTH - ROOM} levels deep")
+    match document:
+        case {"hook": _} | {"resourceType": "Bundle"}:
+            return document
+        case {"resourceType": str(kind)} if kind in MEDICATION_TYPES | ORDER_TYPES:
+            hook = asked.hook if HOOKS[asked.hook].is_about_orders else ORDER_SIGN.name
+            return with_draft(asked.document(known), document, hook)
+        case {"resourceType": _}:
+            raise UnusableDocument("resourceType: neither a Bundle nor an order")
+    raise UnusableDocument("$: neither a FHIR Bundle, a CDS Hooks request nor an order")
+
+
+def _has_room(document: Any) -> bool:
+    """Whether it can still be written with `ROOM` levels around it."""
+    for _ in range(ROOM):
+        document = [document]
+    try:
+        orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return False
+    return True

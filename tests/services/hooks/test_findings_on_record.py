@@ -1,0 +1,26 @@
+"""What the services hand to the platform to keep: codes that the assessment's schema lists."""
+
+import json
+from pathlib import Path
+
+import pytest
+from patients import chart, known
+
+import services
+from services.cards.composer import record_of
+from services.evaluation.evaluate import evaluate
+
+SCHEMA = Path(services.__file__).parent / "assessment" / "schemas" / "assessment.schema.json"
+PROPERTIES = json.loads(SCHEMA.read_text("utf-8"))["properties"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "b12 112", "b12 212", "b12 400; grip 15", "b12 112; +paraesthesia; grip 14", "grip 13.7"],
+)
+def test_findings_are_categories_of_the_assessment(text):
+    """The platform takes any code for any topic; which there are is said here."""
+    record = record_of(evaluate(chart(text), known()), known(), ())
+    assert list(record["findings"]) == ["b12", "sarcopenia"] == list(record["knowledge"])
+    for topic, category in record["findings"].items():
+        assert category in PROPERTIES[topic]["properties"]["category"]["enum"]
