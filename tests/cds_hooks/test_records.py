@@ -207,6 +207,7 @@ def test_workers_that_make_a_new_database_at_once_all_get_it(tmp_path):
         assert [worker.exitcode for worker in workers] == [0] * 8
 
 
+@pytest.mark.slow
 def test_workers_that_start_at_once_write_side_by_side(database_url, key_file, rows):
     spawn = multiprocessing.get_context("spawn")
     workers = [
@@ -252,6 +253,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_it_had_acknowledged(database_url, key_file, rows):
     for acknowledged_before in (1, 60, 120):
         with subprocess.Popen(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from conformance.serving import free_port
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,16 +25,10 @@ from issuers import Issuer
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx" / "cobalamin.conf"
-START_SECONDS = 60
+START_SECONDS = 120
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 SUBJECT = "CN=ehr.west.example,O=West"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Authority:

@@ -212,6 +212,7 @@ def test_nothing_that_is_dropped_would_have_changed_an_answer(whole, export, mon
     assert found[True] == found[False]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path):
     export = hospital(tmp_path / "export", 6000)
     whole = ran(tmp_path / "whole", "--as-of", AS_OF, export)
@@ -243,6 +244,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path):
     assert rows(out, "cards") == rows(whole, "cards")
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_run_that_was_killed(tmp_path):
     export = hospital(tmp_path / "export", 3000)
     run = subprocess.Popen(
@@ -268,6 +270,7 @@ def test_a_finished_run_is_not_done_again(whole, export):
     assert {f: f.stat().st_mtime_ns for f in whole.rglob("*.parquet")} == before
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_run_is_refused_until_begun_anew(whole, export, tmp_path):
     out = ran(beside(whole, tmp_path / "out"), *COMPARED, export)
     other = backtest("--out", out, "--as-of", "2025-11-01", export)
@@ -277,6 +280,7 @@ def test_a_folder_with_another_run_is_refused_until_begun_anew(whole, export, tm
     assert run_of(out)["asOf"] == "2025-11-01"
 
 
+@pytest.mark.slow
 def test_a_result_by_another_text_of_a_guideline_is_no_result_of_this_one(export, tmp_path):
     """The site's own file under the same name and in the same place, with another limit in it."""
     limits = tmp_path / "limits.toml"
@@ -310,6 +314,7 @@ def test_what_cannot_be_run_is_said_in_one_line(arguments, says, tmp_path):
 
 
 @pytest.mark.parametrize("name", PECULIAR)
+@pytest.mark.slow
 def test_peculiar_exports_end_with_counted_located_complaints(name, tmp_path):
     export, out = tmp_path / "export", tmp_path / "out"
     export.mkdir()
@@ -355,6 +360,7 @@ def test_a_replay_makes_the_calls_that_would_have_been(export, tmp_path):
     shutil.which("java") is None or find_spec("pyspark") is None,
     reason="needs Java and the extra spark",
 )
+@pytest.mark.slow
 def test_spark_gives_every_row_that_the_embedded_engine_gives(whole, export, tmp_path):
     """Two worker processes of a cluster of its own, three pairs of guidelines, and a replay."""
     out = beside(whole, tmp_path / "out")
