@@ -218,7 +218,7 @@ class Caller:
             f"{self.service.base}{path}?{self.canary('query')}",
             data=data,
             headers=self.headers(path.partition("?")[0], **headers),
-            timeout=20,
+            timeout=60,
         )
         if answer.status_code == 200 and path.startswith("/cds-services/"):
             self.cards += answer.json().get("cards", ())
@@ -327,10 +327,10 @@ def sent(tmp_path_factory):
                 sinks["spool"] = _bytes_under(folder / "spool")
             wait_until(lambda: not list((folder / "spool").glob("*.json")))
             sinks["metrics"] = requests.get(
-                f"http://127.0.0.1:{metrics}/metrics", timeout=5
+                f"http://127.0.0.1:{metrics}/metrics", timeout=60
             ).content
             for path in ("/health/ready", "/health/live", "/openapi.json"):
-                sinks[path] = requests.get(f"{service.base}{path}", timeout=5).content
+                sinks[path] = requests.get(f"{service.base}{path}", timeout=60).content
             command = Path(sys.executable).with_name("cobalamin")
             options = ("--config", "cobalamin.toml")
             for words in (

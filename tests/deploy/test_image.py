@@ -155,9 +155,9 @@ def test_a_card_from_a_root_that_is_read_only(image: Stage) -> None:
                 with pytest.raises(RuntimeError, match="Read-only"):
                     image.in_root("touch", f"{place}/written")  # not even root
             endpoint = f"{base}/cds-services/b12-muscle-patient-view"
-            assert requests.post(endpoint, json=sample_of_today(), timeout=10).status_code == 401
+            assert requests.post(endpoint, json=sample_of_today(), timeout=60).status_code == 401
             bearer = {"Authorization": f"Bearer {issuer.token(endpoint)}"}
-            answer = requests.post(endpoint, json=sample_of_today(), headers=bearer, timeout=10)
+            answer = requests.post(endpoint, json=sample_of_today(), headers=bearer, timeout=60)
             assert answer.status_code == 200, answer.text
             [card] = answer.json()["cards"]
             assert "deficient" in card["summary"]

@@ -150,7 +150,7 @@ class Site:
         return subprocess.Popen([NGINX, "-c", file])
 
     def get(self, path: str, **options: object) -> requests.Response:
-        return requests.get(f"{self.base}{path}", verify=self.authority.file, timeout=10, **options)
+        return requests.get(f"{self.base}{path}", verify=self.authority.file, timeout=60, **options)
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_what_a_client_says_of_itself_never_arrives(site, name):
     assert site.get("/cds-services", headers={name: SUBJECT}).status_code == 401
     # Straight to the service the same header would be believed: the proxy is all that stands there.
     straight = f"http://127.0.0.1:{site.behind}/cds-services"
-    believed = requests.get(straight, headers={"X-Client-Subject": SUBJECT}, timeout=10)
+    believed = requests.get(straight, headers={"X-Client-Subject": SUBJECT}, timeout=60)
     assert believed.status_code == 200
 
 
@@ -214,7 +214,7 @@ def test_old_versions_of_tls_are_not_spoken(site, version):
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.minimum_version = context.maximum_version = version
     with (
-        socket.create_connection(("127.0.0.1", site.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", site.port), timeout=60) as plain,
         pytest.raises(ssl.SSLError),
     ):
         context.wrap_socket(plain, server_hostname="localhost")

@@ -42,7 +42,7 @@ def test_stopped_while_calls_wait_for_a_fhir_server(folder):
         fhir.behaviours = {"Procedure": "hangs"}
         call = left_out(fhir, "waits-1")
         target = f"{service.base}/cds-services/b12-muscle-patient-view"
-        waiting = [threads.submit(requests.post, target, json=call, timeout=30) for _ in range(12)]
+        waiting = [threads.submit(requests.post, target, json=call, timeout=60) for _ in range(12)]
         wait_until(lambda: fhir.asked["Procedure"] == 12)
         assert service.stop() == 0
         assert [one.result().status_code for one in waiting] == [200] * 12
