@@ -8,7 +8,6 @@ import gzip
 import json
 import subprocess
 import sys
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from conformance.serving import free_port, sample
 from faults.conftest import locked
 from served_process import running
 from token_issuers import Issuer, Key, serving
+from waiting import wait_until
 
 MARK = "qzx"  # no word of ours holds it
 VALUE = 113.0719  # of the deciding result: shown on the card, and nowhere else
@@ -218,7 +218,7 @@ class Caller:
             f"{self.service.base}{path}?{self.canary('query')}",
             data=data,
             headers=self.headers(path.partition("?")[0], **headers),
-            timeout=20,
+            timeout=60,
         )
         if answer.status_code == 200 and path.startswith("/cds-services/"):
             self.cards += answer.json().get("cards", ())
@@ -325,12 +325,12 @@ def sent(tmp_path_factory):
                 assert caller.call(caller.document()).status_code == 200
                 assert caller.answer(caller.cards[-1]).status_code == 200
                 sinks["spool"] = _bytes_under(folder / "spool")
-            _wait(lambda: not list((folder / "spool").glob("*.json")))
+            wait_until(lambda: not list((folder / "spool").glob("*.json")))
             sinks["metrics"] = requests.get(
-                f"http://127.0.0.1:{metrics}/metrics", timeout=5
+                f"http://127.0.0.1:{metrics}/metrics", timeout=60
             ).content
             for path in ("/health/ready", "/health/live", "/openapi.json"):
-                sinks[path] = requests.get(f"{service.base}{path}", timeout=5).content
+                sinks[path] = requests.get(f"{service.base}{path}", timeout=60).content
             command = Path(sys.executable).with_name("cobalamin")
             options = ("--config", "cobalamin.toml")
             for words in (
@@ -358,13 +358,6 @@ def _bytes_under(folder: Path) -> bytes:
     return b"".join(
         file.name.encode() + file.read_bytes() for file in folder.rglob("*") if file.is_file()
     )
-
-
-def _wait(holds: Any) -> None:
-    until = time.monotonic() + 40
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def test_everything_was_sent_and_read(sent):

@@ -2,12 +2,12 @@
 
 import socket
 import threading
-import time
 from contextlib import suppress
 
 import pytest
 from tables import cases
 from token_issuers import Issuer, Key, place
+from waiting import wait_until
 
 from cds_hooks.security import key_sets
 from cds_hooks.security.key_sets import FRESH_SECONDS, UNKNOWN_SECONDS, FetchedKeys, KeysUnavailable
@@ -27,6 +27,7 @@ def ehr():
         made.issuer = Issuer("https://ehr.example/", Key(kid="one"))
         made.answer = made.issuer.jwks
         yield made
+        made.answering.set()
 
 
 @pytest.fixture
@@ -70,13 +71,15 @@ def test_unknown_keys_make_few_fetches(ehr, fetched):
 
 def test_many_threads_make_one_fetch(ehr, fetched):
     keys, _clock, _told = fetched
-    ehr.delay = 0.2
+    ehr.answering.clear()
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(keys.key("one", "ES384"))) for _ in range(12)
     ]
     for thread in threads:
         thread.start()
+    wait_until(lambda: ehr.paths)
+    ehr.answering.set()
     for thread in threads:
         thread.join()
     assert len(found) == 12
@@ -150,12 +153,10 @@ def test_an_endpoint_that_is_not_there_is_told(fetched, ehr):
 def test_a_slow_endpoint_holds_nobody_for_long(ehr, fetched, monkeypatch):
     monkeypatch.setattr(key_sets, "TIMEOUT", (0.2, 0.2))
     keys, _clock, told = fetched
-    ehr.delay = 2
-    began = time.monotonic()
+    ehr.answering.clear()  # and it does not answer before the test is over
     with pytest.raises(KeysUnavailable):
         keys.key("one", "ES384")
     assert len(told) == 1
-    assert time.monotonic() - began < 1
 
 
 def test_an_endpoint_that_drips_holds_nobody_for_long(monkeypatch):
@@ -175,11 +176,8 @@ def test_an_endpoint_that_drips_holds_nobody_for_long(monkeypatch):
         thread.start()
         told = []
         keys = FetchedKeys(f"http://127.0.0.1:{listening.getsockname()[1]}/keys", told.append)
-        began = time.monotonic()
-        with pytest.raises(KeysUnavailable):
+        with pytest.raises(KeysUnavailable):  # while it still drips
             keys.key("one", "ES384")
-        took = time.monotonic() - began
         over.set()
         thread.join()
-    assert took < 5
     assert told == ["too-slow"]

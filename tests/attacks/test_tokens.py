@@ -346,9 +346,9 @@ def test_refusals_take_alike_long(hospital):
     took = {name: [] for name in attacks}
     for _ in range(60):
         for name, authorization in prepared.items():
-            began = time.perf_counter()
+            began = time.thread_time()  # of the processor: other programs do not count
             hospital.discover(authorization)
-            took[name].append(time.perf_counter() - began)
+            took[name].append(time.thread_time() - began)
     medians = [statistics.median(times) for times in took.values()]
     assert max(medians) < 2 * min(medians), dict(zip(attacks, medians, strict=True))
 

@@ -8,6 +8,8 @@ from benchmarks import chart, client, growth, served, slow_fhir, soak, start
 from benchmarks.processes import Held
 from tables import cases
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def echo():

@@ -13,6 +13,8 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from mappings.terminology.value_set import load_value_sets
 
+pytestmark = pytest.mark.slow
+
 
 def resources_in(folder):
     for file in sorted(folder.glob("*.ndjson")):

@@ -105,13 +105,17 @@ def reading(chromium) -> Iterator[Any]:
 
     def read(base: str, *, theme: str = "light", screen: Any = None, **options: Any) -> Reader:
         context = chromium.new_context(
-            color_scheme=theme, viewport=screen or DESKTOP, locale="en-GB", **options
+            color_scheme=theme,
+            viewport=screen or DESKTOP,
+            locale="en-GB",
+            reduced_motion="reduce",  # no colour is looked at while it changes
+            **options,
         )
         reader = Reader(context.new_page(), base)
         reader.page.on("console", reader._heard)
         reader.page.on("pageerror", lambda error: reader.faults.append(f"script: {error}"))
         reader.page.on("request", reader._asked)
-        reader.page.set_default_timeout(10_000)
+        reader.page.set_default_timeout(60_000)
         opened.append(reader)
         return reader
 

@@ -62,7 +62,7 @@ def test_from_a_card_to_the_patient_and_onto_paper(clinician, app, ehr):
     reader, name = clinician
     call = sample("neuropathy")
     answer = requests.post(
-        f"{app.base}/cds-services/b12-muscle-patient-view", json=call, timeout=30
+        f"{app.base}/cds-services/b12-muscle-patient-view", json=call, timeout=60
     )
     [link] = [one for one in answer.json()["cards"][0]["links"] if one["type"] == "smart"]
     launch = ehr.launch("sample-1", link["appContext"])

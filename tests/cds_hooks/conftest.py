@@ -1,7 +1,6 @@
 """A real PostgreSQL and a real FHIR server that misbehaves, both on this machine."""
 
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -41,6 +40,7 @@ class FhirServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behaviours: dict[str, Any] = {}
+        self.over = threading.Event()  # what never ends ends then
         self.seen: list[tuple[str, str | None]] = []
 
     @property
@@ -74,9 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", "100000")
         self.end_headers()
-        for _ in range(100):
+        while not self.server.over.wait(0.05):
             self.wfile.write(b" ")
-            time.sleep(0.05)
 
     def log_message(self, *args: Any) -> None:
         """Silent."""

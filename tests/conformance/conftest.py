@@ -3,7 +3,6 @@
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,11 +14,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from serving import Service, sample, serving
 
+PATIENT = """
+[fhir]
+allow_loopback = true
+deadline_ms = 60000
+"""
+
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service as it is without a configuration."""
     with serving(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def patient_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One that waits for FHIR servers as long as it takes, however busy the machine is."""
+    with serving(tmp_path_factory.mktemp("patient"), PATIENT) as running:
         yield running
 
 
@@ -31,7 +43,8 @@ class Ehr(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.found: dict[str, Any] = {}
-        self.delay = 0.0
+        self.answering = threading.Event()  # cleared, questions wait
+        self.answering.set()
         self.tokens: set[str | None] = set()
         self.paths: list[str] = []
         self.traces: list[tuple[str | None, str | None]] = []
@@ -46,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        time.sleep(self.server.delay)
+        self.server.answering.wait(60)
         self.server.paths.append(self.path)
         trace = self.headers.get("traceparent"), self.headers.get("tracestate")
         self.server.traces.append(trace)
@@ -69,6 +82,7 @@ def ehr() -> Iterator[Ehr]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
+    server.answering.set()
     server.shutdown()
     server.server_close()
     thread.join()

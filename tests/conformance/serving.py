@@ -2,13 +2,14 @@
 
 import json
 import os
+import random
 import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -22,12 +23,20 @@ from cds_hooks.telemetry.logs import log_line_schema
 
 DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(T.*)?$")
 ID = "b12-muscle-{}"
+START_SECONDS = STOP_SECONDS = 120  # however busy the machine is
+ANSWER_SECONDS = 60
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on.
+
+    It lies below those that the kernel gives to clients: none can take it before a server does.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def rolled(node: Any, by: timedelta) -> Any:
@@ -76,12 +85,12 @@ class Service:
         self.session = requests.Session()
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return self.session.get(f"{self.base}{path}", timeout=10, **options)
+        return self.session.get(f"{self.base}{path}", timeout=ANSWER_SECONDS, **options)
 
     def post(self, path: str, document: Any = None, **options: Any) -> requests.Response:
         if "data" not in options:
             options["json"] = document
-        return self.session.post(f"{self.base}{path}", timeout=10, **options)
+        return self.session.post(f"{self.base}{path}", timeout=ANSWER_SECONDS, **options)
 
     def call(self, document: dict[str, Any], **options: Any) -> requests.Response:
         return self.post(f"/cds-services/{ID.format(document.get('hook'))}", document, **options)
@@ -117,18 +126,20 @@ def serving(folder: Path, configuration: str | None = None) -> Iterator[Service]
             stderr=errors,
         )
         base = f"http://127.0.0.1:{port}"
-        for _ in range(200):
+        deadline = time.monotonic() + START_SECONDS
+        ready = False
+        while not ready:
+            assert time.monotonic() < deadline, (folder / "errors").read_text()
             time.sleep(0.05)
             try:
-                if requests.get(f"{base}/health/ready", timeout=1).ok:
-                    break
+                ready = requests.get(f"{base}/health/ready", timeout=20).ok
             except requests.ConnectionError:
                 assert process.poll() is None, (folder / "errors").read_text()
         running = Service(base, log, folder / "state")
         yield running
         running.session.close()
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(STOP_SECONDS) == 0
     lines = running.lines()
     assert log_faults(lines) == []
     assert lines[-1]["event"] == "stop"

@@ -4,7 +4,6 @@ import json
 import re
 import sqlite3
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -292,7 +291,8 @@ def test_failed_is_not_none(service, call):
 
 
 @verifies("PF-02", "PF-05", "FA-01", "FA-02", "cds-r-1")
-def test_what_was_left_out_is_fetched_with_the_token(service, call, ehr):
+def test_what_was_left_out_is_fetched_with_the_token(patient_service, call, ehr):
+    service = patient_service
     body = call("neuropathy")
     prefetch = body.pop("prefetch")
     ehr.found = {
@@ -316,19 +316,18 @@ def test_what_was_left_out_is_fetched_with_the_token(service, call, ehr):
 
 @verifies("PERF-01")
 def test_a_slow_fhir_server_does_not_hold_the_clinician_up(service, call, ehr):
-    ehr.delay = 3
+    ehr.answering.clear()  # and it does not answer before the card is there
     body = call("neuropathy")
     body["fhirServer"] = ehr.base
     for key in ("conditions", "medications"):
         body["prefetch"].pop(key)
-    began = time.monotonic()
     [card] = service.cards(body)
-    assert time.monotonic() - began < 0.7
     assert "Could not be checked: problem list, prescriptions." in card["detail"]
 
 
 @verifies("PF-07")
-def test_the_next_page_is_followed_before_deciding(service, call, ehr):
+def test_the_next_page_is_followed_before_deciding(patient_service, call, ehr):
+    service = patient_service
     body = call("neuropathy")
     older = body["prefetch"]["observations"]["entry"].pop(0)
     older["resource"]["effectiveDateTime"] = "2099-01-01"
@@ -345,10 +344,12 @@ def test_a_fhir_server_elsewhere_is_never_asked(service, call):
     body = call("neuropathy")
     body["prefetch"].pop("observations")
     for server in ("http://10.0.0.1/fhir", "https://ehr.example.org/fhir", "file:///etc/passwd"):
-        began = time.monotonic()
         answer = service.call({**body, "fhirServer": server})
         assert answer.status_code == 412
-        assert time.monotonic() - began < 0.3
+        identifier = answer.headers["X-Request-Id"]
+        asked = [line["event"] for line in service.lines() if line.get("requestId") == identifier]
+        assert asked
+        assert "fetch" not in asked
 
 
 STATUSES = {
@@ -584,7 +585,8 @@ def test_a_trace_is_taken_up(service, call):
     assert service.lines()[-1]["traceId"] == trace
 
 
-def test_a_trace_is_passed_on_to_the_fhir_server(service, call, ehr):
+def test_a_trace_is_passed_on_to_the_fhir_server(patient_service, call, ehr):
+    service = patient_service
     body = call("neuropathy")
     body["prefetch"].pop("conditions")
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -78,7 +78,7 @@ class Deployed:
         self.wait_for(lambda: self.scraped().get("cobalamin_workers") == 2)
         self.wait_for(lambda: self.tenant_ready("north"))
 
-    def wait_for(self, holds: Any, seconds: float = 30) -> None:
+    def wait_for(self, holds: Any, seconds: float = 120) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             assert self.process.poll() is None, (self.folder / "errors").read_text()
@@ -91,7 +91,7 @@ class Deployed:
         raise AssertionError("it did not come to that")
 
     def text(self) -> str:
-        return requests.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5).text
+        return requests.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60).text
 
     def scraped(self) -> dict[str, float]:
         """Each series with its value."""
@@ -115,7 +115,7 @@ class Deployed:
 
     def post(self, issuer: Issuer, path: str, document: dict[str, Any]) -> requests.Response:
         headers = {"Authorization": f"Bearer {issuer.token(f'{BASE}{path}')}"}
-        return requests.post(self.url(path), json=document, headers=headers, timeout=10)
+        return requests.post(self.url(path), json=document, headers=headers, timeout=60)
 
     def call(self, issuer: Issuer, name: str = "neuropathy", **members: Any) -> requests.Response:
         document = sample(name) | members
@@ -130,7 +130,7 @@ class Deployed:
 
     def stop(self) -> None:
         self.process.terminate()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(120) == 0
         assert log_faults(self.lines()) == []
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,13 +14,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from conformance.serving import free_port
 from container_image import Stage, built_image
 from dockerfile_parse import DockerfileParser
 from token_issuers import Issuer
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
-START_SECONDS = 60
+START_SECONDS = 120
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
 
 
@@ -127,10 +127,9 @@ def wait_for(image: Stage, words: list[str], files: list[Path]) -> None:
 
 
 @NEEDS_ROOT
+@pytest.mark.slow
 def test_a_card_from_a_root_that_is_read_only(image: Stage) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     issuer = Issuer("https://ehr.example.org/")
     configuration = f"""
@@ -156,9 +155,9 @@ def test_a_card_from_a_root_that_is_read_only(image: Stage) -> None:
                 with pytest.raises(RuntimeError, match="Read-only"):
                     image.in_root("touch", f"{place}/written")  # not even root
             endpoint = f"{base}/cds-services/b12-muscle-patient-view"
-            assert requests.post(endpoint, json=sample_of_today(), timeout=10).status_code == 401
+            assert requests.post(endpoint, json=sample_of_today(), timeout=60).status_code == 401
             bearer = {"Authorization": f"Bearer {issuer.token(endpoint)}"}
-            answer = requests.post(endpoint, json=sample_of_today(), headers=bearer, timeout=10)
+            answer = requests.post(endpoint, json=sample_of_today(), headers=bearer, timeout=60)
             assert answer.status_code == 200, answer.text
             [card] = answer.json()["cards"]
             assert "deficient" in card["summary"]
@@ -170,6 +169,7 @@ def test_a_card_from_a_root_that_is_read_only(image: Stage) -> None:
 
 
 @NEEDS_ROOT
+@pytest.mark.slow
 def test_the_image_holds_no_tool_to_install_with(image: Stage) -> None:
     for name in ("pip", "setuptools", "hatchling"):
         with pytest.raises(RuntimeError, match="No module named"):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from conformance.serving import free_port
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,16 +25,10 @@ from token_issuers import Issuer
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx" / "cobalamin.conf"
-START_SECONDS = 60
+START_SECONDS = 120
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 SUBJECT = "CN=ehr.west.example,O=West"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Authority:
@@ -155,7 +150,7 @@ class Site:
         return subprocess.Popen([NGINX, "-c", file])
 
     def get(self, path: str, **options: object) -> requests.Response:
-        return requests.get(f"{self.base}{path}", verify=self.authority.file, timeout=10, **options)
+        return requests.get(f"{self.base}{path}", verify=self.authority.file, timeout=60, **options)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +184,7 @@ def test_what_a_client_says_of_itself_never_arrives(site, name):
     assert site.get("/cds-services", headers={name: SUBJECT}).status_code == 401
     # Straight to the service the same header would be believed: the proxy is all that stands there.
     straight = f"http://127.0.0.1:{site.behind}/cds-services"
-    believed = requests.get(straight, headers={"X-Client-Subject": SUBJECT}, timeout=10)
+    believed = requests.get(straight, headers={"X-Client-Subject": SUBJECT}, timeout=60)
     assert believed.status_code == 200
 
 
@@ -219,7 +214,7 @@ def test_old_versions_of_tls_are_not_spoken(site, version):
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.minimum_version = context.maximum_version = version
     with (
-        socket.create_connection(("127.0.0.1", site.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", site.port), timeout=60) as plain,
         pytest.raises(ssl.SSLError),
     ):
         context.wrap_socket(plain, server_hostname="localhost")

@@ -38,7 +38,7 @@ def locked(file: Path) -> Iterator[None]:
     """Another process writes to an SQLite database, and does not come to an end."""
     program = (
         "import sqlite3, sys\n"
-        "held = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)\n"
+        "held = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=120)\n"
         "held.execute('BEGIN EXCLUSIVE')\n"
         "print('held', flush=True)\n"
         "sys.stdin.read()\n"

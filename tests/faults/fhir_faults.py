@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -95,6 +96,7 @@ class FaultyServer:
         self.base = f"http://127.0.0.1:{self._socket.getsockname()[1]}/fhir"
         self.behaviours: dict[str, str] = {}
         self.well: dict[str, bytes] = {}
+        self.asked: Counter[str] = Counter()  # queries of each resource type
         self.over = threading.Event()
         self._thread = threading.Thread(target=self._accept)
         self._thread.start()
@@ -116,6 +118,7 @@ class FaultyServer:
                     return
                 asked += piece
             kind = asked.split(b" ")[1].split(b"/")[2].split(b"?")[0].decode()
+            self.asked[kind] += 1
             behaviour = self.behaviours.get(kind)
             if behaviour is None:
                 body = self.well.get(kind, NOTHING)

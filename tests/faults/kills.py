@@ -10,6 +10,7 @@ from pathlib import Path
 from faults.load import Load, Tally
 from faults.recorded import Figures, figures
 from served_process import Running
+from waiting import PATIENCE, wait_until
 
 # What is killed before the service is started again: a worker by its place, or "main" alone, whose
 # workers then end by themselves. A worker that is killed twice within six seconds of its start is
@@ -20,7 +21,8 @@ STILL = 0.1  # seconds between two kills at least: under load, more than ten cal
 
 def kill(service: Running, whom: int | str) -> None:
     if whom == "all":
-        service.kill()
+        with suppress(ProcessLookupError):
+            service.kill()
         return
     if isinstance(whom, int):
         with suppress(IndexError, ProcessLookupError):
@@ -28,11 +30,11 @@ def kill(service: Running, whom: int | str) -> None:
         return
     workers = service.workers()
     os.kill(service.process.pid, signal.SIGKILL)
-    service.process.wait(20)
-    deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{worker}/cmdline").exists() for worker in workers):
-        assert time.monotonic() < deadline, "workers outlive their main process"
-        time.sleep(0.02)
+    service.process.wait(PATIENCE)
+    wait_until(
+        lambda: not any(Path(f"/proc/{worker}/cmdline").exists() for worker in workers),
+        otherwise=lambda: "workers outlive their main process",
+    )
 
 
 def killed(folder: Path, configuration: str, url: str, kills: int) -> tuple[Figures, Tally]:
@@ -44,8 +46,13 @@ def killed(folder: Path, configuration: str, url: str, kills: int) -> tuple[Figu
         with Load(service.port, clients=6) as load:
             while kills > 0:
                 for whom in next(rounds):
-                    with suppress(AssertionError):  # both workers may be gone
-                        load.wait_for(15, seconds=3)
+                    answered = len(load.tally.answered)
+                    wait_until(  # without its workers, the service ends itself
+                        lambda answered=answered: (
+                            len(load.tally.answered) >= answered + 15
+                            or service.process.poll() is not None
+                        )
+                    )
                     time.sleep(STILL)
                     kill(service, whom)
                     kills -= 1

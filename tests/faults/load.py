@@ -12,11 +12,12 @@ from types import TracebackType
 
 import orjson
 from conformance.serving import sample
+from waiting import PATIENCE, wait_until
 
 PATH = "/cds-services/b12-muscle-patient-view"
 PATIENT = b"sample-1"
 NUMBERS = itertools.count(1)
-TIMEOUT = 30  # seconds until a call counts as not answered
+TIMEOUT = PATIENCE  # seconds until a call counts as not answered
 
 
 def body() -> bytes:
@@ -121,6 +122,12 @@ class Client:
             break
         return self._connection
 
+    @property
+    def own_port(self) -> int:
+        """Where its connection begins."""
+        assert self._connection is not None
+        return int(self._connection.sock.getsockname()[1])
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -191,10 +198,18 @@ class Load:
             whole.unanswered += one.unanswered
         return whole
 
-    def wait_for(self, answers: int, seconds: float = 30) -> None:
+    def wait_for(self, answers: int, seconds: float = PATIENCE) -> None:
         """Until so many more calls were answered."""
         until = len(self.tally.answered) + answers
-        deadline = time.monotonic() + seconds
-        while len(self.tally.answered) < until:
-            assert time.monotonic() < deadline, f"only {self.tally}"[:500]
-            time.sleep(0.01)
+        wait_until(
+            lambda: len(self.tally.answered) >= until, seconds, lambda: f"only {self.tally}"[:500]
+        )
+
+    def wait_for_each(self, calls: int = 1) -> None:
+        """Until each client has ended the call that it is at, and has sent so many more."""
+        until = [tally.sent + calls for tally in self._tallies]
+        wait_until(
+            lambda: all(
+                tally.sent >= sent for tally, sent in zip(self._tallies, until, strict=True)
+            )
+        )

@@ -1,12 +1,12 @@
 """What clients were told beside what the records say."""
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from faults.load import Tally
 from sqlalchemy import select
+from waiting import PATIENCE, wait_until
 
 from cds_hooks.records.audit_verification import verify
 from cds_hooks.records.store import Records
@@ -74,9 +74,6 @@ def figures(url: str, tally: Tally, key: Path | None = None, tenant: str = "loca
     )
 
 
-def drained(spool: Path, seconds: float = 40) -> None:
+def drained(spool: Path, seconds: float = PATIENCE) -> None:
     """Waits until nothing waits in the spool."""
-    deadline = time.monotonic() + seconds
-    while left := list(spool.glob("*.json")):
-        assert time.monotonic() < deadline, f"{len(left)} records still wait"
-        time.sleep(0.05)
+    wait_until(lambda: not list(spool.glob("*.json")), seconds, lambda: "records still wait")

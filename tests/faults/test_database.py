@@ -4,10 +4,12 @@ import os
 import signal
 import time
 
+from faults.callers import connected_to_each_worker
 from faults.conftest import OPEN, SPOOL, TENANT, Hospital, locked
 from faults.load import Load, Tally, once
 from faults.recorded import drained, figures
 from served_process import running
+from waiting import wait_until
 
 
 def url(folder):
@@ -18,9 +20,9 @@ def test_refused_while_it_is_locked(folder):
     with running(folder, OPEN, workers=2) as service, Load(service.port) as load:
         load.wait_for(20)
         with locked(folder / "records.sqlite3"):
-            time.sleep(4.5)  # who waited since before the lock has been answered by now
+            load.wait_for_each()  # whatever was sent before the lock has been answered by now
             before = load.tally
-            time.sleep(2.5)
+            load.wait_for_each()
             after = load.tally
         load.wait_for(20)
     assert len(after.answered) == len(before.answered)
@@ -51,10 +53,7 @@ def test_spooled_while_it_is_locked(folder):
             assert list((folder / "spool").glob("*.json"))
             killed = service.workers()[0]
             os.kill(killed, signal.SIGKILL)
-            deadline = time.monotonic() + 20
-            while len(set(service.workers()) - {killed}) < 2:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: len(set(service.workers()) - {killed}) == 2)
             time.sleep(3)
             assert service.process.poll() is None, service.errors.read_text()[-2000:]
             assert once(service.port, used) == 401
@@ -62,9 +61,8 @@ def test_spooled_while_it_is_locked(folder):
         load.stop()
         drained(folder / "spool")
         assert once(service.port, used) == 401
-        # Fresh connections, so that both workers are asked.
-        for _ in range(20):
-            assert once(service.port, used) == 401
+        with connected_to_each_worker(service, 10, Tally(), lambda: used, status=401):
+            pass  # refused by both workers
     assert not load.tally.refused
     found = figures(url(folder), load.tally, tenant="north")
     assert found.is_sound, found

@@ -1,12 +1,11 @@
 """A disk without room, for the database, the spool and the log; then there is room again."""
 
-import time
-
 import pytest
 from faults.conftest import OPEN, SPOOL, locked, small_disk
 from faults.load import Tally, once
 from faults.recorded import drained, figures
 from served_process import running
+from waiting import wait_until
 
 
 def until_full(service, disk, tally, status):
@@ -20,10 +19,10 @@ def until_full(service, disk, tally, status):
 
 
 def until_well(service, tally):
-    deadline = time.monotonic() + 30
-    while once(service.port, tally=tally) != 200:
-        assert time.monotonic() < deadline, service.errors.read_text()[-2000:]
-        time.sleep(0.1)
+    wait_until(
+        lambda: once(service.port, tally=tally) == 200,
+        otherwise=lambda: service.errors.read_text()[-2000:],
+    )
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import requests
 from faults.conftest import OPEN
 from faults.kills import killed
 from served_process import running
+from waiting import PATIENCE, wait_until
 
 KILLS = 10
 
@@ -34,11 +34,8 @@ def test_workers_end_with_their_main_process(folder):
         workers = service.workers()
         assert len(workers) == 2
         os.kill(service.process.pid, signal.SIGKILL)
-        service.process.wait(10)
-        deadline = time.monotonic() + 20
-        while [pid for pid in workers if Path(f"/proc/{pid}/cmdline").exists()]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        service.process.wait(PATIENCE)
+        wait_until(lambda: not [pid for pid in workers if Path(f"/proc/{pid}/cmdline").exists()])
         try:
             requests.get(f"{service.base}/health/live", timeout=5)
         except requests.ConnectionError:

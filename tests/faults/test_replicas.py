@@ -4,11 +4,11 @@ import time
 
 import psycopg
 import pytest
+from faults.callers import at_once, connected
 from faults.conftest import SPOOL
-from faults.load import Client, Load, Tally, once
+from faults.load import Load, Tally, once
 from faults.recorded import drained, figures
 from faults.replicas import connections_cut, replicas
-from faults.test_replays import at_once
 from postgresql import postgresql_server
 
 from cds_hooks.records.store import chain_lock
@@ -49,12 +49,11 @@ def test_one_is_killed_under_load(folder, url):
 
 def test_a_token_on_both_at_the_same_instant(folder, url):
     tally = Tally()
-    with replicas(folder, url) as two:
-        found = at_once(
-            [two.hospital.token() for _ in range(40)],
-            [lambda token, port=port: Client([port], tally, token=token) for port in two.ports * 3],
-            [two.hospital.token() for _ in range(6)],
-        )
+    with (
+        replicas(folder, url) as two,
+        connected(two.ports * 3, tally, two.hospital.token) as callers,
+    ):
+        found = at_once(callers, [two.hospital.token() for _ in range(40)])
     assert found == [{200: 1, 401: 5}] * 40
     assert figures(url, tally, two.key, "north").is_sound
 
@@ -69,11 +68,11 @@ def test_the_database_is_stopped_and_started(folder, server, url, policy):
         load.wait_for(40)
         server.stop()
         try:
-            time.sleep(0.5)
+            load.wait_for_each()  # what was under way has ended
             before = len(load.tally.answered)
             used.append(two.hospital.token())
             status = once(two.ports[0], used[0])
-            time.sleep(1.5)
+            load.wait_for_each(4)
             meanwhile = len(load.tally.answered) - before
         finally:
             server.start()
@@ -103,7 +102,7 @@ def test_connections_are_cut_at_any_moment(folder, url):
         load.wait_for(20)
         with connections_cut(url):
             time.sleep(2)
-        load.wait_for(20, seconds=40)
+        load.wait_for(20)
         load.stop()
         for one in two.both:
             drained(one.folder / "spool")

@@ -44,14 +44,14 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(f"{self.base}{path}", timeout=10)
+        return requests.get(f"{self.base}{path}", timeout=60)
 
     def post(self, path: str, document: Any) -> requests.Response:
-        return requests.post(f"{self.base}{path}", json=document, timeout=10)
+        return requests.post(f"{self.base}{path}", json=document, timeout=60)
 
     def send(self, path: str, body: bytes) -> requests.Response:
         headers = {"Content-Type": "application/json"}
-        return requests.post(f"{self.base}{path}", data=body, headers=headers, timeout=10)
+        return requests.post(f"{self.base}{path}", data=body, headers=headers, timeout=60)
 
     @property
     def resident(self) -> int:

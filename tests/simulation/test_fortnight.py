@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import orjson
+import pytest
 from conformance.serving import log_faults
 from simulation.fortnight import Hospital, simulate
+
+pytestmark = pytest.mark.slow
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-import time
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 from token_issuers import serving
+from waiting import PATIENCE
 
 TOKEN = "s3cret-tok3n-of-the-export"  # of this test server alone
 SECRET = "X-Signature=s1gned"  # in the query of its links, as object stores have it
@@ -47,7 +48,8 @@ class Bulk(ThreadingHTTPServer):
         self.etags = True
         self.cuts: dict[str, list[int]] = {}  # name -> bytes after which its connection ends
         self.statuses: dict[str, list[int]] = {}  # name -> statuses before it is served
-        self.pause = 0.0  # seconds between two pieces of a file
+        self.most: int | None = None  # bytes of files that are sent before `go_on` is set
+        self.go_on = threading.Event()
         self.page_size: int | None = None  # files on each page of the manifest
         self.links = 1  # generation; those of earlier ones have expired
         self.location = "/fhir/jobs/1"
@@ -188,13 +190,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(header, value)
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
-        cuts = self.server.cuts.get(name)
+        cuts, sent = self.server.cuts.get(name), self.server.sent
         end = start + cuts.pop(0) if cuts else len(data)
         for at in range(start, min(end, len(data)), 16_384):
             piece = data[at : min(at + 16_384, end)]
             self.wfile.write(piece)
-            self.server.sent[name] += len(piece)
-            time.sleep(self.server.pause)
+            sent[name] += len(piece)
+            if self.server.most is not None and sent.total() >= self.server.most:
+                self.server.go_on.wait(PATIENCE)
         if end < len(data):
             self.close_connection = True
 

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from token_issuers import Key, part, serving, signed
+from waiting import PATIENCE
 
 Claims = dict[str, Any]
 
@@ -38,7 +40,8 @@ class IdentityProvider(ThreadingHTTPServer):
         self.described: Claims = {}  # what discovery says instead
         self.error: str | None = None  # what the person is sent back with
         self.by_post = False  # the client's secret comes in the body, else in a header
-        self.delay = 0.0
+        self.answering = threading.Event()  # cleared, its GETs wait
+        self.answering.set()
         self.keys: Any = None  # what stands where its keys are, instead
         self.asked: list[str] = []
         self._codes: dict[str, dict[str, Any]] = {}
@@ -132,8 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
-        time.sleep(self.server.delay)
         self.server.asked.append(parts.path)
+        self.server.answering.wait(PATIENCE)
         query = dict(parse_qsl(parts.query))
         match parts.path:
             case "/.well-known/openid-configuration":

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,15 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from conformance.serving import free_port
 
-START_SECONDS = 30
-STOP_SECONDS = 30
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+START_SECONDS = STOP_SECONDS = 120  # however busy the machine is
 
 
 class Running:
@@ -91,6 +84,14 @@ class Running:
             return []
         return [pid for pid in map(int, children) if _is_worker(pid)]
 
+    def worker_of(self, port: int) -> int:
+        """The id of the worker that holds the connection which a client began at `port`."""
+        ends = f"0100007F:{self.port:04X}", f"0100007F:{port:04X}"
+        rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
+        [socket] = [f"socket:[{row[9]}]" for row in rows if (row[1], row[2]) == ends]
+        [worker] = [pid for pid in self.workers() if socket in _handles(pid)]
+        return worker
+
     def kill(self) -> None:
         """As the machine would end: main process and workers at once."""
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -115,6 +116,15 @@ class Running:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_SECONDS)
+
+
+def _handles(pid: int) -> set[str]:
+    """What a process has open."""
+    found = set()
+    for handle in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            found.add(str(handle.readlink()))
+    return found
 
 
 def _is_worker(pid: int) -> bool:

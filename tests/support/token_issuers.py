@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from waiting import PATIENCE
 
 CURVES = {"ES384": ec.SECP384R1, "ES256": ec.SECP256R1}
 
@@ -108,7 +109,8 @@ class Place(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer: Any = {}
         self.status = 200
-        self.delay = 0.0
+        self.answering = threading.Event()  # cleared, questions wait
+        self.answering.set()
         self.headers: dict[str, str] = {}
         self.paths: list[str] = []
         self.base = f"http://127.0.0.1:{self.server_port}"
@@ -123,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
-        time.sleep(self.server.delay)
+        self.server.answering.wait(PATIENCE)
         given = self.server.answer
         body = given if isinstance(given, bytes) else json.dumps(given).encode()
         self.send_response(self.server.status)

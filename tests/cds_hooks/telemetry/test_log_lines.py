@@ -105,7 +105,7 @@ def test_the_end_of_a_fault_is_no_error(tmp_path):
     looks = []
     upkeep = Upkeep(records, watched.context.log, "1.2.3", looks.append, seconds=0.01)
     upkeep.start()
-    assert records.over.wait(10)
+    assert records.over.wait(60)
     upkeep.stop()
     watched.records.close()
     failed, back = watched.lines

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from bulk_export_server import SECRET, TOKEN, bulk, outcome
 from tables import cases
+from waiting import PATIENCE, wait_until
 
 LINES = b"".join(b'{"resourceType":"Observation","id":"%06d"}\n' % n for n in range(40_000))
 FILES = {"a": ("output", "Observation", LINES), "b": ("output", "Observation", LINES)}
@@ -22,6 +23,7 @@ def server(monkeypatch):
     with bulk(dict(FILES)) as started:
         started.token = TOKEN
         yield started
+        started.go_on.set()
 
 
 @pytest.fixture
@@ -39,31 +41,37 @@ def command(server, tmp_path):
     return start
 
 
-def until_under_way(server, running):
-    deadline = time.monotonic() + 30
-    while sum(server.sent.values()) < 600_000:
+def size_in(folder):
+    return sum(file.stat().st_size for file in folder.glob(".*.part"))
+
+
+def until_under_way(server, running, folder):
+    """Until a part of the files is here; the rest waits for `server.go_on`."""
+
+    def is_under_way():
         assert running.poll() is None, running.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        return size_in(folder) > 300_000
+
+    server.most = 1_000_000
+    wait_until(is_under_way)
 
 
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130)])
 def test_a_fetch_that_was_ended_goes_on_where_it_was(server, command, tmp_path, end, status):
-    server.pause = 0.005
     running = command()
-    until_under_way(server, running)
+    until_under_way(server, running, tmp_path / "in")
     running.send_signal(end)
-    assert running.wait(20) == status
+    assert running.wait(PATIENCE) == status
     running.communicate()
     assert [
         file.name for file in (tmp_path / "in").iterdir() if not file.name.startswith(".")
     ] == []
-    held = sum(file.stat().st_size for file in (tmp_path / "in").glob(".*.part"))
+    held = size_in(tmp_path / "in")
     assert held > 300_000
-    server.pause = 0
-    server.sent.clear()
+    server.most, server.sent = None, Counter()  # what still goes to the first is not counted
+    server.go_on.set()
     again = command()
-    said, _ = again.communicate(timeout=30)
+    said, _ = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, said
     assert [file.read_bytes() for file in sorted((tmp_path / "in").glob("*.ndjson"))] == [LINES] * 2
     assert sum(server.sent.values()) == 2 * len(LINES) - held
@@ -71,13 +79,12 @@ def test_a_fetch_that_was_ended_goes_on_where_it_was(server, command, tmp_path, 
     assert list((tmp_path / "in").glob(".*.part*")) == []
 
 
-def test_two_commands_do_not_share_a_folder(server, command):
-    server.pause = 0.1
+def test_two_commands_do_not_share_a_folder(server, command, tmp_path):
     first = command()
-    until_under_way(server, first)
+    until_under_way(server, first, tmp_path / "in")
     second = command()
     try:
-        said, _ = second.communicate(timeout=30)
+        said, _ = second.communicate(timeout=PATIENCE)
     finally:
         first.kill()
         first.communicate()

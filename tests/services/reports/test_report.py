@@ -135,6 +135,7 @@ def test_json_holds_what_csv_does(week, tmp_path):
     assert [one["says"] for one in told["findings"]] == [row[1] for row in written["findings"][1:]]
 
 
+@pytest.mark.slow
 def test_postgresql_gives_the_same_figures(week_in_postgresql, tmp_path):
     logs, records = tmp_path / "logs", tmp_path / "records"
     assert report("--from-logs", week_in_postgresql.log, "--csv", logs).returncode == 0
@@ -209,6 +210,7 @@ def test_colours_of_charts_are_the_pages(page):
     assert {one[4:-1] for one in colours if one.startswith("var(")} <= of_page
 
 
+@pytest.mark.slow
 def test_days_are_the_same_wherever_the_page_is_made(week, page, tmp_path):
     few = ("--since", "2026-11-03", "--until", "2026-11-04")
     for options in ((), few):

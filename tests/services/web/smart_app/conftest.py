@@ -87,7 +87,7 @@ class Site:
         """Follows redirects like a browser, to the first answer of the service that is none."""
         for _ in range(most):
             if url.startswith(self.ehr.base):
-                answer = requests.get(url, allow_redirects=False, timeout=10)
+                answer = requests.get(url, allow_redirects=False, timeout=60)
                 assert answer.status_code == 302, answer.text
             else:
                 answer = self.get(url)
@@ -106,7 +106,7 @@ class Site:
         """Where an EHR launch comes back to, not yet asked for."""
         handle = self.ehr.launch()
         begun = self.get(f"/smart/launch?iss={self.ehr.fhir}&launch={handle}")
-        answer = requests.get(begun.headers["Location"], allow_redirects=False, timeout=10)
+        answer = requests.get(begun.headers["Location"], allow_redirects=False, timeout=60)
         return answer.headers["Location"]
 
 

@@ -683,7 +683,7 @@ def test_a_few_are_answered_at_once_and_hooks_keep_their_threads(reader, monkeyp
 
     def slow(desk, _text):
         answering.release()
-        assert gone_on.wait(10)
+        assert gone_on.wait(60)
         return Response()
 
     monkeypatch.setattr(Desk, "page", slow)
@@ -693,7 +693,7 @@ def test_a_few_are_answered_at_once_and_hooks_keep_their_threads(reader, monkeyp
             threads.submit(lambda: client().get("/what-if?sex=male").status_code)
             for _ in range(MOST_AT_ONCE)
         ]
-        assert all(answering.acquire(timeout=10) for _ in asked)
+        assert all(answering.acquire(timeout=60) for _ in asked)
         assert reader.get("/what-if?sex=male").status_code == 503
         gone_on.set()
         assert {one.result() for one in asked} == {200}
