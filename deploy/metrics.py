@@ -7,7 +7,7 @@ for `deploy.metrics:app`, which is served on an address of its own and on the sa
 import os
 from pathlib import Path
 
-from cds_hooks.telemetry.metrics import DIRECTORY
-from cds_hooks.telemetry.prometheus_server import Exposition
+from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE
+from cds_hooks.telemetry.prometheus_server import MetricsApplication
 
-app = Exposition(Path(os.environ[DIRECTORY]))
+app = MetricsApplication(Path(os.environ[DIRECTORY_VARIABLE]))

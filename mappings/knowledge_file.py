@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 
-class KnowledgeFault(ValueError):
+class KnowledgeError(ValueError):
     """Names the file, the key in it, and the reason."""
 
     def __init__(self, file: str, key: str, reason: str) -> None:
@@ -29,12 +29,12 @@ class KnowledgeFault(ValueError):
 CANONICAL = "https://cobalamin.example/fhir"
 
 
-def rebased(text: str, base: str) -> str:
+def replace_base(text: str, base: str) -> str:
     """`text` with `base` wherever it says the default."""
     return text.replace(f"{CANONICAL}/", f"{base}/")
 
 
-def canonical_of(clinical: Mapping[str, Any]) -> str:
+def get_canonical(clinical: Mapping[str, Any]) -> str:
     """The base URL of the site's own FHIR artefacts, without a slash at its end."""
     return str(clinical.get("site", {}).get("canonical", CANONICAL)).rstrip("/")
 
@@ -48,15 +48,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as fault:
-        raise KnowledgeFault(path.name, "file", fault.strerror or "cannot be read") from fault
+        raise KnowledgeError(path.name, "file", fault.strerror or "cannot be read") from fault
     except tomllib.TOMLDecodeError as fault:
-        raise KnowledgeFault(path.name, "file", str(fault)) from fault
+        raise KnowledgeError(path.name, "file", str(fault)) from fault
     loaded: dict[str, Any] = json.loads(json.dumps(document, default=date.isoformat))
     return loaded
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
+def _build_validator(name: str) -> Draft202012Validator:
     schemas = {
         path.name: json.loads(path.read_text())
         for path in (FOLDER / "schemas").glob("*.schema.json")
@@ -67,19 +67,19 @@ def _validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schemas[f"{name}.schema.json"], registry=registry)
 
 
-def check(document: Mapping[str, Any], schema: str, file: str) -> None:
+def check_schema(document: Mapping[str, Any], schema: str, file: str) -> None:
     """Raises KnowledgeFault with the first place where `document` breaks its schema."""
-    for fault in _validator(schema).iter_errors(document):
+    for fault in _build_validator(schema).iter_errors(document):
         key = ".".join(str(part) for part in fault.absolute_path) or "file"
-        raise KnowledgeFault(file, key, fault.message)
+        raise KnowledgeError(file, key, fault.message)
 
 
-def day_of(document: Mapping[str, Any], key: str, file: str) -> date:
+def read_day(document: Mapping[str, Any], key: str, file: str) -> date:
     """The date under `key`. Raises KnowledgeFault."""
     try:
         return date.fromisoformat(document[key])
     except ValueError as fault:
-        raise KnowledgeFault(file, key, "is no date such as 2026-11-22") from fault
+        raise KnowledgeError(file, key, "is no date such as 2026-11-22") from fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +91,17 @@ class Change:
     what: str
 
 
-def changes_of(document: Mapping[str, Any], file: str) -> tuple[Change, ...]:
+def read_changes(document: Mapping[str, Any], file: str) -> tuple[Change, ...]:
     """The changes in the order of the file, the newest first; empty where it keeps no history.
 
     Raises KnowledgeFault where the newest is not the version that the file has.
     """
     changes = tuple(
-        Change(entry["version"], day_of(entry, "date", f"{file}: change[{place}]"), entry["what"])
+        Change(entry["version"], read_day(entry, "date", f"{file}: change[{place}]"), entry["what"])
         for place, entry in enumerate(document.get("change", ()))
     )
     if changes and changes[0].version != document["version"]:
-        raise KnowledgeFault(
+        raise KnowledgeError(
             file, "change", f"the first is of version {changes[0].version}, not of this file's"
         )
     return changes
@@ -130,6 +130,6 @@ class SourceAttributes:
 def read_source_attributes() -> SourceAttributes:
     """Raises KnowledgeFault."""
     document = read_toml(CLINICAL / SOURCE_ATTRIBUTES)
-    check(document, "source_attributes", SOURCE_ATTRIBUTES)
+    check_schema(document, "source_attributes", SOURCE_ATTRIBUTES)
     names = {entry["key"]: entry["name"] for entry in document["attribute"]}
     return SourceAttributes(document["source"], document["note"], names)

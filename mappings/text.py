@@ -9,7 +9,7 @@ from datetime import date
 Part = str | float | date | tuple[str, ...]
 
 
-class Said(str):
+class Text(str):
     """Text made of a template and its parts: "{title}: {reason}"."""
 
     template: str
@@ -18,7 +18,7 @@ class Said(str):
     __slots__ = ("parts", "template")
 
 
-class Small(str):
+class LowercasedText(str):
     """Text that begins with a small letter inside an English sentence; elsewhere as it was."""
 
     whole: str
@@ -26,7 +26,7 @@ class Small(str):
     __slots__ = ("whole",)
 
 
-class Named(str):
+class CodeName(str):
     """The name of a code, with the title of the value set that it is in for want of a better."""
 
     general: str
@@ -40,19 +40,21 @@ class Numeral(str):
     __slots__ = ()
 
 
-def say(template: str, /, **parts: Part) -> Said:
+def make_text(template: str, /, **parts: Part) -> Text:
     """`template` with its parts put in; the template is what a catalogue of messages holds."""
-    words = {n: part if isinstance(part, str) else english(part) for n, part in parts.items()}
-    return _made(template.format_map(words), template, parts)
+    words = {
+        n: part if isinstance(part, str) else format_english(part) for n, part in parts.items()
+    }
+    return _build_text(template.format_map(words), template, parts)
 
 
-def _made(text: str, template: str, parts: dict[str, Part]) -> Said:
-    said = Said(text)
+def _build_text(text: str, template: str, parts: dict[str, Part]) -> Text:
+    said = Text(text)
     said.template, said.parts = template, parts
     return said
 
 
-def english(part: Part) -> str:
+def format_english(part: Part) -> str:
     match part:
         case str():
             return part
@@ -63,33 +65,35 @@ def english(part: Part) -> str:
     return f"{part:g}"
 
 
-def small(text: str) -> Small:
+def lowercase_first(text: str) -> LowercasedText:
     """`text` inside a sentence; "MCV" stays as it is."""
-    lowered = Small(text if text[:2].isupper() else text[:1].lower() + text[1:])
+    lowered = LowercasedText(text if text[:2].isupper() else text[:1].lower() + text[1:])
     lowered.whole = text
     return lowered
 
 
-def named(display: str, title: str) -> Named:
-    name = Named(display)
+def name_code(display: str, title: str) -> CodeName:
+    name = CodeName(display)
     name.general = title
     return name
 
 
-def amount(value: float, unit: str, comparator: str | None = None, digits: str = "g") -> Said:
+def format_amount(
+    value: float, unit: str, comparator: str | None = None, digits: str = "g"
+) -> Text:
     """ "<150 pmol/L": a value with its unit."""
     before, number = comparator or "", Numeral(format(value, digits))
     parts: dict[str, Part] = {"comparator": before, "value": number, "unit": unit}
     # Most of what is said are amounts: written out, they cost half.
-    return _made(f"{before}{number} {unit}", "{comparator}{value} {unit}", parts)
+    return _build_text(f"{before}{number} {unit}", "{comparator}{value} {unit}", parts)
 
 
 def as_amount(text: str) -> str:
     """ "12.6 kg" as an amount, which other languages write in their way; other text as it is."""
     value, _, unit = text.partition(" ")
-    if isinstance(text, Said) or not unit or not value.replace(".", "", 1).isdigit():
+    if isinstance(text, Text) or not unit or not value.replace(".", "", 1).isdigit():
         return text
-    return say("{value} {unit}", value=Numeral(value), unit=unit)
+    return make_text("{value} {unit}", value=Numeral(value), unit=unit)
 
 
 def as_id(name: str) -> str:

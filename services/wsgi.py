@@ -11,19 +11,19 @@ from importlib.metadata import version
 
 from flask import Flask
 
-from cds_hooks.config.settings import Settings, configuration_file
-from cds_hooks.telemetry.logs import configure
-from cds_hooks.telemetry.metrics import DIRECTORY, Metrics, keep_in_files
-from cds_hooks.telemetry.tracing import tracing_of
-from cds_hooks.web.app import context_of, create_app
+from cds_hooks.config.settings import Settings, find_configuration_file
+from cds_hooks.telemetry.logs import configure_logging
+from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE, Metrics, use_multiprocess_files
+from cds_hooks.telemetry.tracing import make_tracing
+from cds_hooks.web.app import create_app, get_context
 from cds_hooks.web.gateway import Gateway
-from cds_hooks.web.maintenance import Upkeep, open_records
-from cds_hooks.web.server import BASE_URL, MAIN
-from cds_hooks.web.worker import Watch
-from services.hooks.catalog import knowledge_of, services
-from services.hooks.self_test import differences
+from cds_hooks.web.maintenance import Maintenance, open_records
+from cds_hooks.web.server import BASE_URL_VARIABLE, MAIN_PROCESS_VARIABLE
+from cds_hooks.web.worker import WorkerMonitor
+from services.hooks.catalog import build_services, load_tenant_knowledge
+from services.hooks.self_test import find_failed_calls
 from services.knowledge.configuration import load_settings
-from services.web.site import page_paths, pages
+from services.web.site import make_pages, page_paths
 
 VERSION = version("cobalamin-cds")
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
@@ -33,8 +33,8 @@ STOP_SECONDS = 10  # for calls under way
 
 def application() -> Flask:
     """The application by the configuration that the environment names, or by the defaults."""
-    app, watch = _application(_settings())
-    atexit.register(watch.end)
+    app, watch = _build_application(_load_settings())
+    atexit.register(watch.stop)
     return app
 
 
@@ -43,22 +43,22 @@ def gateway() -> Gateway:
     # What a forked worker has from its main process would swallow the order to stop until the
     # server's own is there.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    settings = _settings()
-    if MAIN in os.environ:
-        main = int(os.environ[MAIN])
-        threading.Thread(target=_end_with, args=(main,), name="orphan", daemon=True).start()
-    app, watch = _application(settings)
+    settings = _load_settings()
+    if MAIN_PROCESS_VARIABLE in os.environ:
+        main = int(os.environ[MAIN_PROCESS_VARIABLE])
+        threading.Thread(target=_end_with_main, args=(main,), name="orphan", daemon=True).start()
+    app, watch = _build_application(settings)
     return Gateway(
         app,
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         threads=THREADS,
-        too_slow=watch.too_slow,
-        ended=watch.end,
+        too_slow=watch.report_slow_body,
+        ended=watch.stop,
     )
 
 
-def _end_with(main: int) -> None:
+def _end_with_main(main: int) -> None:
     """Ends this worker when its main process is gone.
 
     On its own it would go on answering beside the next start's workers, on the same port, with the
@@ -73,23 +73,23 @@ def _end_with(main: int) -> None:
     os._exit(1)
 
 
-def _settings() -> Settings:
-    settings = load_settings(configuration_file(None))
-    return replace(settings, base_url=os.environ.get(BASE_URL, settings.base_url))
+def _load_settings() -> Settings:
+    settings = load_settings(find_configuration_file(None))
+    return replace(settings, base_url=os.environ.get(BASE_URL_VARIABLE, settings.base_url))
 
 
-def _application(settings: Settings) -> tuple[Flask, Watch]:
-    if DIRECTORY in os.environ:
-        keep_in_files()
-    log = configure(settings.log_level)
-    known = knowledge_of(settings.tenants)
+def _build_application(settings: Settings) -> tuple[Flask, WorkerMonitor]:
+    if DIRECTORY_VARIABLE in os.environ:
+        use_multiprocess_files()
+    log = configure_logging(settings.log_level)
+    known = load_tenant_knowledge(settings.tenants)
     records = open_records(settings, patient=True)  # the first start was not
     app = create_app(
         {
-            tenant.id: services(
+            tenant.id: build_services(
                 known[tenant.id],
                 settings.base_url,
-                tenant.clinical.get("attention"),
+                tenant.service_tables.get("attention"),
                 app=tenant.smart is not None,
             )
             for tenant in settings.tenants
@@ -98,15 +98,15 @@ def _application(settings: Settings) -> tuple[Flask, Watch]:
         records,
         log,
         version=VERSION,
-        pages=pages(settings, known, VERSION),
+        pages=make_pages(settings, known, VERSION),
         page_paths=page_paths(settings, known),
         metrics=Metrics(),
-        tracing=tracing_of(settings, VERSION),
-        unfit=differences(settings.tenants, known),
+        tracing=make_tracing(settings, VERSION),
+        unfit=find_failed_calls(settings.tenants, known),
     )
-    watch = Watch(context_of(app), {name: one.labels for name, one in known.items()})
-    watch.begin()
-    Upkeep(records, log, VERSION, watch.look).start()
+    watch = WorkerMonitor(get_context(app), {name: one.labels for name, one in known.items()})
+    watch.start()
+    Maintenance(records, log, VERSION, watch.update).start()
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()

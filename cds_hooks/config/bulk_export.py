@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cds_hooks.net.urls import origin_of
+from cds_hooks.net.urls import parse_origin
 
-TOKEN_VARIABLE = "COBALAMIN_BULK_TOKEN"  # noqa: S105  # the name of a variable, not a token
-SCOPE = "system/*.read"
-HOUR = 3600
+DEFAULT_TOKEN_VARIABLE = "COBALAMIN_BULK_TOKEN"  # noqa: S105  # the name of a variable, not a token
+DEFAULT_SCOPE = "system/*.read"
+SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class BackendClient:
     key_file: Path  # private key: PEM, or one JSON Web Key
     key_id: str | None = None  # `kid` of the public key that the server has
     token_url: str | None = None  # None: what the server's smart-configuration says
-    scope: str = SCOPE
+    scope: str = DEFAULT_SCOPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,21 @@ class BulkAccess:
 
     server: str  # base URL, no slash at the end
     client: BackendClient | None = None
-    token_variable: str = TOKEN_VARIABLE  # environment variable with a token, without a client
+    token_variable: str = (
+        DEFAULT_TOKEN_VARIABLE  # environment variable with a token, without a client
+    )
     file_servers: tuple[str, ...] = ()  # origins besides the server's that files may lie at
     private_addresses: bool = False  # servers inside the hospital's own network
     parallel: int = 4  # files that are downloaded at a time
-    deadline_s: int = 24 * HOUR  # for the server to get the export ready
+    deadline_s: int = 24 * SECONDS_PER_HOUR  # for the server to get the export ready
 
-    def reaches(self, url: str) -> bool:
+    def allows_url(self, url: str) -> bool:
         """Whether `url` is at the server's own origin or at one that is named."""
-        origin = origin_of(url)
-        return origin is not None and origin in map(origin_of, (self.server, *self.file_servers))
+        origin = parse_origin(url)
+        return origin is not None and origin in map(parse_origin, (self.server, *self.file_servers))
 
 
-def bulk_access(table: Mapping[str, Any], folder: Path) -> BulkAccess:
+def read_bulk_access(table: Mapping[str, Any], folder: Path) -> BulkAccess:
     """The table [bulk_export] of a configuration; relative paths start at `folder`."""
     client = None
     if "client_id" in table:
@@ -50,14 +52,14 @@ def bulk_access(table: Mapping[str, Any], folder: Path) -> BulkAccess:
             folder / table["key_file"],
             table.get("key_id"),
             table.get("token_url"),
-            table.get("scope", SCOPE),
+            table.get("scope", DEFAULT_SCOPE),
         )
     return BulkAccess(
         table["server"].rstrip("/"),
         client,
-        table.get("token_variable", TOKEN_VARIABLE),
+        table.get("token_variable", DEFAULT_TOKEN_VARIABLE),
         tuple(table.get("file_servers", ())),
         table.get("private_addresses", False),
         table.get("parallel", 4),
-        table.get("deadline_hours", 24) * HOUR,
+        table.get("deadline_hours", 24) * SECONDS_PER_HOUR,
     )

@@ -8,8 +8,8 @@ from typing import Any
 from cds_hooks.net.urls import is_fhir_base_url, is_loopback
 
 AREAS = ("start", "evidence", "what-if", "governance")
-PUBLIC = ("start", "evidence")  # areas that can be opened to everybody: they show no patient
-SCOPE = "openid profile"
+PUBLIC_AREAS = ("start", "evidence")  # areas that can be opened to everybody: they show no patient
+DEFAULT_SCOPE = "openid profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class OpenID:
     issuer: str  # as its tokens have it, character by character
     client_id: str
     client_secret_file: Path | None = None  # None: a public client, which PKCE alone protects
-    scope: str = SCOPE
+    scope: str = DEFAULT_SCOPE
     tenants_claim: str = "tenants"  # a claim, or a path to one, as "realm_access.roles"
     tenants: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     private_addresses: bool = False  # a provider inside the hospital's own network
 
-    def tenants_of(self, values: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
+    def find_tenants(self, values: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
         """Which of the tenants that are `there` the values of the claim open.
 
         Without a table of tenants each value is a tenant's id.
@@ -35,7 +35,7 @@ class OpenID:
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class PageAccess:
     """Without tenants everything is shown to callers on this machine, and nothing of this asked."""
 
     public: frozenset[str] = frozenset({"evidence"})  # cards link there
@@ -45,32 +45,32 @@ class Pages:
     openid: OpenID | None = None  # None: nobody can sign in, and only what is public is shown
 
 
-def pages_of(table: Mapping[str, Any], folder: Path) -> Pages:
+def read_pages(table: Mapping[str, Any], folder: Path) -> PageAccess:
     """The table `[pages]`; relative paths start at `folder`."""
-    default = Pages()
-    return Pages(
+    default = PageAccess()
+    return PageAccess(
         public=frozenset(table.get("public", default.public)),
         key_file=folder / table["key_file"] if "key_file" in table else None,
         idle_minutes=table.get("idle_minutes", default.idle_minutes),
         session_hours=table.get("session_hours", default.session_hours),
-        openid=_openid(table["openid"], folder) if "openid" in table else None,
+        openid=_read_openid(table["openid"], folder) if "openid" in table else None,
     )
 
 
-def _openid(table: Mapping[str, Any], folder: Path) -> OpenID:
+def _read_openid(table: Mapping[str, Any], folder: Path) -> OpenID:
     secret = table.get("client_secret_file")
     return OpenID(
         issuer=table["issuer"],
         client_id=table["client_id"],
         client_secret_file=folder / secret if secret else None,
-        scope=table.get("scope", SCOPE),
+        scope=table.get("scope", DEFAULT_SCOPE),
         tenants_claim=table["tenants_claim"],
         tenants={id_: tuple(values) for id_, values in table.get("tenants", {}).items()},
         private_addresses=table.get("private_addresses", False),
     )
 
 
-def openid_faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def find_openid_problems(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What `[pages.openid]` and other tables can only have wrong together: key and reason."""
     match document:
         case {"pages": {"openid": dict(openid), **pages}}:

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from cds_hooks.config.pages import OpenID
-from cds_hooks.config.settings import ConfigurationFault, Fault
+from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem
 
 KEY_BYTES = 32
 
@@ -18,9 +18,11 @@ def read_secret(path: Path, setting: str) -> bytes:
             readable = os.fstat(file.fileno()).st_mode & 0o007
             secret = file.read()
     except OSError as fault:
-        raise refused(path, setting, f"cannot be read: {fault.strerror}") from None
+        raise make_secret_error(path, setting, f"cannot be read: {fault.strerror}") from None
     if readable:
-        raise refused(path, setting, "is open to every user of this machine; use mode 0600")
+        raise make_secret_error(
+            path, setting, "is open to every user of this machine; use mode 0600"
+        )
     return secret
 
 
@@ -29,11 +31,11 @@ def read_key(path: Path, setting: str) -> bytes:
     key = read_secret(path, setting)
     if len(key) < KEY_BYTES:
         reason = f"holds {len(key)} bytes; at least {KEY_BYTES} random ones are needed"
-        raise refused(path, setting, reason)
+        raise make_secret_error(path, setting, reason)
     return key
 
 
-def client_secret(openid: OpenID) -> str | None:
+def read_client_secret(openid: OpenID) -> str | None:
     """What the provider of identities knows us by; None for a public client.
 
     Raises ConfigurationFault.
@@ -43,7 +45,7 @@ def client_secret(openid: OpenID) -> str | None:
         return None
     secret = read_secret(path, setting).decode(errors="replace").strip()
     if not secret or not secret.isprintable():
-        raise refused(path, setting, "is not one line of text")
+        raise make_secret_error(path, setting, "is not one line of text")
     return secret
 
 
@@ -64,8 +66,8 @@ def make_key(path: Path, setting: str) -> None:
         finally:
             draft.unlink()
     except OSError as fault:
-        raise refused(path, setting, f"cannot be made: {fault.strerror}") from None
+        raise make_secret_error(path, setting, f"cannot be made: {fault.strerror}") from None
 
 
-def refused(path: Path, setting: str, reason: str) -> ConfigurationFault:
-    return ConfigurationFault([Fault(str(path), setting, reason)])
+def make_secret_error(path: Path, setting: str, reason: str) -> ConfigurationError:
+    return ConfigurationError([ConfigurationProblem(str(path), setting, reason)])

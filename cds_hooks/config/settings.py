@@ -19,29 +19,29 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
-from cds_hooks.config.bulk_export import BulkAccess, bulk_access
-from cds_hooks.config.pages import Pages, openid_faults, pages_of
-from cds_hooks.config.smart import smart_access, smart_faults
-from cds_hooks.config.tenants import LOCAL, MEBIBYTE, FhirAccess, Tenant, Trust
+from cds_hooks.config.bulk_export import BulkAccess, read_bulk_access
+from cds_hooks.config.pages import PageAccess, find_openid_problems, read_pages
+from cds_hooks.config.smart import find_smart_problems, read_smart_access
+from cds_hooks.config.tenants import LOCAL_TENANT, MEBIBYTE, FhirAccess, Tenant, TokenTrust
 from cds_hooks.net.urls import (
-    absolute_records_url,
+    build_local_url,
     is_fhir_base_url,
     is_loopback,
     is_network,
     is_origin,
     is_web_url,
-    local_url,
-    records_url,
+    parse_records_url,
+    resolve_records_url,
 )
 from cds_hooks.protocol.cards import Coding
 from cds_hooks.protocol.dialects import DIALECTS, Dialect
 
-VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
+FILE_VARIABLE = "COBALAMIN_CONFIG"  # names the file where the command line does not
 SCHEMA = Path(__file__).parent / "schemas" / "configuration.schema.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConfigurationProblem:
     """One thing wrong with the configuration. `reason` never repeats a value."""
 
     file: str
@@ -52,26 +52,26 @@ class Fault:
         return ": ".join(part for part in (self.file, self.key, self.reason) if part)
 
 
-class ConfigurationFault(ValueError):
+class ConfigurationError(ValueError):
     """The service must not start; `faults` holds everything that was found."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(map(str, self.faults)))
+    def __init__(self, faults: Iterable[ConfigurationProblem]) -> None:
+        self.problems = tuple(faults)
+        super().__init__("\n".join(map(str, self.problems)))
 
 
-def state_directory() -> Path:
+def find_state_directory() -> Path:
     """Where this user's programs keep what must survive a restart (XDG base directories)."""
     named = Path(os.environ.get("XDG_STATE_HOME", ""))
     # The XDG specification has relative paths ignored.
     return (named if named.is_absolute() else Path.home() / ".local" / "state") / "cobalamin"
 
 
-def _default_records_url() -> str:
-    return f"sqlite:///{state_directory() / 'records.sqlite3'}"
+def _build_default_records_url() -> str:
+    return f"sqlite:///{find_state_directory() / 'records.sqlite3'}"
 
 
-def _unchanged(tables: Mapping[str, Any], _folder: Path) -> dict[str, Any]:
+def _copy_tables(tables: Mapping[str, Any], _folder: Path) -> dict[str, Any]:
     return dict(tables)
 
 
@@ -83,20 +83,20 @@ class ServiceTables:
     """
 
     schema: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema: `properties`, `$defs`
-    of_file: frozenset[str] = frozenset()
+    file_only: frozenset[str] = frozenset()
     # The tables with the paths in them absolute: relative ones start at the file's folder.
-    resolve_paths: Callable[[Mapping[str, Any], Path], dict[str, Any]] = _unchanged
+    resolve_paths: Callable[[Mapping[str, Any], Path], dict[str, Any]] = _copy_tables
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.schema.get("properties", {}))
 
 
-NO_TABLES = ServiceTables()
+NO_SERVICE_TABLES = ServiceTables()
 
 
 @dataclass(frozen=True, slots=True)
-class MetricsPage:
+class MetricsAddress:
     """Where `serve` shows its metrics."""
 
     host: str = "127.0.0.1"
@@ -119,35 +119,35 @@ class Settings:
     requests_per_minute_and_address: int = 12_000  # in each worker
     cors_origins: tuple[str, ...] = ()
     allow_loopback_origins: bool = True
-    records_url: str = field(default_factory=_default_records_url)
+    records_url: str = field(default_factory=_build_default_records_url)
     records_key_file: Path | None = None  # None: made beside the SQLite database
     records_old_key_files: tuple[Path, ...] = ()
     spool: Path | None = None  # None: a call is refused while the database is down
     log_level: str = "info"
     log_sample: float = 1.0  # share of decisions without a card that get their line
-    metrics: MetricsPage | None = MetricsPage()  # None: not shown
+    metrics: MetricsAddress | None = MetricsAddress()  # None: not shown
     traces_url: str | None = None  # base URL of a collector that takes OTLP over HTTP
     traces_sample: float = 1.0  # share of traces that begin here
     bulk_export: BulkAccess | None = None  # where `fetch-export` fetches from
-    pages: Pages = field(default_factory=Pages)
+    pages: PageAccess = field(default_factory=PageAccess)
     file: str | None = None  # where these settings were read
-    tenants: tuple[Tenant, ...] = (LOCAL,)
+    tenants: tuple[Tenant, ...] = (LOCAL_TENANT,)
 
     @property
     def is_open(self) -> bool:
         """Whether callers are not told from strangers."""
         return any(tenant.is_open for tenant in self.tenants)
 
-    def tenant(self, name: str | None = None) -> Tenant:
+    def find_tenant(self, name: str | None = None) -> Tenant:
         """The tenant called `name`; the first where none is named. Raises ConfigurationFault."""
         found = [tenant for tenant in self.tenants if name in (None, tenant.id)]
         if not found:
             there = ", ".join(tenant.id for tenant in self.tenants)
             reason = f"is no tenant of this configuration; there are: {there}"
-            raise ConfigurationFault([Fault(self.file or "", name or "", reason)])
+            raise ConfigurationError([ConfigurationProblem(self.file or "", name or "", reason)])
         return found[0]
 
-    def listening_on(
+    def override_address(
         self, host: str | None = None, port: int | None = None, workers: int | None = None
     ) -> "Settings":
         """These settings with what the command line gave.
@@ -160,18 +160,18 @@ class Settings:
             port=port or self.port,
             workers=workers or self.workers,
         )
-        if self.base_url != local_url(self.host, self.port):
+        if self.base_url != build_local_url(self.host, self.port):
             return moved
-        return replace(moved, base_url=local_url(moved.host, moved.port))
+        return replace(moved, base_url=build_local_url(moved.host, moved.port))
 
 
-def configuration_file(given: Path | None) -> Path | None:
+def find_configuration_file(given: Path | None) -> Path | None:
     """The file given on the command line, else the one that the environment names, else None."""
-    named = os.environ.get(VARIABLE)
+    named = os.environ.get(FILE_VARIABLE)
     return given or (Path(named) if named else None)
 
 
-def load_settings(path: Path | None, tables: ServiceTables = NO_TABLES) -> Settings:
+def load_settings(path: Path | None, tables: ServiceTables = NO_SERVICE_TABLES) -> Settings:
     """The settings in the TOML file at `path`; None gives the defaults, for loopback only.
 
     `tables` are those that the services add. Raises ConfigurationFault with every fault of the
@@ -179,14 +179,16 @@ def load_settings(path: Path | None, tables: ServiceTables = NO_TABLES) -> Setti
     """
     if path is None:
         return Settings()
-    document = _read(path)
-    found = [*_faults(document, tables)]
+    document = _read_toml(path)
+    found = [*_find_problems(document, tables)]
     if found:
-        raise ConfigurationFault(Fault(str(path), key, reason) for key, reason in found)
-    return _settings(document, path, tables)
+        raise ConfigurationError(
+            ConfigurationProblem(str(path), key, reason) for key, reason in found
+        )
+    return _read_settings(document, path, tables)
 
 
-def configuration_schema(tables: ServiceTables = NO_TABLES) -> dict[str, Any]:
+def build_configuration_schema(tables: ServiceTables = NO_SERVICE_TABLES) -> dict[str, Any]:
     """The JSON Schema of a whole configuration file."""
     schema: dict[str, Any] = json.loads(SCHEMA.read_bytes())
     schema["$defs"]["dialect"]["properties"]["name"] = {
@@ -194,14 +196,14 @@ def configuration_schema(tables: ServiceTables = NO_TABLES) -> dict[str, Any]:
         "enum": [*DIALECTS],
     }
     added = tables.schema.get("properties", {})
-    of_tenants = {name: part for name, part in added.items() if name not in tables.of_file}
+    of_tenants = {name: part for name, part in added.items() if name not in tables.file_only}
     schema["properties"] |= added
     schema["properties"]["tenant"]["items"]["properties"] |= of_tenants
     schema["$defs"] |= tables.schema.get("$defs", {})
     return schema
 
 
-def refuse_exposed(settings: Settings) -> str | None:
+def explain_exposure(settings: Settings) -> str | None:
     """Why the service will not listen where it is told to; None where it will."""
     host = settings.host
     if is_loopback(host) or not settings.is_open:
@@ -212,7 +214,7 @@ def refuse_exposed(settings: Settings) -> str | None:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -221,7 +223,7 @@ def _read(path: Path) -> dict[str, Any]:
         reason = "is not UTF-8 text"
     except tomllib.TOMLDecodeError as error:
         reason = f"is not TOML: {error}"
-    raise ConfigurationFault([Fault(str(path), "", reason)])
+    raise ConfigurationError([ConfigurationProblem(str(path), "", reason)])
 
 
 _FORMATS = FormatChecker(formats=())
@@ -231,20 +233,20 @@ for _name, _holds in {
     "key-url": is_fhir_base_url,
     "network": is_network,
     "origin": is_origin,
-    "records-url": records_url,
+    "records-url": parse_records_url,
 }.items():
     # Values of another type are the business of the schema's "type".
     _FORMATS.checks(_name)(lambda value, holds=_holds: not isinstance(value, str) or holds(value))
 
 
-def _faults(document: Mapping[str, Any], tables: ServiceTables) -> Iterator[tuple[str, str]]:
-    validator = Draft202012Validator(configuration_schema(tables), format_checker=_FORMATS)
+def _find_problems(document: Mapping[str, Any], tables: ServiceTables) -> Iterator[tuple[str, str]]:
+    validator = Draft202012Validator(build_configuration_schema(tables), format_checker=_FORMATS)
     errors = sorted(validator.iter_errors(document), key=lambda error: error.json_path)
     for error in errors:
-        yield from _explain(error)
+        yield from _explain_error(error)
     match document:
         case {"records": {"url": str(url), **others}} if (
-            "key_file" not in others and records_url(url) and not url.startswith("sqlite")
+            "key_file" not in others and parse_records_url(url) and not url.startswith("sqlite")
         ):
             yield "records.key_file", "is required with PostgreSQL: all replicas share one key"
     match document:
@@ -252,13 +254,13 @@ def _faults(document: Mapping[str, Any], tables: ServiceTables) -> Iterator[tupl
             yield "bulk_export.key_file", "is missing: the client proves itself with its key"
     match document:
         case {"tenant": list(tenants)} if all(isinstance(tenant, dict) for tenant in tenants):
-            yield from _tenant_faults(document, tenants)
-    yield from openid_faults(document)
+            yield from _find_tenant_problems(document, tenants)
+    yield from find_openid_problems(document)
     if not errors:
-        yield from smart_faults(document)
+        yield from find_smart_problems(document)
 
 
-def _tenant_faults(
+def _find_tenant_problems(
     document: Mapping[str, Any], tenants: list[dict[str, Any]]
 ) -> Iterator[tuple[str, str]]:
     """What only several tables together can have wrong."""
@@ -292,7 +294,7 @@ def _tenant_faults(
                 yield f"{key}.{name}", f"is that of tenant[{first}]: no two may share {same}"
 
 
-def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
+def _explain_error(error: ValidationError) -> Iterator[tuple[str, str]]:
     """Key and reason. The schema's words, never the validator's: those quote the value."""
     key = error.json_path.removeprefix("$").removeprefix(".")
     schema = error.schema if isinstance(error.schema, dict) else {}
@@ -314,7 +316,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
             yield key, f"must be {schema['description']}"
 
 
-def _settings(document: Mapping[str, Any], path: Path, tables: ServiceTables) -> Settings:
+def _read_settings(document: Mapping[str, Any], path: Path, tables: ServiceTables) -> Settings:
     """The settings of a document without faults; relative paths start at the file's folder."""
     folder = path.absolute().parent
     server, limits, cors, records, log, tracing = (
@@ -323,8 +325,8 @@ def _settings(document: Mapping[str, Any], path: Path, tables: ServiceTables) ->
     )
     default = Settings()
     host, port = server.get("host", default.host), server.get("port", default.port)
-    url = records_url(records["url"]) if "url" in records else None
-    base_url = server.get("base_url", local_url(host, port)).rstrip("/")
+    url = parse_records_url(records["url"]) if "url" in records else None
+    base_url = server.get("base_url", build_local_url(host, port)).rstrip("/")
     return Settings(
         host=host,
         port=port,
@@ -339,55 +341,56 @@ def _settings(document: Mapping[str, Any], path: Path, tables: ServiceTables) ->
         ),
         cors_origins=tuple(cors.get("origins", ())),
         allow_loopback_origins=cors.get("allow_loopback", False),
-        records_url=absolute_records_url(url, folder) if url else default.records_url,
+        records_url=resolve_records_url(url, folder) if url else default.records_url,
         records_key_file=folder / records["key_file"] if "key_file" in records else None,
         records_old_key_files=tuple(folder / file for file in records.get("old_key_files", ())),
-        spool=_spool(records, folder),
+        spool=_find_spool(records, folder),
         log_level=log.get("level", default.log_level),
         log_sample=log.get("sample", default.log_sample),
-        metrics=_metrics(document.get("metrics", {})),
+        metrics=_read_metrics_address(document.get("metrics", {})),
         traces_url=tracing.get("otlp_endpoint"),
         traces_sample=tracing.get("sample", default.traces_sample),
-        bulk_export=bulk_access(document["bulk_export"], folder)
+        bulk_export=read_bulk_access(document["bulk_export"], folder)
         if "bulk_export" in document
         else None,
-        pages=pages_of(document.get("pages", {}), folder),
+        pages=read_pages(document.get("pages", {}), folder),
         file=str(path),
         tenants=tuple(
-            _tenant(tenant, document, folder, base_url, tables) for tenant in document["tenant"]
+            _read_tenant(tenant, document, folder, base_url, tables)
+            for tenant in document["tenant"]
         )
         if "tenant" in document
-        else (_local(document, folder, tables),),
+        else (_read_local_tenant(document, folder, tables),),
     )
 
 
-def _metrics(table: Mapping[str, Any]) -> MetricsPage | None:
+def _read_metrics_address(table: Mapping[str, Any]) -> MetricsAddress | None:
     if not table.get("enabled", True):
         return None
-    host, port = (table.get(name, getattr(MetricsPage(), name)) for name in ("host", "port"))
-    return MetricsPage(host, port, is_chosen=bool(table.keys() & {"host", "port"}))
+    host, port = (table.get(name, getattr(MetricsAddress(), name)) for name in ("host", "port"))
+    return MetricsAddress(host, port, is_chosen=bool(table.keys() & {"host", "port"}))
 
 
-def _spool(records: Mapping[str, Any], folder: Path) -> Path | None:
+def _find_spool(records: Mapping[str, Any], folder: Path) -> Path | None:
     if records.get("when_down") != "spool":
         return None
-    return folder / records["spool"] if "spool" in records else state_directory() / "spool"
+    return folder / records["spool"] if "spool" in records else find_state_directory() / "spool"
 
 
-def _local(document: Mapping[str, Any], folder: Path, tables: ServiceTables) -> Tenant:
+def _read_local_tenant(document: Mapping[str, Any], folder: Path, tables: ServiceTables) -> Tenant:
     """The callers on this machine, as the tables at the top of the file have them."""
     fhir = document.get("fhir", {})
     return Tenant(
-        LOCAL.id,
+        LOCAL_TENANT.id,
         fhir=replace(
-            _fhir_access(fhir, fhir.get("servers", ())),
+            _read_fhir_access(fhir, fhir.get("servers", ())),
             allow_loopback=fhir.get("allow_loopback", False),
         ),
-        **_of_any_tenant({}, document, folder, tables),
+        **_read_common_options({}, document, folder, tables),
     )
 
 
-def _tenant(
+def _read_tenant(
     table: Mapping[str, Any],
     document: Mapping[str, Any],
     folder: Path,
@@ -395,25 +398,25 @@ def _tenant(
     tables: ServiceTables,
 ) -> Tenant:
     own = table.get("fhir", {})
-    fhir = _fhir_access(
+    fhir = _read_fhir_access(
         {**document.get("fhir", {}), **own}, [own["server"]] if "server" in own else []
     )
     return Tenant(
         table["id"],
-        trust=_trust(table, folder, base_url) if "issuer" in table else None,
+        trust=_read_trust(table, folder, base_url) if "issuer" in table else None,
         certificate=table.get("certificate"),
         fhir=fhir,
-        **_of_any_tenant(table, document, folder, tables),
+        **_read_common_options(table, document, folder, tables),
     )
 
 
-def _trust(table: Mapping[str, Any], folder: Path, base_url: str) -> Trust:
+def _read_trust(table: Mapping[str, Any], folder: Path, base_url: str) -> TokenTrust:
     chosen = {
         name: table[name] for name in ("claim", "max_lifetime_s", "leeway_s") if name in table
     }
     if "algorithms" in table:
         chosen["algorithms"] = tuple(table["algorithms"])
-    return Trust(
+    return TokenTrust(
         issuer=table["issuer"],
         audience=table.get("audience", base_url).rstrip("/"),
         jwks_url=table.get("jwks_url"),
@@ -422,7 +425,7 @@ def _trust(table: Mapping[str, Any], folder: Path, base_url: str) -> Trust:
     )
 
 
-def _fhir_access(table: Mapping[str, Any], servers: Iterable[str]) -> FhirAccess:
+def _read_fhir_access(table: Mapping[str, Any], servers: Iterable[str]) -> FhirAccess:
     default = FhirAccess()
     return FhirAccess(
         servers=tuple(base.rstrip("/") for base in servers),
@@ -433,7 +436,7 @@ def _fhir_access(table: Mapping[str, Any], servers: Iterable[str]) -> FhirAccess
     )
 
 
-def _of_any_tenant(
+def _read_common_options(
     table: Mapping[str, Any], document: Mapping[str, Any], folder: Path, tables: ServiceTables
 ) -> dict[str, Any]:
     """What a tenant may have of its own, and otherwise has from the top of the file."""
@@ -442,14 +445,14 @@ def _of_any_tenant(
     amounts = {**document.get("limits", {}), **document.get("records", {}), **table}
     names = ("calls_per_minute", "retention_days", "comments")
     return {
-        "dialect": _dialect(chosen.get("dialect", {})),
+        "dialect": _read_dialect(chosen.get("dialect", {})),
         "clinical": tables.resolve_paths(of_services, folder),
-        "smart": smart_access(chosen["smart"], folder) if "smart" in chosen else None,
+        "smart": read_smart_access(chosen["smart"], folder) if "smart" in chosen else None,
         **{name: amounts[name] for name in names if name in amounts},
     }
 
 
-def _dialect(table: Mapping[str, Any]) -> Dialect:
+def _read_dialect(table: Mapping[str, Any]) -> Dialect:
     catalogue: dict[str, tuple[Coding, ...]] = {}
     for entry in table.get("catalogue", ()):
         coding = Coding(entry["code"], entry["system"], entry.get("display"))

@@ -7,12 +7,12 @@ from typing import Any
 
 from cds_hooks.net.urls import is_fhir_base_url
 
-IDENTITY = ("openid", "fhirUser")
+IDENTITY_SCOPES = ("openid", "fhirUser")
 
 
-def app_scopes(kinds: Iterable[str], read: str = "rs") -> tuple[str, ...]:
+def build_app_scopes(kinds: Iterable[str], read: str = "rs") -> tuple[str, ...]:
     """Who is signed in, and the patient's resources of `kinds`."""
-    return (*IDENTITY, *(f"patient/{kind}.{read}" for kind in kinds))
+    return (*IDENTITY_SCOPES, *(f"patient/{kind}.{read}" for kind in kinds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SmartAccess:
     frame_ancestors: tuple[str, ...] = ()  # origins of EHRs that show the app in a frame
 
 
-def smart_access(table: Mapping[str, Any], folder: Path) -> SmartAccess:
+def read_smart_access(table: Mapping[str, Any], folder: Path) -> SmartAccess:
     """The table [smart] of a tenant; relative paths start at `folder`."""
     return SmartAccess(
         table["client_id"],
@@ -39,7 +39,7 @@ def smart_access(table: Mapping[str, Any], folder: Path) -> SmartAccess:
     )
 
 
-def smart_faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def find_smart_problems(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and reason of what a schema cannot see; its form has been checked."""
     tenants = document.get("tenant", [])
     if "smart" in document and tenants:
@@ -60,10 +60,10 @@ def smart_faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ):
             reason = "is required with PostgreSQL and [smart]: all replicas share one key"
             yield "pages.key_file", reason
-    yield from _server_faults(tenants)
+    yield from _find_server_problems(tenants)
 
 
-def _server_faults(tenants: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+def _find_server_problems(tenants: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """A launch names its FHIR server and nothing else that would tell tenants apart."""
     seen: dict[str, int] = {}
     for place, tenant in enumerate(tenants):

@@ -13,7 +13,7 @@ MEBIBYTE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class TokenTrust:
     """What a tenant's tokens must say, compared character by character. [SEC-07 to SEC-16]"""
 
     issuer: str
@@ -43,13 +43,13 @@ class Tenant:
     """One EHR that is served. Everything here is its own."""
 
     id: str  # in records, log and metrics
-    trust: Trust | None = None
+    trust: TokenTrust | None = None
     certificate: str | None = None  # subject of the client certificate that the proxy verified
     fhir: FhirAccess = field(default_factory=FhirAccess)
     smart: SmartAccess | None = None  # None: its EHR launches no app of ours
     dialect: Dialect = field(default_factory=Dialect)
     # The tables of the services; this package does not read them.
-    clinical: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    service_tables: Mapping[str, Any] = field(default_factory=dict, hash=False)
     calls_per_minute: int = 6000  # in each worker
     retention_days: int = 365
     comments: str = "drop"  # free text of feedback: "drop" or "encrypt"
@@ -61,4 +61,4 @@ class Tenant:
 
 
 # Callers on this machine, where the configuration names no tenant.
-LOCAL = Tenant("local", fhir=FhirAccess(allow_loopback=True))
+LOCAL_TENANT = Tenant("local", fhir=FhirAccess(allow_loopback=True))

@@ -15,28 +15,33 @@ from pathlib import Path
 import orjson
 import requests
 
-from cds_hooks.fhir.bulk_server import LOST, PASSING, BulkServer, refusal
-from cds_hooks.fhir.issues import ExportFailed
-from cds_hooks.fhir.retry import Patience
+from cds_hooks.fhir.bulk_server import (
+    CONNECTION_ERRORS,
+    TRANSIENT_STATUSES,
+    BulkServer,
+    describe_refusal,
+)
+from cds_hooks.fhir.issues import ExportError
+from cds_hooks.fhir.retry import Backoff
 
-CHUNK = 64 * 1024  # what a kill may lose of a file
-TRIES = 8  # in a row without a byte
-DAY = 86_400
-GONE = frozenset({401, 403, 404, 410})  # links of an export live for a while only
-RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
-PRIVATE = 0o600  # what is downloaded is about patients
+CHUNK_BYTES = 64 * 1024  # what a kill may lose of a file
+MAX_TRIES = 8  # in a row without a byte
+SECONDS_PER_DAY = 86_400
+EXPIRED_STATUSES = frozenset({401, 403, 404, 410})  # links of an export live for a while only
+CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+PRIVATE_MODE = 0o600  # what is downloaded is about patients
 
 
-class LinkExpired(Exception):
+class LinkExpiredError(Exception):
     """The link leads nowhere now; the server may give another for the same file."""
 
 
-class Restart(Exception):
+class FileChangedError(Exception):
     """What there is of the file is no beginning of what the server has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DownloadState:
     """Which file a beginning is of, as the server told it."""
 
     validator: str  # ETag or Last-Modified; "" for neither
@@ -44,24 +49,24 @@ class Mark:
     encoding: str
 
     @classmethod
-    def of(cls, answer: requests.Response) -> "Mark":
+    def from_response(cls, answer: requests.Response) -> "DownloadState":
         etag = answer.headers.get("ETag", "")
         strong = etag if not etag.startswith("W/") else ""
         return cls(
             strong or answer.headers.get("Last-Modified", ""),
-            _total(answer),
+            _read_total(answer),
             answer.headers.get("Content-Encoding", ""),
         )
 
     @property
-    def tells(self) -> bool:
+    def can_detect_change(self) -> bool:
         """Whether it would be noticed if the server had another file by now."""
         return bool(self.validator) or self.total is not None
 
 
-def _total(answer: requests.Response) -> int | None:
+def _read_total(answer: requests.Response) -> int | None:
     if answer.status_code == 206:
-        found = RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        found = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         return int(found[2]) if found and found[2] != "*" else None
     length = answer.headers.get("Content-Length", "")
     return int(length) if length.isdecimal() else None
@@ -73,107 +78,113 @@ class Download:
     def __init__(self, server: BulkServer, part: Path, told: Callable[[int], None]) -> None:
         self._server = server
         self._part = part
-        self._note = part.with_name(f"{part.name}.mark")
-        self._told = told
+        self._state_file = part.with_name(f"{part.name}.mark")
+        self._report_bytes = told
 
     def fetch(self, url: str, *, with_token: bool) -> None:
         """Until `part` is whole. Raises LinkExpired, ExportFailed, ExportUnfinished."""
-        with self._server.attempt():
+        with self._server.track_request():
             self._fetch(url, with_token=with_token)
 
     def _fetch(self, url: str, *, with_token: bool) -> None:
-        patience = Patience(DAY, self._server.stop, TRIES, "downloading")
+        patience = Backoff(SECONDS_PER_DAY, self._server.stop, MAX_TRIES, "downloading")
         while True:
-            before, answer = self._size(), None
+            before, answer = self._get_size(), None
             try:
-                mark, have = self._read_mark(), before
+                mark, have = self._read_state(), before
                 if mark is not None and mark.total == have:
                     return
                 headers = {"Accept": "application/fhir+ndjson", "Accept-Encoding": "gzip"}
-                headers |= _continuing(mark, have)
-                with self._server.asked("GET", url, headers, with_token=with_token) as answer:
-                    if self._take(answer, mark, have):
+                headers |= _build_range_headers(mark, have)
+                with self._server.send_request(
+                    "GET", url, headers, with_token=with_token
+                ) as answer:
+                    if self._save_response(answer, mark, have):
                         return
                     reason = f"status {answer.status_code}"
-            except LOST as fault:
+            except CONNECTION_ERRORS as fault:
                 reason, answer = type(fault).__name__, None
-            except Restart:
-                self.forget()
+            except FileChangedError:
+                self.discard()
                 reason = "the file changed"
-            if self._size() > before:
+            if self._get_size() > before:
                 patience.restart()
-            passing = answer if answer is not None and answer.status_code in PASSING else None
+            passing = (
+                answer if answer is not None and answer.status_code in TRANSIENT_STATUSES else None
+            )
             patience.wait(reason, passing)
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Removes what there is of it."""
-        self._note.unlink(missing_ok=True)
+        self._state_file.unlink(missing_ok=True)
         self._part.unlink(missing_ok=True)
 
-    def keep(self, name: Path) -> None:
+    def finish(self, name: Path) -> None:
         """Gives the whole file its name."""
         self._part.rename(name)
-        self._note.unlink(missing_ok=True)
+        self._state_file.unlink(missing_ok=True)
 
-    def _take(self, answer: requests.Response, mark: Mark | None, have: int) -> bool:
+    def _save_response(
+        self, answer: requests.Response, mark: DownloadState | None, have: int
+    ) -> bool:
         """Whether the file is whole now; False where it should be asked for again."""
         status = answer.status_code
-        if status in PASSING:
+        if status in TRANSIENT_STATUSES:
             return False
-        if status in GONE:
-            raise LinkExpired
-        if status == 416 or (status == 206 and not _follows(answer, mark, have)):
-            raise Restart
+        if status in EXPIRED_STATUSES:
+            raise LinkExpiredError
+        if status == 416 or (status == 206 and not _is_continuation(answer, mark, have)):
+            raise FileChangedError
         if status not in (200, 206):
-            raise ExportFailed(refusal("a file cannot be downloaded", answer, Counter()))
+            raise ExportError(describe_refusal("a file cannot be downloaded", answer, Counter()))
         if status == 200:
-            self.forget()
-            mark = Mark.of(answer)
-        handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE)
+            self.discard()
+            mark = DownloadState.from_response(answer)
+        handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_MODE)
         with os.fdopen(handle, "ab") as file:
             if status == 200:
                 # Only now is there nothing left that this mark could be wrong about.
-                self._write_mark(mark)
-            for chunk in answer.raw.stream(CHUNK, decode_content=False):
+                self._write_state(mark)
+            for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=False):
                 file.write(chunk)
                 file.flush()  # what has arrived outlives this process
-                self._told(len(chunk))
+                self._report_bytes(len(chunk))
                 if self._server.stop.is_set():
                     return False
             os.fsync(file.fileno())
-        return mark is None or mark.total is None or mark.total == self._size()
+        return mark is None or mark.total is None or mark.total == self._get_size()
 
-    def _size(self) -> int:
+    def _get_size(self) -> int:
         try:
             return self._part.stat().st_size
         except FileNotFoundError:
             return 0
 
-    def _read_mark(self) -> Mark | None:
+    def _read_state(self) -> DownloadState | None:
         try:
-            return Mark(**orjson.loads(self._note.read_bytes()))
+            return DownloadState(**orjson.loads(self._state_file.read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 
-    def _write_mark(self, mark: Mark | None) -> None:
+    def _write_state(self, mark: DownloadState | None) -> None:
         if mark is not None:
-            self._note.write_bytes(orjson.dumps(asdict(mark)))
+            self._state_file.write_bytes(orjson.dumps(asdict(mark)))
 
 
-def _continuing(mark: Mark | None, have: int) -> dict[str, str]:
+def _build_range_headers(mark: DownloadState | None, have: int) -> dict[str, str]:
     """The headers that ask for the rest alone, where that is safe."""
-    if mark is None or not have or not mark.tells:
+    if mark is None or not have or not mark.can_detect_change:
         return {}
     asked = {"Range": f"bytes={have}-"}
     return asked | ({"If-Range": mark.validator} if mark.validator else {})
 
 
-def _follows(answer: requests.Response, mark: Mark | None, have: int) -> bool:
+def _is_continuation(answer: requests.Response, mark: DownloadState | None, have: int) -> bool:
     """Whether the part that was sent is the rest of the file that was begun."""
-    found = RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    found = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if mark is None or found is None or found[1] is None or int(found[1]) != have:
         return False
-    now = Mark.of(answer)
+    now = DownloadState.from_response(answer)
     same_size = now.total is None or mark.total is None or now.total == mark.total
     same = not (now.validator and mark.validator) or now.validator == mark.validator
     return same_size and same and now.encoding == mark.encoding

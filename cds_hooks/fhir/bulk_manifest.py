@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from cds_hooks.fhir.issues import ExportFailed
+from cds_hooks.fhir.issues import ExportError
 
-TYPE = re.compile(r"[A-Za-z]{1,64}")  # becomes part of a file's name
+RESOURCE_TYPE = re.compile(r"[A-Za-z]{1,64}")  # becomes part of a file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,17 @@ class Manifest:
     files: tuple[RemoteFile, ...]
 
 
-def page_of(body: bytes) -> dict[str, Any]:
+def read_page(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict):
-        raise ExportFailed("the manifest is not a JSON object")
+        raise ExportError("the manifest is not a JSON object")
     return document
 
 
-def next_page(page: Mapping[str, Any]) -> str | None:
+def find_next_page(page: Mapping[str, Any]) -> str | None:
     links = page.get("link")
     for link in links if isinstance(links, list) else ():
         match link:
@@ -50,11 +50,11 @@ def next_page(page: Mapping[str, Any]) -> str | None:
     return None
 
 
-def manifest_of(pages: list[dict[str, Any]]) -> Manifest:
+def build_manifest(pages: list[dict[str, Any]]) -> Manifest:
     first = pages[0]
     if not isinstance(first.get("output"), list):
-        raise ExportFailed("the manifest has no output")
-    files = tuple(file for page in pages for file in _files(page))
+        raise ExportError("the manifest has no output")
+    files = tuple(file for page in pages for file in _read_files(page))
     moment = first.get("transactionTime")
     return Manifest(
         moment if isinstance(moment, str) else "",
@@ -68,7 +68,7 @@ def manifest_of(pages: list[dict[str, Any]]) -> Manifest:
 SECTIONS = {"output": "output", "deleted": "deleted", "error": "error", "outcome": "error"}
 
 
-def _files(page: Mapping[str, Any]) -> Iterator[RemoteFile]:
+def _read_files(page: Mapping[str, Any]) -> Iterator[RemoteFile]:
     for member, section in SECTIONS.items():
         entries = page.get(member)
         for number, entry in enumerate(entries if isinstance(entries, list) else ()):
@@ -77,9 +77,9 @@ def _files(page: Mapping[str, Any]) -> Iterator[RemoteFile]:
                     kind, count = entry.get("type"), entry.get("count")
                     yield RemoteFile(
                         section,
-                        kind if isinstance(kind, str) and TYPE.fullmatch(kind) else "",
+                        kind if isinstance(kind, str) and RESOURCE_TYPE.fullmatch(kind) else "",
                         url,
                         count if isinstance(count, int) and count >= 0 else None,
                     )
                 case _:
-                    raise ExportFailed(f"the manifest's {member}[{number}] has no url")
+                    raise ExportError(f"the manifest's {member}[{number}] has no url")

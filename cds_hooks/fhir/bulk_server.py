@@ -18,19 +18,19 @@ from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
 from cds_hooks.config.bulk_export import BulkAccess
-from cds_hooks.fhir.backend_token import token_for
-from cds_hooks.fhir.bulk_manifest import Manifest, manifest_of, next_page, page_of
-from cds_hooks.fhir.issues import ExportFailed, ExportUnfinished, issues_of, told
-from cds_hooks.fhir.retry import Patience
-from cds_hooks.net.session import Attempt, session
-from cds_hooks.net.urls import is_loopback_url, origin_of
+from cds_hooks.fhir.backend_token import make_token_source
+from cds_hooks.fhir.bulk_manifest import Manifest, build_manifest, find_next_page, read_page
+from cds_hooks.fhir.issues import ExportError, ExportInterruptedError, format_issues, read_issues
+from cds_hooks.fhir.retry import Backoff
+from cds_hooks.net.session import CancellableRequest, make_session
+from cds_hooks.net.urls import is_loopback_url, parse_origin
 
 TIMEOUT = (10, 60)  # to connect, and between two pieces
-LARGEST_ANSWER = 64 << 20  # of a manifest or an outcome
-PAGES = 10_000  # of one manifest
-PASSING = frozenset({429, 502, 503, 504})
+MAX_BODY_BYTES = 64 << 20  # of a manifest or an outcome
+MAX_PAGES = 10_000  # of one manifest
+TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 # Connections that are not made or end, and their like.
-LOST = (
+CONNECTION_ERRORS = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
@@ -39,13 +39,13 @@ LOST = (
     ConnectionError,
     TimeoutError,
 )
-UNFIT_URL = (
+INVALID_URL_ERRORS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
 )
 # Asking again is for Patience: it waits as the server says.
-ONCE = Retry(total=0, redirect=0, raise_on_status=False, respect_retry_after_header=False)
+NO_RETRY = Retry(total=0, redirect=0, raise_on_status=False, respect_retry_after_header=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ExportRequest:
     since: str | None = None  # FHIR instant
     type_filters: tuple[str, ...] = ()  # "Observation?category=laboratory"
 
-    def url(self, server: str) -> str:
+    def build_url(self, server: str) -> str:
         at = {"system": "", "patient": "/Patient"}
         place = at[self.level] if self.level in at else f"/Group/{quote(self.group or '', safe='')}"
         query = [("_type", ",".join(self.types))] if self.types else []
@@ -73,48 +73,48 @@ class BulkServer:
     def __init__(self, access: BulkAccess) -> None:
         self.access = access
         self.stop = threading.Event()  # set: nothing waits any longer
-        self._attempts: set[Attempt] = set()
-        self._session = session(
+        self._requests: set[CancellableRequest] = set()
+        self._session = make_session(
             connections=access.parallel + 2,
             loopback=is_loopback_url(access.server),
             private_addresses=access.private_addresses,
-            again=ONCE,
+            again=NO_RETRY,
         )
-        self._token = token_for(access, self._session)
+        self._token = make_token_source(access, self._session)
 
     def close(self) -> None:
         self._session.close()
 
     @contextmanager
-    def attempt(self) -> Iterator[None]:
+    def track_request(self) -> Iterator[None]:
         """What a thread asks for inside can be ended by `end`, wherever it waits."""
-        with Attempt() as attempt:
-            self._attempts.add(attempt)
+        with CancellableRequest() as attempt:
+            self._requests.add(attempt)
             try:
                 yield
             finally:
-                self._attempts.discard(attempt)
+                self._requests.discard(attempt)
 
-    def end(self) -> None:
+    def cancel_requests(self) -> None:
         """Nothing is asked or waited for any longer."""
         self.stop.set()
-        for attempt in list(self._attempts):
-            attempt.end()
+        for attempt in list(self._requests):
+            attempt.cancel()
 
     @contextmanager
-    def asked(
+    def send_request(
         self, method: str, url: str, headers: Mapping[str, str], *, with_token: bool = True
     ) -> Iterator[requests.Response]:
         """One request; a token that ended is renewed once.
 
         Raises ExportFailed where the URL must not be asked, and what LOST lists.
         """
-        if not self.access.reaches(url):
-            raise ExportFailed(not_allowed(url))
+        if not self.access.allows_url(url):
+            raise ExportError(explain_forbidden_url(url))
         for attempt in range(2):
             said = dict(headers)
-            with _hopeless_told():
-                token = self._token.value() if with_token else None
+            with _convert_permanent_errors():
+                token = self._token.get_value() if with_token else None
                 if token is not None:
                     said["Authorization"] = f"Bearer {token}"
                 answer = self._session.request(
@@ -122,95 +122,103 @@ class BulkServer:
                 )
             with answer:
                 again = answer.status_code == 401 and attempt == 0 and token is not None
-                if again and self._token.renewed(token):
+                if again and self._token.discard(token):
                     continue
                 yield answer
                 return
 
-    def kick_off(self, request: ExportRequest) -> str:
+    def start_export(self, request: ExportRequest) -> str:
         """Asks for an export; the URL that tells how it is getting on."""
-        patience = Patience(self.access.deadline_s, self.stop, doing="asking for the export")
-        url = request.url(self.access.server)
+        patience = Backoff(self.access.deadline_s, self.stop, doing="asking for the export")
+        url = request.build_url(self.access.server)
         headers = {
             "Accept": "application/fhir+json",
             "Prefer": "respond-async, handling=lenient",
         }
         while True:
-            with self._reached("asking for the export"), self.asked("GET", url, headers) as answer:
+            with (
+                self._convert_connection_errors("asking for the export"),
+                self.send_request("GET", url, headers) as answer,
+            ):
                 if answer.status_code == 202:
                     location = answer.headers.get("Content-Location")
                     if not location:
-                        raise ExportFailed("the server accepted the export and told no location")
-                    return self._allowed(urljoin(url, location))
-                if answer.status_code not in PASSING:
-                    issues = issues_of(body_of(answer))
-                    raise ExportFailed(refusal("the server refuses the export", answer, issues))
+                        raise ExportError("the server accepted the export and told no location")
+                    return self._check_url(urljoin(url, location))
+                if answer.status_code not in TRANSIENT_STATUSES:
+                    issues = read_issues(read_body(answer))
+                    raise ExportError(
+                        describe_refusal("the server refuses the export", answer, issues)
+                    )
             # Not sent again after a lost connection: the server may have begun an export.
             patience.wait(f"status {answer.status_code}", answer)
 
-    def ready(self, status_url: str, progress: Callable[[str], None]) -> Manifest:
+    def wait_for_manifest(self, status_url: str, progress: Callable[[str], None]) -> Manifest:
         """Waits until the export is ready. `progress` is told what the server says of it."""
-        patience = Patience(self.access.deadline_s, self.stop, doing="waiting for the export")
-        page = self._document(status_url, patience, progress)
+        patience = Backoff(self.access.deadline_s, self.stop, doing="waiting for the export")
+        page = self._fetch_page(status_url, patience, progress)
         pages, seen = [page], {status_url}
-        while (following := next_page(page)) is not None:
-            url = self._allowed(urljoin(status_url, following))
-            if url in seen or len(pages) >= PAGES:
-                raise ExportFailed("the manifest's pages do not end")
+        while (following := find_next_page(page)) is not None:
+            url = self._check_url(urljoin(status_url, following))
+            if url in seen or len(pages) >= MAX_PAGES:
+                raise ExportError("the manifest's pages do not end")
             seen.add(url)
-            page = self._document(url, patience, progress)
+            page = self._fetch_page(url, patience, progress)
             pages.append(page)
-        return manifest_of(pages)
+        return build_manifest(pages)
 
     def cancel(self, status_url: str) -> None:
         """Tells the server that the export is no longer wanted; one that it forgot is fine."""
         headers = {"Accept": "application/fhir+json"}
-        with self._reached("cancelling"), self.asked("DELETE", status_url, headers) as answer:
+        with (
+            self._convert_connection_errors("cancelling"),
+            self.send_request("DELETE", status_url, headers) as answer,
+        ):
             if answer.status_code not in (200, 202, 204, 404, 410):
-                issues = issues_of(body_of(answer))
-                raise ExportFailed(refusal("the server does not cancel", answer, issues))
+                issues = read_issues(read_body(answer))
+                raise ExportError(describe_refusal("the server does not cancel", answer, issues))
 
-    def _document(
-        self, url: str, patience: Patience, progress: Callable[[str], None]
+    def _fetch_page(
+        self, url: str, patience: Backoff, progress: Callable[[str], None]
     ) -> dict[str, Any]:
         """A page of the manifest, when it is there."""
         while True:
             held = None
             try:
-                with self.asked("GET", url, {"Accept": "application/json"}) as answer:
+                with self.send_request("GET", url, {"Accept": "application/json"}) as answer:
                     held, reason = answer, f"status {answer.status_code}"
                     if answer.status_code == 200:
-                        return page_of(body_of(answer))
+                        return read_page(read_body(answer))
                     if answer.status_code == 202:
-                        progress(_printable(answer.headers.get("X-Progress", "")))
+                        progress(_remove_unprintable(answer.headers.get("X-Progress", "")))
                         reason = "the server has not finished it"
-                    elif answer.status_code not in PASSING:
-                        issues = issues_of(body_of(answer))
+                    elif answer.status_code not in TRANSIENT_STATUSES:
+                        issues = read_issues(read_body(answer))
                         # Then asking failed, and not the export.
                         if not any(issue.endswith("/transient") for issue in issues):
-                            raise ExportFailed(refusal("the export failed", answer, issues))
-            except LOST as fault:
+                            raise ExportError(describe_refusal("the export failed", answer, issues))
+            except CONNECTION_ERRORS as fault:
                 reason = type(fault).__name__
                 progress("no answer")
             patience.wait(reason, held)
 
-    def _allowed(self, url: str) -> str:
-        if not self.access.reaches(url):
-            raise ExportFailed(not_allowed(url))
+    def _check_url(self, url: str) -> str:
+        if not self.access.allows_url(url):
+            raise ExportError(explain_forbidden_url(url))
         return url
 
     @contextmanager
-    def _reached(self, doing: str) -> Iterator[None]:
+    def _convert_connection_errors(self, doing: str) -> Iterator[None]:
         """Lost connections as ExportUnfinished, by their kind alone: their text holds URLs."""
         try:
             yield
-        except LOST as fault:
-            raise ExportUnfinished(f"{doing}: {type(fault).__name__}") from None
+        except CONNECTION_ERRORS as fault:
+            raise ExportInterruptedError(f"{doing}: {type(fault).__name__}") from None
 
 
-def not_allowed(url: str) -> str:
+def explain_forbidden_url(url: str) -> str:
     """Why `url` is not asked; its path and query may be secret."""
-    origin = origin_of(url)
+    origin = parse_origin(url)
     if origin is None:
         return "the server names a URL that is neither https nor on this machine"
     scheme, host, port = origin
@@ -218,23 +226,23 @@ def not_allowed(url: str) -> str:
     return f"the server refers to {place}; name it in bulk_export.file_servers to allow that"
 
 
-def refusal(what: str, answer: requests.Response, issues: Counter[str]) -> str:
+def describe_refusal(what: str, answer: requests.Response, issues: Counter[str]) -> str:
     """`what` with the status and the codes of the answer's OperationOutcome."""
-    return ", ".join(filter(None, (f"{what}: status {answer.status_code}", told(issues))))
+    return ", ".join(filter(None, (f"{what}: status {answer.status_code}", format_issues(issues))))
 
 
-def body_of(answer: requests.Response) -> bytes:
+def read_body(answer: requests.Response) -> bytes:
     """The whole body. Raises ExportFailed where it is too large, and what LOST lists."""
     body = bytearray()
     for chunk in answer.iter_content(64 * 1024):
         body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise ExportFailed("the server's answer is too large")
+        if len(body) > MAX_BODY_BYTES:
+            raise ExportError("the server's answer is too large")
     return bytes(body)
 
 
 @contextmanager
-def _hopeless_told() -> Iterator[None]:
+def _convert_permanent_errors() -> Iterator[None]:
     """What trying again would not mend, as ExportFailed."""
     try:
         yield
@@ -242,12 +250,12 @@ def _hopeless_told() -> Iterator[None]:
         reason = "the server is at a private address; set bulk_export.private_addresses"
     except requests.exceptions.SSLError:
         reason = "the server's certificate is not accepted"
-    except UNFIT_URL:
+    except INVALID_URL_ERRORS:
         reason = "the server names a URL that cannot be asked"
     else:
         return
-    raise ExportFailed(reason)
+    raise ExportError(reason)
 
 
-def _printable(text: str) -> str:
+def _remove_unprintable(text: str) -> str:
     return "".join(character for character in text[:100] if character.isprintable())

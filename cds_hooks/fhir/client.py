@@ -21,20 +21,27 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from urllib3.exceptions import HTTPError
 
 from cds_hooks.config.tenants import FhirAccess
-from cds_hooks.net.session import Attempt, session
+from cds_hooks.net.session import CancellableRequest, make_session
 from cds_hooks.net.urls import is_loopback, is_loopback_url
 from cds_hooks.protocol.hook_request import HookRequest
-from cds_hooks.protocol.prefetch import Answer, Fetch, State, expand, interpret, wanted_type
-from cds_hooks.security.scopes import Covered, covered, grants
-from cds_hooks.telemetry.tracing import UNTRACED, Traced
+from cds_hooks.protocol.prefetch import (
+    FetchResult,
+    PrefetchAnswer,
+    PrefetchState,
+    expand_template,
+    find_resource_type,
+    interpret_value,
+)
+from cds_hooks.security.scopes import ScopeDecision, check_scope, read_grants
+from cds_hooks.telemetry.tracing import NO_CALL_SPAN, CallSpan
 
-CONNECTIONS = 64
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-CHUNK = 64 * 1024
-FAILED_CALLS = 5  # in a row; then the server is not asked
+MAX_CONNECTIONS = 64
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+CHUNK_BYTES = 64 * 1024
+MAX_FAILED_CALLS = 5  # in a row; then the server is not asked
 PAUSE_SECONDS = 10  # before it is asked again
 # Ends of a query that say nothing good of the server, and not of the query.
-UNFIT = ("deadline", "connection", "status-500", "status-502", "status-503", "status-504")
+SERVER_FAILURES = ("deadline", "connection", "status-500", "status-502", "status-503", "status-504")
 
 
 class FhirClient:
@@ -43,12 +50,12 @@ class FhirClient:
     def __init__(self, access: FhirAccess) -> None:
         self._access = access
         on_this_machine = any(map(is_loopback_url, access.servers))
-        self._session = session(
-            connections=CONNECTIONS,
+        self._session = make_session(
+            connections=MAX_CONNECTIONS,
             loopback=access.allow_loopback or on_this_machine,
             private_addresses=access.private_addresses,
         )
-        self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="fhir")
+        self._threads = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="fhir")
         self._breakers: dict[str, CircuitBreaker] = {}
 
     @property
@@ -60,132 +67,138 @@ class FhirClient:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._session.close()
 
-    def complete(
+    def complete_answers(
         self,
         request: HookRequest,
-        answers: Mapping[str, Answer],
+        answers: Mapping[str, PrefetchAnswer],
         templates: Mapping[str, str],
-        traced: Traced = UNTRACED,
-    ) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
+        traced: CallSpan = NO_CALL_SPAN,
+    ) -> tuple[dict[str, PrefetchAnswer], tuple[FetchResult, ...]]:
         """`answers` with what was left out fetched, and next pages followed.
 
         Returns within the deadline; what is not there by then stays as it was, or failed.
         """
         done = dict(answers)
-        base = allowed_base(self._access, request)
+        base = find_allowed_base(self._access, request)
         if base is None:
             return done, ()
-        wanted = [a for a in answers.values() if a.state is State.LEFT_OUT or a.next_url]
-        breaker = self._breaker(base)
-        fetches: list[Fetch] = []
+        wanted = [a for a in answers.values() if a.state is PrefetchState.LEFT_OUT or a.next_url]
+        breaker = self._get_breaker(base)
+        fetches: list[FetchResult] = []
         queries: list[_Query] = []
         for answer in wanted:
-            allowed = query_allowed(request, templates[answer.key])
-            if breaker.opened or not allowed.tried:
-                given_up = _gave_up(answer)
+            allowed = check_query(request, templates[answer.key])
+            if breaker.opened or not allowed.is_allowed:
+                given_up = _abandon_answer(answer)
                 done[answer.key] = given_up
-                reason = allowed.reason if not allowed.tried else "server-unfit"
-                fetches.append(Fetch(answer.key, given_up.state, reason, 0.0))
+                reason = allowed.reason if not allowed.is_allowed else "server-unfit"
+                fetches.append(FetchResult(answer.key, given_up.state, reason, 0.0))
             else:
-                queries.append(_Query(answer, templates[answer.key], allowed.wholly, traced))
+                queries.append(_Query(answer, templates[answer.key], allowed.is_complete, traced))
         if not queries:
             return done, tuple(fetches)
-        ended = self._together(queries, request, base)
+        ended = self._run_queries(queries, request, base)
         done |= {answer.key: answer for answer, _fetch in ended}
         fetches += (fetch for _answer, fetch in ended)
-        with suppress(_ServerUnfit), breaker:
-            if all(fetch.reason in UNFIT for _answer, fetch in ended):
-                raise _ServerUnfit
+        with suppress(_ServerFailedError), breaker:
+            if all(fetch.reason in SERVER_FAILURES for _answer, fetch in ended):
+                raise _ServerFailedError
         return done, tuple(fetches)
 
-    def _breaker(self, base: str) -> CircuitBreaker:
+    def _get_breaker(self, base: str) -> CircuitBreaker:
         """Tells how the server at `base` has been of late."""
         if base not in self._breakers:
-            if len(self._breakers) >= CONNECTIONS:  # many only where any local server is allowed
+            if (
+                len(self._breakers) >= MAX_CONNECTIONS
+            ):  # many only where any local server is allowed
                 self._breakers.clear()
-            self._breakers[base] = CircuitBreaker(FAILED_CALLS, PAUSE_SECONDS, _ServerUnfit)
+            self._breakers[base] = CircuitBreaker(
+                MAX_FAILED_CALLS, PAUSE_SECONDS, _ServerFailedError
+            )
         return self._breakers[base]
 
-    def _together(
+    def _run_queries(
         self, queries: "Sequence[_Query]", request: HookRequest, base: str
-    ) -> list[tuple[Answer, Fetch]]:
+    ) -> list[tuple[PrefetchAnswer, FetchResult]]:
         """What became of each query by the deadline, or until the token ends if that is sooner."""
         began = time.monotonic()
         deadline = began + self._access.deadline_ms / 1000
         authorization = request.authorization
         if authorization is not None and authorization.expires_in is not None:
             deadline = min(deadline, began + authorization.expires_in)
-        running: dict[Future[tuple[Answer, str]], _Query] = {
-            self._threads.submit(self._one, query, request, base, deadline): query
+        running: dict[Future[tuple[PrefetchAnswer, str]], _Query] = {
+            self._threads.submit(self._run_query, query, request, base, deadline): query
             for query in queries
         }
         finished, late = wait(running, timeout=max(deadline - time.monotonic(), 0))
         ended = []
         for future in finished:
             answer, reason = future.result()
-            ended.append((answer, _fetch(answer, reason, began)))
+            ended.append((answer, _make_fetch(answer, reason, began)))
         for future in late:
             future.cancel()
-            running[future].attempt.end()
-            answer = _gave_up(running[future].answer)
-            ended.append((answer, _fetch(answer, "deadline", began)))
+            running[future].attempt.cancel()
+            answer = _abandon_answer(running[future].answer)
+            ended.append((answer, _make_fetch(answer, "deadline", began)))
         return ended
 
-    def _one(
+    def _run_query(
         self, query: "_Query", request: HookRequest, base: str, deadline: float
-    ) -> tuple[Answer, str]:
+    ) -> tuple[PrefetchAnswer, str]:
         """The answer for one key, and why it ended: "ok" or a reason."""
-        with query.attempt, query.traced.part("fetch") as span:
-            headers = span.headers(query.traced.trace)
-            answer, reason = self._pages(query, request, base, deadline, headers)
-            span.says({"cobalamin.key": answer.key, "cobalamin.reason": reason})
+        with query.attempt, query.traced.start_part("fetch") as span:
+            headers = span.build_headers(query.traced.trace)
+            answer, reason = self._fetch_pages(query, request, base, deadline, headers)
+            span.set_attributes({"cobalamin.key": answer.key, "cobalamin.reason": reason})
             return answer, reason
 
-    def _pages(
+    def _fetch_pages(
         self,
         query: "_Query",
         request: HookRequest,
         base: str,
         deadline: float,
         headers: Mapping[str, str],
-    ) -> tuple[Answer, str]:
+    ) -> tuple[PrefetchAnswer, str]:
         answer, template = query.answer, query.template
-        url = answer.next_url or f"{base}/{expand(template, request.context)}"
+        url = answer.next_url or f"{base}/{expand_template(template, request.context)}"
         gathered = list(answer.resources)
         pages = 0
         try:
             while True:
-                if not _under(base, url):
-                    return _partial(answer, gathered), "other-origin"
-                document = self._get(url, request, deadline, headers)
-                page = interpret(answer.key, wanted_type(template), document)
-                if not page.known:
-                    return _partial(answer, gathered), page.state.value
+                if not _is_under(base, url):
+                    return _make_partial_answer(answer, gathered), "other-origin"
+                document = self._fetch_document(url, request, deadline, headers)
+                page = interpret_value(answer.key, find_resource_type(template), document)
+                if not page.is_known:
+                    return _make_partial_answer(answer, gathered), page.state.value
                 gathered += page.resources
                 pages += 1
                 if page.next_url is None:
-                    state = State.FOUND if gathered else State.NONE
+                    state = PrefetchState.FOUND if gathered else PrefetchState.NONE
                     return replace(
                         answer,
                         state=state,
                         resources=tuple(gathered),
-                        complete=page.complete and query.wholly,
-                        fetched=True,
+                        is_complete=page.is_complete and query.is_fully_covered,
+                        is_fetched=True,
                         next_url=None,
                     ), "ok"
                 if pages >= self._access.max_pages:
-                    return _partial(answer, gathered), "too-many-pages"
-                url = _following(url, page.next_url)
-        except _Unreadable as fault:
-            return _partial(answer, gathered), fault.reason
+                    return _make_partial_answer(answer, gathered), "too-many-pages"
+                url = _resolve_link(url, page.next_url)
+        except _ResponseError as fault:
+            return _make_partial_answer(answer, gathered), fault.reason
         except requests.Timeout:
-            return _partial(answer, gathered), "deadline"
+            return _make_partial_answer(answer, gathered), "deadline"
         except InvalidIPAddress:
-            return _partial(answer, gathered), "private-address"
+            return _make_partial_answer(answer, gathered), "private-address"
         except (requests.RequestException, HTTPError, OSError):
-            return _partial(answer, gathered), "connection"
+            return _make_partial_answer(answer, gathered), "connection"
 
-    def _get(self, url: str, request: HookRequest, deadline: float, more: Mapping[str, str]) -> Any:
+    def _fetch_document(
+        self, url: str, request: HookRequest, deadline: float, more: Mapping[str, str]
+    ) -> Any:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise requests.Timeout
@@ -200,16 +213,16 @@ class FhirClient:
             stream=True,
         ) as response:
             if response.status_code != 200:
-                raise _Unreadable(f"status-{response.status_code}")
-            return _json(self._body(response, deadline))
+                raise _ResponseError(f"status-{response.status_code}")
+            return _parse_json(self._read_body(response, deadline))
 
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
+    def _read_body(self, response: requests.Response, deadline: float) -> bytes:
         """The body, given up when it is too large or drips past the deadline."""
         body = bytearray()
-        for chunk in response.iter_content(CHUNK):
+        for chunk in response.iter_content(CHUNK_BYTES):
             body += chunk
             if len(body) > self._access.max_bytes:
-                raise _Unreadable("too-large")
+                raise _ResponseError("too-large")
             if time.monotonic() > deadline:
                 raise requests.Timeout
         return bytes(body)
@@ -219,29 +232,29 @@ class FhirClient:
 class _Query:
     """One search that is to be tried."""
 
-    answer: Answer
+    answer: PrefetchAnswer
     template: str
-    wholly: bool  # whether the token's scopes cover all that it asks for
-    traced: Traced
-    attempt: Attempt = field(default_factory=Attempt)
+    is_fully_covered: bool  # whether the token's scopes cover all that it asks for
+    traced: CallSpan
+    attempt: CancellableRequest = field(default_factory=CancellableRequest)
 
 
-class _ServerUnfit(Exception):
+class _ServerFailedError(Exception):
     """None of a call's queries was answered."""
 
 
-class _Unreadable(Exception):
+class _ResponseError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-def allowed_base(access: FhirAccess, request: HookRequest) -> str | None:
+def find_allowed_base(access: FhirAccess, request: HookRequest) -> str | None:
     """The base URL that this call's server may be asked under; None where it may not."""
     if request.fhir_server is None:
         return None
     base = request.fhir_server.rstrip("/")
-    parts = _parts(base)
+    parts = _find_host(base)
     if parts is None:
         return None
     if base in access.servers:
@@ -249,46 +262,50 @@ def allowed_base(access: FhirAccess, request: HookRequest) -> str | None:
     return base if access.allow_loopback and is_loopback(parts) else None
 
 
-def query_allowed(request: HookRequest, template: str) -> Covered:
+def check_query(request: HookRequest, template: str) -> ScopeDecision:
     """Whether the token lets the query be tried; without a token the server decides."""
     given = request.authorization
     if given is None:
-        return Covered(True, wholly=True)
+        return ScopeDecision(True, is_complete=True)
     if given.expires_in is not None and given.expires_in <= 0:
-        return Covered(False, reason="expired")
-    return covered(
-        grants(given.scope),
-        wanted_type(template),
+        return ScopeDecision(False, reason="expired")
+    return check_scope(
+        read_grants(given.scope),
+        find_resource_type(template),
         search="?" in template,
         same_patient=given.patient in (None, request.patient_id),
     )
 
 
-def _json(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise _Unreadable("not-json") from None
+        raise _ResponseError("not-json") from None
 
 
-def _partial(answer: Answer, gathered: Iterable[dict[str, Any]]) -> Answer:
+def _make_partial_answer(
+    answer: PrefetchAnswer, gathered: Iterable[dict[str, Any]]
+) -> PrefetchAnswer:
     """What there is of an answer that broke off: incomplete, or failed where there is nothing."""
     resources = tuple(gathered)
-    state = State.FOUND if resources else State.FAILED
+    state = PrefetchState.FOUND if resources else PrefetchState.FAILED
     return replace(
-        answer, state=state, resources=resources, complete=False, fetched=True, next_url=None
+        answer, state=state, resources=resources, is_complete=False, is_fetched=True, next_url=None
     )
 
 
-def _gave_up(answer: Answer) -> Answer:
-    return _partial(answer, answer.resources)
+def _abandon_answer(answer: PrefetchAnswer) -> PrefetchAnswer:
+    return _make_partial_answer(answer, answer.resources)
 
 
-def _fetch(answer: Answer, reason: str, began: float) -> Fetch:
-    return Fetch(answer.key, answer.state, reason, round((time.monotonic() - began) * 1000, 1))
+def _make_fetch(answer: PrefetchAnswer, reason: str, began: float) -> FetchResult:
+    return FetchResult(
+        answer.key, answer.state, reason, round((time.monotonic() - began) * 1000, 1)
+    )
 
 
-def _parts(url: str) -> str | None:
+def _find_host(url: str) -> str | None:
     """The host of a URL that may be called at all: https, or http on this machine."""
     try:
         parts = urlsplit(url)
@@ -303,7 +320,7 @@ def _parts(url: str) -> str | None:
     return None
 
 
-def _following(url: str, link: str) -> str:
+def _resolve_link(url: str, link: str) -> str:
     """Where a server says that the next page is; nothing where that is no URL."""
     try:
         return urljoin(url, link)
@@ -311,10 +328,10 @@ def _following(url: str, link: str) -> str:
         return ""
 
 
-def _under(base: str, url: str) -> bool:
+def _is_under(base: str, url: str) -> bool:
     """Whether `url` is the base itself or lies under it, at the same origin."""
     # urlsplit drops controls, and whoever sends it may not: then the two speak of different URLs.
-    if CONTROL.search(url):
+    if CONTROL_CHARACTER.search(url):
         return False
     try:
         one, other = urlsplit(base), urlsplit(url)

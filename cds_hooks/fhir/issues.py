@@ -9,43 +9,43 @@ from typing import Any
 
 import orjson
 
-WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
-class ExportFailed(Exception):
+class ExportError(Exception):
     """It cannot go on, and would not if it were tried again as it is."""
 
 
-class ExportUnfinished(Exception):
+class ExportInterruptedError(Exception):
     """It broke off, and goes on from there when it is tried again."""
 
 
-def token_like(text: object) -> str:
+def read_code(text: object) -> str:
     """`text` where it is one word of a code system, else nothing."""
-    return text if isinstance(text, str) and WORD.fullmatch(text) else ""
+    return text if isinstance(text, str) and CODE.fullmatch(text) else ""
 
 
-def issues_in(document: Any) -> Counter[str]:
+def count_issues(document: Any) -> Counter[str]:
     """The issues of an OperationOutcome as "severity/code", and how many of each."""
     found: Counter[str] = Counter()
     match document:
         case {"resourceType": "OperationOutcome", "issue": list(issues)}:
             for issue in issues:
                 if isinstance(issue, dict):
-                    words = (token_like(issue.get(key)) for key in ("severity", "code"))
+                    words = (read_code(issue.get(key)) for key in ("severity", "code"))
                     found["/".join(word or "unknown" for word in words)] += 1
     return found
 
 
-def issues_of(body: bytes) -> Counter[str]:
+def read_issues(body: bytes) -> Counter[str]:
     """The same of an answer's body; empty where that is no OperationOutcome."""
     try:
-        return issues_in(orjson.loads(body))
+        return count_issues(orjson.loads(body))
     except orjson.JSONDecodeError:
         return Counter()
 
 
-def told(issues: Counter[str]) -> str:
+def format_issues(issues: Counter[str]) -> str:
     """ "error/processing (2), warning/informational"; empty for none."""
     return ", ".join(
         name if count == 1 else f"{name} ({count:,})" for name, count in sorted(issues.items())

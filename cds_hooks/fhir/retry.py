@@ -7,14 +7,16 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
-from cds_hooks.fhir.issues import ExportUnfinished
+from cds_hooks.fhir.issues import ExportInterruptedError
 
-FIRST_SECONDS = 1.0
-LONGEST_SECONDS = 60.0
-LONGEST_ASKED = 3600.0  # a server may ask for more time than we would take, and not for days
+MIN_WAIT_SECONDS = 1.0
+MAX_WAIT_SECONDS = 60.0
+MAX_RETRY_AFTER_SECONDS = (
+    3600.0  # a server may ask for more time than we would take, and not for days
+)
 
 
-class Patience:
+class Backoff:
     """Waits longer each time, or as long as the server asks for, until the deadline.
 
     `tries`: how many waits in a row; None: any number. `stop` ends a wait from another thread.
@@ -26,29 +28,29 @@ class Patience:
         self._deadline = time.monotonic() + seconds
         self._stop = stop
         self._tries = tries
-        self._doing = doing
+        self._activity = doing
         self.restart()
 
     def restart(self) -> None:
         """Begins anew with short waits: there was progress."""
-        self._pause = FIRST_SECONDS
-        self._left = self._tries
+        self._pause = MIN_WAIT_SECONDS
+        self._tries_left = self._tries
 
     def wait(self, reason: str, answer: requests.Response | None = None) -> None:
         """Raises ExportUnfinished where patience ends; `reason` says why we wait."""
-        asked = seconds_asked(answer) if answer is not None else None
-        pause = self._pause if asked is None else min(asked, LONGEST_ASKED)
-        self._pause = min(self._pause * 2, LONGEST_SECONDS)
-        if self._left is not None:
-            self._left -= 1
+        asked = read_retry_after(answer) if answer is not None else None
+        pause = self._pause if asked is None else min(asked, MAX_RETRY_AFTER_SECONDS)
+        self._pause = min(self._pause * 2, MAX_WAIT_SECONDS)
+        if self._tries_left is not None:
+            self._tries_left -= 1
         over = time.monotonic() + pause > self._deadline
-        if over or (self._left is not None and self._left < 0):
-            raise ExportUnfinished(f"{self._doing}: {reason}")
+        if over or (self._tries_left is not None and self._tries_left < 0):
+            raise ExportInterruptedError(f"{self._activity}: {reason}")
         if self._stop.wait(pause):
-            raise ExportUnfinished(f"{self._doing}: stopped")
+            raise ExportInterruptedError(f"{self._activity}: stopped")
 
 
-def seconds_asked(answer: requests.Response) -> float | None:
+def read_retry_after(answer: requests.Response) -> float | None:
     """What Retry-After says, in seconds or as a date; None where it says nothing."""
     text = answer.headers.get("Retry-After", "").strip()
     if text.isdecimal():

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import requests
 
-from cds_hooks.net.session import within
-from cds_hooks.protocol.strict_json import Unreadable
+from cds_hooks.net.session import limit_time
+from cds_hooks.protocol.strict_json import UnreadableJsonError
 
-CHUNK = 16 * 1024
+CHUNK_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ResponseLimits:
     """What one answer may take."""
 
     seconds: float  # for all of it
@@ -24,44 +24,44 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class SmallAnswer:
+class BoundedResponse:
     status: int
     body: bytes = field(repr=False)
 
 
-def small_answer(
+def fetch_response(
     session: requests.Session,
     method: str,
     url: str,
-    limits: Limits,
+    limits: ResponseLimits,
     *,
     headers: Mapping[str, str],
     data: str | None = None,
-) -> SmallAnswer:
+) -> BoundedResponse:
     """What `url` answers; no redirect is followed.
 
     Raises Unreadable ("too-large", "too-slow"), and what requests raises.
     """
-    with within(limits.seconds) as rung:
+    with limit_time(limits.seconds) as rung:
         try:
-            answer = _answer(session, method, url, limits, headers, data)
-        except (Unreadable, requests.RequestException, OSError):
+            answer = _send_request(session, method, url, limits, headers, data)
+        except (UnreadableJsonError, requests.RequestException, OSError):
             if rung.is_set():  # what had come by then may look like a short answer
-                raise Unreadable("too-slow") from None
+                raise UnreadableJsonError("too-slow") from None
             raise
     if rung.is_set():
-        raise Unreadable("too-slow")
+        raise UnreadableJsonError("too-slow")
     return answer
 
 
-def _answer(
+def _send_request(
     session: requests.Session,
     method: str,
     url: str,
-    limits: Limits,
+    limits: ResponseLimits,
     headers: Mapping[str, str],
     data: str | None,
-) -> SmallAnswer:
+) -> BoundedResponse:
     with session.request(
         method,
         url,
@@ -72,8 +72,8 @@ def _answer(
         stream=True,
     ) as response:
         body = bytearray()
-        for chunk in response.iter_content(CHUNK):
+        for chunk in response.iter_content(CHUNK_BYTES):
             body += chunk
             if len(body) > limits.bytes:
-                raise Unreadable("too-large")
-        return SmallAnswer(response.status_code, bytes(body))
+                raise UnreadableJsonError("too-large")
+        return BoundedResponse(response.status_code, bytes(body))

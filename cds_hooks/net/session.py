@@ -18,7 +18,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 # A query may be sent once more where the server closed an idle connection or is starting again.
-AGAIN = Retry(
+RETRY_ONCE = Retry(
     total=1,
     redirect=0,
     status_forcelist=(502, 503, 504),
@@ -27,11 +27,11 @@ AGAIN = Retry(
     respect_retry_after_header=False,
     raise_on_status=False,
 )
-_current = threading.local()
+_thread_state = threading.local()
 logging.getLogger("requests_hardened").setLevel(logging.CRITICAL)
 
 
-class Attempt:
+class CancellableRequest:
     """What one thread asks for; another may end it, wherever it waits.
 
     Time-outs of sockets begin anew with each byte, so a server that drips would never meet one.
@@ -39,28 +39,28 @@ class Attempt:
 
     def __init__(self) -> None:
         self._connection: HTTPConnection | None = None
-        self._over = False
-        self._turn = threading.Lock()
+        self._is_cancelled = False
+        self._lock = threading.Lock()
 
-    def __enter__(self) -> "Attempt":
-        _current.attempt = self
+    def __enter__(self) -> "CancellableRequest":
+        _thread_state.attempt = self
         return self
 
     def __exit__(self, *_fault: object) -> None:
-        _current.attempt = None
-        with self._turn:
-            self._over, self._connection = True, None
+        _thread_state.attempt = None
+        with self._lock:
+            self._is_cancelled, self._connection = True, None
 
-    def uses(self, connection: HTTPConnection) -> None:
-        with self._turn:
-            if self._over:
+    def set_connection(self, connection: HTTPConnection) -> None:
+        with self._lock:
+            if self._is_cancelled:
                 raise TimeoutError
             self._connection = connection
 
-    def end(self) -> None:
+    def cancel(self) -> None:
         """Whatever it waits for now fails at once; after it nothing more is sent."""
-        with self._turn:
-            self._over = True
+        with self._lock:
+            self._is_cancelled = True
             # Connections of urllib3 have their socket from its making on, before TLS is agreed.
             held = getattr(self._connection, "sock", None)
             if held is not None:
@@ -71,14 +71,14 @@ class Attempt:
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[threading.Event]:
+def limit_time(seconds: float) -> Iterator[threading.Event]:
     """What this thread asks for meanwhile is ended after so long; the event says that it was."""
     rung = threading.Event()
-    with Attempt() as attempt:
+    with CancellableRequest() as attempt:
 
         def ring() -> None:
             rung.set()
-            attempt.end()
+            attempt.cancel()
 
         bell = threading.Timer(seconds, ring)
         bell.daemon = True
@@ -89,60 +89,63 @@ def within(seconds: float) -> Iterator[threading.Event]:
             bell.cancel()
 
 
-def _announce(connection: HTTPConnection) -> None:
-    attempt = getattr(_current, "attempt", None)
+def _register_connection(connection: HTTPConnection) -> None:
+    attempt = getattr(_thread_state, "attempt", None)
     if attempt is not None:
         attempt.uses(connection)
 
 
-class _Plain(HTTPConnection):
+class _CancellableHTTPConnection(HTTPConnection):
     def connect(self) -> None:
-        _announce(self)
+        _register_connection(self)
         super().connect()
 
     def request(self, *args: Any, **options: Any) -> None:
-        _announce(self)
+        _register_connection(self)
         super().request(*args, **options)
 
 
-class _Secure(HTTPSConnection):
+class _CancellableHTTPSConnection(HTTPSConnection):
     def connect(self) -> None:
-        _announce(self)
+        _register_connection(self)
         super().connect()
 
     def request(self, *args: Any, **options: Any) -> None:
-        _announce(self)
+        _register_connection(self)
         super().request(*args, **options)
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
+class _CancellableHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _CancellableHTTPConnection
 
 
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
+class _CancellableHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _CancellableHTTPSConnection
 
 
-class _Endable(HTTPAdapter):
+class _CancellableAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _CancellableHTTPPool,
+            "https": _CancellableHTTPSPool,
+        }
 
 
-class _Judged(_Endable, IPFilterAdapter):  # type: ignore[misc]  # no published types
+class _FilteringAdapter(_CancellableAdapter, IPFilterAdapter):  # type: ignore[misc]  # no published types
     """Connects to public addresses, and to this machine where that is allowed."""
 
 
-def session(
+def make_session(
     *,
     connections: int,
     loopback: bool = False,
     private_addresses: bool = False,
-    again: Retry = AGAIN,
+    again: Retry = RETRY_ONCE,
 ) -> requests.Session:
     """A session that reaches https, and http on this machine where `loopback` is set."""
     made = requests.Session()
-    guard(
+    restrict_session(
         made,
         connections=connections,
         loopback=loopback,
@@ -152,22 +155,22 @@ def session(
     return made
 
 
-def guard(
+def restrict_session(
     made: requests.Session,
     *,
     connections: int,
     loopback: bool = False,
     private_addresses: bool = False,
-    again: Retry = AGAIN,
+    again: Retry = RETRY_ONCE,
 ) -> None:
     """Makes a session, of this library or one that extends it, reach what `session` may."""
     made.trust_env = False  # no proxy, netrc or certificate bundle by accident
     made.adapters.clear()
     for scheme in ("https://", "http://") if loopback else ("https://",):
         if private_addresses:
-            adapter = _Endable()
+            adapter = _CancellableAdapter()
         else:
-            adapter = _Judged(  # type: ignore[call-arg]  # no published types
+            adapter = _FilteringAdapter(  # type: ignore[call-arg]  # no published types
                 is_https_proto=scheme == "https://", allow_loopback=loopback
             )
         adapter.max_retries = again

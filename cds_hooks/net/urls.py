@@ -25,19 +25,19 @@ def is_loopback_url(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
-def local_url(host: str, port: int) -> str:
+def build_local_url(host: str, port: int) -> str:
     """The URL of a service that listens on `host` and `port`."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_web_url(text: str) -> bool:
     """An absolute http or https URL to build others on: no user, query or fragment."""
-    return _split(text) is not None
+    return _split_url(text) is not None
 
 
 def is_fhir_base_url(text: str) -> bool:
     """A web URL that patients' data may travel to: https, or this machine."""
-    parts = _split(text)
+    parts = _split_url(text)
     return parts is not None and (parts.scheme == "https" or is_loopback(parts.hostname or ""))
 
 
@@ -52,13 +52,13 @@ def is_network(text: str) -> bool:
 
 def is_origin(text: str) -> bool:
     """A browser's `Origin` as browsers write it, which is compared character by character."""
-    parts = _split(text)
+    parts = _split_url(text)
     if parts is None or not ORIGIN_HOST.fullmatch(parts.netloc):
         return False
     return text == f"{parts.scheme}://{parts.netloc}" == text.lower()
 
 
-def records_url(text: str) -> "URL | None":
+def parse_records_url(text: str) -> "URL | None":
     """The database that `text` names; None where it names none that can be used.
 
     A password belongs in the file that libpq's `passfile` names. SQLite in memory would forget.
@@ -80,14 +80,14 @@ def records_url(text: str) -> "URL | None":
     return None
 
 
-def absolute_records_url(url: "URL", folder: Path) -> str:
+def resolve_records_url(url: "URL", folder: Path) -> str:
     """`url` as text; a relative SQLite file is taken from `folder`."""
     if url.drivername == "sqlite":
         url = url.set(database=str(folder / (url.database or "")))
     return url.render_as_string(hide_password=False)
 
 
-def origin_of(url: str) -> tuple[str, str, int] | None:
+def parse_origin(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port of a URL that patients' data may come from: https, or this machine.
 
     None for any other, and for one that is read differently by different readers.
@@ -106,7 +106,7 @@ def origin_of(url: str) -> tuple[str, str, int] | None:
     return parts.scheme, host, port or (443 if parts.scheme == "https" else 80)
 
 
-def _split(text: str) -> SplitResult | None:
+def _split_url(text: str) -> SplitResult | None:
     # urlsplit drops tabs and line breaks: what it accepts is not what stands in the file.
     if any(character.isspace() for character in text):
         return None

@@ -19,25 +19,25 @@ class PastCard:
     reason: str | None = None  # code of the override reason
 
 
-class Memory(Protocol):
+class CardHistory(Protocol):
     """The past of one patient of one tenant."""
 
-    def past(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
+    def find_cards(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
         """Cards of these topics shown in the last `days` days, the newest first."""
 
-    def seals(self, mark: str) -> frozenset[str]:
+    def make_seals(self, mark: str) -> frozenset[str]:
         """What may stand for `mark` in the records of this tenant: one seal for each key."""
 
 
-class NoMemory:
+class EmptyCardHistory:
     """For evaluations that nobody remembers: the command line, a population run."""
 
-    def past(
+    def find_cards(
         self,
         days: int,  # noqa: ARG002  # as Memory has it
         topics: tuple[str, str],  # noqa: ARG002  # as Memory has it
     ) -> tuple[PastCard, ...]:
         return ()
 
-    def seals(self, mark: str) -> frozenset[str]:
+    def make_seals(self, mark: str) -> frozenset[str]:
         return frozenset({mark})

@@ -10,11 +10,11 @@ from enum import StrEnum
 from os import urandom
 from typing import Any, Literal
 
-_ABSOLUTE = re.compile(r"https?://[^/]")
-SUMMARY_LENGTH = 139  # code points; the specification says fewer than 140 [CARD-02]
+_ABSOLUTE_URL = re.compile(r"https?://[^/]")
+MAX_SUMMARY_LENGTH = 139  # code points; the specification says fewer than 140 [CARD-02]
 
 
-def new_uuid() -> str:
+def make_uuid() -> str:
     """A random UUID (version 4), written without the object that `uuid4` makes of it first."""
     digits = urandom(16).hex()
     variant = "89ab"[int(digits[16], 16) % 4]
@@ -68,7 +68,7 @@ class Suggestion:
     label: str
     actions: tuple[Action, ...] = ()
     is_recommended: bool = False
-    uuid: str = field(default_factory=new_uuid)
+    uuid: str = field(default_factory=make_uuid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Card:
     links: tuple[Link, ...] = ()
     extension: Mapping[str, Any] = field(default_factory=dict)
     rests_on: frozenset[str] = frozenset()  # marks of its evidence, for the records; never sent
-    uuid: str = field(default_factory=new_uuid)
+    uuid: str = field(default_factory=make_uuid)
 
 
 def as_json(card: Card) -> dict[str, Any]:
@@ -91,24 +91,24 @@ def as_json(card: Card) -> dict[str, Any]:
 
     Raises ValueError where a rule of the specification is broken.
     """
-    _check(card)
-    return _without_nothing(
+    _check_card(card)
+    return _drop_empty(
         {
             "uuid": card.uuid,
             "summary": card.summary,
             "detail": card.detail,
             "indicator": card.indicator.value,
-            "source": _source(card.source),
-            "suggestions": [_suggestion(suggestion) for suggestion in card.suggestions],
+            "source": _build_source(card.source),
+            "suggestions": [_build_suggestion(suggestion) for suggestion in card.suggestions],
             "selectionBehavior": card.selection_behavior,
-            "overrideReasons": [_coding(reason) for reason in card.override_reasons],
-            "links": [_link(link) for link in card.links],
+            "overrideReasons": [_build_coding(reason) for reason in card.override_reasons],
+            "links": [_build_link(link) for link in card.links],
             "extension": dict(card.extension),
         }
     )
 
 
-def _without_nothing(members: dict[str, Any]) -> dict[str, Any]:
+def _drop_empty(members: dict[str, Any]) -> dict[str, Any]:
     """Members that have a value; none of a card is a number or false.
 
     [JSON-05, JSON-06, JSON-07, JSON-08]
@@ -116,8 +116,8 @@ def _without_nothing(members: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value}
 
 
-def _check(card: Card) -> None:
-    if not card.summary or len(card.summary) > SUMMARY_LENGTH:
+def _check_card(card: Card) -> None:
+    if not card.summary or len(card.summary) > MAX_SUMMARY_LENGTH:
         raise ValueError("summary: 1 to 139 characters [CARD-02]")
     if card.suggestions and card.selection_behavior is None:
         raise ValueError("suggestions need a selectionBehavior [cds-resp-6]")
@@ -128,62 +128,60 @@ def _check(card: Card) -> None:
         raise ValueError("an override reason needs a display [cds-resp-4]")
 
 
-def _coding(coding: Coding) -> dict[str, Any]:
+def _build_coding(coding: Coding) -> dict[str, Any]:
     if not coding.code or not coding.system:
         raise ValueError("a Coding needs code and system [COD-01, COD-02]")
-    return _without_nothing(
-        {"system": coding.system, "code": coding.code, "display": coding.display}
-    )
+    return _drop_empty({"system": coding.system, "code": coding.code, "display": coding.display})
 
 
-def _source(source: Source) -> dict[str, Any]:
+def _build_source(source: Source) -> dict[str, Any]:
     if not source.label:
         raise ValueError("a source needs a label [SRC-01]")
-    return _without_nothing(
+    return _drop_empty(
         {
             "label": source.label,
-            "url": _absolute(source.url),
-            "icon": _absolute(source.icon),
-            "topic": _coding(source.topic) if source.topic else None,
+            "url": _check_absolute(source.url),
+            "icon": _check_absolute(source.icon),
+            "topic": _build_coding(source.topic) if source.topic else None,
         }
     )
 
 
-def _absolute(url: str | None) -> str | None:
-    if url is not None and not _ABSOLUTE.match(url):
+def _check_absolute(url: str | None) -> str | None:
+    if url is not None and not _ABSOLUTE_URL.match(url):
         raise ValueError("a URL must be absolute [SRC-02, LNK-02]")
     return url
 
 
-def _link(link: Link) -> dict[str, Any]:
+def _build_link(link: Link) -> dict[str, Any]:
     if link.app_context is not None and link.type != "smart":
         raise ValueError("appContext is for smart links alone [cds-resp-3]")
     if not link.label:
         raise ValueError("a link needs a label [LNK-01]")
-    return _without_nothing(
+    return _drop_empty(
         {
             "label": link.label,
-            "url": _absolute(link.url),
+            "url": _check_absolute(link.url),
             "type": link.type,
             "appContext": link.app_context,
         }
     )
 
 
-def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
+def _build_suggestion(suggestion: Suggestion) -> dict[str, Any]:
     if not suggestion.label:
         raise ValueError("a suggestion needs a label [SUG-01]")
-    return _without_nothing(
+    return _drop_empty(
         {
             "label": suggestion.label,
             "uuid": suggestion.uuid,
             "isRecommended": suggestion.is_recommended or None,
-            "actions": [_action(action) for action in suggestion.actions],
+            "actions": [_build_action(action) for action in suggestion.actions],
         }
     )
 
 
-def _action(action: Action) -> dict[str, Any]:
+def _build_action(action: Action) -> dict[str, Any]:
     if not action.description:
         raise ValueError("an action needs a description [cds-resp-5]")
     if action.type == "delete":
@@ -191,7 +189,7 @@ def _action(action: Action) -> dict[str, Any]:
             raise ValueError("delete names a resourceId and no resource [cds-resp-2]")
     elif action.resource is None:
         raise ValueError("create and update carry a resource [ACT-03, ACT-04]")
-    return _without_nothing(
+    return _drop_empty(
         {
             "type": action.type,
             "description": action.description,
@@ -201,7 +199,7 @@ def _action(action: Action) -> dict[str, Any]:
     )
 
 
-def shorten(text: str, limit: int = SUMMARY_LENGTH) -> str:
+def shorten(text: str, limit: int = MAX_SUMMARY_LENGTH) -> str:
     """`text` in at most `limit` code points, cut at a word."""
     if len(text) <= limit:
         return text
@@ -211,7 +209,7 @@ def shorten(text: str, limit: int = SUMMARY_LENGTH) -> str:
 
 # Everything that means something in GFM or HTML; the dot and the colon too, which make a list of
 # "1." and a link of a bare address.
-_SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-!|~&\"'$^=@.:]")
+_SPECIAL_CHARACTER = re.compile(r"[\\`*_{}\[\]()<>#+\-!|~&\"'$^=@.:]")
 
 
 def escape_markdown(text: str) -> str:
@@ -221,4 +219,4 @@ def escape_markdown(text: str) -> str:
     Markdown nor HTML reads as syntax; line breaks and controls become spaces.
     """
     flat = "".join(char if char.isprintable() else " " for char in text)
-    return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", flat)
+    return _SPECIAL_CHARACTER.sub(lambda found: f"&#{ord(found[0])};", flat)

@@ -13,7 +13,7 @@ from cds_hooks.protocol.hook_request import PATIENT_VIEW
 EPIC_CONTENT_TYPE = "com.epic.cdshooks.card.detail.content-type"
 # Resources that Epic creates from a suggestion, and the code systems by which it finds them where
 # the site has mapped nothing.
-EPIC_CREATES = {
+EPIC_ORDER_SYSTEMS = {
     "MedicationRequest": (
         "http://www.nlm.nih.gov/research/umls/rxnorm",
         "http://hl7.org/fhir/sid/ndc",
@@ -22,8 +22,8 @@ EPIC_CREATES = {
     "ProcedureRequest": (),
     "Condition": ("http://hl7.org/fhir/sid/icd-10-cm", "urn:oid:2.16.840.1.113883.6.90"),
 }
-CONCEPTS = {"MedicationRequest": "medicationCodeableConcept"}  # all others call it "code"
-LABEL_LENGTH = 160
+CONCEPT_MEMBERS = {"MedicationRequest": "medicationCodeableConcept"}  # all others call it "code"
+MAX_LABEL_LENGTH = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +39,34 @@ class Dialect:
     links: tuple[str, ...] = ()  # beginnings of URLs that the EHR lets through; Oracle only
     catalogue: Mapping[str, tuple[Coding, ...]] = field(default_factory=dict)  # by order template
 
-    def answers(self, hook: str) -> bool:  # noqa: ARG002  # of some EHRs
+    def supports_hook(self, hook: str) -> bool:  # noqa: ARG002  # of some EHRs
         """Whether the EHR asks at this hook."""
         return True
 
-    def adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+    def adapt_card(self, card: Card) -> tuple[Card, tuple[str, ...]]:
         """The card as this EHR can show it, and what had to be left out and why.
 
         Suggestions keep their uuid; where one is split, its later parts get new ones.
         """
         if self.catalogue:
-            card = replace(card, suggestions=tuple(map(self._in_site_codes, card.suggestions)))
-        return self._adapt(card)
+            card = replace(card, suggestions=tuple(map(self._use_site_codes, card.suggestions)))
+        return self._adapt_card(card)
 
-    def _adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+    def _adapt_card(self, card: Card) -> tuple[Card, tuple[str, ...]]:
         """The same of a card in the site's codes: what dialects differ in."""
         return card, ()
 
-    def _in_site_codes(self, suggestion: Suggestion) -> Suggestion:
-        return replace(suggestion, actions=tuple(map(self._mapped, suggestion.actions)))
+    def _use_site_codes(self, suggestion: Suggestion) -> Suggestion:
+        return replace(suggestion, actions=tuple(map(self._add_site_codes, suggestion.actions)))
 
-    def _mapped(self, action: Action) -> Action:
+    def _add_site_codes(self, action: Action) -> Action:
         """The site's own codes before the standard ones."""
         codings = self.catalogue.get(action.template or "", ())
         if action.resource is None or not codings:
             return action
-        key = CONCEPTS.get(str(action.resource["resourceType"]), "code")
+        key = CONCEPT_MEMBERS.get(str(action.resource["resourceType"]), "code")
         concept = action.resource.get(key, {})
-        own = [_plain(coding) for coding in codings]
+        own = [_build_coding(coding) for coding in codings]
         concept = {**concept, "coding": [*own, *concept.get("coding", ())]}
         return replace(action, resource={**action.resource, key: concept})
 
@@ -78,49 +78,49 @@ class Epic(Dialect):
     name = "epic"
     needs_catalogue = True
 
-    def _adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+    def _adapt_card(self, card: Card) -> tuple[Card, tuple[str, ...]]:
         suggestions: list[Suggestion] = []
         left_out: list[str] = []
         for suggestion in card.suggestions:
-            parts = [part for action in suggestion.actions for part in _split(action)]
+            parts = [part for action in suggestion.actions for part in _split_update(action)]
             for action in parts:
-                reason = self._reason_to_omit(action)
+                reason = self._find_omission_reason(action)
                 if reason is not None:
                     left_out.append(f"{reason}:{action.template}")
-            kept = [action for action in parts if self._reason_to_omit(action) is None]
+            kept = [action for action in parts if self._find_omission_reason(action) is None]
             if len(kept) < len(parts) and any(action.type == "delete" for action in parts):
                 continue  # half of an exchange would only take away
-            suggestions += _one_by_one(suggestion, kept)
-        detail, extension = self._detail(card.detail)
+            suggestions += _split_suggestion(suggestion, kept)
+        detail, extension = self._convert_detail(card.detail)
         changed = replace(
             card,
             detail=detail,
             extension={**card.extension, **extension},
             suggestions=tuple(suggestions),
             selection_behavior="any" if suggestions else None,
-            source=_epic_source(card),
+            source=_make_epic_source(card),
         )
         return changed, tuple(left_out)
 
-    def _reason_to_omit(self, action: Action) -> str | None:
+    def _find_omission_reason(self, action: Action) -> str | None:
         """Why Epic could not carry it out; None where it can."""
         if action.resource is None:
             return None
         kind = str(action.resource["resourceType"])
-        if kind not in EPIC_CREATES:
+        if kind not in EPIC_ORDER_SYSTEMS:
             return "unsupported"
         if action.template in self.catalogue:
             return None
-        concept = action.resource.get(CONCEPTS.get(kind, "code"), {})
+        concept = action.resource.get(CONCEPT_MEMBERS.get(kind, "code"), {})
         systems = {coding.get("system") for coding in concept.get("coding", ())}
-        return None if systems & set(EPIC_CREATES[kind]) else "unmapped"
+        return None if systems & set(EPIC_ORDER_SYSTEMS[kind]) else "unmapped"
 
-    def _detail(self, detail: str | None) -> tuple[str | None, Mapping[str, Any]]:
+    def _convert_detail(self, detail: str | None) -> tuple[str | None, Mapping[str, Any]]:
         if detail is None or self.detail == "markdown":
             return detail, {}
         if self.detail == "html":
             return _MARKDOWN.render(detail), {EPIC_CONTENT_TYPE: "text/html"}
-        return plain_text(detail), {EPIC_CONTENT_TYPE: "text/plain"}
+        return render_plain_text(detail), {EPIC_CONTENT_TYPE: "text/plain"}
 
 
 class Oracle(Dialect):
@@ -129,10 +129,10 @@ class Oracle(Dialect):
     __slots__ = ()
     name = "oracle"
 
-    def answers(self, hook: str) -> bool:
+    def supports_hook(self, hook: str) -> bool:
         return hook == PATIENT_VIEW.name
 
-    def _adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+    def _adapt_card(self, card: Card) -> tuple[Card, tuple[str, ...]]:
         links = (link for link in card.links if link.url.startswith(self.links))
         return replace(card, links=tuple(replace(link, app_context=None) for link in links)), ()
 
@@ -143,8 +143,8 @@ class Sandbox(Dialect):
     __slots__ = ()
     name = "sandbox"
 
-    def _adapt(self, card: Card) -> tuple[Card, tuple[str, ...]]:
-        return replace(card, suggestions=tuple(map(_drug_first, card.suggestions))), ()
+    def _adapt_card(self, card: Card) -> tuple[Card, tuple[str, ...]]:
+        return replace(card, suggestions=tuple(map(_put_drug_first, card.suggestions))), ()
 
 
 DIALECTS: Mapping[str, type[Dialect]] = {
@@ -154,7 +154,7 @@ DIALECTS: Mapping[str, type[Dialect]] = {
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
-def plain_text(markdown: str) -> str:
+def render_plain_text(markdown: str) -> str:
     """The words of `markdown`, a line for each block, the cells of a row parted by commas."""
     lines: list[str] = []
     cells: list[str] = []
@@ -175,12 +175,12 @@ def plain_text(markdown: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _plain(coding: Coding) -> dict[str, str]:
+def _build_coding(coding: Coding) -> dict[str, str]:
     given = {"system": coding.system, "code": coding.code, "display": coding.display or ""}
     return {name: value for name, value in given.items() if value}
 
 
-def _split(action: Action) -> Iterator[Action]:
+def _split_update(action: Action) -> Iterator[Action]:
     """Epic changes no draft: the old one goes, the new one comes."""
     if action.type != "update" or action.resource is None:
         yield action
@@ -191,20 +191,20 @@ def _split(action: Action) -> Iterator[Action]:
     yield Action("create", action.description, new, template=action.template)
 
 
-def _one_by_one(suggestion: Suggestion, actions: list[Action]) -> Iterator[Suggestion]:
+def _split_suggestion(suggestion: Suggestion, actions: list[Action]) -> Iterator[Suggestion]:
     """One suggestion for each action. Epic shows the action's description, and no label."""
     alone = len(actions) == 1
     for place, action in enumerate(actions):
         said = f"{suggestion.label}: {action.description}" if alone else action.description
         described = (replace(action, description=said),)
-        label = suggestion.label if alone else shorten(action.description, LABEL_LENGTH)
+        label = suggestion.label if alone else shorten(action.description, MAX_LABEL_LENGTH)
         if place == 0:
             yield replace(suggestion, label=label, actions=described)
         else:
             yield Suggestion(label, described, suggestion.is_recommended)
 
 
-def _epic_source(card: Card) -> Source:
+def _make_epic_source(card: Card) -> Source:
     """Epic ties a user's override to the topic: letters and digits alone, at most a hundred."""
     topic = card.source.topic
     if topic is None:
@@ -213,20 +213,20 @@ def _epic_source(card: Card) -> Source:
     return replace(card.source, topic=replace(topic, code=code))
 
 
-def _drug_first(suggestion: Suggestion) -> Suggestion:
+def _put_drug_first(suggestion: Suggestion) -> Suggestion:
     """The sandbox takes the first action that brings a drug with both a code and a text."""
-    actions = sorted(suggestion.actions, key=lambda action: not _brings_drug(action))
-    return replace(suggestion, actions=tuple(map(_with_text, actions)))
+    actions = sorted(suggestion.actions, key=lambda action: not _has_drug(action))
+    return replace(suggestion, actions=tuple(map(_add_text, actions)))
 
 
-def _brings_drug(action: Action) -> bool:
+def _has_drug(action: Action) -> bool:
     return action.resource is not None and action.resource["resourceType"] == "MedicationRequest"
 
 
-def _with_text(action: Action) -> Action:
+def _add_text(action: Action) -> Action:
     if action.resource is None:
         return action
-    key = CONCEPTS.get(str(action.resource["resourceType"]), "code")
+    key = CONCEPT_MEMBERS.get(str(action.resource["resourceType"]), "code")
     concept = action.resource.get(key)
     if not isinstance(concept, Mapping) or concept.get("text") or not concept.get("coding"):
         return action

@@ -28,7 +28,7 @@ ISSUE_TYPES = {
 }
 
 
-class Refusal(Exception):
+class CallError(Exception):
     """Ends a call. `text` is constant for its kind; `expressions` are paths or keys, not values."""
 
     status = 400
@@ -40,39 +40,39 @@ class Refusal(Exception):
         self.expressions = tuple(expressions)
 
 
-class NotJson(Refusal):
+class InvalidJsonError(CallError):
     status = 400
     text = "The body is not JSON."
 
 
-class NotACall(Refusal):
+class InvalidRequestError(CallError):
     status = 422
     text = "The body is JSON but not a valid request for this endpoint."
 
 
-class DataUnobtainable(Refusal):
+class MissingDataError(CallError):
     status = 412
     text = "FHIR data that this service needs could not be obtained."
 
 
-class TooManyCalls(Refusal):
+class TooManyCallsError(CallError):
     status = 429
     text = "Too many calls; try again in a minute."
 
 
-class NotRecorded(Refusal):
+class RecordsDownError(CallError):
     status = 503
     text = "The service cannot keep its records at the moment, so it gives no answer."
 
 
-def operation_outcome(
+def build_operation_outcome(
     status: int, text: str | None = None, diagnostics: str = "", expressions: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The body of every answer that is not 2xx. [RESP-07]"""
     issue: dict[str, Any] = {
         "severity": "error",
         "code": ISSUE_TYPES.get(status, "exception" if status >= 500 else "processing"),
-        "details": {"text": text or _phrase(status)},
+        "details": {"text": text or _find_phrase(status)},
     }
     if diagnostics:
         issue["diagnostics"] = diagnostics
@@ -81,7 +81,7 @@ def operation_outcome(
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
-def _phrase(status: int) -> str:
+def _find_phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:

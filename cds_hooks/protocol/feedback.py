@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from cds_hooks.protocol.errors import NotACall
+from cds_hooks.protocol.errors import InvalidRequestError
 from cds_hooks.protocol.hook_request import UUID
 
 MAX_ITEMS = 1000
-OTHER = "other"  # stands in the log for a reason that this service did not offer
+OTHER_REASON = "other"  # stands in the log for a reason that this service did not offer
 TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
-MAX_COMMENT = 4000  # characters; what is longer is cut
+MAX_COMMENT_LENGTH = 4000  # characters; what is longer is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ def read_feedback(document: object) -> tuple[Feedback, ...]:
         case {"feedback": list(items)} if items:
             pass
         case _:
-            raise NotACall("must be a list with at least one item", ["feedback"])
+            raise InvalidRequestError("must be a list with at least one item", ["feedback"])
     if len(items) > MAX_ITEMS:
-        raise NotACall(f"more than {MAX_ITEMS} items", ["feedback"])
-    return tuple(_item(item, f"feedback[{place}]") for place, item in enumerate(items))
+        raise InvalidRequestError(f"more than {MAX_ITEMS} items", ["feedback"])
+    return tuple(_read_item(item, f"feedback[{place}]") for place, item in enumerate(items))
 
 
-def as_logged(item: Feedback, reasons: Collection[str]) -> dict[str, str]:
+def build_log_item(item: Feedback, reasons: Collection[str]) -> dict[str, str]:
     """An item for the log: which card, what became of it, and why.
 
     A client may send any text as a reason, or as a card. Only a reason of `reasons` is named, and
@@ -53,75 +53,77 @@ def as_logged(item: Feedback, reasons: Collection[str]) -> dict[str, str]:
     line = {"card": item.card} if UUID.fullmatch(item.card) else {}
     line["outcome"] = item.outcome
     if item.outcome == "overridden" and item.reason_code is not None:
-        line["reason"] = item.reason_code if item.reason_code in reasons else OTHER
+        line["reason"] = item.reason_code if item.reason_code in reasons else OTHER_REASON
     return line
 
 
-def _item(item: object, path: str) -> Feedback:
+def _read_item(item: object, path: str) -> Feedback:
     if not isinstance(item, dict):
-        raise NotACall("must be an object", [path])
-    card = _text(item.get("card"), f"{path}.card")
+        raise InvalidRequestError("must be an object", [path])
+    card = _read_text(item.get("card"), f"{path}.card")
     outcome = item.get("outcome")
     if outcome not in ("accepted", "overridden"):
-        raise NotACall("is 'accepted' or 'overridden' [cds-fb-1]", [f"{path}.outcome"])
-    accepted = tuple(_accepted(item.get("acceptedSuggestions"), f"{path}.acceptedSuggestions"))
+        raise InvalidRequestError("is 'accepted' or 'overridden' [cds-fb-1]", [f"{path}.outcome"])
+    accepted = tuple(_read_accepted(item.get("acceptedSuggestions"), f"{path}.acceptedSuggestions"))
     if outcome == "accepted" and not accepted:
-        raise NotACall("is required with 'accepted' [cds-fb-2]", [f"{path}.acceptedSuggestions"])
-    system, code, comment = _reason(item, path)
-    at = _timestamp(item.get("outcomeTimestamp"), f"{path}.outcomeTimestamp")
+        raise InvalidRequestError(
+            "is required with 'accepted' [cds-fb-2]", [f"{path}.acceptedSuggestions"]
+        )
+    system, code, comment = _read_reason(item, path)
+    at = _read_timestamp(item.get("outcomeTimestamp"), f"{path}.outcomeTimestamp")
     return Feedback(card, outcome, accepted, system, code, at, comment)
 
 
-def _text(value: object, path: str) -> str:
+def _read_text(value: object, path: str) -> str:
     # Not every database keeps a NUL; none of the controls is part of an id or a code.
     if not isinstance(value, str) or TEXT.fullmatch(value) is None:
-        raise NotACall("must be a text of 1 to 255 characters, none a control", [path])
+        raise InvalidRequestError("must be a text of 1 to 255 characters, none a control", [path])
     return value
 
 
-def _accepted(value: object, path: str) -> Iterator[str]:
+def _read_accepted(value: object, path: str) -> Iterator[str]:
     if value is None:
         return
     if not isinstance(value, list):
-        raise NotACall("must be a list", [path])
+        raise InvalidRequestError("must be a list", [path])
     for place, suggestion in enumerate(value):
         match suggestion:
             case {"id": str(id_)}:
-                yield _text(id_, f"{path}[{place}].id")
+                yield _read_text(id_, f"{path}[{place}].id")
             case _:
-                raise NotACall("must be an object with an id", [f"{path}[{place}]"])
+                raise InvalidRequestError("must be an object with an id", [f"{path}[{place}]"])
 
 
-def _reason(item: Mapping[str, Any], path: str) -> tuple[str | None, str | None, str | None]:
+def _read_reason(item: Mapping[str, Any], path: str) -> tuple[str | None, str | None, str | None]:
     """(system, code, comment) of `overrideReason`, or of Epic's spellings."""
     given = item.get("overrideReason", item.get("overrideReasons"))
     if given is None:
-        given = _epic_extension(item.get("extension"))
+        given = _find_epic_reason(item.get("extension"))
     if given is None:
         return None, None, None
     if isinstance(given, list):
         given = given[0] if given else {}
     if not isinstance(given, dict):
-        raise NotACall("must be an object", [f"{path}.overrideReason"])
+        raise InvalidRequestError("must be an object", [f"{path}.overrideReason"])
     coding = given.get("reason", given if "code" in given else None)
     typed = given.get("userComment")
-    comment = typed[:MAX_COMMENT] if isinstance(typed, str) and typed else None
+    comment = typed[:MAX_COMMENT_LENGTH] if isinstance(typed, str) and typed else None
     if coding is None and comment is None:
-        raise NotACall(
+        raise InvalidRequestError(
             "needs a reason, a userComment, or both [cds-fb-3]", [f"{path}.overrideReason"]
         )
     if coding is None:
         return None, None, comment
     if not isinstance(coding, dict):
-        raise NotACall("must be a Coding", [f"{path}.overrideReason.reason"])
-    code = _text(coding.get("code"), f"{path}.overrideReason.reason.code")
+        raise InvalidRequestError("must be a Coding", [f"{path}.overrideReason.reason"])
+    code = _read_text(coding.get("code"), f"{path}.overrideReason.reason.code")
     system = coding.get("system")
     if not isinstance(system, str) or not system:
         return None, code, comment
-    return _text(system[:255], f"{path}.overrideReason.reason.system"), code, comment
+    return _read_text(system[:255], f"{path}.overrideReason.reason.system"), code, comment
 
 
-def _epic_extension(extension: object) -> object:
+def _find_epic_reason(extension: object) -> object:
     """The acknowledgement reason that Epic may put into an extension."""
     if isinstance(extension, dict):
         for value in extension.values():
@@ -133,11 +135,11 @@ def _epic_extension(extension: object) -> object:
     return None
 
 
-def _timestamp(value: object, path: str) -> datetime:
+def _read_timestamp(value: object, path: str) -> datetime:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) and len(value) < 64 else None
         if at is None or at.tzinfo is None or "T" not in str(value).upper():
-            raise NotACall("must be an RFC 3339 time with an offset", [path])
+            raise InvalidRequestError("must be an RFC 3339 time with an offset", [path])
         return at.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise NotACall("must be an RFC 3339 time with an offset", [path]) from None
+        raise InvalidRequestError("must be an RFC 3339 time with an offset", [path]) from None

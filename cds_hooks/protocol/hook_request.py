@@ -10,14 +10,14 @@ from typing import Any
 import fastjsonschema
 from jsonschema import Draft202012Validator
 
-from cds_hooks.protocol.errors import NotACall, NotJson
-from cds_hooks.protocol.strict_json import Unreadable, loads
+from cds_hooks.protocol.errors import InvalidJsonError, InvalidRequestError
+from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
 
 SCHEMA = Path(__file__).parent / "schemas" / "hook_request.schema.json"
 _SCHEMA = json.loads(SCHEMA.read_text(encoding="utf-8"))
 _VALIDATOR = Draft202012Validator(_SCHEMA)
 # Says yes or no in a twentieth of the time; what is wrong is the other's to say.
-_is_valid = fastjsonschema.compile(_SCHEMA, use_default=False, detailed_exceptions=False)
+_check_schema = fastjsonschema.compile(_SCHEMA, use_default=False, detailed_exceptions=False)
 UUID = re.compile(r"(urn:uuid:)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EPIC_REQUEST = "com.epic.cdshooks.request."
 EPIC_CODE = re.compile(re.escape(EPIC_REQUEST) + r"[a-z0-9-]{1,40} [A-Za-z0-9.-]{1,12}")
@@ -93,7 +93,7 @@ class HookRequest:
     def selections(self) -> tuple[str, ...]:
         """The selected drafts as sent: a list or one alone, of texts or of References."""
         found = self.context.get("selections", ())
-        return tuple(_texts(found if isinstance(found, list | tuple) else [found]))
+        return tuple(_read_references(found if isinstance(found, list | tuple) else [found]))
 
     @property
     def draft_orders(self) -> tuple[dict[str, Any], ...]:
@@ -102,11 +102,11 @@ class HookRequest:
         One without an id is known by the end of its entry's fullUrl.
         """
         return tuple(
-            resource if "id" in resource or url is None else {**resource, "id": last_part(url)}
-            for url, resource in entries_of(self.context.get("draftOrders"))
+            resource if "id" in resource or url is None else {**resource, "id": extract_id(url)}
+            for url, resource in read_entries(self.context.get("draftOrders"))
         )
 
-    def selected(self) -> frozenset[str] | None:
+    def find_selected(self) -> frozenset[str] | None:
         """References ("MedicationRequest/1") of the drafts that the call is about.
 
         None: all of them, because the hook has no selections, or because none of those sent names
@@ -114,40 +114,40 @@ class HookRequest:
         """
         if not HOOKS[self.hook].has_selections:
             return None
-        wanted = {_plain_reference(text) for text in self.selections}
+        wanted = {_simplify_reference(text) for text in self.selections}
         if not wanted:
             return frozenset()
-        drafts = set(map(reference_of, self.draft_orders))
+        drafts = set(map(build_reference, self.draft_orders))
         found = {draft for draft in drafts if {draft, draft.partition("/")[2]} & wanted}
         return frozenset(found) or None
 
 
-def reference_of(resource: Mapping[str, Any]) -> str:
+def build_reference(resource: Mapping[str, Any]) -> str:
     """ "MedicationRequest/1"; "MedicationRequest/?" of one without an id."""
     return f"{resource['resourceType']}/{resource.get('id', '?')}"
 
 
-def _texts(selections: Iterable[object]) -> Iterator[str]:
+def _read_references(selections: Iterable[object]) -> Iterator[str]:
     for selection in selections:
         match selection:
             case str(text) | {"reference": str(text)} if text:
                 yield text
 
 
-def _plain_reference(text: str) -> str:
+def _simplify_reference(text: str) -> str:
     """ "MedicationRequest/1" of a relative, absolute or versioned one; the id alone of a URN."""
     text = text.partition("/_history/")[0].rstrip("/")
     if text.startswith("urn:"):
-        return last_part(text)
+        return extract_id(text)
     return "/".join(text.split("/")[-2:])
 
 
-def last_part(url: str) -> str:
+def extract_id(url: str) -> str:
     """The id at the end of a URL or a URN."""
     return url.rpartition(":")[2].rpartition("/")[2]
 
 
-def entries_of(bundle: object) -> Iterator[tuple[str | None, dict[str, Any]]]:
+def read_entries(bundle: object) -> Iterator[tuple[str | None, dict[str, Any]]]:
     """fullUrl, where there is one, and resource of each entry that holds a resource."""
     entries = bundle.get("entry") if isinstance(bundle, dict) else None
     for entry in entries if isinstance(entries, list) else [entries]:
@@ -157,32 +157,32 @@ def entries_of(bundle: object) -> Iterator[tuple[str | None, dict[str, Any]]]:
                 yield (url if isinstance(url, str) and url else None), resource
 
 
-def resources_of(bundle: object) -> Iterator[dict[str, Any]]:
+def read_resources(bundle: object) -> Iterator[dict[str, Any]]:
     """The resources of a Bundle with or without a type, `entry` a list or an object."""
-    for _url, resource in entries_of(bundle):
+    for _url, resource in read_entries(bundle):
         yield resource
 
 
 def read_json(body: bytes) -> Any:
     """The document in `body`. Raises NotJson."""
     try:
-        return loads(body)
-    except Unreadable as fault:
-        raise NotJson(str(fault)) from None
+        return parse_json(body)
+    except UnreadableJsonError as fault:
+        raise InvalidJsonError(str(fault)) from None
 
 
 def read_request(document: object, hook: str) -> HookRequest:
     """`document` as a call of `hook`. Raises NotACall with the path of what is wrong."""
     if not isinstance(document, dict):
-        raise NotACall("must be an object", ["$"])
+        raise InvalidRequestError("must be an object", ["$"])
     given = {name: value for name, value in document.items() if value is not None}
     _validate(given)
     if given["hook"] != hook:
-        raise NotACall(f"this service answers {hook}", ["hook"])
+        raise InvalidRequestError(f"this service answers {hook}", ["hook"])
     context: Mapping[str, Any] = given["context"]
     for name in HOOKS[hook].context:
         if context.get(name) is None:
-            raise NotACall(f"{hook} requires it", [f"context.{name}"])
+            raise InvalidRequestError(f"{hook} requires it", [f"context.{name}"])
     extension = given.get("extension")
     return HookRequest(
         hook=hook,
@@ -190,7 +190,7 @@ def read_request(document: object, hook: str) -> HookRequest:
         context=context,
         prefetch=given.get("prefetch", {}),
         fhir_server=given.get("fhirServer"),
-        authorization=_authorization(given),
+        authorization=_read_authorization(given),
         extension=extension if isinstance(extension, dict) else {},
     )
 
@@ -201,32 +201,34 @@ def _validate(given: Mapping[str, Any]) -> None:
         plain = {name: value for name, value in context.items() if value is not None}
         given = {**given, "context": plain}
     try:
-        _is_valid(given)
+        _check_schema(given)
     except fastjsonschema.JsonSchemaValueException:
-        _explain(given)
+        _raise_error(given)
 
 
-def _explain(given: Mapping[str, Any]) -> None:
+def _raise_error(given: Mapping[str, Any]) -> None:
     for fault in _VALIDATOR.iter_errors(given):
         path = ".".join(str(part) for part in fault.absolute_path)
         if fault.validator == "required":
             missing = next(n for n in fault.validator_value if n not in fault.instance)
             path = f"{path}.{missing}" if path else missing
-            raise NotACall("is required", [path])
-        raise NotACall(f"does not meet '{fault.validator}' of the request schema", [path or "$"])
+            raise InvalidRequestError("is required", [path])
+        raise InvalidRequestError(
+            f"does not meet '{fault.validator}' of the request schema", [path or "$"]
+        )
 
 
-def _authorization(given: Mapping[str, Any]) -> FhirAuthorization | None:
+def _read_authorization(given: Mapping[str, Any]) -> FhirAuthorization | None:
     found = given.get("fhirAuthorization")
     if found is None:
         return None
     if "fhirServer" not in given:
-        raise NotACall("is required with fhirAuthorization [cds-r-1]", ["fhirServer"])
+        raise InvalidRequestError("is required with fhirAuthorization [cds-r-1]", ["fhirServer"])
     scope, expires_in = found.get("scope"), found.get("expires_in")
     patient = found.get("patient")
     return FhirAuthorization(
         access_token=found["access_token"],
         scope=scope if isinstance(scope, str) else "",
         expires_in=expires_in if isinstance(expires_in, int | float) else None,
-        patient=last_part(patient) if isinstance(patient, str) and patient else None,
+        patient=extract_id(patient) if isinstance(patient, str) and patient else None,
     )

@@ -18,7 +18,7 @@ TOKEN = re.compile(r"\{\{context\.([A-Za-z]+)\}\}")
 DATE_PREFIX = re.compile(r"^(eq|lt|gt|ge|le)?\d{4}")
 
 
-class State(StrEnum):
+class PrefetchState(StrEnum):
     FOUND = "found"
     NONE = "none"  # searched, and there is nothing
     FAILED = "failed"  # searched in vain: unknown, and no use asking again
@@ -26,118 +26,129 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PrefetchAnswer:
     """What is known for one key."""
 
     key: str
-    state: State
+    state: PrefetchState
     resources: tuple[dict[str, Any], ...] = ()
-    complete: bool = True
-    fetched: bool = False
+    is_complete: bool = True
+    is_fetched: bool = False
     next_url: str | None = None
 
     @property
-    def known(self) -> bool:
-        return self.state in (State.FOUND, State.NONE)
+    def is_known(self) -> bool:
+        return self.state in (PrefetchState.FOUND, PrefetchState.NONE)
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
+class FetchResult:
     """One query that was tried, for the log: no URL, since it holds the patient's id."""
 
     key: str
-    state: State
+    state: PrefetchState
     reason: str
     milliseconds: float
 
 
-class TemplateFault(ValueError):
+class TemplateError(ValueError):
     """A prefetch template that not every client can be relied on to run. Stops the start."""
 
 
-def read(request: HookRequest, templates: Mapping[str, str]) -> dict[str, Answer]:
+def read_prefetch(request: HookRequest, templates: Mapping[str, str]) -> dict[str, PrefetchAnswer]:
     """An Answer for each key of `templates`; keys that nobody asked for are ignored."""
     return {
-        key: _sent(key, template, request)
+        key: _read_sent(key, template, request)
         if key in request.prefetch
-        else Answer(key, State.LEFT_OUT if _askable(template, request) else State.FAILED)
+        else PrefetchAnswer(
+            key,
+            PrefetchState.LEFT_OUT
+            if _has_token_values(template, request)
+            else PrefetchState.FAILED,
+        )
         for key, template in templates.items()
     }
 
 
-def _askable(template: str, request: HookRequest) -> bool:
+def _has_token_values(template: str, request: HookRequest) -> bool:
     """Whether the context has every value that the query needs."""
     return all(request.context.get(name) is not None for name in TOKEN.findall(template))
 
 
-def _sent(key: str, template: str, request: HookRequest) -> Answer:
+def _read_sent(key: str, template: str, request: HookRequest) -> PrefetchAnswer:
     """What was sent for a key; a read that brought another resource is no answer to it."""
-    answer = interpret(key, wanted_type(template), request.prefetch[key])
-    if "?" not in template and answer.state is State.FOUND:
-        asked = expand(template, request.context).partition("/")[2]
+    answer = interpret_value(key, find_resource_type(template), request.prefetch[key])
+    if "?" not in template and answer.state is PrefetchState.FOUND:
+        asked = expand_template(template, request.context).partition("/")[2]
         if not any(quote(str(r.get("id")), safe="") == asked for r in answer.resources):
-            return _unusable(key)
+            return _make_unusable_answer(key)
     return answer
 
 
 @cache
-def wanted_type(template: str) -> str:
+def find_resource_type(template: str) -> str:
     """The resource type that a template asks for."""
     return re.split(r"[/?]", template, maxsplit=1)[0]
 
 
-def interpret(key: str, wanted: str, value: Any) -> Answer:
+def interpret_value(key: str, wanted: str, value: Any) -> PrefetchAnswer:
     """What `value`, sent by a client or fetched from a server, says about `wanted` resources."""
     if value is None:
-        return Answer(key, State.NONE)
-    kind = _kind(value)
+        return PrefetchAnswer(key, PrefetchState.NONE)
+    kind = _read_resource_type(value)
     if kind == "OperationOutcome":
-        return Answer(key, State.FAILED)
+        return PrefetchAnswer(key, PrefetchState.FAILED)
     if kind == "Bundle":
         return _interpret_bundle(key, wanted, value)
     if kind is not None:
-        return Answer(key, State.FOUND, (value,)) if kind == wanted else _unusable(key)
+        return (
+            PrefetchAnswer(key, PrefetchState.FOUND, (value,))
+            if kind == wanted
+            else _make_unusable_answer(key)
+        )
     wrapped = value.get("resource") if isinstance(value, dict) else None
-    if _kind(wrapped) is not None:
-        return interpret(key, wanted, wrapped)  # the wrapper of clients before 1.0
-    return _unusable(key)
+    if _read_resource_type(wrapped) is not None:
+        return interpret_value(key, wanted, wrapped)  # the wrapper of clients before 1.0
+    return _make_unusable_answer(key)
 
 
-def _kind(value: Any) -> str | None:
+def _read_resource_type(value: Any) -> str | None:
     """The type of a resource; None where `value` is none."""
     kind = value.get("resourceType") if isinstance(value, dict) else None
     return kind if isinstance(kind, str) else None
 
 
-def _unusable(key: str) -> Answer:
-    return Answer(key, State.LEFT_OUT)
+def _make_unusable_answer(key: str) -> PrefetchAnswer:
+    return PrefetchAnswer(key, PrefetchState.LEFT_OUT)
 
 
-def _interpret_bundle(key: str, wanted: str, bundle: Mapping[str, Any]) -> Answer:
+def _interpret_bundle(key: str, wanted: str, bundle: Mapping[str, Any]) -> PrefetchAnswer:
     entries = bundle.get("entry")
     listed = entries if isinstance(entries, list) else [entries] if entries is not None else []
     resources: list[dict[str, Any]] = []
     failed = other = False
     for entry in listed:
         resource: Any = entry.get("resource") if isinstance(entry, dict) else None
-        kind = _kind(resource)
+        kind = _read_resource_type(resource)
         if kind in (wanted, "Medication"):
             resources.append(resource)
         elif kind == "OperationOutcome":
             failed = failed or _is_failure(resource)
         elif kind is not None:
             other = True
-    following = _next(bundle)
+    following = _find_next_link(bundle)
     if any(found["resourceType"] == wanted for found in resources):
         complete = not failed and following is None
-        return Answer(key, State.FOUND, tuple(resources), complete, next_url=following)
+        return PrefetchAnswer(
+            key, PrefetchState.FOUND, tuple(resources), complete, next_url=following
+        )
     if failed:
-        return Answer(key, State.FAILED)
+        return PrefetchAnswer(key, PrefetchState.FAILED)
     if other:
-        return _unusable(key)  # answers another question than the one asked
+        return _make_unusable_answer(key)  # answers another question than the one asked
     if following is not None:
-        return Answer(key, State.FOUND, complete=False, next_url=following)
-    return Answer(key, State.NONE)
+        return PrefetchAnswer(key, PrefetchState.FOUND, is_complete=False, next_url=following)
+    return PrefetchAnswer(key, PrefetchState.NONE)
 
 
 def _is_failure(outcome: Mapping[str, Any]) -> bool:
@@ -147,7 +158,7 @@ def _is_failure(outcome: Mapping[str, Any]) -> bool:
     return any(isinstance(i, dict) and i.get("severity") in ("error", "fatal") for i in listed)
 
 
-def _next(bundle: Mapping[str, Any]) -> str | None:
+def _find_next_link(bundle: Mapping[str, Any]) -> str | None:
     links = bundle.get("link")
     for link in links if isinstance(links, list) else [links]:
         if isinstance(link, dict) and link.get("relation") == "next":
@@ -157,20 +168,20 @@ def _next(bundle: Mapping[str, Any]) -> str | None:
     return None
 
 
-def expand(template: str, context: Mapping[str, Any]) -> str:
+def expand_template(template: str, context: Mapping[str, Any]) -> str:
     """The query of `template` for one call, every value percent-encoded."""
     return TOKEN.sub(lambda found: quote(str(context[found[1]]), safe=""), template)
 
 
-def lint(templates: Mapping[str, str], hook: str) -> None:
+def check_templates(templates: Mapping[str, str], hook: str) -> None:
     """Raises TemplateFault for a template outside what clients widely support. [PF-08 to PF-18]"""
     for key, template in templates.items():
-        reason = _fault(template, HOOKS[hook].tokens)
+        reason = _find_template_error(template, HOOKS[hook].tokens)
         if reason is not None:
-            raise TemplateFault(f"prefetch template '{key}': {reason}")
+            raise TemplateError(f"prefetch template '{key}': {reason}")
 
 
-def _fault(template: str, fields: Iterable[str]) -> str | None:
+def _find_template_error(template: str, fields: Iterable[str]) -> str | None:
     for field in TOKEN.findall(template):
         if field not in fields:
             return f"context.{field} is no token of this hook [PF-16]"
@@ -182,10 +193,10 @@ def _fault(template: str, fields: Iterable[str]) -> str | None:
     search = re.fullmatch(r"[A-Z][A-Za-z]+\?(.+)", plain)
     if search is None:
         return "neither a read nor a search of one type [PF-18]"
-    return _parameter_fault(search[1].split("&"))
+    return _find_parameter_error(search[1].split("&"))
 
 
-def _parameter_fault(parameters: list[str]) -> str | None:
+def _find_parameter_error(parameters: list[str]) -> str | None:
     names = []
     for parameter in parameters:
         name, equals, value = parameter.partition("=")

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from cds_hooks.protocol.card_history import Memory, NoMemory
+from cds_hooks.protocol.card_history import CardHistory, EmptyCardHistory
 from cds_hooks.protocol.cards import Card
 from cds_hooks.protocol.dialects import Dialect
 from cds_hooks.protocol.hook_request import HookRequest
-from cds_hooks.protocol.prefetch import Answer, lint
+from cds_hooks.protocol.prefetch import PrefetchAnswer, check_templates
 
 SPECIFICATION = "3.0.0"
-DISCOVERY = "/cds-services"  # the path that clients are given
+DISCOVERY_PATH = "/cds-services"  # the path that clients are given
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Call:
     """All that a decision may depend on."""
 
     request: HookRequest
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, PrefetchAnswer]
     today: date
     now: datetime
-    memory: Memory = field(default_factory=NoMemory)
+    history: CardHistory = field(default_factory=EmptyCardHistory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Decision:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
-def in_dialect(decision: Decision, dialect: Dialect) -> Decision:
+def adapt_decision(decision: Decision, dialect: Dialect) -> Decision:
     """The decision with its cards as this EHR can show them; what is left out is on record."""
-    adapted = [dialect.adapt(card) for card in decision.cards]
+    adapted = [dialect.adapt_card(card) for card in decision.cards]
     left_out = [reason for _card, reasons in adapted for reason in reasons]
     record = dict(decision.record)
     if left_out:
@@ -57,10 +57,12 @@ class Service:
     prefetch: Mapping[str, str]
     required: frozenset[str]
     decide: Callable[[Call], Decision]
-    reasons: frozenset[str] = frozenset()  # codes for setting a card aside that a log may name
+    override_reasons: frozenset[str] = (
+        frozenset()
+    )  # codes for setting a card aside that a log may name
 
     def __post_init__(self) -> None:
-        lint(self.prefetch, self.hook)
+        check_templates(self.prefetch, self.hook)
 
     def as_json(self) -> dict[str, Any]:
         """The entry of the discovery document. [DISC-04 to DISC-12]"""

@@ -8,29 +8,31 @@ import orjson
 MAX_DEPTH = 254  # orjson writes no deeper; a Bundle of real orders has about 20 levels
 
 
-class Unreadable(ValueError):
+class UnreadableJsonError(ValueError):
     """Says what is wrong and where, never what stands there."""
 
 
-def loads(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """The document in `body`, UTF-8. Raises Unreadable."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as fault:
-        raise Unreadable(f"not JSON at line {fault.lineno}, column {fault.colno}") from None
+        raise UnreadableJsonError(
+            f"not JSON at line {fault.lineno}, column {fault.colno}"
+        ) from None
     try:
         written = orjson.dumps(document)
     except orjson.JSONEncodeError:
-        raise Unreadable(f"nested more than {MAX_DEPTH} levels deep") from None
+        raise UnreadableJsonError(f"nested more than {MAX_DEPTH} levels deep") from None
     # A key that stands twice is written once, so quotation marks go missing. Only an escaped
     # mark could make up for them; where there is one, the slow way is taken.
     if written.count(b'"') != body.count(b'"') or b"\\u0022" in body:
-        json.loads(body, object_pairs_hook=_unique)
+        json.loads(body, object_pairs_hook=_check_unique_keys)
     return document
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Unreadable("a key stands twice in one object")
+        raise UnreadableJsonError("a key stands twice in one object")
     return found

@@ -13,7 +13,7 @@ import orjson
 
 from cds_hooks.records.keyring import Keyring
 
-FIRST = ""  # what the first row is bound to
+FIRST_LINK = ""  # what the first row is bound to
 
 
 class Entry(NamedTuple):
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class AuditRecord:
     """A record that is about to be bound into the chain."""
 
     at: datetime
@@ -39,48 +39,50 @@ class Kept:
     content: Mapping[str, Any]
 
 
-def digest_of(ring: Keyring, tenant: str, content: Mapping[str, Any], key_id: str) -> str | None:
+def compute_digest(
+    ring: Keyring, tenant: str, content: Mapping[str, Any], key_id: str
+) -> str | None:
     """Of a record's columns, the same when it is read back; None without the key."""
-    return ring.sign(tenant, _written(content), key_id)
+    return ring.sign(tenant, _serialize(content), key_id)
 
 
-def bound(
-    ring: Keyring, tenant: str, last: tuple[int, str] | None, records: Iterable[Kept]
+def chain_entries(
+    ring: Keyring, tenant: str, last: tuple[int, str] | None, records: Iterable[AuditRecord]
 ) -> list[Entry]:
     """The rows for `records`, after the row with number and link `last`."""
-    seq, link = last or (0, FIRST)
+    seq, link = last or (0, FIRST_LINK)
     made = []
     for record in records:
         seq += 1
         key_id = ring.current_id
-        digest = ring.sign(tenant, _written(record.content)) or ""
+        digest = ring.sign(tenant, _serialize(record.content)) or ""
         entry = Entry(tenant, seq, record.at, record.kind, record.subject, digest, key_id, "")
-        link = link_of(ring, entry, link) or ""
+        link = compute_link(ring, entry, link) or ""
         made.append(entry._replace(link=link))
     return made
 
 
-def link_of(ring: Keyring, entry: Entry, before: str) -> str | None:
+def compute_link(ring: Keyring, entry: Entry, before: str) -> str | None:
     """The link of a row after a row with the link `before`; None without its key."""
-    said = [before, *map(str, entry[:2]), _moment(entry.at), *entry[3:7]]
+    said = [before, *map(str, entry[:2]), _format_time(entry.at), *entry[3:7]]
     return ring.sign(entry.tenant, "\0".join(said).encode(), entry.key_id)
 
 
-def _written(content: Mapping[str, Any]) -> bytes:
+def _serialize(content: Mapping[str, Any]) -> bytes:
     """One text for one record, whichever database it has been through."""
     plain = {
-        str(name): _moment(value) if isinstance(value, datetime) else value
+        str(name): _format_time(value) if isinstance(value, datetime) else value
         for name, value in content.items()
     }
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
-def _moment(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
+class PurgeMarker:
     """What a row of the kind "purge" says: records before `cutoff` went, and the chain up to."""
 
     cutoff: datetime
@@ -89,16 +91,16 @@ class Purged:
 
     @property
     def subject(self) -> str:
-        return f"{_moment(self.cutoff)} {self.seq} {self.link}"
+        return f"{_format_time(self.cutoff)} {self.seq} {self.link}"
 
     @classmethod
-    def read(cls, subject: str) -> "Purged":
+    def parse(cls, subject: str) -> "PurgeMarker":
         cutoff, seq, link = subject.split(" ")
         return cls(datetime.fromisoformat(cutoff), int(seq), link)
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class ChainVerification:
     """What became of verifying one tenant's chain."""
 
     tenant: str

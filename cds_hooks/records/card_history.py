@@ -11,7 +11,7 @@ from cds_hooks.protocol.card_history import PastCard
 from cds_hooks.records.keyring import Keyring
 from cds_hooks.records.tables import card, decision, feedback
 
-MOST_REMEMBERED = 50  # rows of one patient's past with one topic
+MAX_PAST_CARDS = 50  # rows of one patient's past with one topic
 
 
 class PastRow(NamedTuple):
@@ -26,7 +26,7 @@ class PastRow(NamedTuple):
     received_at: datetime | None
 
 
-def past_query(keys: int) -> Select[Any]:
+def select_past_cards(keys: int) -> Select[Any]:
     """Cards of one patient since a day, one row for each answer to them; the last suffice.
 
     The patient may be known by the hash of each of `keys` keys.
@@ -58,12 +58,12 @@ def past_query(keys: int) -> Select[Any]:
             or_(card.c.topic == bindparam("topic"), card.c.topic == bindparam("other")),
         )
         .order_by(decision.c.at.desc(), feedback.c.outcome_at.desc())
-        .limit(MOST_REMEMBERED)
+        .limit(MAX_PAST_CARDS)
     )
 
 
 @dataclass(frozen=True, slots=True)
-class PatientMemory:
+class PatientCardHistory:
     """What was shown for one patient of one tenant; nothing is read before it is asked for."""
 
     read: Callable[[Mapping[str, Any]], list[PastRow]]
@@ -73,13 +73,17 @@ class PatientMemory:
     encounter_id: str | None
     now: datetime
 
-    def past(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
+    def find_cards(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
         """Cards of these topics of the last `days` days, newest first.
 
-        Raises RecordsUnavailable.
+        Raises RecordsUnavailableError.
         """
-        encounter = self.ring.patients(self.tenant, self.encounter_id) if self.encounter_id else ()
-        patients = self.ring.patients(self.tenant, self.patient_id)
+        encounter = (
+            self.ring.list_patient_hashes(self.tenant, self.encounter_id)
+            if self.encounter_id
+            else ()
+        )
+        patients = self.ring.list_patient_hashes(self.tenant, self.patient_id)
         values = {
             **{f"patient{place}": patient for place, patient in enumerate(patients)},
             "tenant": self.tenant,
@@ -87,13 +91,13 @@ class PatientMemory:
             "topic": topics[0],
             "other": topics[1],
         }
-        return tuple(_past_card(row, encounter) for row in self.read(values))
+        return tuple(_read_past_card(row, encounter) for row in self.read(values))
 
-    def seals(self, mark: str) -> frozenset[str]:
-        return self.ring.seals(self.tenant, mark)
+    def make_seals(self, mark: str) -> frozenset[str]:
+        return self.ring.list_seals(self.tenant, mark)
 
 
-def _past_card(row: PastRow, encounter: tuple[str, ...]) -> PastCard:
+def _read_past_card(row: PastRow, encounter: tuple[str, ...]) -> PastCard:
     answered = row.outcome_at
     if answered is not None and row.received_at is not None:
         answered = min(answered, row.received_at)  # a client's clock may be ahead of ours

@@ -9,10 +9,10 @@ import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
-POOLED = 16  # connections kept open: one for each thread of a worker
+POOL_SIZE = 16  # connections kept open: one for each thread of a worker
 WAIT_SECONDS = 2  # for a lock or a connection; then the call is refused rather than late
 # A server that is gone without a word, as libpq waits for it; the URL may say otherwise.
-PATIENCE = {
+POSTGRESQL_TIMEOUTS = {
     "connect_timeout": str(WAIT_SECONDS),
     "tcp_user_timeout": "5000",  # milliseconds
     "keepalives_idle": "5",
@@ -21,36 +21,36 @@ PATIENCE = {
 }
 
 
-class RecordsUnavailable(Exception):
+class RecordsUnavailableError(Exception):
     """The database cannot be used. Says what kind of fault, never what was being written."""
 
 
-class DatabaseDown(RecordsUnavailable):
+class DatabaseDownError(RecordsUnavailableError):
     """It does not answer, and may again."""
 
 
-class RecordRejected(RecordsUnavailable):
+class RecordRejectedError(RecordsUnavailableError):
     """The database can be used, and does not take this record: no use trying again."""
 
 
-def kind_of(fault: Exception) -> str:
+def get_error_type(fault: Exception) -> str:
     """The kind of a database fault; its message may quote the row."""
     return type(getattr(fault, "orig", None) or fault).__name__
 
 
-def connect(url: str) -> Engine:
+def make_engine(url: str) -> Engine:
     """The engine for `url`. Nothing is opened yet."""
     parsed = make_url(url)
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(query={**PATIENCE, **parsed.query})
+        parsed = parsed.set(query={**POSTGRESQL_TIMEOUTS, **parsed.query})
     engine = create_engine(
         parsed,
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
-        pool_size=POOLED,
-        max_overflow=POOLED,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
         pool_timeout=WAIT_SECONDS,
         pool_pre_ping=parsed.get_backend_name() != "sqlite",  # a server may have restarted
         hide_parameters=True,  # no exception quotes a row
@@ -63,13 +63,13 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def sqlite_file(url: str) -> Path | None:
+def get_sqlite_file(url: str) -> Path | None:
     """The file of an SQLite database; None for PostgreSQL."""
     parsed = make_url(url)
     return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
 
 
-def writing(engine: Engine) -> Engine:
+def get_writer(engine: Engine) -> Engine:
     """`engine` for transactions that write: they queue for SQLite's one writer from their start.
 
     One that began by reading would fail at its first write if another had written meanwhile.
@@ -92,7 +92,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     """
     connection.isolation_level = None  # transactions begin where _begin_sqlite says
     connection.execute(f"PRAGMA busy_timeout = {int(WAIT_SECONDS * 1000)}")
-    _write_ahead(connection)
+    _enable_wal(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
@@ -104,7 +104,7 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.commit()
 
 
-def _write_ahead(connection: Any) -> None:
+def _enable_wal(connection: Any) -> None:
     """WAL: readers and one writer side by side. The database file remembers it.
 
     SQLite does not wait with busy_timeout here: of workers that make a new database together, one

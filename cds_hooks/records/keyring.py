@@ -11,15 +11,15 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from cds_hooks.config.secrets import make_key, read_key, refused
-from cds_hooks.config.settings import ConfigurationFault, Fault
+from cds_hooks.config.secrets import make_key, make_secret_error, read_key
+from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem
 
 SEAL_BYTES = 8
 KEY_NAME = "patient-hash.key"  # beside the SQLite database where no file is configured
 SETTING = "records.key_file"
 
 
-def patient_hash(key: bytes, tenant: str, identifier: str) -> str:
+def hash_patient(key: bytes, tenant: str, identifier: str) -> str:
     """64 characters, the same for the same patient and tenant under one key."""
     message = f"{tenant}\x00{identifier}".encode("utf-8", "surrogatepass")
     return hmac.digest(key, message, hashlib.sha256).hex()
@@ -33,27 +33,27 @@ class Keyring:
     """
 
     def __init__(self, current: bytes, *old: bytes) -> None:
-        self._keys = {_key_id(key): key for key in (current, *old)}
-        self.current_id = _key_id(current)
+        self._keys = {_compute_key_id(key): key for key in (current, *old)}
+        self.current_id = _compute_key_id(current)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The current key's first."""
         return tuple(self._keys)
 
-    def patient(self, tenant: str, identifier: str) -> str:
+    def hash_patient(self, tenant: str, identifier: str) -> str:
         """What stands for a patient, or an encounter, of `tenant` in what is written now."""
-        return patient_hash(self._keys[self.current_id], tenant, identifier)
+        return hash_patient(self._keys[self.current_id], tenant, identifier)
 
-    def patients(self, tenant: str, identifier: str) -> tuple[str, ...]:
+    def list_patient_hashes(self, tenant: str, identifier: str) -> tuple[str, ...]:
         """What may stand for them in what was written, under each key."""
-        return tuple(patient_hash(key, tenant, identifier) for key in self._keys.values())
+        return tuple(hash_patient(key, tenant, identifier) for key in self._keys.values())
 
     def seal(self, tenant: str, mark: str) -> str:
         """A mark of evidence names resources: what is kept is a keyed hash of it."""
         return _seal(self._keys[self.current_id], tenant, mark)
 
-    def seals(self, tenant: str, mark: str) -> frozenset[str]:
+    def list_seals(self, tenant: str, mark: str) -> frozenset[str]:
         """What may stand for a mark in what was written, under each key."""
         return frozenset(_seal(key, tenant, mark) for key in self._keys.values())
 
@@ -62,32 +62,32 @@ class Keyring:
         key = self._keys.get(key_id or self.current_id)
         if key is None:
             return None
-        return hmac.digest(_derived(key, tenant, b"audit"), message, hashlib.sha256).hex()
+        return hmac.digest(_derive_key(key, tenant, b"audit"), message, hashlib.sha256).hex()
 
     def encrypt(self, tenant: str, text: str) -> str:
         """Free text that only this tenant's keys open again."""
-        return self._cipher(tenant).encrypt(text.encode("utf-8", "replace")).decode()
+        return self._make_cipher(tenant).encrypt(text.encode("utf-8", "replace")).decode()
 
     def decrypt(self, tenant: str, sealed: str) -> str | None:
         """None for what was encrypted with none of the keys, or altered."""
         try:
-            return self._cipher(tenant).decrypt(sealed.encode()).decode()
+            return self._make_cipher(tenant).decrypt(sealed.encode()).decode()
         except (InvalidToken, UnicodeDecodeError):
             return None
 
-    def _cipher(self, tenant: str) -> MultiFernet:
+    def _make_cipher(self, tenant: str) -> MultiFernet:
         return MultiFernet(
-            Fernet(base64.urlsafe_b64encode(_derived(key, tenant, b"comment")))
+            Fernet(base64.urlsafe_b64encode(_derive_key(key, tenant, b"comment")))
             for key in self._keys.values()
         )
 
 
-def _key_id(key: bytes) -> str:
+def _compute_key_id(key: bytes) -> str:
     """8 characters that tell keys apart and give nothing of them away."""
     return hashlib.blake2b(key, digest_size=4, person=b"cobalamin-key-id").hexdigest()
 
 
-def _derived(key: bytes, tenant: str, purpose: bytes) -> bytes:
+def _derive_key(key: bytes, tenant: str, purpose: bytes) -> bytes:
     """A key for one tenant and purpose, 32 bytes: none is of use for another."""
     return hmac.digest(key, purpose + b"\x00" + tenant.encode(), hashlib.sha256)
 
@@ -97,7 +97,7 @@ def _seal(key: bytes, tenant: str, mark: str) -> str:
     return hashlib.blake2b(message, key=key[:64], digest_size=SEAL_BYTES).hexdigest()
 
 
-def key_for_database(database: Path | None, key_file: Path | None) -> bytes:
+def get_database_key(database: Path | None, key_file: Path | None) -> bytes:
     """The key of the records in the SQLite file `database`; None for a database elsewhere.
 
     A key is made only together with a new SQLite database. Anywhere else a missing file is a
@@ -105,15 +105,19 @@ def key_for_database(database: Path | None, key_file: Path | None) -> bytes:
     """
     if database is None:
         if key_file is None:
-            fault = Fault("", SETTING, "is required with PostgreSQL: all replicas share one key")
-            raise ConfigurationFault([fault])
+            fault = ConfigurationProblem(
+                "", SETTING, "is required with PostgreSQL: all replicas share one key"
+            )
+            raise ConfigurationError([fault])
         return read_key(key_file, SETTING)
     # Asked before the key is looked for: whoever makes the database has made the key by then.
     is_new = not database.exists()
     path = key_file or database.with_name(KEY_NAME)
     if not path.exists():
         if not is_new:
-            raise refused(path, SETTING, f"is missing, and {database} was written with it")
+            raise make_secret_error(
+                path, SETTING, f"is missing, and {database} was written with it"
+            )
         make_key(path, SETTING)
     return read_key(path, SETTING)
 
@@ -122,5 +126,5 @@ def read_keyring(
     database: Path | None, key_file: Path | None, old_key_files: Iterable[Path] = ()
 ) -> Keyring:
     """The keys of a database. Raises ConfigurationFault."""
-    current = key_for_database(database, key_file)
+    current = get_database_key(database, key_file)
     return Keyring(current, *(read_key(file, SETTING) for file in old_key_files))

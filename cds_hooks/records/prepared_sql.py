@@ -10,19 +10,19 @@ from sqlalchemy import Engine, Select, Table
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-Bound = Sequence[Any] | Mapping[str, Any]  # as the driver wants its parameters
+BoundParameters = Sequence[Any] | Mapping[str, Any]  # as the driver wants its parameters
 
 
-def insert_of(engine: Engine) -> Any:
+def get_insert(engine: Engine) -> Any:
     """The `insert` that knows the conflicts of this database."""
     return postgresql_insert if engine.name == "postgresql" else sqlite_insert
 
 
-class Insert:
+class PreparedInsert:
     """One row into a table; with `once`, a row that is there already stays as it is."""
 
     def __init__(self, table: Table, engine: Engine, *, once: bool = False) -> None:
-        statement = insert_of(engine)(table)
+        statement = get_insert(engine)(table)
         compiled = (statement.on_conflict_do_nothing() if once else statement).compile(engine)
         self.sql = str(compiled)
         self._positional = compiled.positional
@@ -32,7 +32,7 @@ class Insert:
             for column in table.columns
         ]
 
-    def bind(self, row: Mapping[str, Any]) -> Bound:
+    def bind(self, row: Mapping[str, Any]) -> BoundParameters:
         bound = {name: to(row[name]) if to else row[name] for name, to in self._columns}
         return tuple(bound.values()) if self._positional else bound
 
@@ -47,7 +47,7 @@ class Insert:
             cursor.executemany(self.sql, bound)
 
 
-class Query:
+class PreparedQuery:
     """A select with named parameters."""
 
     def __init__(self, statement: Select[Any], engine: Engine) -> None:
@@ -67,7 +67,7 @@ class Query:
             for column in statement.selected_columns
         ]
 
-    def rows(self, cursor: Any, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def fetch_rows(self, cursor: Any, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         bound = {
             name: self._write[name](value) if name in self._write else value
             for name, value in values.items()

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, func, select
 
-from cds_hooks.records.audit_chain import Purged
+from cds_hooks.records.audit_chain import PurgeMarker
 from cds_hooks.records.store import Records
 from cds_hooks.records.tables import audit, card, decision, feedback
 
-AT_ONCE = 500
+BATCH_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class KeptDecision:
+class ExportedDecision:
     """A call that was answered."""
 
     id: str
@@ -32,7 +32,7 @@ class KeptDecision:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFeedback:
+class ExportedFeedback:
     """What became of a card."""
 
     id: int
@@ -46,7 +46,7 @@ class KeptFeedback:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPurge:
+class ExportedPurge:
     """Records before `cutoff` were removed."""
 
     row: int
@@ -55,15 +55,15 @@ class KeptPurge:
     cutoff: datetime
 
 
-Kept = KeptDecision | KeptFeedback | KeptPurge
+ExportedRecord = ExportedDecision | ExportedFeedback | ExportedPurge
 
 
-def kept_between(
+def read_records(
     records: Records, tenant: str, since: datetime | None, until: datetime | None
-) -> Iterator[Kept]:
+) -> Iterator[ExportedRecord]:
     """A tenant's decisions, then answers, then purges, each oldest first.
 
-    Raises RecordsUnavailable.
+    Raises RecordsUnavailableError.
     """
     cards = (
         select(card.c.decision, func.count().label("cards")).group_by(card.c.decision).subquery()
@@ -71,42 +71,43 @@ def kept_between(
     decisions = (
         select(decision, func.coalesce(cards.c.cards, 0).label("cards"))
         .outerjoin(cards, cards.c.decision == decision.c.id)
-        .where(_between(decision, "at", tenant, since, until))
+        .where(_filter_period(decision, "at", tenant, since, until))
         .order_by(decision.c.at, decision.c.id)
     )
-    for row in _rows(records, decisions):
-        yield KeptDecision(
-            **{name: row[name] for name in KeptDecision.__slots__ if name in row},
+    for row in _read_rows(records, decisions):
+        yield ExportedDecision(
+            **{name: row[name] for name in ExportedDecision.__slots__ if name in row},
             rules=tuple(row["record"].get("rules", ())),
             knowledge=row["record"].get("knowledge", {}),
         )
-    answers = select(feedback).where(_between(feedback, "received_at", tenant, since, until))
-    for row in _rows(records, answers.order_by(feedback.c.id)):
-        yield KeptFeedback(
+    answers = select(feedback).where(_filter_period(feedback, "received_at", tenant, since, until))
+    for row in _read_rows(records, answers.order_by(feedback.c.id)):
+        yield ExportedFeedback(
             at=row["received_at"],
-            **{name: row[name] for name in KeptFeedback.__slots__ if name in row},
+            **{name: row[name] for name in ExportedFeedback.__slots__ if name in row},
         )
     purges = select(audit).where(
-        _between(audit, "at", tenant, since, until), audit.c.kind == "purge"
+        _filter_period(audit, "at", tenant, since, until), audit.c.kind == "purge"
     )
-    for row in _rows(records, purges.order_by(audit.c.seq)):
-        cutoff = Purged.read(row["subject"]).cutoff
-        yield KeptPurge(row["seq"], row["at"], tenant, cutoff)
+    for row in _read_rows(records, purges.order_by(audit.c.seq)):
+        cutoff = PurgeMarker.parse(row["subject"]).cutoff
+        yield ExportedPurge(row["seq"], row["at"], tenant, cutoff)
 
 
-def comments_of(
+def read_comments(
     records: Records, tenant: str, since: datetime | None, until: datetime | None
 ) -> Iterator[dict[str, Any]]:
-    """Clinicians' free text, opened with the tenant's keys. Raises RecordsUnavailable."""
+    """Clinicians' free text, opened with the tenant's keys. Raises RecordsUnavailableError."""
     typed = (
         select(feedback, card.c.topic)
         .outerjoin(card, card.c.uuid == feedback.c.card)
         .where(
-            _between(feedback, "received_at", tenant, since, until), feedback.c.comment.is_not(None)
+            _filter_period(feedback, "received_at", tenant, since, until),
+            feedback.c.comment.is_not(None),
         )
         .order_by(feedback.c.id)
     )
-    for row in _rows(records, typed):
+    for row in _read_rows(records, typed):
         opened = records.ring.decrypt(tenant, row["comment"])
         yield {
             "tenant": tenant,
@@ -122,7 +123,7 @@ def comments_of(
         }
 
 
-def _between(
+def _filter_period(
     table: Table, column: str, tenant: str, since: datetime | None, until: datetime | None
 ) -> ColumnElement[bool]:
     at = table.c[column]
@@ -132,7 +133,7 @@ def _between(
     return and_(table.c.tenant == tenant, *bounds)
 
 
-def _rows(records: Records, statement: Any) -> Iterator[Mapping[str, Any]]:
-    with records.guarded(), records.engine.connect() as connection:
-        found = connection.execute(statement, execution_options={"yield_per": AT_ONCE})
+def _read_rows(records: Records, statement: Any) -> Iterator[Mapping[str, Any]]:
+    with records.guard(), records.engine.connect() as connection:
+        found = connection.execute(statement, execution_options={"yield_per": BATCH_ROWS})
         yield from map(dict, found.mappings())

@@ -5,16 +5,16 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select, true, union
 
-from cds_hooks.records.audit_chain import Kept, Purged
-from cds_hooks.records.database import writing
+from cds_hooks.records.audit_chain import AuditRecord, PurgeMarker
+from cds_hooks.records.database import get_writer
 from cds_hooks.records.store import Records
 from cds_hooks.records.tables import audit, card, decision, feedback, finding, key_used
 
-AT_ONCE = 500  # rows of one transaction, so that calls are not held up
+BATCH_ROWS = 500  # rows of one transaction, so that calls are not held up
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class PurgeCounts:
     """How many rows went, or would go."""
 
     decisions: int
@@ -22,49 +22,51 @@ class Removed:
     audit: int
 
 
-Which = ColumnElement[bool]
+RowFilter = ColumnElement[bool]
 
 
-def purge(records: Records, tenant: str, cutoff: datetime, now: datetime) -> Removed:
+def purge_records(records: Records, tenant: str, cutoff: datetime, now: datetime) -> PurgeCounts:
     """Removes a tenant's records from before `cutoff`.
 
     What removes them is bound into the chain first, so that a purge that was cut short is seen as
-    one, and the next goes on with it. Raises RecordsUnavailable.
+    one, and the next goes on with it. Raises RecordsUnavailableError.
     """
-    planned = plan(records, tenant, cutoff)
-    if planned == Removed(0, 0, 0):
+    planned = plan_purge(records, tenant, cutoff)
+    if planned == PurgeCounts(0, 0, 0):
         return planned
-    with records.guarded():
-        last = _announce(records, tenant, cutoff, now)
+    with records.guard():
+        last = _record_purge(records, tenant, cutoff, now)
         old = and_(decision.c.tenant == tenant, decision.c.at < cutoff)
-        decisions = _remove(records, decision, old)
+        decisions = _remove_rows(records, decision, old)
         old = and_(feedback.c.tenant == tenant, feedback.c.received_at < cutoff)
-        answers = _remove(records, feedback, old)
-        rows = _remove(records, audit, and_(audit.c.tenant == tenant, audit.c.seq <= last))
-        _forget_keys(records)
-    return Removed(decisions, answers, rows)
+        answers = _remove_rows(records, feedback, old)
+        rows = _remove_rows(records, audit, and_(audit.c.tenant == tenant, audit.c.seq <= last))
+        _forget_unused_keys(records)
+    return PurgeCounts(decisions, answers, rows)
 
 
-def plan(records: Records, tenant: str, cutoff: datetime) -> Removed:
-    """What `purge` would remove. Raises RecordsUnavailable."""
-    with records.guarded(), records.engine.connect() as connection:
+def plan_purge(records: Records, tenant: str, cutoff: datetime) -> PurgeCounts:
+    """What `purge` would remove. Raises RecordsUnavailableError."""
+    with records.guard(), records.engine.connect() as connection:
 
         def count(table: Table, column: str) -> int:
             old = and_(table.c.tenant == tenant, table.c[column] < cutoff)
             counted = select(func.count()).select_from(table).where(old)
             return int(connection.execute(counted).scalar_one())
 
-        last = _last_old(connection, tenant, cutoff)
+        last = _find_last_expired(connection, tenant, cutoff)
         rows = 0
         if last is not None:
             of_tenant = and_(audit.c.tenant == tenant, audit.c.seq <= last[0])
             rows = connection.execute(
                 select(func.count()).select_from(audit).where(of_tenant)
             ).scalar_one()
-        return Removed(count(decision, "at"), count(feedback, "received_at"), rows)
+        return PurgeCounts(count(decision, "at"), count(feedback, "received_at"), rows)
 
 
-def _last_old(connection: Connection, tenant: str, cutoff: datetime) -> tuple[int, str] | None:
+def _find_last_expired(
+    connection: Connection, tenant: str, cutoff: datetime
+) -> tuple[int, str] | None:
     """The last row of the chain before its first one that stays; None where none goes."""
     of_tenant = audit.c.tenant == tenant
     stays = connection.execute(
@@ -79,22 +81,22 @@ def _last_old(connection: Connection, tenant: str, cutoff: datetime) -> tuple[in
     return (found.seq, found.link) if found else None
 
 
-def _announce(records: Records, tenant: str, cutoff: datetime, now: datetime) -> int:
+def _record_purge(records: Records, tenant: str, cutoff: datetime, now: datetime) -> int:
     """Binds the purge into the chain; the number of the last row that it removes, 0 for none."""
-    with records.chained(tenant) as (connection, bind):
-        seq, link = _last_old(connection, tenant, cutoff) or (0, "")
-        said = Purged(cutoff, seq, link)
-        bind([Kept(now, "purge", said.subject, {"purge": said.subject})])
+    with records.open_chained_transaction(tenant) as (connection, bind):
+        seq, link = _find_last_expired(connection, tenant, cutoff) or (0, "")
+        said = PurgeMarker(cutoff, seq, link)
+        bind([AuditRecord(now, "purge", said.subject, {"purge": said.subject})])
     return seq
 
 
-def _remove(records: Records, table: Table, which: Which) -> int:
+def _remove_rows(records: Records, table: Table, which: RowFilter) -> int:
     """Removes rows piece by piece, decisions with what belongs to them; says how many."""
     keys = list(table.primary_key.columns)
     removed = 0
     while True:
-        with records.in_turn(), writing(records.engine).begin() as connection:
-            some = select(keys[-1]).where(which).limit(AT_ONCE)
+        with records.take_turn(), get_writer(records.engine).begin() as connection:
+            some = select(keys[-1]).where(which).limit(BATCH_ROWS)
             found = list(connection.execute(some).scalars())
             if not found:
                 return removed
@@ -106,9 +108,9 @@ def _remove(records: Records, table: Table, which: Which) -> int:
             removed += connection.execute(gone).rowcount
 
 
-def _forget_keys(records: Records) -> None:
+def _forget_unused_keys(records: Records) -> None:
     """An old key that nothing is written with any more may leave the ring."""
-    with records.in_turn(), writing(records.engine).begin() as connection:
+    with records.take_turn(), get_writer(records.engine).begin() as connection:
         needed = union(
             select(decision.c.key_id).where(decision.c.key_id.is_not(None)), select(audit.c.key_id)
         )

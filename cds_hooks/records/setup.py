@@ -6,56 +6,56 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_hooks.config.settings import ConfigurationFault, Fault
+from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem
 from cds_hooks.records.database import (
-    DatabaseDown,
-    RecordsUnavailable,
-    kind_of,
-    sqlite_file,
-    writing,
+    DatabaseDownError,
+    RecordsUnavailableError,
+    get_error_type,
+    get_sqlite_file,
+    get_writer,
 )
 from cds_hooks.records.keyring import Keyring
 from cds_hooks.records.migrations import migrate
-from cds_hooks.records.prepared_sql import insert_of
+from cds_hooks.records.prepared_sql import get_insert
 from cds_hooks.records.spool import Spool
 from cds_hooks.records.tables import key_used
 
 
-def make_fit(engine: Engine, ring: Keyring) -> None:
+def prepare_database(engine: Engine, ring: Keyring) -> None:
     """The newest schema, and every key that it needs.
 
-    Raises ConfigurationFault and RecordsUnavailable.
+    Raises ConfigurationFault and RecordsUnavailableError.
     """
-    bring_to("head", engine)
+    migrate_to("head", engine)
     try:
         _check_keys(engine, ring)
     except SQLAlchemyError as fault:
-        raise _not_had(fault, engine) from fault
+        raise _make_unavailable_error(fault, engine) from fault
 
 
-def bring_to(target: str, engine: Engine) -> tuple[str | None, str | None]:
+def migrate_to(target: str, engine: Engine) -> tuple[str | None, str | None]:
     """Migrates the database, an SQLite file made first where it is missing.
 
-    Returns and raises as `migrate` does, and RecordsUnavailable for the database.
+    Returns and raises as `migrate` does, and RecordsUnavailableError for the database.
     """
-    file = sqlite_file(str(engine.url))
+    file = get_sqlite_file(str(engine.url))
     try:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             file.touch(0o600)
         return migrate(engine, target)
     except (SQLAlchemyError, OSError) as fault:
-        raise _not_had(fault, engine) from fault
+        raise _make_unavailable_error(fault, engine) from fault
 
 
-def _not_had(fault: Exception, engine: Engine) -> RecordsUnavailable:
+def _make_unavailable_error(fault: Exception, engine: Engine) -> RecordsUnavailableError:
     is_down = isinstance(getattr(fault, "orig", None), engine.dialect.loaded_dbapi.OperationalError)
-    return (DatabaseDown if is_down else RecordsUnavailable)(kind_of(fault))
+    return (DatabaseDownError if is_down else RecordsUnavailableError)(get_error_type(fault))
 
 
 def _check_keys(engine: Engine, ring: Keyring) -> None:
     """Remembers the current key. Raises ConfigurationFault where one of the past is missing."""
-    with writing(engine).begin() as connection:
+    with get_writer(engine).begin() as connection:
         used = set(connection.execute(select(key_used.c.key_id)).scalars())
         missing = sorted(used - set(ring.ids))
         if missing:
@@ -63,13 +63,13 @@ def _check_keys(engine: Engine, ring: Keyring) -> None:
                 f"lacks the key {', '.join(missing)} that records here were written with: name "
                 "its file here, or purge those records first"
             )
-            raise ConfigurationFault([Fault("", "records.old_key_files", reason)])
+            raise ConfigurationError([ConfigurationProblem("", "records.old_key_files", reason)])
         row = {"key_id": ring.current_id, "since": datetime.now(UTC)}
-        new = insert_of(engine)(key_used).values(row).on_conflict_do_nothing()
+        new = get_insert(engine)(key_used).values(row).on_conflict_do_nothing()
         connection.execute(new)
 
 
-def prepared_spool(folder: Path | None) -> Spool | None:
+def prepare_spool(folder: Path | None) -> Spool | None:
     if folder is None:
         return None
     spool = Spool(folder)
@@ -77,5 +77,7 @@ def prepared_spool(folder: Path | None) -> Spool | None:
         spool.prepare()
     except OSError as fault:
         reason = f"cannot be written: {fault.strerror}"
-        raise ConfigurationFault([Fault(str(folder), "records.spool", reason)]) from None
+        raise ConfigurationError(
+            [ConfigurationProblem(str(folder), "records.spool", reason)]
+        ) from None
     return spool

@@ -17,23 +17,23 @@ from uuid import uuid4
 
 import orjson
 
-from cds_hooks.records.database import RecordRejected
+from cds_hooks.records.database import RecordRejectedError
 
-WAITING = ".json"
-DRAFT = ".draft"
-ASIDE = ".broken"  # what cannot be brought in stays, for somebody to look at
+RECORD_SUFFIX = ".json"
+DRAFT_SUFFIX = ".draft"
+BROKEN_SUFFIX = ".broken"  # what cannot be brought in stays, for somebody to look at
 DRAFT_SECONDS = 3600  # what is older was begun by a process that is gone
-USED = "used"  # folder of empty files, one for each token, in folders by the minute it ends
-LOCK = ".lock"
+TOKEN_FOLDER = "used"  # folder of empty files, one for each token, in folders by the minute it ends  # noqa: S105  # a folder
+LOCK_FILE = ".lock"
 # What a file that is no record of ours makes of reading it.
-UNUSABLE = (RecordRejected, ValueError, TypeError, KeyError, AttributeError)
+BROKEN_RECORD_ERRORS = (RecordRejectedError, ValueError, TypeError, KeyError, AttributeError)
 
 
-class Drained(NamedTuple):
+class DrainResult(NamedTuple):
     """How many records came in, and how many files were set aside."""
 
-    came: int = 0
-    aside: int = 0
+    stored: int = 0
+    broken: int = 0
 
 
 class Spool:
@@ -41,20 +41,20 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._used = folder / USED
+        self._tokens = folder / TOKEN_FOLDER
 
     def prepare(self) -> None:
         """Raises OSError where the folder cannot be made or written."""
-        self._used.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.folder / LOCK).touch(0o600)
-        probe = self.folder / f".{uuid4()}{DRAFT}"
+        self._tokens.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.folder / LOCK_FILE).touch(0o600)
+        probe = self.folder / f".{uuid4()}{DRAFT_SUFFIX}"
         probe.touch(0o600)
         probe.unlink()
 
-    def keep(self, record: dict[str, Any]) -> None:
+    def write_record(self, record: dict[str, Any]) -> None:
         """Returns when `record` is on the disk. Raises OSError."""
         name = f"{time.time_ns():020}-{uuid4()}"  # their order is that of the calls
-        draft, file = self.folder / f".{name}{DRAFT}", self.folder / f"{name}{WAITING}"
+        draft, file = self.folder / f".{name}{DRAFT_SUFFIX}", self.folder / f"{name}{RECORD_SUFFIX}"
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb") as written:
@@ -75,7 +75,7 @@ class Spool:
         finally:
             os.close(folder)
 
-    def drain(self, take_in: Callable[[dict[str, Any]], bool]) -> Drained:
+    def drain(self, take_in: Callable[[dict[str, Any]], bool]) -> DrainResult:
         """Gives each record that waits to `take_in`, the oldest first, in one process at a time.
 
         `take_in` says whether the record was new. A file goes when its record is in the database;
@@ -83,22 +83,22 @@ class Spool:
         record is set aside and holds up nobody. Raises what else `take_in` raises.
         """
         came = aside = 0
-        with self._alone() as alone:
-            for file in sorted(self.folder.glob(f"*{WAITING}")) if alone else ():
+        with self._lock() as alone:
+            for file in sorted(self.folder.glob(f"*{RECORD_SUFFIX}")) if alone else ():
                 try:
-                    came += take_in(_read(file))
+                    came += take_in(_read_record(file))
                 except FileNotFoundError:
                     continue  # somebody took it away
-                except UNUSABLE:
-                    file.rename(file.with_suffix(ASIDE))
+                except BROKEN_RECORD_ERRORS:
+                    file.rename(file.with_suffix(BROKEN_SUFFIX))
                     aside += 1
                 else:
                     file.unlink(missing_ok=True)
-        return Drained(came, aside)
+        return DrainResult(came, aside)
 
     @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    def _lock(self) -> Iterator[bool]:
+        handle = os.open(self.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,35 +109,35 @@ class Spool:
         finally:
             os.close(handle)  # which ends the lock, as the end of the process does
 
-    def count(self) -> int:
+    def count_records(self) -> int:
         """How many records wait. Raises OSError."""
         with os.scandir(self.folder) as entries:
-            return sum(entry.name.endswith(WAITING) for entry in entries)
+            return sum(entry.name.endswith(RECORD_SUFFIX) for entry in entries)
 
-    def use_once(self, tenant: str, digest: str, until: datetime) -> bool:
+    def use_token(self, tenant: str, digest: str, until: datetime) -> bool:
         """Whether the token was not used before, by any process of this machine. Raises OSError."""
-        file = self._used / _minute(until) / _name(tenant, digest)
+        file = self._tokens / _format_minute(until) / _name_token_file(tenant, digest)
         try:
             file.touch(0o600, exist_ok=False)
         except FileExistsError:
             return False
         except FileNotFoundError:  # the first that ends in this minute
             file.parent.mkdir(exist_ok=True, mode=0o700)
-            return self.use_once(tenant, digest, until)
+            return self.use_token(tenant, digest, until)
         return True
 
-    def forget(self, before: datetime) -> None:
+    def forget_tokens(self, before: datetime) -> None:
         """Forgets tokens that ended before `before`, and what was never written to its end."""
-        for folder in self._used.iterdir():
-            if folder.name < _minute(before):
+        for folder in self._tokens.iterdir():
+            if folder.name < _format_minute(before):
                 shutil.rmtree(folder, ignore_errors=True)
-        for draft in self.folder.glob(f".*{DRAFT}"):
+        for draft in self.folder.glob(f".*{DRAFT_SUFFIX}"):
             with suppress(FileNotFoundError):
                 if draft.stat().st_mtime < time.time() - DRAFT_SECONDS:
                     draft.unlink()
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read_record(file: Path) -> dict[str, Any]:
     """Raises ValueError for what cannot be read."""
     try:
         found: dict[str, Any] = orjson.loads(file.read_bytes())
@@ -148,9 +148,9 @@ def _read(file: Path) -> dict[str, Any]:
     return found
 
 
-def _minute(at: datetime) -> str:
+def _format_minute(at: datetime) -> str:
     return f"{int(at.timestamp() // 60):012}"
 
 
-def _name(tenant: str, digest: str) -> str:
+def _name_token_file(tenant: str, digest: str) -> str:
     return hashlib.blake2b(f"{tenant}\0{digest}".encode(), digest_size=24).hexdigest()

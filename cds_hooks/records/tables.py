@@ -32,7 +32,7 @@ from cds_hooks.protocol.hook_request import UUID
 from cds_hooks.records.keyring import Keyring
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """A point in time, in UTC on either database: SQLite forgets offsets."""
 
     impl = DateTime(timezone=True)
@@ -53,7 +53,7 @@ decision = Table(
     "decision",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
     Column("tenant", String(64), nullable=False),
     Column("service", String(64), nullable=False),
     Column("hook", String(64), nullable=False),
@@ -107,8 +107,8 @@ feedback = Table(
     Column("reason_code", String(255), nullable=False),
     Column("had_comment", Boolean, nullable=False),
     Column("comment", Text),  # encrypted; null where there was none or the site drops them
-    Column("outcome_at", Moment, nullable=False),
-    Column("received_at", Moment, nullable=False),
+    Column("outcome_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
     # A repeated message changes nothing. Empty texts, not nulls: nulls are never equal.
     UniqueConstraint(
         *("tenant", "card", "outcome", "outcome_at", "reason_system", "reason_code"),
@@ -122,7 +122,7 @@ seen_token = Table(
     metadata,
     Column("tenant", String(64), primary_key=True),
     Column("digest", String(48), primary_key=True),
-    Column("until", Moment, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
     Index("seen_token_until", "until"),
 )
 
@@ -132,7 +132,7 @@ audit = Table(
     metadata,
     Column("tenant", String(64), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3 ...
-    Column("at", Moment, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
     Column("kind", String(16), nullable=False),  # decision, feedback, purge
     Column("subject", String(255), nullable=False),
     Column("digest", String(64), nullable=False),  # of the record
@@ -145,15 +145,15 @@ key_used = Table(
     "key_used",
     metadata,
     Column("key_id", String(8), primary_key=True),
-    Column("since", Moment, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
 )
 
 
 # Members of a service's record that stand apart, because reports group by them.
-APART = frozenset({"findings", "tier"})
+COLUMN_MEMBERS = frozenset({"findings", "tier"})
 # Ends the name of a category in a decision's row: "<topic>_category". Before version 0004 these
 # were columns. The chain and the spool have kept the names, so older records still verify.
-CATEGORY = "_category"
+CATEGORY_SUFFIX = "_category"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class StoredDecision:
     status: int = 200
 
 
-def decision_row(ring: Keyring, stored: StoredDecision) -> dict[str, Any]:
+def build_decision_row(ring: Keyring, stored: StoredDecision) -> dict[str, Any]:
     encounter = stored.encounter_id
     return {
         "id": stored.id,
@@ -195,34 +195,34 @@ def decision_row(ring: Keyring, stored: StoredDecision) -> dict[str, Any]:
         "service": stored.service,
         "hook": stored.hook,
         "hook_instance": stored.hook_instance,
-        "patient_hash": ring.patient(stored.tenant, stored.patient_id),
-        "encounter_hash": ring.patient(stored.tenant, encounter) if encounter else None,
+        "patient_hash": ring.hash_patient(stored.tenant, stored.patient_id),
+        "encounter_hash": ring.hash_patient(stored.tenant, encounter) if encounter else None,
         "version": stored.version,
         "status": stored.status,
         "duration_ms": stored.duration_ms,
-        **category_members(stored.record.get("findings", {})),
+        **build_category_members(stored.record.get("findings", {})),
         "tier": stored.record.get("tier"),
         "prefetch": stored.prefetch or {},
-        "record": {n: value for n, value in stored.record.items() if n not in APART},
+        "record": {n: value for n, value in stored.record.items() if n not in COLUMN_MEMBERS},
         "key_id": ring.current_id,
     }
 
 
-def category_members(findings: Mapping[str, str | None]) -> dict[str, str | None]:
+def build_category_members(findings: Mapping[str, str | None]) -> dict[str, str | None]:
     """The members of a decision's row for its findings: a category by topic."""
-    return {f"{topic}{CATEGORY}": category for topic, category in findings.items()}
+    return {f"{topic}{CATEGORY_SUFFIX}": category for topic, category in findings.items()}
 
 
-def finding_rows(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+def build_finding_rows(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of the table `finding` that a decision's row holds."""
     return [
-        {"decision": row["id"], "topic": name.removesuffix(CATEGORY), "category": category}
+        {"decision": row["id"], "topic": name.removesuffix(CATEGORY_SUFFIX), "category": category}
         for name, category in row.items()
-        if name.endswith(CATEGORY)
+        if name.endswith(CATEGORY_SUFFIX)
     ]
 
 
-def card_row(ring: Keyring, stored: StoredDecision, shown: StoredCard) -> dict[str, Any]:
+def build_card_row(ring: Keyring, stored: StoredDecision, shown: StoredCard) -> dict[str, Any]:
     return {
         "uuid": shown.uuid,
         "decision": stored.id,
@@ -234,24 +234,26 @@ def card_row(ring: Keyring, stored: StoredDecision, shown: StoredCard) -> dict[s
     }
 
 
-def content_of(row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def build_audit_content(
+    row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
     """What the chain binds of a decision: its whole row, and its cards in a steady order."""
     plain = [{str(name): value for name, value in one.items()} for one in cards]
     return {**row, "cards": sorted(plain, key=lambda one: str(one["uuid"]))}
 
 
-def feedback_row(
+def build_feedback_row(
     ring: Keyring, tenant: str, service: str, item: Feedback, received: datetime, comments: bool
 ) -> dict[str, Any]:
     keeps = comments and item.comment is not None
     return {
         "tenant": tenant,
-        "card": _id(ring, tenant, item.card),
+        "card": _protect_id(ring, tenant, item.card),
         "service": service,
         "outcome": item.outcome,
-        "accepted": [_id(ring, tenant, uuid) for uuid in item.accepted],
-        "reason_system": _storable(item.reason_system or ""),
-        "reason_code": _storable(item.reason_code or ""),
+        "accepted": [_protect_id(ring, tenant, uuid) for uuid in item.accepted],
+        "reason_system": _replace_nul(item.reason_system or ""),
+        "reason_code": _replace_nul(item.reason_code or ""),
         "had_comment": item.comment is not None,
         "comment": ring.encrypt(tenant, item.comment or "") if keeps else None,
         "outcome_at": item.at,
@@ -259,17 +261,17 @@ def feedback_row(
     }
 
 
-def _id(ring: Keyring, tenant: str, given: str) -> str:
+def _protect_id(ring: Keyring, tenant: str, given: str) -> str:
     """Ids that this service gave are UUIDs; what else a client sends may name a patient."""
     if UUID.fullmatch(given):
         return given.lower().removeprefix("urn:uuid:")
     return ring.seal(tenant, given)
 
 
-def with_moments(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def parse_times(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {**row, **{name: datetime.fromisoformat(row[name]) for name in names}}
 
 
-def _storable(given: str) -> str:
+def _replace_nul(given: str) -> str:
     """PostgreSQL's text has no NUL, which JSON allows."""
     return given.replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -1,4 +1,4 @@
-"""Work with the database: in turn, timed, its faults told as RecordsUnavailable."""
+"""Work with the database: in turn, timed, its faults told as RecordsUnavailableError."""
 
 import os
 import threading
@@ -10,17 +10,17 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
-from cds_hooks.config.settings import ConfigurationFault
+from cds_hooks.config.settings import ConfigurationError
 from cds_hooks.records.database import (
     WAIT_SECONDS,
-    DatabaseDown,
-    RecordRejected,
-    RecordsUnavailable,
-    kind_of,
+    DatabaseDownError,
+    RecordRejectedError,
+    RecordsUnavailableError,
+    get_error_type,
 )
 
 
-class Sessions:
+class Transactions:
     """Of one process; safe for its threads, and for a process forked from it."""
 
     def __init__(self, engine: Engine, prepare: Callable[[], None]) -> None:
@@ -33,27 +33,27 @@ class Sessions:
         self._database_error: type[Exception] = driver.Error
         self._rejections: tuple[type[Exception], ...] = (driver.IntegrityError, driver.DataError)
         self._process = os.getpid()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         # Told of each use: what for, and how many seconds it took; None where it failed.
-        self.used: Callable[[str, float | None], None] = lambda _work, _seconds: None
+        self.on_use: Callable[[str, float | None], None] = lambda _work, _seconds: None
 
     def _prepare_late(self) -> None:
         """By one thread, while the others are told that the database is down."""
         if not self._preparing.acquire(blocking=False):
-            raise DatabaseDown("starting")
+            raise DatabaseDownError("starting")
         try:
             if not self.is_prepared:
                 self._prepare()
                 self.is_prepared = True
-        except ConfigurationFault:
-            raise RecordsUnavailable("keys") from None
+        except ConfigurationError:
+            raise RecordsUnavailableError("keys") from None
         finally:
             self._preparing.release()
 
     @contextmanager
-    def transaction(self) -> Iterator[Any]:
-        """A driver's cursor in a transaction. Raises RecordsUnavailable."""
-        with self.guarded(), self.in_turn():
+    def begin(self) -> Iterator[Any]:
+        """A driver's cursor in a transaction. Raises RecordsUnavailableError."""
+        with self.guard(), self.take_turn():
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
@@ -65,51 +65,51 @@ class Sessions:
                 connection.close()  # back to the pool, which rolls back what was not committed
 
     @contextmanager
-    def in_turn(self) -> Iterator[None]:
+    def take_turn(self) -> Iterator[None]:
         """SQLite has one writer at a time; who waits here is woken at once, who waits there sleeps.
 
         A process forked from this one starts with connections of its own.
         """
-        self.after_fork()
+        self.reset_after_fork()
         if self.engine.name != "sqlite":
             yield
             return
-        if not self._turn.acquire(timeout=WAIT_SECONDS):
-            raise RecordsUnavailable("locked")
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
+            raise RecordsUnavailableError("locked")
         try:
             yield
         finally:
-            self._turn.release()
+            self._lock.release()
 
-    def after_fork(self) -> None:
+    def reset_after_fork(self) -> None:
         """A process forked from this one starts with connections of its own."""
         if self._process != os.getpid():
             self.engine.dispose(close=False)
-            self._process, self._turn = os.getpid(), threading.Lock()
+            self._process, self._lock = os.getpid(), threading.Lock()
 
     @contextmanager
-    def guarded(self, work: str = "write") -> Iterator[None]:
-        """Turns faults of the database into RecordsUnavailable, and times the work."""
+    def guard(self, work: str = "write") -> Iterator[None]:
+        """Turns faults of the database into RecordsUnavailableError, and times the work."""
         if not self.is_prepared:
             self._prepare_late()
         try:
-            with self.timed(work):
+            with self.time_work(work):
                 yield
         except (SQLAlchemyError, self._database_error) as fault:
-            raise self._unavailable(fault) from None
+            raise self._translate_error(fault) from None
 
     @contextmanager
-    def timed(self, work: str) -> Iterator[None]:
+    def time_work(self, work: str) -> Iterator[None]:
         began, is_done = time.perf_counter(), False
         try:
             yield
             is_done = True
         finally:
-            self.used(work, time.perf_counter() - began if is_done else None)
+            self.on_use(work, time.perf_counter() - began if is_done else None)
 
-    def _unavailable(self, fault: Exception) -> RecordsUnavailable:
+    def _translate_error(self, fault: Exception) -> RecordsUnavailableError:
         cause = getattr(fault, "orig", None) or fault
         never_sent = isinstance(fault, StatementError) and not isinstance(fault, DBAPIError)
         if never_sent or isinstance(cause, self._rejections):
-            return RecordRejected(kind_of(fault))
-        return RecordsUnavailable(kind_of(fault))
+            return RecordRejectedError(get_error_type(fault))
+        return RecordsUnavailableError(get_error_type(fault))

@@ -11,19 +11,19 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
-class Seal:
+class CookieCipher:
     """Seals for one purpose: what another purpose sealed does not open here."""
 
     def __init__(self, key: bytes, purpose: str) -> None:
         derived = HKDF(SHA256(), 32, None, f"cobalamin {purpose}".encode()).derive(key)
         self._fernet = Fernet(base64.urlsafe_b64encode(derived))
 
-    def closed(self, value: Mapping[str, Any], now: float) -> str:
+    def encrypt(self, value: Mapping[str, Any], now: float) -> str:
         # Tokens are mostly base64, which packing brings back to about what it stands for.
         packed = zlib.compress(orjson.dumps(value), 9)
         return self._fernet.encrypt_at_time(packed, int(now)).decode()
 
-    def opened(self, text: str, seconds: float, now: float) -> dict[str, Any] | None:
+    def decrypt(self, text: str, seconds: float, now: float) -> dict[str, Any] | None:
         """What was sealed at most `seconds` ago; None for what is older or not ours."""
         try:
             packed = self._fernet.decrypt_at_time(text, int(seconds), int(now))
@@ -32,7 +32,7 @@ class Seal:
         value: dict[str, Any] = orjson.loads(zlib.decompress(packed))
         return value
 
-    def age(self, text: str, now: float) -> float:
+    def get_age(self, text: str, now: float) -> float:
         """Seconds since it was sealed; without end for what is not ours."""
         try:
             return now - self._fernet.extract_timestamp(text)

@@ -6,10 +6,10 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from cds_hooks.protocol.errors import TooManyCalls
+from cds_hooks.protocol.errors import TooManyCallsError
 
 
-class Throttle:
+class RateLimit:
     """Counts over a window that moves along, in little memory for each name."""
 
     def __init__(self, requests_per_minute_and_address: int) -> None:
@@ -19,18 +19,18 @@ class Throttle:
         self._limiter = SlidingWindowCounterRateLimiter(self._counts)
         self._of_address = RateLimitItemPerMinute(requests_per_minute_and_address)
 
-    def address(self, address: str) -> None:
+    def check_address(self, address: str) -> None:
         """Raises TooManyCalls."""
         if not self._limiter.hit(self._of_address, "address", address):
-            raise TooManyCalls
+            raise TooManyCallsError
 
-    def tenant(self, tenant: str, calls_per_minute: int) -> None:
+    def check_tenant(self, tenant: str, calls_per_minute: int) -> None:
         """Raises TooManyCalls."""
         limit = RateLimitItemPerMinute(calls_per_minute)
         if not self._limiter.hit(limit, "tenant", tenant):
-            raise TooManyCalls
+            raise TooManyCallsError
 
-    def forget(self) -> None:
+    def forget_expired(self) -> None:
         """Drops the counts of windows that are over; who asks again begins anew all the same."""
         now = time.time()
         for name, until in list(self._counts.expirations.items()):

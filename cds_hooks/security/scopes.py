@@ -20,7 +20,7 @@ class Grant:
     limited: bool  # to some resources of that type
 
 
-def grants(scope: str) -> tuple[Grant, ...]:
+def read_grants(scope: str) -> tuple[Grant, ...]:
     """The scopes in a text that let resources be read; all others are none of ours."""
     found = (SCOPE.fullmatch(one) for one in scope.split())
     return tuple(
@@ -37,15 +37,17 @@ def grants(scope: str) -> tuple[Grant, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
+class ScopeDecision:
     """Whether a query may be tried, and whether its answer would be all there is."""
 
-    tried: bool
-    wholly: bool = False
+    is_allowed: bool
+    is_complete: bool = False
     reason: str = ""  # why it is not tried: "scope" or "other-patient"
 
 
-def covered(given: tuple[Grant, ...], kind: str, *, search: bool, same_patient: bool) -> Covered:
+def check_scope(
+    given: tuple[Grant, ...], kind: str, *, search: bool, same_patient: bool
+) -> ScopeDecision:
     """Whether `given` let resources of `kind` be searched, or one be read.
 
     A patient's scope is no use for a call about another patient: its empty answer would be taken
@@ -56,5 +58,5 @@ def covered(given: tuple[Grant, ...], kind: str, *, search: bool, same_patient: 
     ]
     usable = [one for one in fitting if same_patient or not one.of_patient]
     if usable:
-        return Covered(True, wholly=not all(one.limited for one in usable))
-    return Covered(False, reason="other-patient" if fitting else "scope")
+        return ScopeDecision(True, is_complete=not all(one.limited for one in usable))
+    return ScopeDecision(False, reason="other-patient" if fitting else "scope")

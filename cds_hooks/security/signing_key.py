@@ -11,11 +11,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from cds_hooks.config.secrets import read_secret, refused
+from cds_hooks.config.secrets import make_secret_error, read_secret
 
-ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 240  # at most five minutes [SMART]
-MIN_BITS = 2048
+MIN_RSA_BITS = 2048
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -26,7 +26,7 @@ class SigningKey:
     algorithm: str
     id: str | None  # `kid` of the public half
 
-    def assertion(self, client: str, audience: str) -> str:
+    def sign_assertion(self, client: str, audience: str) -> str:
         """A token that says to `audience` that this is `client`."""
         now = int(time.time())
         claims = {
@@ -40,7 +40,7 @@ class SigningKey:
         headers = {"kid": self.id} if self.id else {}
         return jwt.encode(claims, self.private, self.algorithm, headers)
 
-    def public(self) -> dict[str, Any]:
+    def build_public_jwk(self) -> dict[str, Any]:
         """The public half as a JSON Web Key."""
         made: dict[str, Any] = jwt.get_algorithm_by_name(self.algorithm).to_jwk(
             self.private.public_key(), as_dict=True
@@ -50,7 +50,7 @@ class SigningKey:
         return {**shown, **named, "use": "sig", "alg": self.algorithm}
 
 
-def signing_key(file: Path, kid: str | None, setting: str) -> SigningKey:
+def read_signing_key(file: Path, kid: str | None, setting: str) -> SigningKey:
     """The key in `file`, PEM or one JSON Web Key. Raises ConfigurationFault."""
     text = read_secret(file, setting)
     key: object
@@ -63,11 +63,11 @@ def signing_key(file: Path, kid: str | None, setting: str) -> SigningKey:
             key = load_pem_private_key(text, None)
     except (ValueError, TypeError, jwt.PyJWTError):
         reason = "is no private key in PEM (without a password) or JWK"
-        raise refused(file, setting, reason) from None
+        raise make_secret_error(file, setting, reason) from None
     match key:
-        case rsa.RSAPrivateKey() if key.key_size >= MIN_BITS:
+        case rsa.RSAPrivateKey() if key.key_size >= MIN_RSA_BITS:
             return SigningKey(key, "RS384", kid)
         case ec.EllipticCurvePrivateKey() if isinstance(key.curve, ec.SECP384R1):
             return SigningKey(key, "ES384", kid)
-    reason = f"must be an RSA key of at least {MIN_BITS} bits, or an EC key on P-384"
-    raise refused(file, setting, reason)
+    reason = f"must be an RSA key of at least {MIN_RSA_BITS} bits, or an EC key on P-384"
+    raise make_secret_error(file, setting, reason)

@@ -11,36 +11,36 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from cds_hooks.config.tenants import Tenant, Trust
+from cds_hooks.config.tenants import Tenant, TokenTrust
 from cds_hooks.security.authentication import (
     CHECKS,
     Authentication,
-    Expected,
+    AuthenticationError,
     Token,
-    Unauthenticated,
+    TokenExpectation,
     check_signature,
     read_token,
 )
 from cds_hooks.security.key_sets import Keys
 
 
-class Verdict(StrEnum):
+class CheckResult(StrEnum):
     GOOD = "good"
     FAULT = "fault"
     OPEN = "open"  # cannot be told from here
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TokenCheck:
     """One thing that was looked at."""
 
     name: str
-    verdict: Verdict
-    says: str = ""
+    result: CheckResult
+    text: str = ""
 
 
 # By the reason that the log gives.
-EXPLAINED = {
+EXPLANATIONS = {
     "no-token": "there is no Authorization header, and no client certificate that is known",
     "scheme": 'the Authorization header is not "Bearer " and a token',
     "oversize": "the token has more than 8192 characters",
@@ -80,90 +80,102 @@ def explain_token(
     endpoints: Sequence[str],
     keys: Mapping[str, Keys],
     now: datetime,
-) -> list[Step]:
+) -> list[TokenCheck]:
     """What would become of a token at any of `endpoints`, paths of this service.
 
     `keys`: those at hand, by tenant; where they are not, the signature stays open.
     """
     try:
         token = read_token(text)
-    except Unauthenticated as refused:
-        return [_fault("token", refused)]
-    steps = [Step("token", Verdict.GOOD, _described(token))]
+    except AuthenticationError as refused:
+        return [_make_fault("token", refused)]
+    steps = [TokenCheck("token", CheckResult.GOOD, _describe_token(token))]
     try:
-        tenant, trust = Authentication(tenants, {}, lambda *_: True).named(token)
-    except Unauthenticated as refused:
-        return [*steps, _fault("issuer", refused, _issuers(token, tenants))]
-    steps.append(Step("issuer", Verdict.GOOD, f"tenant {tenant.id}"))
+        tenant, trust = Authentication(tenants, {}, lambda *_: True).find_tenant(token)
+    except AuthenticationError as refused:
+        return [*steps, _make_fault("issuer", refused, _describe_issuers(token, tenants))]
+    steps.append(TokenCheck("issuer", CheckResult.GOOD, f"tenant {tenant.id}"))
     audiences = [f"{trust.audience}{path}" for path in endpoints]
-    expected = Expected(trust, audiences, now.timestamp())
+    expected = TokenExpectation(trust, audiences, now.timestamp())
     for name, one in CHECKS:
         try:
             one(token, expected)
-        except Unauthenticated as refused:
-            steps.append(_fault(name, refused, _more(refused, audiences, trust)))
+        except AuthenticationError as refused:
+            steps.append(_make_fault(name, refused, _explain_details(refused, audiences, trust)))
         else:
-            steps.append(Step(name, Verdict.GOOD, _good(name, token, audiences)))
-    steps += _signed(token, tenant, keys)
+            steps.append(TokenCheck(name, CheckResult.GOOD, _describe_good(name, token, audiences)))
+    steps += _check_signature(token, tenant, keys)
     if tenant.certificate is not None:
-        steps.append(Step("certificate", Verdict.OPEN, EXPLAINED["certificate"]))
-    steps.append(Step("used before", Verdict.OPEN, "a token is good once: the service remembers"))
+        steps.append(TokenCheck("certificate", CheckResult.OPEN, EXPLANATIONS["certificate"]))
+    steps.append(
+        TokenCheck("used before", CheckResult.OPEN, "a token is good once: the service remembers")
+    )
     return steps
 
 
-def _signed(token: Token, tenant: Tenant, keys: Mapping[str, Keys]) -> Iterator[Step]:
+def _check_signature(
+    token: Token, tenant: Tenant, keys: Mapping[str, Keys]
+) -> Iterator[TokenCheck]:
     if tenant.id not in keys:
         url = tenant.trust.jwks_url if tenant.trust else None
-        yield Step("signature", Verdict.OPEN, f"its keys are at {url}: give them with --keys")
+        yield TokenCheck(
+            "signature", CheckResult.OPEN, f"its keys are at {url}: give them with --keys"
+        )
         return
     algorithm = token.header.get("alg")
     key = keys[tenant.id].get((str(token.header.get("kid")), str(algorithm)))
     if key is None:
         there = ", ".join(f"{kid} ({name})" for kid, name in keys[tenant.id]) or "none"
-        yield _fault("signature", Unauthenticated("unknown-key"), f"usable keys: {there}")
+        yield _make_fault("signature", AuthenticationError("unknown-key"), f"usable keys: {there}")
         return
     try:
         check_signature(token, key, str(algorithm))
-    except Unauthenticated as refused:
-        yield _fault("signature", refused)
+    except AuthenticationError as refused:
+        yield _make_fault("signature", refused)
     else:
-        yield Step("signature", Verdict.GOOD, f"made with the key {token.header.get('kid')}")
+        yield TokenCheck(
+            "signature", CheckResult.GOOD, f"made with the key {token.header.get('kid')}"
+        )
 
 
-def _fault(name: str, refused: Unauthenticated, more: str = "") -> Step:
-    says = EXPLAINED[refused.reason] + (f"; {more}" if more else "")
-    return Step(name, Verdict.FAULT, says)
+def _make_fault(name: str, refused: AuthenticationError, more: str = "") -> TokenCheck:
+    says = EXPLANATIONS[refused.reason] + (f"; {more}" if more else "")
+    return TokenCheck(name, CheckResult.FAULT, says)
 
 
-def _described(token: Token) -> str:
+def _describe_token(token: Token) -> str:
     """The header's values and the claims' names: values that are not ours to know stay unsaid."""
     header = ", ".join(
-        f"{name} {_plain(token.header[name])}"
+        f"{name} {_clean_text(token.header[name])}"
         for name in ("alg", "typ", "kid", "jku")
         if name in token.header
     )
-    return f"{header or 'no header'}; claims: {', '.join(sorted(map(_plain, token.claims)))}"
+    return f"{header or 'no header'}; claims: {', '.join(sorted(map(_clean_text, token.claims)))}"
 
 
-def _issuers(token: Token, tenants: Iterable[Tenant]) -> str:
+def _describe_issuers(token: Token, tenants: Iterable[Tenant]) -> str:
     known = [tenant.trust for tenant in tenants if tenant.trust is not None]
     received = token.claims.get("iss")
     there = ", ".join(
         one.issuer + (f" with tenant {one.claim}" if one.claim else "") for one in known
     )
     near = difflib.get_close_matches(str(received), [one.issuer for one in known], 1, 0.8)
-    hint = f" ({_difference(str(received), near[0])})" if near and near[0] != received else ""
+    hint = (
+        f" ({_explain_difference(str(received), near[0])})" if near and near[0] != received else ""
+    )
     claim = token.claims.get("tenant")
-    came = f"came {_plain(received)}" + (f" with tenant {_plain(claim)}" if claim else "")
+    came = f"came {_clean_text(received)}" + (f" with tenant {_clean_text(claim)}" if claim else "")
     return f"{came}; configured: {there or 'none'}{hint}"
 
 
-def _more(refused: Unauthenticated, audiences: Sequence[str], trust: Trust) -> str:
+def _explain_details(
+    refused: AuthenticationError, audiences: Sequence[str], trust: TokenTrust
+) -> str:
     details = refused.details
     if refused.reason in ("aud", "aud-shape"):
         received = details.get("received", "")
         near = difflib.get_close_matches(received, audiences, 1, 0.6)
-        hint = f" ({_difference(received, near[0])})" if near else ""
+        hint = f" ({_explain_difference(received, near[0])})" if near else ""
         listed = ", ".join(audiences)
         came = f"came {received}{hint}; " if received else ""
         return f"{came}it may be one of: {listed}"
@@ -174,7 +186,7 @@ def _more(refused: Unauthenticated, audiences: Sequence[str], trust: Trust) -> s
     return f"accepted: {details['expected']}" if "expected" in details else ""
 
 
-def _good(name: str, token: Token, audiences: Sequence[str]) -> str:
+def _describe_good(name: str, token: Token, audiences: Sequence[str]) -> str:
     if name == "audience":
         aud = token.claims["aud"]
         named = [aud] if isinstance(aud, str) else aud
@@ -184,7 +196,7 @@ def _good(name: str, token: Token, audiences: Sequence[str]) -> str:
     return ""
 
 
-def _difference(received: str, expected: str) -> str:
+def _explain_difference(received: str, expected: str) -> str:
     """The commonest slips, by name."""
     if received.rstrip("/") == expected.rstrip("/"):
         return "only the slash at the end differs"
@@ -195,6 +207,6 @@ def _difference(received: str, expected: str) -> str:
     return f"nearest: {expected}"
 
 
-def _plain(value: Any) -> str:
+def _clean_text(value: Any) -> str:
     """A caller's value for a terminal: short, without control characters."""
     return "".join(c if c.isprintable() else "?" for c in str(value)[:200])

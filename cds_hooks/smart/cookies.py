@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 from flask import Request, Response
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.security.encryption import Seal
-from cds_hooks.smart.launch import LAUNCH_SECONDS, Begun, Launched, LaunchRefused
+from cds_hooks.security.encryption import CookieCipher
+from cds_hooks.smart.launch import LAUNCH_SECONDS, LaunchError, LaunchToken, PendingLaunch
 
-MOST_BEGUN = 4  # launches that wait for their callback
-MOST_LAUNCHED = 8
-PIECE = 3800  # characters of a cookie; browsers keep 4096 with its name
-PIECES = 2  # and proxies let no more than 8 kB of cookies through
+MAX_PENDING = 4  # launches that wait for their callback
+MAX_LAUNCHES = 8
+MAX_PIECE_LENGTH = 3800  # characters of a cookie; browsers keep 4096 with its name
+MAX_PIECES = 2  # and proxies let no more than 8 kB of cookies through
 
 
 class LaunchCookies:
@@ -28,75 +28,106 @@ class LaunchCookies:
         self.path = f"{parts.path}/smart"
         self._is_secure = parts.scheme == "https"
         prefix = "__Secure-cobalamin" if self._is_secure else "cobalamin"
-        self._begun, self._launched = f"{prefix}-launching-", f"{prefix}-launched-"
-        self._list = f"{prefix}-launches"
-        self._idle = settings.pages.idle_minutes * 60
-        self._seal = {kind: Seal(key, kind) for kind in ("begun", "launched", "list")}
+        self._pending_prefix, self._launch_prefix = f"{prefix}-launching-", f"{prefix}-launched-"
+        self._list_name = f"{prefix}-launches"
+        self._idle_seconds = settings.pages.idle_minutes * 60
+        self._ciphers = {kind: CookieCipher(key, kind) for kind in ("begun", "launched", "list")}
 
-    def put_begun(
-        self, response: Response, request: Request, begun: Begun, now: float, *, framed: bool
+    def put_pending(
+        self,
+        response: Response,
+        request: Request,
+        begun: PendingLaunch,
+        now: float,
+        *,
+        framed: bool,
     ) -> None:
         """Remembers a launch until its callback; the oldest of many is forgotten."""
-        waiting = [name for name in request.cookies if name.startswith(self._begun)]
-        waiting.sort(key=lambda name: self._seal["begun"].age(request.cookies[name], now))
-        for name in waiting[MOST_BEGUN - 1 :]:
+        waiting = [name for name in request.cookies if name.startswith(self._pending_prefix)]
+        waiting.sort(key=lambda name: self._ciphers["begun"].get_age(request.cookies[name], now))
+        for name in waiting[MAX_PENDING - 1 :]:
             self._drop(response, name, self.path, framed=framed)
-        text = self._seal["begun"].closed(asdict(begun), now)
-        self._put(response, self._begun + begun.id, text, self.path, LAUNCH_SECONDS, framed=framed)
+        text = self._ciphers["begun"].encrypt(asdict(begun), now)
+        self._put(
+            response,
+            self._pending_prefix + begun.id,
+            text,
+            self.path,
+            LAUNCH_SECONDS,
+            framed=framed,
+        )
 
-    def begun(self, request: Request, id_: str, now: float) -> Begun | None:
+    def read_pending(self, request: Request, id_: str, now: float) -> PendingLaunch | None:
         """The launch that waits for the callback now here; None where there is none."""
-        text = request.cookies.get(self._begun + id_, "")
-        found = self._seal["begun"].opened(text, LAUNCH_SECONDS, now)
-        return None if found is None else Begun(**found)
+        text = request.cookies.get(self._pending_prefix + id_, "")
+        found = self._ciphers["begun"].decrypt(text, LAUNCH_SECONDS, now)
+        return None if found is None else PendingLaunch(**found)
 
-    def drop_begun(self, response: Response, id_: str, *, framed: bool) -> None:
+    def drop_pending(self, response: Response, id_: str, *, framed: bool) -> None:
         """A launch is answered once."""
-        self._drop(response, self._begun + id_, self.path, framed=framed)
+        self._drop(response, self._pending_prefix + id_, self.path, framed=framed)
 
-    def put_launched(
-        self, response: Response, request: Request, launched: Launched, now: float, *, framed: bool
+    def put_launch(
+        self,
+        response: Response,
+        request: Request,
+        launched: LaunchToken,
+        now: float,
+        *,
+        framed: bool,
     ) -> None:
         """A new launch; of more than there may be, the oldest ends.
 
         Raises LaunchRefused for a token that no cookie holds.
         """
-        listed = self._seal["list"].opened(request.cookies.get(self._list, ""), 1 << 31, now)
+        listed = self._ciphers["list"].decrypt(
+            request.cookies.get(self._list_name, ""), 1 << 31, now
+        )
         ids: list[str] = [*(listed or {}).get("ids", ()), launched.id]
-        for old in ids[:-MOST_LAUNCHED]:
-            self.drop_launched(response, old, framed=framed)
-        text = self._seal["list"].closed({"ids": ids[-MOST_LAUNCHED:]}, now)
-        self._put(response, self._list, text, self.path, None, framed=framed)
-        self.renew(response, launched, now, framed=framed)
+        for old in ids[:-MAX_LAUNCHES]:
+            self.drop_launch(response, old, framed=framed)
+        text = self._ciphers["list"].encrypt({"ids": ids[-MAX_LAUNCHES:]}, now)
+        self._put(response, self._list_name, text, self.path, None, framed=framed)
+        self.renew_launch(response, launched, now, framed=framed)
 
-    def renew(self, response: Response, launched: Launched, now: float, *, framed: bool) -> None:
+    def renew_launch(
+        self, response: Response, launched: LaunchToken, now: float, *, framed: bool
+    ) -> None:
         """Lets a launch that is used live on, to the end of its access at most."""
-        text = self._seal["launched"].closed(asdict(launched), now)
-        pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
-        if len(pieces) > PIECES:
-            raise LaunchRefused("The EHR's token is longer than a browser keeps.", ["token"])
+        text = self._ciphers["launched"].encrypt(asdict(launched), now)
+        pieces = [
+            text[start : start + MAX_PIECE_LENGTH]
+            for start in range(0, len(text), MAX_PIECE_LENGTH)
+        ]
+        if len(pieces) > MAX_PIECES:
+            raise LaunchError("The EHR's token is longer than a browser keeps.", ["token"])
         seconds = max(int(launched.ends - now), 0)
         for place, piece in enumerate(pieces):
-            name = f"{self._launched}{launched.id}.{place}"
-            self._put(response, name, piece, self._home(launched.id), seconds, framed=framed)
+            name = f"{self._launch_prefix}{launched.id}.{place}"
+            self._put(response, name, piece, self._build_path(launched.id), seconds, framed=framed)
 
-    def launched(self, request: Request, id_: str, now: float) -> Launched | None:
+    def read_launch(self, request: Request, id_: str, now: float) -> LaunchToken | None:
         """The launch with this id, in this browser; None for none, and for one that has ended."""
-        names = [f"{self._launched}{id_}.{place}" for place in range(PIECES)]
+        names = [f"{self._launch_prefix}{id_}.{place}" for place in range(MAX_PIECES)]
         text = "".join(request.cookies.get(name, "") for name in names)
-        found = self._seal["launched"].opened(text, self._idle, now)
-        launched = None if found is None else Launched(**found)
+        found = self._ciphers["launched"].decrypt(text, self._idle_seconds, now)
+        launched = None if found is None else LaunchToken(**found)
         return launched if launched and launched.id == id_ and launched.ends > now else None
 
-    def holds(self, request: Request, id_: str) -> bool:
+    def has_launch(self, request: Request, id_: str) -> bool:
         """Whether the browser brought anything for this launch, ended or not."""
-        return f"{self._launched}{id_}.0" in request.cookies
+        return f"{self._launch_prefix}{id_}.0" in request.cookies
 
-    def drop_launched(self, response: Response, id_: str, *, framed: bool) -> None:
-        for place in range(PIECES):
-            self._drop(response, f"{self._launched}{id_}.{place}", self._home(id_), framed=framed)
+    def drop_launch(self, response: Response, id_: str, *, framed: bool) -> None:
+        for place in range(MAX_PIECES):
+            self._drop(
+                response,
+                f"{self._launch_prefix}{id_}.{place}",
+                self._build_path(id_),
+                framed=framed,
+            )
 
-    def _home(self, id_: str) -> str:
+    def _build_path(self, id_: str) -> str:
         return f"{self.path}/p/{id_}/"
 
     def _put(
@@ -110,13 +141,18 @@ class LaunchCookies:
         framed: bool,
     ) -> None:
         response.set_cookie(
-            name, value, max_age=seconds, path=path, httponly=True, **self._site(framed)
+            name,
+            value,
+            max_age=seconds,
+            path=path,
+            httponly=True,
+            **self._choose_attributes(framed),
         )
 
     def _drop(self, response: Response, name: str, path: str, *, framed: bool) -> None:
-        response.delete_cookie(name, path=path, httponly=True, **self._site(framed))
+        response.delete_cookie(name, path=path, httponly=True, **self._choose_attributes(framed))
 
-    def _site(self, framed: bool) -> dict[str, Any]:
+    def _choose_attributes(self, framed: bool) -> dict[str, Any]:
         """In an EHR's frame we are third party: the cookie is then that EHR's frames' alone."""
         if framed and self._is_secure:
             return {"secure": True, "samesite": "None", "partitioned": True}

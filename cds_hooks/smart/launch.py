@@ -18,25 +18,29 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.smart import app_scopes
+from cds_hooks.config.smart import build_app_scopes
 from cds_hooks.config.tenants import Tenant
-from cds_hooks.fhir.issues import token_like
+from cds_hooks.fhir.issues import read_code
 from cds_hooks.net.urls import is_fhir_base_url, is_loopback_url
-from cds_hooks.protocol.errors import Refusal
-from cds_hooks.smart.authorization_server import NotGranted, ServerUnfit, SmartServer
-from cds_hooks.smart.client import Client
+from cds_hooks.protocol.errors import CallError
+from cds_hooks.smart.authorization_server import (
+    AccessDeniedError,
+    AuthorizationServer,
+    AuthorizationServerError,
+)
+from cds_hooks.smart.client import SmartClient
 
 LAUNCH_SECONDS = 600  # from the launch to its callback: a user may have to sign in
-HOUR = 3600
-MOST_SERVERS = 64
-MOST_WAITING = 8  # launches of a tenant that wait for its server: hooks need threads too
-MOST_CONTEXT = 2000  # characters of an appContext
-TEXT = re.compile(r"[\x21-\x7e]{1,4096}")  # of a launch, a code
-PATIENT = re.compile(r"[A-Za-z0-9.-]{1,64}")  # a FHIR id
+SECONDS_PER_HOUR = 3600
+MAX_SERVERS = 64
+MAX_WAITING = 8  # launches of a tenant that wait for its server: hooks need threads too
+MAX_CONTEXT_LENGTH = 2000  # characters of an appContext
+PARAMETER = re.compile(r"[\x21-\x7e]{1,4096}")  # of a launch, a code
+PATIENT_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # a FHIR id
 LAUNCH_ID = re.compile(r"[A-Za-z0-9_-]{12}")
 
 
-class LaunchRefused(Refusal):
+class LaunchError(CallError):
     """What was asked is no launch, or no answer to one, that can be gone on with."""
 
     status = 400
@@ -44,7 +48,7 @@ class LaunchRefused(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class PendingLaunch:
     """A launch that waits for the authorisation server's answer."""
 
     id: str
@@ -57,7 +61,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Launched:
+class LaunchToken:
     """Access to one patient's data for one user."""
 
     id: str
@@ -82,29 +86,31 @@ class Launches:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.redirect_uri = f"{settings.base_url}/smart/callback"
-        self._most_seconds = settings.pages.session_hours * HOUR
-        self._kinds = tuple(sorted(set(kinds)))
+        self._max_seconds = settings.pages.session_hours * SECONDS_PER_HOUR
+        self._resource_types = tuple(sorted(set(kinds)))
         self._now = now
         self.clients = {
-            tenant.id: Client(tenant) for tenant in settings.tenants if tenant.smart is not None
+            tenant.id: SmartClient(tenant)
+            for tenant in settings.tenants
+            if tenant.smart is not None
         }
-        self._servers: dict[tuple[str, str], SmartServer] = {}
-        self._places = {name: threading.BoundedSemaphore(MOST_WAITING) for name in self.clients}
+        self._servers: dict[tuple[str, str], AuthorizationServer] = {}
+        self._slots = {name: threading.BoundedSemaphore(MAX_WAITING) for name in self.clients}
 
-    def begin(self, iss: str | None, launch: str | None) -> tuple[str, Begun]:
+    def begin_launch(self, iss: str | None, launch: str | None) -> tuple[str, PendingLaunch]:
         """Where the browser goes to ask for access, and what is to be known when it is back.
 
         Without `launch` the user chooses a patient there. Raises LaunchRefused and ServerUnfit.
         """
-        tenant, base = self._launching(iss)
-        if launch is not None and not TEXT.fullmatch(launch):
-            raise LaunchRefused("The parameter launch is no such thing.", ["launch"])
+        tenant, base = self._find_tenant(iss)
+        if launch is not None and not PARAMETER.fullmatch(launch):
+            raise LaunchError("The parameter launch is no such thing.", ["launch"])
         client = self.clients[tenant.id]
-        with self._place(tenant):
-            endpoints = self._server(tenant, base).endpoints()
-        scope = self._scope(client, endpoints.capabilities, is_standalone=launch is None)
+        with self._reserve_slot(tenant):
+            endpoints = self._get_server(tenant, base).get_endpoints()
+        scope = self._choose_scope(client, endpoints.capabilities, is_standalone=launch is None)
         id_, nonce, verifier = (secrets.token_urlsafe(size) for size in (9, 24, 48))
-        begun = Begun(
+        begun = PendingLaunch(
             id_, tenant.id, base, f"{id_}{secrets.token_urlsafe(24)}", verifier, nonce, scope
         )
         url: str = prepare_grant_uri(
@@ -122,74 +128,76 @@ class Launches:
         )
         return url, begun
 
-    def end(self, begun: Begun, answer: Mapping[str, str]) -> Launched:
+    def finish_launch(self, begun: PendingLaunch, answer: Mapping[str, str]) -> LaunchToken:
         """What the authorisation server's `answer`, as the browser brought it, gives access to.
 
         Raises LaunchRefused, NotGranted and ServerUnfit.
         """
         client = self.clients.get(begun.tenant)
         if client is None or not _is_same(begun.state, answer.get("state", "")):
-            raise LaunchRefused("It was not begun in this browser.", ["state"])
+            raise LaunchError("It was not begun in this browser.", ["state"])
         if "error" in answer:
-            code = token_like(answer["error"])
-            raise NotGranted(f"Its answer: {code or 'no'}.", [f"authorization.{code}"])
+            code = read_code(answer["error"])
+            raise AccessDeniedError(f"Its answer: {code or 'no'}.", [f"authorization.{code}"])
         code = answer.get("code", "")
-        if not TEXT.fullmatch(code):
-            raise LaunchRefused("The EHR sent no code.", ["code"])
-        with self._place(client.tenant):
-            server = self._server(client.tenant, begun.server)
-            endpoints = server.endpoints()
+        if not PARAMETER.fullmatch(code):
+            raise LaunchError("The EHR sent no code.", ["code"])
+        with self._reserve_slot(client.tenant):
+            server = self._get_server(client.tenant, begun.server)
+            endpoints = server.get_endpoints()
             # A code of another server's is not for this one's ears. [RFC 9207]
             if answer.get("iss", endpoints.issuer) not in (endpoints.issuer, begun.server):
-                raise LaunchRefused("Another server answered than was asked.", ["iss"])
+                raise LaunchError("Another server answered than was asked.", ["iss"])
             asked = self._now()
-            form, headers = client.token_request(
+            form, headers = client.build_token_request(
                 endpoints.token,
                 code=code,
                 redirect_uri=self.redirect_uri,
                 code_verifier=begun.verifier,
             )
-            document = server.granted(endpoints.token, form, headers)
-            return self._launched(begun, client, server, document, asked)
+            document = server.request_token(endpoints.token, form, headers)
+            return self._make_launch_token(begun, client, server, document, asked)
 
-    def _launched(
+    def _make_launch_token(
         self,
-        begun: Begun,
-        client: Client,
-        server: SmartServer,
+        begun: PendingLaunch,
+        client: SmartClient,
+        server: AuthorizationServer,
         document: Mapping[str, Any],
         asked: float,
-    ) -> Launched:
+    ) -> LaunchToken:
         user = None
         match document.get("id_token"):
             case str(token):
-                user = server.identity(token, client.access.client_id, begun.nonce)
+                user = server.verify_identity(token, client.access.client_id, begun.nonce)
         patient = document.get("patient")
-        if not isinstance(patient, str) or not PATIENT.fullmatch(patient):
-            raise ServerUnfit("It named no patient.", ["token.patient"])
+        if not isinstance(patient, str) or not PATIENT_ID.fullmatch(patient):
+            raise AuthorizationServerError("It named no patient.", ["token.patient"])
         seconds, scope = document.get("expires_in"), document.get("scope")
-        lives = seconds if isinstance(seconds, int) and seconds > 0 else HOUR
+        lives = seconds if isinstance(seconds, int) and seconds > 0 else SECONDS_PER_HOUR
         context = document.get("appContext")
-        return Launched(
+        return LaunchToken(
             begun.id,
             begun.tenant,
             begun.server,
             patient,
             document["access_token"],
             scope if isinstance(scope, str) else begun.scope,
-            int(asked + min(lives, self._most_seconds)),
+            int(asked + min(lives, self._max_seconds)),
             user,
-            context if isinstance(context, str) and len(context) <= MOST_CONTEXT else "",
+            context if isinstance(context, str) and len(context) <= MAX_CONTEXT_LENGTH else "",
         )
 
-    def _scope(self, client: Client, capabilities: frozenset[str], *, is_standalone: bool) -> str:
+    def _choose_scope(
+        self, client: SmartClient, capabilities: frozenset[str], *, is_standalone: bool
+    ) -> str:
         """What is asked for: no more than is read, in the words that the server knows."""
         is_old = "permission-v1" in capabilities and "permission-v2" not in capabilities
         read = "read" if is_old else "rs"
-        wanted = client.access.scopes or app_scopes(self._kinds, read)
+        wanted = client.access.scopes or build_app_scopes(self._resource_types, read)
         return " ".join(("launch/patient" if is_standalone else "launch", *wanted))
 
-    def _launching(self, iss: str | None) -> tuple[Tenant, str]:
+    def _find_tenant(self, iss: str | None) -> tuple[Tenant, str]:
         """Whose EHR `iss` is, and its base URL. Raises LaunchRefused.
 
         Nothing is asked of a server that the configuration does not name.
@@ -198,31 +206,31 @@ class Launches:
         if iss is None:
             alone = [(tenant, base) for tenant in tenants for base in tenant.fhir.servers]
             if len(alone) != 1:
-                raise LaunchRefused("It does not say which EHR it comes from (iss).", ["iss"])
+                raise LaunchError("It does not say which EHR it comes from (iss).", ["iss"])
             return alone[0]
         base = iss.rstrip("/")
         for tenant in tenants:
             is_local = is_fhir_base_url(base) and is_loopback_url(base)
             if base in tenant.fhir.servers or (tenant.fhir.allow_loopback and is_local):
                 return tenant, base
-        raise LaunchRefused("It comes from an EHR that this service does not know.", ["iss"])
+        raise LaunchError("It comes from an EHR that this service does not know.", ["iss"])
 
     @contextmanager
-    def _place(self, tenant: Tenant) -> Iterator[None]:
+    def _reserve_slot(self, tenant: Tenant) -> Iterator[None]:
         """Room to wait for a tenant's server. Raises ServerUnfit where there is none."""
-        places = self._places[tenant.id]
+        places = self._slots[tenant.id]
         if not places.acquire(blocking=False):
-            raise ServerUnfit("Too many wait for it. Try again in a minute.", ["busy"])
+            raise AuthorizationServerError("Too many wait for it. Try again in a minute.", ["busy"])
         try:
             yield
         finally:
             places.release()
 
-    def _server(self, tenant: Tenant, base: str) -> SmartServer:
+    def _get_server(self, tenant: Tenant, base: str) -> AuthorizationServer:
         if (tenant.id, base) not in self._servers:
-            if len(self._servers) >= MOST_SERVERS:  # many only where any local server is allowed
+            if len(self._servers) >= MAX_SERVERS:  # many only where any local server is allowed
                 self._servers.clear()
-            self._servers[tenant.id, base] = SmartServer(
+            self._servers[tenant.id, base] = AuthorizationServer(
                 base, private_addresses=tenant.fhir.private_addresses
             )
         return self._servers[tenant.id, base]

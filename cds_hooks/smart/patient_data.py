@@ -7,16 +7,16 @@ from dataclasses import replace
 from cds_hooks.config.tenants import FhirAccess
 from cds_hooks.fhir.client import FhirClient
 from cds_hooks.protocol import prefetch
-from cds_hooks.protocol.errors import DataUnobtainable, Refusal
+from cds_hooks.protocol.errors import CallError, MissingDataError
 from cds_hooks.protocol.hook_request import PATIENT_VIEW, FhirAuthorization, HookRequest
-from cds_hooks.protocol.prefetch import Answer, Fetch
-from cds_hooks.smart.launch import Launched
+from cds_hooks.protocol.prefetch import FetchResult, PrefetchAnswer
+from cds_hooks.smart.launch import LaunchToken
 
 DEADLINE_MS = 5_000  # somebody who opens a page waits longer than one who is interrupted
 MAX_PAGES = 25  # trends go back for years
 
 
-class LaunchOver(Refusal):
+class LaunchEndedError(CallError):
     """A launch has no access any more."""
 
     status = 401
@@ -26,7 +26,7 @@ class LaunchOver(Refusal):
         super().__init__("Open the app again from the patient's chart.", ["launch"])
 
 
-def patient_access(access: FhirAccess) -> FhirAccess:
+def extend_access(access: FhirAccess) -> FhirAccess:
     """The terms on which the app reads."""
     return replace(
         access,
@@ -36,8 +36,8 @@ def patient_access(access: FhirAccess) -> FhirAccess:
 
 
 def read_patient(
-    fhir: FhirClient, launched: Launched, templates: Mapping[str, str], now: float
-) -> tuple[dict[str, Answer], tuple[Fetch, ...]]:
+    fhir: FhirClient, launched: LaunchToken, templates: Mapping[str, str], now: float
+) -> tuple[dict[str, PrefetchAnswer], tuple[FetchResult, ...]]:
     """An answer for each key of `templates`, and what was tried for it.
 
     What the launch's scopes do not cover is not asked for, and stays unknown.
@@ -52,18 +52,20 @@ def read_patient(
             launched.token, launched.scope, math.floor(launched.ends - now), launched.patient
         ),
     )
-    return fhir.complete(request, prefetch.read(request, templates), templates)
+    return fhir.complete_answers(request, prefetch.read_prefetch(request, templates), templates)
 
 
-def require(answers: Mapping[str, Answer], fetches: Iterable[Fetch], keys: Iterable[str]) -> None:
+def require_answers(
+    answers: Mapping[str, PrefetchAnswer], fetches: Iterable[FetchResult], keys: Iterable[str]
+) -> None:
     """Raises DataUnobtainable where one of `keys` is not known, and LaunchOver where that is
     because the server takes the token no longer."""
-    missing = sorted(key for key in keys if not answers[key].known)
+    missing = sorted(key for key in keys if not answers[key].is_known)
     if not missing:
         return
     if any(fetch.reason == "status-401" for fetch in fetches):
-        raise LaunchOver
-    raise DataUnobtainable(
+        raise LaunchEndedError
+    raise MissingDataError(
         f"The FHIR server did not give: {', '.join(missing)}.",
         [f"prefetch.{key}" for key in missing],
     )

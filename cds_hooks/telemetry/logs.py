@@ -19,32 +19,32 @@ DECISION_SCHEMA = 2  # of a decision's line; lines of version 1 have no member `
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def log_line_schema() -> dict[str, Any]:
+def read_log_line_schema() -> dict[str, Any]:
     """The JSON Schema of a line, with the hooks that there are."""
     schema: dict[str, Any] = orjson.loads(SCHEMA.read_bytes())
     schema["$defs"]["hook"] = {"enum": [*HOOKS]}
     return schema
 
 
-def _now() -> datetime:
+def _get_now() -> datetime:
     return datetime.now(UTC)
 
 
-def line_makers(clock: Callable[[], datetime] = _now) -> list[Processor]:
+def build_processors(clock: Callable[[], datetime] = _get_now) -> list[Processor]:
     """What turns an event into its line."""
 
     def stamp_by(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
-        return _stamped(event, level, clock())
+        return _order_members(event, level, clock())
 
     return [stamp_by, _render]
 
 
-def stamp(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+def stamp_event(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """The event as its line has it, but for the writing."""
-    return _stamped(event, level, _now())
+    return _order_members(event, level, _get_now())
 
 
-def _stamped(event: EventDict, level: str, now: datetime) -> EventDict:
+def _order_members(event: EventDict, level: str, now: datetime) -> EventDict:
     """`event`, `time` and `level` first, the members of the call behind them."""
     return {
         "event": event.pop("event"),
@@ -58,7 +58,7 @@ def _render(_logger: WrappedLogger, _level: str, event: EventDict) -> bytes:
     return orjson.dumps(event, default=str)
 
 
-class Lines:
+class LineWriter:
     """Writes whole lines. Where they cannot be written, they are counted, and calls go on.
 
     A full disk or a collector that died must not cost an answer that is on record already. When
@@ -69,23 +69,23 @@ class Lines:
         self._write = write
         self._lost = 0
         self._is_torn = False
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def msg(self, line: bytes) -> None:
-        with self._turn:
-            missing = self._missing() if self._lost else b""
-            if self._written(missing + line + b"\n"):
+        with self._lock:
+            missing = self._render_lost_lines() if self._lost else b""
+            if self._write_bytes(missing + line + b"\n"):
                 self._lost = 0
             else:
                 self._lost += 1
 
     debug = info = warning = error = critical = msg
 
-    def _missing(self) -> bytes:
+    def _render_lost_lines(self) -> bytes:
         said = {"event": "error", "reason": "log lines lost", "lines": self._lost}
-        return _render(None, "error", _stamped(said, "error", _now())) + b"\n"
+        return _render(None, "error", _order_members(said, "error", _get_now())) + b"\n"
 
-    def _written(self, whole: bytes) -> bool:
+    def _write_bytes(self, whole: bytes) -> bool:
         rest = b"\n" + whole if self._is_torn else whole
         try:
             while rest:
@@ -99,18 +99,18 @@ class Lines:
         return True
 
 
-def configure(level: str = "info") -> Any:
+def configure_logging(level: str = "info") -> Any:
     """The logger of this process.
 
     Libraries' own logging is kept to warnings: their debug lines quote URLs, and URLs hold
     patients' ids.
     """
     out = sys.stdout.buffer
-    lines = Lines(getattr(out, "raw", out).write)  # no buffer: what is in one can be lost
+    lines = LineWriter(getattr(out, "raw", out).write)  # no buffer: what is in one can be lost
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     structlog.configure(
-        processors=line_makers(),
+        processors=build_processors(),
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *_names: lines,
         cache_logger_on_first_use=True,

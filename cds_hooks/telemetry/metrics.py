@@ -11,41 +11,41 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
-from cds_hooks.protocol.prefetch import Answer, Fetch, State
+from cds_hooks.protocol.prefetch import FetchResult, PrefetchAnswer, PrefetchState
 
 # Where values of several processes are kept; prometheus_client reads it.
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-SECONDS = (
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+CALL_BUCKETS = (
     0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0,
 )  # fmt: skip
-WORK_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+WORK_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 # Statuses of FHIR servers that have an own meaning here; others count by their hundred.
-TOLD_APART = frozenset({"401", "403", "404", "410", "429", "500", "502", "503", "504"})
+REPORTED_STATUSES = frozenset({"401", "403", "404", "410", "429", "500", "502", "503", "504"})
 
 
-def keep_in_files() -> None:
+def use_multiprocess_files() -> None:
     """From here on values are kept in the files of DIRECTORY.
 
     prometheus_client chooses when it is imported; a worker that is forked has imported it before.
     """
-    values.ValueClass = values.MultiProcessValue(_number.get)
+    values.ValueClass = values.MultiProcessValue(_process_id.get)
 
 
-class _Number:
+class _ProcessId:
     """Of this process. Each count asks for it, and the kernel takes longer to say than a count."""
 
     def __init__(self) -> None:
-        self.ask()
-        os.register_at_fork(after_in_child=self.ask)
+        self.refresh()
+        os.register_at_fork(after_in_child=self.refresh)
 
-    def ask(self) -> None:
+    def refresh(self) -> None:
         self._number = os.getpid()
 
     def get(self) -> int:
         return self._number
 
 
-_number = _Number()
+_process_id = _ProcessId()
 
 
 class Series(dict[tuple[str, ...], Any]):
@@ -68,102 +68,106 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._of_calls()
-        self._of_other_machines()
-        self._of_records()
-        self._of_itself()
+        self._add_call_metrics()
+        self._add_network_metrics()
+        self._add_record_metrics()
+        self._add_worker_metrics()
 
-    def _counter(self, name: str, says: str, *labels: str) -> Series:
+    def _make_counter(self, name: str, says: str, *labels: str) -> Series:
         return Series(Counter(f"cobalamin_{name}", says, labels, registry=self.registry))
 
-    def _timer(
-        self, name: str, says: str, *labels: str, buckets: tuple[float, ...] = SECONDS
+    def _make_timer(
+        self, name: str, says: str, *labels: str, buckets: tuple[float, ...] = CALL_BUCKETS
     ) -> Series:
         named = f"cobalamin_{name}_seconds"
         return Series(Histogram(named, says, labels, registry=self.registry, buckets=buckets))
 
-    def _gauge(self, name: str, says: str, *labels: str, of_workers: Any = "livemax") -> Series:
+    def _make_gauge(
+        self, name: str, says: str, *labels: str, of_workers: Any = "livemax"
+    ) -> Series:
         """`of_workers`: whose value stands for all workers that are alive."""
         named = f"cobalamin_{name}"
         return Series(
             Gauge(named, says, labels, registry=self.registry, multiprocess_mode=of_workers)
         )
 
-    def _of_calls(self) -> None:
-        self.requests = self._counter(
+    def _add_call_metrics(self) -> None:
+        self.requests = self._make_counter(
             "requests", "Requests answered.", "tenant", "service", "endpoint", "status"
         )
-        self.calls = self._timer(
+        self.calls = self._make_timer(
             "call_duration", "From a call's arrival to its answer.", "tenant", "service"
         )
-        self.calls_with_cards = self._counter(
+        self.calls_with_cards = self._make_counter(
             "calls_with_cards", "Calls answered with a card or more.", "tenant", "service"
         )
-        self.cards = self._counter("cards", "Cards shown.", "tenant", "topic", "indicator")
-        self.withheld = self._counter(
+        self.cards = self._make_counter("cards", "Cards shown.", "tenant", "topic", "indicator")
+        self.withheld = self._make_counter(
             "withheld", "Findings that were not shown, and why.", "tenant", "reason", "subject"
         )
-        self.feedback = self._counter(
+        self.feedback = self._make_counter(
             "feedback", "What became of cards.", "tenant", "service", "topic", "outcome"
         )
-        self.prefetch = self._counter(
+        self.prefetch = self._make_counter(
             "prefetch", "How each key of a call was come by.", "tenant", "key", "state"
         )
-        self.auth_refusals = self._counter(
+        self.auth_refusals = self._make_counter(
             "auth_refusals", "Callers not let in.", "tenant", "reason"
         )
 
-    def _of_other_machines(self) -> None:
-        self.fhir_requests = self._counter(
+    def _add_network_metrics(self) -> None:
+        self.fhir_requests = self._make_counter(
             "fhir_requests", "Queries to FHIR servers by how they ended.", "tenant", "reason"
         )
-        self.fhir_seconds = self._timer(
+        self.fhir_seconds = self._make_timer(
             "fhir_request_duration", "Queries to FHIR servers that were sent.", "tenant"
         )
-        self.breaker_open = self._gauge(
+        self.breaker_open = self._make_gauge(
             "fhir_breaker_open", "1 while a FHIR server is left alone.", "tenant"
         )
-        self.key_set_fetches = self._counter(
+        self.key_set_fetches = self._make_counter(
             "key_set_fetches", "Attempts to fetch a key set.", "tenant", "outcome"
         )
-        self.key_set_age = self._gauge(
+        self.key_set_age = self._make_gauge(
             "key_set_age_seconds", "Since the key set was fetched; not for pinned keys.", "tenant"
         )
-        self.tenant_ready = self._gauge(
+        self.tenant_ready = self._make_gauge(
             "tenant_ready", "0 where a part fails a tenant.", "tenant", "part", of_workers="livemin"
         )
 
-    def _of_records(self) -> None:
-        self.records_seconds = self._timer(
-            "records", "Work of the records; spool: kept aside.", "work", buckets=WORK_SECONDS
+    def _add_record_metrics(self) -> None:
+        self.records_seconds = self._make_timer(
+            "records", "Work of the records; spool: kept aside.", "work", buckets=WORK_BUCKETS
         )
-        self.records_failed = self._counter("records_failed", "Work that failed.", "work")
-        self.records_up = self._gauge(
+        self.records_failed = self._make_counter("records_failed", "Work that failed.", "work")
+        self.records_up = self._make_gauge(
             "records_up", "1 while the database answers.", of_workers="livemin"
         )
-        self.spool_waiting = self._gauge("spool_waiting", "Records in the spool.")
-        self.spool_drained = self._counter("spool_drained", "Records brought in from the spool.")
-        self.disk_free = self._gauge(
+        self.spool_waiting = self._make_gauge("spool_waiting", "Records in the spool.")
+        self.spool_drained = self._make_counter(
+            "spool_drained", "Records brought in from the spool."
+        )
+        self.disk_free = self._make_gauge(
             "disk_free_bytes", "Space left where it is kept.", "kept", of_workers="livemin"
         )
-        self.disk_size = self._gauge("disk_size_bytes", "Space there is.", "kept")
+        self.disk_size = self._make_gauge("disk_size_bytes", "Space there is.", "kept")
 
-    def _of_itself(self) -> None:
-        self.ready = self._gauge(
+    def _add_worker_metrics(self) -> None:
+        self.ready = self._make_gauge(
             "ready", "1 while a worker is fit to answer.", of_workers="livemin"
         )
-        self.build = self._gauge("build_info", "Version that runs.", "version", "python")
-        self.knowledge = self._gauge(
+        self.build = self._make_gauge("build_info", "Version that runs.", "version", "python")
+        self.knowledge = self._make_gauge(
             "knowledge_info", "Knowledge in force.", "tenant", "topic", "version"
         )
-        self.workers = self._gauge("workers", "Workers alive.", of_workers="livesum")
-        self.worker_starts = self._counter("worker_starts", "Workers started.")
-        self.worker_cpu = self._counter("worker_cpu_seconds", "CPU time of workers.")
-        self.worker_memory = self._gauge(
+        self.workers = self._make_gauge("workers", "Workers alive.", of_workers="livesum")
+        self.worker_starts = self._make_counter("worker_starts", "Workers started.")
+        self.worker_cpu = self._make_counter("worker_cpu_seconds", "CPU time of workers.")
+        self.worker_memory = self._make_gauge(
             "worker_resident_memory_bytes", "Memory of workers.", of_workers="livesum"
         )
 
-    def expect(self, tenant: str, services: Iterable[str]) -> None:
+    def start_at_zero(self, tenant: str, services: Iterable[str]) -> None:
         """Begins at nought what alerts look at: a series that begins at one has not risen."""
         for service in services:
             for status in ("200", "500", "503"):
@@ -174,26 +178,26 @@ class Metrics:
             self.records_failed[work,].inc(0)
         self.auth_refusals["", "no-token"].inc(0)
 
-    def records_used(self, work: str, seconds: float | None) -> None:
+    def count_record_work(self, work: str, seconds: float | None) -> None:
         """`seconds` is None where the work failed."""
         if seconds is None:
             self.records_failed[work,].inc()
         else:
             self.records_seconds[work,].observe(seconds)
 
-    def asked(self, tenant: str, fetches: Iterable[Fetch]) -> None:
+    def count_fhir_requests(self, tenant: str, fetches: Iterable[FetchResult]) -> None:
         """Queries that a call made, or did not make, to a FHIR server."""
         for fetch in fetches:
-            self.fhir_requests[tenant, _reason(fetch.reason)].inc()
+            self.fhir_requests[tenant, _group_reason(fetch.reason)].inc()
             if fetch.milliseconds:
                 self.fhir_seconds[tenant,].observe(fetch.milliseconds / 1000)
 
-    def obtained(self, tenant: str, answers: Mapping[str, Answer]) -> None:
+    def count_prefetch(self, tenant: str, answers: Mapping[str, PrefetchAnswer]) -> None:
         """Each key of a call: supplied or fetched, with or without resources, or unknown."""
         for key, answer in answers.items():
-            self.prefetch[tenant, key, _come_by(answer)].inc()
+            self.prefetch[tenant, key, _find_prefetch_outcome(answer)].inc()
 
-    def decided(
+    def count_decision(
         self, tenant: str, service: str, cards: Iterable[tuple[str, str]], withheld: Iterable[str]
     ) -> None:
         """`cards`: topic and indicator of each; `withheld` as the log has it."""
@@ -208,19 +212,19 @@ class Metrics:
             self.withheld[tenant, reason, subject].inc()
 
 
-def _come_by(answer: Answer) -> str:
+def _find_prefetch_outcome(answer: PrefetchAnswer) -> str:
     match answer.state:
-        case State.FAILED:
+        case PrefetchState.FAILED:
             return "failed"
-        case State.LEFT_OUT:
+        case PrefetchState.LEFT_OUT:
             return "missing"
-    if answer.fetched:
+    if answer.is_fetched:
         return "fetched"
-    return "supplied" if answer.state is State.FOUND else "supplied-none"
+    return "supplied" if answer.state is PrefetchState.FOUND else "supplied-none"
 
 
-def _reason(reason: str) -> str:
+def _group_reason(reason: str) -> str:
     kind, _, status = reason.partition("-")
-    if kind == "status" and status not in TOLD_APART:
+    if kind == "status" and status not in REPORTED_STATUSES:
         return f"status-{status[:1]}xx"
     return reason

@@ -17,22 +17,22 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import SpanKind
 
-from cds_hooks.telemetry.trace_context import Trace, headers_of
+from cds_hooks.telemetry.trace_context import Trace, build_headers
 
-SECONDS = 5  # for one batch to be sent
+EXPORT_SECONDS = 5  # for one batch to be sent
 
 
 class OtelSpan:
     def __init__(self, span: otel.Span) -> None:
         self.span = span
 
-    def says(self, said: Mapping[str, str | int]) -> None:
+    def set_attributes(self, said: Mapping[str, str | int]) -> None:
         self.span.set_attributes(dict(said))
 
-    def headers(self, trace: Trace | None) -> dict[str, str]:
+    def build_headers(self, trace: Trace | None) -> dict[str, str]:
         own = self.span.get_span_context()
         state = trace.state if trace is not None else ""
-        return headers_of(f"{own.trace_id:032x}", f"{own.span_id:016x}", own.trace_flags, state)
+        return build_headers(f"{own.trace_id:032x}", f"{own.span_id:016x}", own.trace_flags, state)
 
 
 class OtelTracing:
@@ -44,25 +44,27 @@ class OtelTracing:
             sampler=ParentBasedTraceIdRatio(share),
             shutdown_on_exit=False,  # `close` does, while the worker still runs
         )
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=SECONDS)
+        exporter = OTLPSpanExporter(
+            endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS
+        )
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("cobalamin", version)
 
     @contextmanager
-    def call(self, trace: Trace | None, said: Mapping[str, str | int]) -> Iterator[OtelSpan]:
-        with self._span("call", _place(trace), SpanKind.SERVER) as span:
-            span.says(said)
+    def start_call(self, trace: Trace | None, said: Mapping[str, str | int]) -> Iterator[OtelSpan]:
+        with self._start_span("call", _make_parent_context(trace), SpanKind.SERVER) as span:
+            span.set_attributes(said)
             yield span
 
     @contextmanager
-    def part(self, name: str, of: object) -> Iterator[OtelSpan]:
+    def start_part(self, name: str, of: object) -> Iterator[OtelSpan]:
         context = otel.set_span_in_context(of.span) if isinstance(of, OtelSpan) else Context()
         kind = SpanKind.CLIENT if name == "fetch" else SpanKind.INTERNAL
-        with self._span(name, context, kind) as span:
+        with self._start_span(name, context, kind) as span:
             yield span
 
     @contextmanager
-    def _span(self, name: str, context: Context, kind: SpanKind) -> Iterator[OtelSpan]:
+    def _start_span(self, name: str, context: Context, kind: SpanKind) -> Iterator[OtelSpan]:
         span = self._tracer.start_span(name, context, kind)
         try:
             yield OtelSpan(span)
@@ -77,7 +79,7 @@ class OtelTracing:
         self._provider.shutdown()
 
 
-def _place(trace: Trace | None) -> Context:
+def _make_parent_context(trace: Trace | None) -> Context:
     """Under the caller's span; at the root of a new trace where there is none."""
     if trace is None:
         return Context()

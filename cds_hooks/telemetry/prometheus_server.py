@@ -22,46 +22,46 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYP
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from cds_hooks.telemetry.metrics import DIRECTORY
+from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE
 
-Start = Any  # what PEP 3333 calls start_response
-SUMMED = ("counter", "histogram")
+StartResponse = Any  # what PEP 3333 calls start_response
+SUMMED_TYPES = ("counter", "histogram")
 DEAD = "dead"  # stands in a file's name where others have the number of a process
 
 
-class Exposition:
+class MetricsApplication:
     """A WSGI application: `/metrics`, and which tenants are degraded at `/health/ready`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._registry = CollectorRegistry()
         MultiProcessCollector(self._registry, str(folder))
         ProcessCollector(namespace="cobalamin_main", registry=self._registry)
 
-    def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
             case "GET", "/metrics":
-                return _answer(start, HTTPStatus.OK, CONTENT_TYPE, self.text())
+                return _send_response(start, HTTPStatus.OK, CONTENT_TYPE, self.render_metrics())
             case "GET", "/health/ready":
-                ready, found = self.readiness()
+                ready, found = self.read_readiness()
                 status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-                return _answer(start, status, "application/json", orjson.dumps(found))
-        return _answer(start, HTTPStatus.NOT_FOUND, "text/plain", b"see /metrics\n")
+                return _send_response(start, status, "application/json", orjson.dumps(found))
+        return _send_response(start, HTTPStatus.NOT_FOUND, "text/plain", b"see /metrics\n")
 
-    def text(self) -> bytes:
+    def render_metrics(self) -> bytes:
         """The exposition of all workers."""
-        with self._turn:
-            forget_dead(self._folder)
+        with self._lock:
+            forget_dead_workers(self._folder)
             return generate_latest(self._registry)
 
-    def readiness(self) -> tuple[bool, dict[str, Any]]:
+    def read_readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether every worker is fit to answer, and what fails which tenant.
 
         Names of tenants are for whoever may read the metrics; the public probe only counts them.
         """
-        with self._turn:
-            forget_dead(self._folder)
+        with self._lock:
+            forget_dead_workers(self._folder)
             samples = [s for family in self._registry.collect() for s in family.samples]
         ready = [s.value for s in samples if s.name == "cobalamin_ready"]
         degraded: dict[str, list[str]] = {}
@@ -73,14 +73,14 @@ class Exposition:
         return is_ready, {**found, "degraded": degraded} if degraded else found
 
 
-def _answer(start: Start, status: HTTPStatus, kind: str, body: bytes) -> list[bytes]:
+def _send_response(start: StartResponse, status: HTTPStatus, kind: str, body: bytes) -> list[bytes]:
     start(
         f"{status.value} {status.phrase}", [("Content-Type", kind), ("Cache-Control", "no-store")]
     )
     return [body]
 
 
-def forget_dead(folder: Path) -> None:
+def forget_dead_workers(folder: Path) -> None:
     """Gauges of processes that are no more go; their counts are added up in one file.
 
     A service whose workers are replaced again and again would otherwise fill the disk.
@@ -92,8 +92,8 @@ def forget_dead(folder: Path) -> None:
         if not _is_alive(process):
             mark_process_dead(process, str(folder))
             for file in files[process]:
-                if file.name.startswith(SUMMED):
-                    _add_up(file, folder)
+                if file.name.startswith(SUMMED_TYPES):
+                    _merge_counts(file, folder)
 
 
 def _is_alive(process: str) -> bool:
@@ -106,7 +106,7 @@ def _is_alive(process: str) -> bool:
     return True
 
 
-def _add_up(file: Path, folder: Path) -> None:
+def _merge_counts(file: Path, folder: Path) -> None:
     """Adds the counts of `file` to those of the dead, and removes it."""
     kind = file.name.partition("_")[0]
     sums = folder / f"{kind}_{DEAD}.db"
@@ -133,14 +133,14 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
-class _Quiet(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
     timeout = 10  # a client that says nothing holds no thread for longer
 
     def log_message(self, *args: Any) -> None:
         """Standard error is for faults."""
 
 
-def exposed(host: str, port: int) -> AbstractContextManager[None]:
+def serve_metrics(host: str, port: int) -> AbstractContextManager[None]:
     """Serves the metrics of the processes that are started within. Raises OSError at once.
 
     The folder of their values is this process's own: empty at its start, gone with it.
@@ -148,20 +148,20 @@ def exposed(host: str, port: int) -> AbstractContextManager[None]:
     folder = TemporaryDirectory(prefix="cobalamin-metrics-", ignore_cleanup_errors=True)
     kind = _Server6 if ":" in host else _Server
     try:
-        server = make_server(host, port, Exposition(Path(folder.name)), kind, _Quiet)
+        server = make_server(host, port, MetricsApplication(Path(folder.name)), kind, _QuietHandler)
     except OSError:
         folder.cleanup()
         raise
-    return _serving(server, folder)
+    return _run_server(server, folder)
 
 
 @contextmanager
-def _serving(server: WSGIServer, folder: "TemporaryDirectory[str]") -> Iterator[None]:
+def _run_server(server: WSGIServer, folder: "TemporaryDirectory[str]") -> Iterator[None]:
     with folder as name, server:
-        os.environ[DIRECTORY] = name
+        os.environ[DIRECTORY_VARIABLE] = name
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
         try:
             yield
         finally:
             server.shutdown()
-            del os.environ[DIRECTORY]
+            del os.environ[DIRECTORY_VARIABLE]

@@ -5,11 +5,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-MEMBER = re.compile(
+TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+STATE_MEMBER = re.compile(
     r"[a-z0-9][a-z0-9_*/@-]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 )
-MOST_MEMBERS = 32
+MAX_MEMBERS = 32
 # Sampled, and random trace id. What other bits mean is not known, so they are not passed on.
 KNOWN_FLAGS = 0b11
 
@@ -26,10 +26,10 @@ class Trace:
     @property
     def headers(self) -> dict[str, str]:
         """What goes with a request made for this call: the same trace, a parent of our own."""
-        return headers_of(self.id, secrets.token_hex(8), self.flags, self.state)
+        return build_headers(self.id, secrets.token_hex(8), self.flags, self.state)
 
 
-def headers_of(trace: str, parent: str, flags: int, state: str = "") -> dict[str, str]:
+def build_headers(trace: str, parent: str, flags: int, state: str = "") -> dict[str, str]:
     headers = {"traceparent": f"00-{trace}-{parent}-{flags & KNOWN_FLAGS:02x}"}
     return {**headers, "tracestate": state} if state else headers
 
@@ -42,19 +42,21 @@ def read_trace(header: Callable[[str], str | None]) -> Trace | None:
     A later version of the header is read as far as this one goes. Without a usable `traceparent`
     nothing is believed of `tracestate`.
     """
-    found = PARENT.fullmatch((header("traceparent") or "").strip(" \t"))
+    found = TRACEPARENT.fullmatch((header("traceparent") or "").strip(" \t"))
     if found is None:
         return None
     version, trace, parent, flags, more = found.groups()
     if version == "ff" or (version == "00" and more) or not int(trace, 16) or not int(parent, 16):
         return None
-    return Trace(trace, parent, int(flags, 16), _state(header("tracestate") or ""))
+    return Trace(trace, parent, int(flags, 16), _read_state(header("tracestate") or ""))
 
 
-def _state(given: str) -> str:
+def _read_state(given: str) -> str:
     """The list of members; nothing of one that breaks the rules."""
     members = [one.strip(" \t") for one in given.split(",")]
     members = [one for one in members if one]
     keys = {one.partition("=")[0] for one in members}
-    is_whole = len(members) == len(keys) <= MOST_MEMBERS and all(map(MEMBER.fullmatch, members))
+    is_whole = len(members) == len(keys) <= MAX_MEMBERS and all(
+        map(STATE_MEMBER.fullmatch, members)
+    )
     return ",".join(members) if is_whole else ""

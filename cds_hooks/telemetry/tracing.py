@@ -9,41 +9,41 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
-from cds_hooks.config.settings import ConfigurationFault, Fault, Settings
+from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem, Settings
 from cds_hooks.telemetry.trace_context import Trace
 
-Said = Mapping[str, str | int]
+Attributes = Mapping[str, str | int]
 
 
 class Span(Protocol):
     """A piece of work under way."""
 
-    def says(self, said: Said) -> None: ...
+    def set_attributes(self, said: Attributes) -> None: ...
 
-    def headers(self, trace: Trace | None) -> dict[str, str]:
+    def build_headers(self, trace: Trace | None) -> dict[str, str]:
         """What goes with a request to another machine; `trace` is the call's own."""
 
 
 class NoSpan:
     """The trace is passed on, and that is all."""
 
-    def says(self, said: Said) -> None: ...
+    def set_attributes(self, said: Attributes) -> None: ...
 
-    def headers(self, trace: Trace | None) -> dict[str, str]:
+    def build_headers(self, trace: Trace | None) -> dict[str, str]:
         return trace.headers if trace is not None else {}
 
 
 NO_SPAN = NoSpan()
-_NOTHING: AbstractContextManager[Span] = nullcontext(NO_SPAN)
+_NO_SPAN_CONTEXT: AbstractContextManager[Span] = nullcontext(NO_SPAN)
 
 
 class Tracing(Protocol):
     """Makes spans; one for each process."""
 
-    def call(self, trace: Trace | None, said: Said) -> AbstractContextManager[Span]:
+    def start_call(self, trace: Trace | None, said: Attributes) -> AbstractContextManager[Span]:
         """The span of a whole call, under the caller's."""
 
-    def part(self, name: str, of: Span) -> AbstractContextManager[Span]:
+    def start_part(self, name: str, of: Span) -> AbstractContextManager[Span]:
         """A span under another, in whatever thread."""
 
     def close(self) -> None:
@@ -53,19 +53,19 @@ class Tracing(Protocol):
 class NoTracing:
     """For a service without a collector."""
 
-    def call(
+    def start_call(
         self,
         trace: Trace | None,  # noqa: ARG002  # as Tracing has it
-        said: Said,  # noqa: ARG002  # as Tracing has it
+        said: Attributes,  # noqa: ARG002  # as Tracing has it
     ) -> AbstractContextManager[Span]:
-        return _NOTHING
+        return _NO_SPAN_CONTEXT
 
-    def part(
+    def start_part(
         self,
         name: str,  # noqa: ARG002  # as Tracing has it
         of: Span,  # noqa: ARG002  # as Tracing has it
     ) -> AbstractContextManager[Span]:
-        return _NOTHING
+        return _NO_SPAN_CONTEXT
 
     def close(self) -> None: ...
 
@@ -74,30 +74,30 @@ NO_TRACING = NoTracing()
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class CallSpan:
     """A call, where it stands in its caller's trace and in ours."""
 
     trace: Trace | None = None
     span: Span = NO_SPAN
     tracing: Tracing = NO_TRACING
 
-    def part(self, name: str) -> AbstractContextManager[Span]:
-        return self.tracing.part(name, self.span)
+    def start_part(self, name: str) -> AbstractContextManager[Span]:
+        return self.tracing.start_part(name, self.span)
 
 
-UNTRACED = Traced()
+NO_CALL_SPAN = CallSpan()
 
 
-def tracing_of(settings: Settings, version: str) -> Tracing:
+def make_tracing(settings: Settings, version: str) -> Tracing:
     """What the configuration asks for. Raises ConfigurationFault."""
-    otel = require_otel(settings)
+    otel = import_opentelemetry(settings)
     if otel is None:
         return NO_TRACING
     tracing: Tracing = otel.OtelTracing(settings.traces_url, version, settings.traces_sample)
     return tracing
 
 
-def require_otel(settings: Settings) -> Any:
+def import_opentelemetry(settings: Settings) -> Any:
     """The module that makes spans; None where none are wanted. Raises ConfigurationFault."""
     if settings.traces_url is None:
         return None
@@ -107,5 +107,5 @@ def require_otel(settings: Settings) -> Any:
         )  # what it needs is an extra, and slow to import
     except ModuleNotFoundError:
         reason = "needs the extra `otel`: install cobalamin-cds[otel]"
-        fault = Fault(settings.file or "", "tracing.otlp_endpoint", reason)
-        raise ConfigurationFault([fault]) from None
+        fault = ConfigurationProblem(settings.file or "", "tracing.otlp_endpoint", reason)
+        raise ConfigurationError([fault]) from None

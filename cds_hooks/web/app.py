@@ -16,18 +16,23 @@ from werkzeug.exceptions import HTTPException
 from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.net.urls import is_loopback, is_origin
-from cds_hooks.protocol.errors import NotRecorded, Refusal, TooManyCalls, operation_outcome
+from cds_hooks.protocol.errors import (
+    CallError,
+    RecordsDownError,
+    TooManyCallsError,
+    build_operation_outcome,
+)
 from cds_hooks.protocol.service import Service
-from cds_hooks.records.store import Records, RecordsUnavailable
-from cds_hooks.security.authentication import Authentication, Unauthenticated
-from cds_hooks.security.key_sets import KeySet, key_set_of
-from cds_hooks.security.rate_limit import Throttle
+from cds_hooks.records.store import Records, RecordsUnavailableError
+from cds_hooks.security.authentication import Authentication, AuthenticationError
+from cds_hooks.security.key_sets import KeySet, make_key_set
+from cds_hooks.security.rate_limit import RateLimit
 from cds_hooks.telemetry.metrics import Metrics
 from cds_hooks.telemetry.trace_context import read_trace
 from cds_hooks.telemetry.tracing import NO_TRACING, Tracing
-from cds_hooks.web.openapi import document
+from cds_hooks.web.openapi import build_document
 from cds_hooks.web.readiness import Readiness
-from cds_hooks.web.routes import Context, Site, blueprint
+from cds_hooks.web.routes import Context, Site, make_blueprint
 
 JSON = "application/json"
 EXTENSION = "cds_hooks"  # where Flask keeps the Context of an application
@@ -40,7 +45,7 @@ ENDPOINTS = {  # of Flask -> in metrics; what is not here is a page, or nothing 
 }
 
 
-def now_utc() -> datetime:
+def get_utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -51,7 +56,7 @@ def create_app(
     log: Any,
     *,
     version: str,
-    clock: Callable[[], datetime] = now_utc,
+    clock: Callable[[], datetime] = get_utc_now,
     pages: Sequence[Blueprint] = (),
     page_paths: Mapping[str, Any] = MappingProxyType({}),
     metrics: Metrics | None = None,
@@ -65,15 +70,17 @@ def create_app(
     ConfigurationFault for pinned keys.
     """
     metrics = metrics or Metrics()
-    keys = key_sets(settings.tenants, log, version, metrics)
-    records.sessions.used = metrics.records_used
+    keys = make_key_sets(settings.tenants, log, version, metrics)
+    records.transactions.on_use = metrics.count_record_work
     app = Flask("cds_hooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     context = Context(
-        sites={tenant.id: Site.of(tenant, services[tenant.id]) for tenant in settings.tenants},
+        sites={
+            tenant.id: Site.from_tenant(tenant, services[tenant.id]) for tenant in settings.tenants
+        },
         settings=settings,
         authentication=Authentication(
             settings.tenants,
@@ -81,7 +88,9 @@ def create_app(
             records.use_token,
             settings.trusted_proxies,
         ),
-        throttle=None if settings.is_open else Throttle(settings.requests_per_minute_and_address),
+        rate_limit=None
+        if settings.is_open
+        else RateLimit(settings.requests_per_minute_and_address),
         keys=keys,
         records=records,
         readiness=Readiness(records, keys, len(settings.tenants), unfit),
@@ -92,18 +101,18 @@ def create_app(
         clock=clock,
     )
     app.extensions[EXTENSION] = context
-    app.register_blueprint(blueprint(context, _description(context, page_paths)))
+    app.register_blueprint(make_blueprint(context, _build_description(context, page_paths)))
     for page in pages:
         app.register_blueprint(page)
-    _around(app, context)
-    _errors(app, context)
+    _add_request_handlers(app, context)
+    _add_error_handlers(app, context)
     return app
 
 
-def _description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
+def _build_description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
     """The OpenAPI document: every service that some tenant has."""
     services = {id_: one for site in context.sites.values() for id_, one in site.services.items()}
-    made = document(
+    made = build_document(
         services.values(),
         version=context.version,
         base_url=context.settings.base_url,
@@ -113,12 +122,12 @@ def _description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
     return orjson.dumps(made)
 
 
-def context_of(app: Flask) -> Context:
+def get_context(app: Flask) -> Context:
     context: Context = app.extensions[EXTENSION]
     return context
 
 
-def key_sets(
+def make_key_sets(
     tenants: Iterable[Tenant], log: Any, version: str, metrics: Metrics
 ) -> dict[str, KeySet]:
     """The keys of each tenant that is known by tokens. Raises ConfigurationFault."""
@@ -131,12 +140,12 @@ def key_sets(
             write("fetch", version=version, tenant=tenant.id, key="jwks", reason=reason)
 
         if tenant.trust is not None:
-            yield tenant.id, key_set_of(tenant, tenant.trust, told)
+            yield tenant.id, make_key_set(tenant, tenant.trust, told)
 
     return dict(pair for tenant in tenants for pair in made(tenant))
 
 
-def _around(app: Flask, context: Context) -> None:
+def _add_request_handlers(app: Flask, context: Context) -> None:
     settings = context.settings
     allowed = frozenset(settings.cors_origins)
 
@@ -152,8 +161,8 @@ def _around(app: Flask, context: Context) -> None:
         g.began = time.perf_counter()
         g.request_id = str(uuid4())
         g.trace = read_trace(request.headers.get)
-        if context.throttle is not None:
-            context.throttle.address(_address(context))
+        if context.rate_limit is not None:
+            context.rate_limit.check_address(_find_client_address(context))
         if request.method == "OPTIONS":  # a preflight is answered to anybody [CORS-01]
             return Response(status=204)
         return None
@@ -173,7 +182,7 @@ def _around(app: Flask, context: Context) -> None:
                     headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
                     headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
                     headers["Access-Control-Max-Age"] = "600"
-        _count(context.metrics, response.status_code)
+        _count_request(context.metrics, response.status_code)
         return response
 
 
@@ -182,7 +191,7 @@ def _is_page() -> bool:
     return request.endpoint is not None and not request.endpoint.startswith("cds.")
 
 
-def _count(metrics: Metrics, status: int) -> None:
+def _count_request(metrics: Metrics, status: int) -> None:
     rule = request.endpoint
     endpoint = ENDPOINTS.get(rule, "page") if rule else "none"
     if request.method == "OPTIONS":
@@ -193,7 +202,7 @@ def _count(metrics: Metrics, status: int) -> None:
         metrics.calls[tenant, service].observe(time.perf_counter() - g.began)
 
 
-def _address(context: Context) -> str:
+def _find_client_address(context: Context) -> str:
     """Where a request comes from: what a trusted proxy says of it, else who connected."""
     address = request.remote_addr or ""
     if context.authentication.is_trusted(address):
@@ -206,13 +215,13 @@ def _address(context: Context) -> str:
     return address
 
 
-def _errors(app: Flask, context: Context) -> None:
+def _add_error_handlers(app: Flask, context: Context) -> None:
     """Every answer that is not 2xx is an OperationOutcome. [RESP-07]"""
     log = context.log
-    unauthorized = operation_outcome(401)
+    unauthorized = build_operation_outcome(401)
 
-    @app.errorhandler(Unauthenticated)
-    def unauthenticated(refused: Unauthenticated) -> Response:
+    @app.errorhandler(AuthenticationError)
+    def unauthenticated(refused: AuthenticationError) -> Response:
         """One answer, whatever the reason: that is for the log alone."""
         context.metrics.auth_refusals[refused.tenant or "", refused.reason].inc()
         log.warning(
@@ -225,34 +234,37 @@ def _errors(app: Flask, context: Context) -> None:
             **(refused.details if refused.tenant else {}),
         )
         if refused.status != 401:
-            return outcome(refused.status, operation_outcome(refused.status))
-        response = outcome(401, unauthorized)
+            return make_outcome_response(refused.status, build_operation_outcome(refused.status))
+        response = make_outcome_response(401, unauthorized)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
-    @app.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
+    @app.errorhandler(CallError)
+    def refused(refusal: CallError) -> Response:
         _log_refusal(context, refusal.status, type(refusal).__name__, refusal.expressions)
-        response = outcome(
+        response = make_outcome_response(
             refusal.status,
-            operation_outcome(
+            build_operation_outcome(
                 refusal.status, refusal.text, refusal.diagnostics, refusal.expressions
             ),
         )
-        if isinstance(refusal, TooManyCalls):
+        if isinstance(refusal, TooManyCallsError):
             response.headers["Retry-After"] = "60"
         return response
 
-    @app.errorhandler(RecordsUnavailable)
-    def unrecorded(fault: RecordsUnavailable) -> Response:
-        _log_refusal(context, NotRecorded.status, str(fault), ())
-        return outcome(NotRecorded.status, operation_outcome(NotRecorded.status, NotRecorded.text))
+    @app.errorhandler(RecordsUnavailableError)
+    def unrecorded(fault: RecordsUnavailableError) -> Response:
+        _log_refusal(context, RecordsDownError.status, str(fault), ())
+        return make_outcome_response(
+            RecordsDownError.status,
+            build_operation_outcome(RecordsDownError.status, RecordsDownError.text),
+        )
 
     @app.errorhandler(HTTPException)
     def http(fault: HTTPException) -> Response:
         status = fault.code or 500
         _log_refusal(context, status, type(fault).__name__, ())
-        response = outcome(status, operation_outcome(status))
+        response = make_outcome_response(status, build_operation_outcome(status))
         for name, value in fault.get_headers():
             if name == "Allow":
                 response.headers[name] = value
@@ -264,10 +276,12 @@ def _errors(app: Flask, context: Context) -> None:
         frame = traceback.extract_tb(fault.__traceback__)[-1]
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
         _log_refusal(context, 500, type(fault).__name__, (where,))
-        return outcome(500, operation_outcome(500, "The service failed; the fault is logged."))
+        return make_outcome_response(
+            500, build_operation_outcome(500, "The service failed; the fault is logged.")
+        )
 
 
-def outcome(status: int, body: dict[str, Any]) -> Response:
+def make_outcome_response(status: int, body: dict[str, Any]) -> Response:
     return Response(orjson.dumps(body), status=status, mimetype=JSON)
 
 

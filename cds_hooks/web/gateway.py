@@ -20,13 +20,13 @@ from granian.rsgi import (  # type: ignore[attr-defined]  # granian re-exports t
     ProtocolError,
 )
 
-from cds_hooks.protocol.errors import operation_outcome
+from cds_hooks.protocol.errors import build_operation_outcome
 
 Headers = list[tuple[str, str]]
-TOO_SLOW = orjson.dumps(operation_outcome(HTTPStatus.REQUEST_TIMEOUT))
+TIMEOUT_BODY = orjson.dumps(build_operation_outcome(HTTPStatus.REQUEST_TIMEOUT))
 
 
-class Scope(Protocol):
+class RequestScope(Protocol):
     """What granian says of a request."""
 
     http_version: str
@@ -66,33 +66,33 @@ class Gateway:
         self._max_body = max_body_bytes
         self._timeout = body_timeout_s
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="call")
-        self._too_slow = too_slow
-        self._ended = ended
+        self._on_slow_body = too_slow
+        self._on_end = ended
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
-        self._ended()
+        self._on_end()
 
-    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+    async def __rsgi__(self, scope: RequestScope, exchange: Exchange) -> None:
         # A client that went away needs no answer.
         with suppress(ProtocolClosed, ProtocolError):
             await self._serve(scope, exchange)
 
-    async def _serve(self, scope: Scope, exchange: Exchange) -> None:
-        environ = environ_of(scope)
+    async def _serve(self, scope: RequestScope, exchange: Exchange) -> None:
+        environ = build_environ(scope)
         try:
             async with asyncio.timeout(self._timeout):
-                body = await self._body(environ, exchange)
+                body = await self._read_body(environ, exchange)
         except TimeoutError:
-            self._too_slow()
+            self._on_slow_body()
             headers = [("Content-Type", "application/json"), ("Connection", "close")]
-            exchange.response_bytes(HTTPStatus.REQUEST_TIMEOUT, headers, TOO_SLOW)
+            exchange.response_bytes(HTTPStatus.REQUEST_TIMEOUT, headers, TIMEOUT_BODY)
             return
         environ["wsgi.input"] = io.BytesIO(body)
         loop = asyncio.get_running_loop()
-        answered = await loop.run_in_executor(self._threads, self._answer, environ)
+        answered = await loop.run_in_executor(self._threads, self._run_application, environ)
         exchange.response_bytes(*answered)
 
-    async def _body(self, environ: dict[str, Any], exchange: Exchange) -> bytes:
+    async def _read_body(self, environ: dict[str, Any], exchange: Exchange) -> bytes:
         """The whole body; nothing of one that is too large, which the application then refuses."""
         declared = environ.get("CONTENT_LENGTH")
         if declared is None and "HTTP_TRANSFER_ENCODING" not in environ:
@@ -108,7 +108,7 @@ class Gateway:
         environ["CONTENT_LENGTH"] = str(len(body))
         return bytes(body)
 
-    def _answer(self, environ: dict[str, Any]) -> tuple[int, Headers, bytes]:
+    def _run_application(self, environ: dict[str, Any]) -> tuple[int, Headers, bytes]:
         begun: list[tuple[int, Headers]] = []
 
         def start(status: str, headers: Headers, _fault: object = None) -> None:
@@ -125,7 +125,7 @@ class Gateway:
         return status, headers, body
 
 
-def environ_of(scope: Scope) -> dict[str, Any]:
+def build_environ(scope: RequestScope) -> dict[str, Any]:
     """The request as PEP 3333 has it, its body left out."""
     address, _, port = scope.client.rpartition(":")
     name, _, own_port = scope.server.rpartition(":")

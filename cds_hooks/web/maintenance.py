@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.records.store import Records, RecordsUnavailable
+from cds_hooks.records.store import Records, RecordsUnavailableError
 
-SECONDS = 5.0  # between two looks
+INTERVAL_SECONDS = 5.0  # between two looks
 
 
 def open_records(settings: Settings, *, patient: bool = False) -> Records:
     """As configured; `patient` where the database may come later.
 
-    Raises ConfigurationFault and RecordsUnavailable.
+    Raises ConfigurationFault and RecordsUnavailableError.
     """
     return Records.open(
         settings.records_url,
@@ -26,7 +26,7 @@ def open_records(settings: Settings, *, patient: bool = False) -> Records:
     )
 
 
-class Upkeep:
+class Maintenance:
     """A thread of a worker that brings in what waits in the spool and forgets old tokens.
 
     It ends with its process: what it was at is done whole or again by the next. `look` is called
@@ -39,44 +39,44 @@ class Upkeep:
         log: Any,
         version: str,
         look: Callable[[int], None] = lambda _came: None,
-        seconds: float = SECONDS,
+        seconds: float = INTERVAL_SECONDS,
     ) -> None:
         self._records = records
         self._log = log
         self._version = version
-        self._look = look
+        self._on_run = look
         self._seconds = seconds
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._is_down = False
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="upkeep", daemon=True).start()
 
     def stop(self) -> None:
-        self._over.set()
+        self._stopped.set()
 
     def _run(self) -> None:
-        while not self._over.is_set():
-            self._look(self._tidy())
-            self._over.wait(self._seconds)
+        while not self._stopped.is_set():
+            self._on_run(self._maintain_records())
+            self._stopped.wait(self._seconds)
 
-    def _tidy(self) -> int:
+    def _maintain_records(self) -> int:
         """How many records came in from the spool."""
         try:
-            came, aside = self._records.tidy(datetime.now(UTC))
-        except (RecordsUnavailable, OSError, ValueError) as fault:
+            came, aside = self._records.run_maintenance(datetime.now(UTC))
+        except (RecordsUnavailableError, OSError, ValueError) as fault:
             if not self._is_down:  # said once, not every few seconds
                 kind = type(fault).__name__
-                self._say(self._log.error, "error", reason="upkeep failed", kind=kind)
+                self._write_line(self._log.error, "error", reason="upkeep failed", kind=kind)
             self._is_down = True
             return 0
         if came or self._is_down:  # the end of a fault is none
-            self._say(self._log.info, "start", part="records", spooled=came)
+            self._write_line(self._log.info, "start", part="records", spooled=came)
         if aside:
             reason = "spooled records set aside"
-            self._say(self._log.error, "error", reason=reason, records=aside)
+            self._write_line(self._log.error, "error", reason=reason, records=aside)
         self._is_down = False
         return came
 
-    def _say(self, write: Any, event: str, **members: Any) -> None:
+    def _write_line(self, write: Any, event: str, **members: Any) -> None:
         write(event, version=self._version, process=os.getpid(), **members)

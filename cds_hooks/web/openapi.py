@@ -13,11 +13,11 @@ from cds_hooks.protocol.service import Service
 SCHEMAS = Path(__file__).parents[1] / "protocol" / "schemas"
 JSON = "application/json"
 SECURED: list[dict[str, list[str]]] = [{"token": []}]
-SAYS = (
+DESCRIPTION = (
     "Every answer that is not 2xx is an OperationOutcome. What is not HTTP at all never gets here: "
     "the server refuses it with an empty body."
 )
-REFUSED = {
+REFUSALS = {
     400: "The body is not JSON.",
     401: "No token, or one that is not accepted; why is for the log alone.",
     404: "There is nothing here.",
@@ -31,12 +31,12 @@ REFUSED = {
     500: "The service failed.",
     503: "The records are down: no answer without its record.",
 }
-ANYWHERE = (400, 404, 405, 408, 413, 429, 500)
-READING = (*ANYWHERE, 401, 503)
-WRITING = (*READING, 415, 422)
+COMMON_STATUSES = (400, 404, 405, 408, 413, 429, 500)
+READ_STATUSES = (*COMMON_STATUSES, 401, 503)
+WRITE_STATUSES = (*READ_STATUSES, 415, 422)
 
 
-def document(
+def build_document(
     services: Iterable[Service],
     *,
     version: str,
@@ -47,86 +47,92 @@ def document(
     """The OpenAPI 3.1 document. `is_open`: nobody needs a token; `pages`: paths besides."""
     made = {
         "openapi": "3.1.0",
-        "info": {"title": "CDS Hooks services", "version": version, "description": SAYS},
+        "info": {"title": "CDS Hooks services", "version": version, "description": DESCRIPTION},
         "servers": [{"url": base_url}],
         "paths": {
-            "/cds-services": _discovery(),
-            **dict(path for service in services for path in _of_service(service)),
-            **_probes(),
+            "/cds-services": _build_discovery(),
+            **dict(path for service in services for path in _build_service_paths(service)),
+            **_build_probes(),
             **pages,
         },
-        "components": {"schemas": _schemas(), "securitySchemes": _schemes()},
+        "components": {"schemas": _read_schemas(), "securitySchemes": _build_security_schemes()},
     }
-    return _without_security(made) if is_open else made
+    return _remove_security(made) if is_open else made
 
 
-def answer(schema: str | None, says: str, *types: str) -> dict[str, Any]:
+def build_response(schema: str | None, says: str, *types: str) -> dict[str, Any]:
     """A response whose body follows a schema of the components; any JSON without one."""
     body = {"$ref": f"#/components/schemas/{schema}"} if schema else {}
     return {"description": says, "content": {kind: {"schema": body} for kind in types or (JSON,)}}
 
 
-def refusals(statuses: Iterable[int] = ANYWHERE) -> dict[str, Any]:
+def build_refusals(statuses: Iterable[int] = COMMON_STATUSES) -> dict[str, Any]:
     """The answers that are not 2xx."""
-    return {str(status): answer("OperationOutcome", REFUSED[status]) for status in statuses}
+    return {
+        str(status): build_response("OperationOutcome", REFUSALS[status]) for status in statuses
+    }
 
 
-def _operation(
+def _build_operation(
     name: str, says: str, ok: Mapping[str, Any], statuses: Iterable[int], **members: Any
 ) -> dict[str, Any]:
     return {
         "operationId": name,
         "summary": says,
-        "responses": {str(HTTPStatus.OK.value): ok, **refusals(statuses)},
+        "responses": {str(HTTPStatus.OK.value): ok, **build_refusals(statuses)},
         **members,
     }
 
 
-def _preflight(name: str) -> dict[str, Any]:
+def _build_preflight(name: str) -> dict[str, Any]:
     """[CORS-01]"""
     return {
         "operationId": f"preflight-{name}",
         "summary": "What a browser asks before a call.",
         "responses": {
             "204": {"description": "To whom it may be shown is in the headers."},
-            **refusals((400, 408, 429, 500)),
+            **build_refusals((400, 408, 429, 500)),
         },
     }
 
 
-def _discovery() -> dict[str, Any]:
-    found = answer("Discovery", "The services of the caller.")
-    get = _operation("discovery", "Which services there are.", found, READING, security=SECURED)
-    return {"get": get, "options": _preflight("discovery")}
+def _build_discovery() -> dict[str, Any]:
+    found = build_response("Discovery", "The services of the caller.")
+    get = _build_operation(
+        "discovery", "Which services there are.", found, READ_STATUSES, security=SECURED
+    )
+    return {"get": get, "options": _build_preflight("discovery")}
 
 
-def _of_service(service: Service) -> Iterable[tuple[str, dict[str, Any]]]:
+def _build_service_paths(service: Service) -> Iterable[tuple[str, dict[str, Any]]]:
     path, name = f"/cds-services/{service.id}", service.id
-    cards = answer("Cards", "What there is to say.")
-    call = _operation(
+    cards = build_response("Cards", "What there is to say.")
+    call = _build_operation(
         name,
         service.title,
         cards,
-        (*WRITING, 412),
+        (*WRITE_STATUSES, 412),
         description=service.description,
-        requestBody=_body(_request(service)),
+        requestBody=_build_body(_build_request(service)),
         security=SECURED,
     )
-    yield path, {"post": call, "options": _preflight(name)}
-    received = answer("Received", "It was read and kept; what was told before is kept once.")
-    body = _body({"$ref": "#/components/schemas/Feedback"})
-    told = _operation(
+    yield path, {"post": call, "options": _build_preflight(name)}
+    received = build_response(
+        "Received", "It was read and kept; what was told before is kept once."
+    )
+    body = _build_body({"$ref": "#/components/schemas/Feedback"})
+    told = _build_operation(
         f"{name}-feedback",
         "What became of cards.",
         received,
-        WRITING,
+        WRITE_STATUSES,
         requestBody=body,
         security=SECURED,
     )
-    yield f"{path}/feedback", {"post": told, "options": _preflight(f"{name}-feedback")}
+    yield f"{path}/feedback", {"post": told, "options": _build_preflight(f"{name}-feedback")}
 
 
-def _request(service: Service) -> dict[str, Any]:
+def _build_request(service: Service) -> dict[str, Any]:
     """A call as every hook has it, and what this one requires of its context."""
     required = sorted(HOOKS[service.hook].context)
     prefetch = {key: {"description": query} for key, query in service.prefetch.items()}
@@ -145,18 +151,22 @@ def _request(service: Service) -> dict[str, Any]:
     }
 
 
-def _body(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _build_body(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {JSON: {"schema": schema}}}
 
 
-def _probes() -> dict[str, Any]:
-    live = _operation("live", "Whether it runs.", answer("Live", "It does."), ANYWHERE)
-    ready = _operation("ready", "Whether it answers.", answer("Ready", "It does."), ANYWHERE)
-    ready["responses"]["503"] = answer("NotReady", "The records are down.")
+def _build_probes() -> dict[str, Any]:
+    live = _build_operation(
+        "live", "Whether it runs.", build_response("Live", "It does."), COMMON_STATUSES
+    )
+    ready = _build_operation(
+        "ready", "Whether it answers.", build_response("Ready", "It does."), COMMON_STATUSES
+    )
+    ready["responses"]["503"] = build_response("NotReady", "The records are down.")
     return {"/health/live": {"get": live}, "/health/ready": {"get": ready}}
 
 
-def _schemas() -> dict[str, Any]:
+def _read_schemas() -> dict[str, Any]:
     answers = (SCHEMAS / "answers.schema.json").read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(answers.replace("#/$defs/", "#/components/schemas/"))
     feedback = (SCHEMAS / "feedback.schema.json").read_text(encoding="utf-8")
@@ -164,7 +174,7 @@ def _schemas() -> dict[str, Any]:
     return {**found["$defs"], "HookRequest": json.loads(request), "Feedback": json.loads(feedback)}
 
 
-def _schemes() -> dict[str, Any]:
+def _build_security_schemes() -> dict[str, Any]:
     """[SEC-07, SEC-11, SEC-16]"""
     says = "Signed by the EHR for one call: `aud` is the URL of the endpoint, `jti` is used once."
     return {
@@ -172,7 +182,7 @@ def _schemes() -> dict[str, Any]:
     }
 
 
-def _without_security(made: dict[str, Any]) -> dict[str, Any]:
+def _remove_security(made: dict[str, Any]) -> dict[str, Any]:
     for path in made["paths"].values():
         for operation in path.values():
             operation.pop("security", None)

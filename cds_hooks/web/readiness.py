@@ -6,26 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cds_hooks.records.store import Records, RecordsUnavailable
+from cds_hooks.records.store import Records, RecordsUnavailableError
 from cds_hooks.security.key_sets import KeySet
 
-SECONDS = 1.0  # a finding is good for; probes in between are told the same
+CACHE_SECONDS = 1.0  # a finding is good for; probes in between are told the same
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReadinessReport:
     """What was found at one look."""
 
     records: str  # "ok", or the kind of fault
     is_spooling: bool  # the database is down, and records wait in the spool
-    unfit: tuple[str, ...]  # golden calls that were not answered as they should be
+    failed_calls: tuple[str, ...]  # golden calls that were not answered as they should be
     degraded: Mapping[str, str]  # tenant -> what its key set suffers from
     tenants: int
 
     @property
     def is_ready(self) -> bool:
         """Key sets don't count: one EHR's fault must not take the service from the others."""
-        return not self.unfit and (self.records == "ok" or self.is_spooling)
+        return not self.failed_calls and (self.records == "ok" or self.is_spooling)
 
     def as_json(self, version: str) -> dict[str, Any]:
         """For whoever can reach the service: tenants are counted, not named."""
@@ -33,11 +33,11 @@ class Finding:
             "status": "ready" if self.is_ready else "not ready",
             "version": version,
             "records": "spooled" if self.is_spooling else self.records,
-            "knowledge": "differs" if self.unfit else "ok",
+            "knowledge": "differs" if self.failed_calls else "ok",
             "tenants": self.tenants,
         }
-        if self.unfit:
-            found["differs"] = list(self.unfit)
+        if self.failed_calls:
+            found["differs"] = list(self.failed_calls)
         if self.degraded:
             found["degradedTenants"] = len(self.degraded)
         return found
@@ -57,37 +57,37 @@ class Readiness:
         self._records = records
         self._keys = keys
         self._tenants = tenants
-        self._unfit = tuple(unfit)
+        self._failed_calls = tuple(unfit)
         self._now = now
-        self._turn = threading.Lock()
-        self._found: tuple[float, Finding] | None = None
+        self._lock = threading.Lock()
+        self._last_report: tuple[float, ReadinessReport] | None = None
 
-    def finding(self) -> Finding:
+    def get_report(self) -> ReadinessReport:
         """The last finding where it is new, or while another thread looks."""
-        last = self._found
-        if last is not None and self._now() - last[0] < SECONDS:
+        last = self._last_report
+        if last is not None and self._now() - last[0] < CACHE_SECONDS:
             return last[1]
         if last is None:
-            self._turn.acquire()
-        elif not self._turn.acquire(blocking=False):
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
             return last[1]
         try:
-            found = self._look()
-            self._found = self._now(), found
+            found = self._check()
+            self._last_report = self._now(), found
             return found
         finally:
-            self._turn.release()
+            self._lock.release()
 
-    def _look(self) -> Finding:
+    def _check(self) -> ReadinessReport:
         records = "ok"
         try:
             self._records.check()
-        except RecordsUnavailable as fault:
+        except RecordsUnavailableError as fault:
             records = str(fault)
         degraded = {
             tenant: keys.freshness.value
             for tenant, keys in self._keys.items()
-            if not keys.freshness.is_well
+            if not keys.freshness.is_healthy
         }
         is_spooling = records != "ok" and self._records.spool is not None
-        return Finding(records, is_spooling, self._unfit, degraded, self._tenants)
+        return ReadinessReport(records, is_spooling, self._failed_calls, degraded, self._tenants)

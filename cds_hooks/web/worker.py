@@ -7,25 +7,25 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cds_hooks.records.database import sqlite_file
+from cds_hooks.records.database import get_sqlite_file
 from cds_hooks.web.routes import Context
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 STATM = Path("/proc/self/statm")  # pages: all, resident and others; Linux alone
 
 
-class Watch:
+class WorkerMonitor:
     """Keeps the gauges of one worker true, and its key sets fresh."""
 
     def __init__(self, context: Context, knowledge: Mapping[str, Mapping[str, str]]) -> None:
         """`knowledge`: what is in force for each tenant: id@version by topic."""
         self._context = context
         self._knowledge = knowledge
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._cpu = 0.0
-        self._is_over = False
+        self._is_stopped = False
 
-    def begin(self) -> None:
+    def start(self) -> None:
         metrics, version = self._context.metrics, self._context.version
         metrics.build[version, ".".join(map(str, sys.version_info[:3]))].set(1)
         metrics.worker_starts[()].inc()
@@ -35,86 +35,86 @@ class Watch:
                 metrics.knowledge[tenant, topic, label].set(1)
             self._context.log.info("start", version=version, tenant=tenant, knowledge=labels)
         for tenant, site in self._context.sites.items():
-            metrics.expect(tenant, site.services)
-        self._readiness()
-        unfit = self._context.readiness.finding().unfit
+            metrics.start_at_zero(tenant, site.services)
+        self._update_readiness()
+        unfit = self._context.readiness.get_report().failed_calls
         if unfit:
             reason, process = "golden calls differ", os.getpid()
             self._context.log.error(
                 "error", version=version, process=process, reason=reason, places=list(unfit)
             )
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Once, however often it is told."""
-        if self._is_over:
+        if self._is_stopped:
             return
-        self._is_over = True
+        self._is_stopped = True
         self._context.tracing.close()
         self._context.log.info(
             "stop",
             version=self._context.version,
             process=os.getpid(),
-            upSeconds=round(time.monotonic() - self._began, 1),
+            upSeconds=round(time.monotonic() - self._started_at, 1),
         )
 
-    def too_slow(self) -> None:
+    def report_slow_body(self) -> None:
         """A request was given up before it was whole."""
         context, status = self._context, 408
         context.metrics.requests["", "", "none", str(status)].inc()
         context.log.warning("error", version=context.version, status=status, reason="BodyTooSlow")
 
-    def look(self, came: int = 0) -> None:
+    def update(self, came: int = 0) -> None:
         """`came`: records that were brought in from the spool since the last look."""
         context = self._context
         for keys in context.keys.values():
             keys.renew()
-        if context.throttle is not None:
-            context.throttle.forget()
-        self._tenants()
-        self._records(came)
-        self._process()
-        self._readiness()
+        if context.rate_limit is not None:
+            context.rate_limit.forget_expired()
+        self._update_tenants()
+        self._update_records(came)
+        self._update_process()
+        self._update_readiness()
 
-    def _readiness(self) -> None:
-        metrics, found = self._context.metrics, self._context.readiness.finding()
+    def _update_readiness(self) -> None:
+        metrics, found = self._context.metrics, self._context.readiness.get_report()
         metrics.ready[()].set(found.is_ready)
         metrics.records_up[()].set(found.records == "ok")
 
-    def _tenants(self) -> None:
+    def _update_tenants(self) -> None:
         context, metrics = self._context, self._context.metrics
         for tenant, keys in context.keys.items():
-            metrics.tenant_ready[tenant, "keys"].set(keys.freshness.is_well)
+            metrics.tenant_ready[tenant, "keys"].set(keys.freshness.is_healthy)
             if keys.age is not None:
                 metrics.key_set_age[tenant,].set(keys.age)
         for tenant, site in context.sites.items():
             metrics.breaker_open[tenant,].set(site.fhir.is_paused)
 
-    def _records(self, came: int) -> None:
+    def _update_records(self, came: int) -> None:
         context, metrics = self._context, self._context.metrics
         spool = context.records.spool
         if spool is not None:
             metrics.spool_drained[()].inc(came)
             try:
-                metrics.spool_waiting[()].set(spool.count())
+                metrics.spool_waiting[()].set(spool.count_records())
             except OSError:
                 return  # the alert on a spool that fails goes by its failures
-        for kept, folder in self._folders():
+        for kept, folder in self._list_folders():
             free = shutil.disk_usage(folder)
             metrics.disk_free[kept,].set(free.free)
             metrics.disk_size[kept,].set(free.total)
 
-    def _folders(self) -> Iterator[tuple[str, Path]]:
+    def _list_folders(self) -> Iterator[tuple[str, Path]]:
         """Where this machine keeps what must not run out of space."""
         context = self._context
-        file = sqlite_file(context.settings.records_url)
+        file = get_sqlite_file(context.settings.records_url)
         if file is not None and file.parent.is_dir():
             yield "records", file.parent
         if context.records.spool is not None:
             yield "spool", context.records.spool.folder
 
-    def _process(self) -> None:
+    def _update_process(self) -> None:
         metrics, cpu = self._context.metrics, time.process_time()
         metrics.worker_cpu[()].inc(cpu - self._cpu)
         self._cpu = cpu
         if STATM.exists():
-            metrics.worker_memory[()].set(int(STATM.read_text().split()[1]) * PAGE)
+            metrics.worker_memory[()].set(int(STATM.read_text().split()[1]) * PAGE_BYTES)

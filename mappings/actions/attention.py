@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mappings.knowledge_file import CLINICAL, KnowledgeFault, check, read_toml
+from mappings.knowledge_file import CLINICAL, KnowledgeError, check_schema, read_toml
 
 FILE = "attention.toml"
 
@@ -32,13 +32,13 @@ class AttentionRules:
     silent: frozenset[str] = frozenset()  # rules that are recorded and not shown
     audience: tuple[Audience, ...] = ()
 
-    def quiet_days(self, reason: str | None, *, urgent: bool) -> int:
+    def get_quiet_days(self, reason: str | None, *, urgent: bool) -> int:
         """Days of quiet after an answer with `reason`; None stands for an accepted card."""
         days = self.reasons.get(reason or "", self.snooze_days)
         return min(days, self.urgent_snooze_days) if urgent else days
 
     @property
-    def longest_quiet(self) -> int:
+    def max_quiet_days(self) -> int:
         return max(self.snooze_days, *self.reasons.values(), 1)
 
 
@@ -52,19 +52,19 @@ def read_attention(
     be switched. Raises KnowledgeFault.
     """
     shipped = read_toml(CLINICAL / FILE)
-    check(shipped, "attention", FILE)
+    check_schema(shipped, "attention", FILE)
     own = dict(chosen or {})
     of_services = own.pop("services", {})
     known = frozenset(services)
     for name in of_services.keys() - known:
-        raise KnowledgeFault("attention", f"services.{name}", "no such service")
+        raise KnowledgeError("attention", f"services.{name}", "no such service")
     return {
-        service: _in_force(shipped, own, of_services.get(service, {}), service, frozenset(rules))
+        service: _merge_rules(shipped, own, of_services.get(service, {}), service, frozenset(rules))
         for service in known
     }
 
 
-def _in_force(
+def _merge_rules(
     shipped: Mapping[str, Any],
     own: Mapping[str, Any],
     of_service: Mapping[str, Any],
@@ -82,7 +82,7 @@ def _in_force(
     )
     named = {*merged.get("off", ()), *merged.get("silent", ()), *(a.rule for a in audience)}
     for name in sorted(named - rules):
-        raise KnowledgeFault(
+        raise KnowledgeError(
             "attention", name, f"no such rule; there are {', '.join(sorted(rules))}"
         )
     return AttentionRules(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from mappings.knowledge_file import CLINICAL, KnowledgeFault, check, read_toml
+from mappings.knowledge_file import CLINICAL, KnowledgeError, check_schema, read_toml
 
 LANGUAGES = ("en", "de")  # every text is there in each of them
 
@@ -20,7 +20,7 @@ class LeafletSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class LeafletSentence:
     """One thing to know. `text` is by language; `sources` are numbers."""
 
     text: Mapping[str, str]
@@ -28,11 +28,11 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class LeafletSection:
     """Sentences under a heading. `urgent` ones stand out."""
 
     title: Mapping[str, str]
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[LeafletSentence, ...]
     urgent: bool = False
 
 
@@ -47,7 +47,7 @@ class Leaflet:
     lead: Mapping[str, str]
     sources_heading: Mapping[str, str]
     closing: Mapping[str, str]
-    sections: tuple[Section, ...]
+    sections: tuple[LeafletSection, ...]
     sources: tuple[LeafletSource, ...]
 
 
@@ -55,7 +55,7 @@ def read_leaflet() -> Leaflet:
     """The leaflet that ships. Raises KnowledgeFault."""
     path = CLINICAL / "leaflet.toml"
     document = read_toml(path)
-    check(document, "leaflet", path.name)
+    check_schema(document, "leaflet", path.name)
     numbers = {entry["id"]: number for number, entry in enumerate(document["source"], 1)}
     used: set[str] = set()
     sections = []
@@ -64,13 +64,15 @@ def read_leaflet() -> Leaflet:
         for said in entry["sentence"]:
             unknown = [id_ for id_ in said["sources"] if id_ not in numbers]
             if unknown:
-                raise KnowledgeFault(path.name, entry["title"]["en"], f"no source {unknown[0]}")
+                raise KnowledgeError(path.name, entry["title"]["en"], f"no source {unknown[0]}")
             used.update(said["sources"])
             places = tuple(sorted(numbers[id_] for id_ in said["sources"]))
-            sentences.append(Sentence({key: said[key] for key in LANGUAGES}, places))
-        sections.append(Section(entry["title"], tuple(sentences), entry.get("urgent", False)))
+            sentences.append(LeafletSentence({key: said[key] for key in LANGUAGES}, places))
+        sections.append(
+            LeafletSection(entry["title"], tuple(sentences), entry.get("urgent", False))
+        )
     for id_ in numbers.keys() - used:
-        raise KnowledgeFault(path.name, id_, "a source that no sentence names")
+        raise KnowledgeError(path.name, id_, "a source that no sentence names")
     return Leaflet(
         version=document["version"],
         reviewed=date.fromisoformat(document["reviewed"]),

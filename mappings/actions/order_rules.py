@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mappings.knowledge_file import CLINICAL, check, read_toml
+from mappings.knowledge_file import CLINICAL, check_schema, read_toml
 
 FILE = "order_rules.toml"
 
@@ -35,7 +35,7 @@ class OrderRule:
 def read_order_rules(path: Path = CLINICAL / FILE) -> Mapping[str, OrderRule]:
     """The rules by id. Raises KnowledgeFault."""
     document = read_toml(path)
-    check(document, "order_rules", path.name)
+    check_schema(document, "order_rules", path.name)
     return {
         id_: OrderRule(
             id=id_,

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from mappings.knowledge_file import CANONICAL, KnowledgeFault, check, rebased
+from mappings.knowledge_file import CANONICAL, KnowledgeError, check_schema, replace_base
 from mappings.terminology.value_set import ValueSetIndex
 
 FOLDER = Path(__file__).parents[1] / "order_templates"
@@ -54,21 +54,21 @@ class OrderTemplates:
     by_id: Mapping[str, OrderTemplate]
 
 
-def order_uri(concept: str, base: str) -> str:
+def build_order_uri(concept: str, base: str) -> str:
     """What an order of this concept says that it is."""
-    return rebased(f"{ORDER_URI}{concept}", base)
+    return replace_base(f"{ORDER_URI}{concept}", base)
 
 
-def order_concept(uri: str, index: ValueSetIndex) -> str | None:
+def find_order_concept(uri: str, index: ValueSetIndex) -> str | None:
     """The concept that `uri` says is ordered, under the site's base or the default one."""
     for base in (index.base, CANONICAL):
-        name = uri.removeprefix(order_uri("", base))
+        name = uri.removeprefix(build_order_uri("", base))
         if name != uri and name in index.sets:
             return name
     return None
 
 
-def draft(template: OrderTemplate, patient: str, encounter: str | None) -> dict[str, Any]:
+def draft_order(template: OrderTemplate, patient: str, encounter: str | None) -> dict[str, Any]:
     """A new draft order for `patient` ("Patient/1"), in `encounter` ("Encounter/1") if any."""
     resource: dict[str, Any] = orjson.loads(template.body)
     resource[PATIENT_ELEMENT.get(resource["resourceType"], "subject")] = {"reference": patient}
@@ -78,21 +78,21 @@ def draft(template: OrderTemplate, patient: str, encounter: str | None) -> dict[
 
 
 @cache
-def _document(locale: str) -> Mapping[str, Any]:
+def _read_document(locale: str) -> Mapping[str, Any]:
     path = FOLDER / FILES[locale]
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as fault:
-        raise KnowledgeFault(path.name, "file", str(fault)) from fault
-    check(document, "order_templates", path.name)
+        raise KnowledgeError(path.name, "file", str(fault)) from fault
+    check_schema(document, "order_templates", path.name)
     if document["locale"] != locale:
-        raise KnowledgeFault(path.name, "locale", f"is not {locale}")
+        raise KnowledgeError(path.name, "locale", f"is not {locale}")
     return document
 
 
-def template_ids(locale: str) -> frozenset[str]:
+def list_template_ids(locale: str) -> frozenset[str]:
     """The ids of the locale's templates."""
-    return frozenset(entry["id"] for entry in _document(locale)["template"])
+    return frozenset(entry["id"] for entry in _read_document(locale)["template"])
 
 
 def read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
@@ -101,29 +101,29 @@ def read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
     Raises KnowledgeFault for one that is no valid R4 resource or that has a code which is in no
     value set.
     """
-    file, document = FILES[locale], _document(locale)
-    templates = {entry["id"]: _template(entry, file, index) for entry in document["template"]}
+    file, document = FILES[locale], _read_document(locale)
+    templates = {entry["id"]: _read_template(entry, file, index) for entry in document["template"]}
     for name in (*document["leber"], document["potassium"]):
         if name not in templates:
-            raise KnowledgeFault(file, name, "no such template")
+            raise KnowledgeError(file, name, "no such template")
     return OrderTemplates(locale, tuple(document["leber"]), document["potassium"], templates)
 
 
-def _template(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> OrderTemplate:
+def _read_template(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> OrderTemplate:
     try:
-        resource = json.loads(rebased(entry["resource"], index.base))
+        resource = json.loads(replace_base(entry["resource"], index.base))
     except json.JSONDecodeError as fault:
-        raise KnowledgeFault(file, entry["id"], f"resource is not JSON: {fault}") from fault
-    for system, code in _codes(resource):
-        if not system.startswith(STATUS_SYSTEMS) and not index.lookup(system, code):
-            raise KnowledgeFault(file, entry["id"], f"{system}|{code} is in no value set")
+        raise KnowledgeError(file, entry["id"], f"resource is not JSON: {fault}") from fault
+    for system, code in _find_codes(resource):
+        if not system.startswith(STATUS_SYSTEMS) and not index.look_up(system, code):
+            raise KnowledgeError(file, entry["id"], f"{system}|{code} is in no value set")
     if entry["concept"] not in index.sets:
-        raise KnowledgeFault(file, entry["id"], f"no value set {entry['concept']}")
+        raise KnowledgeError(file, entry["id"], f"no value set {entry['concept']}")
     match resource["resourceType"]:
         case "ServiceRequest":
-            resource["instantiatesUri"] = [order_uri(entry["concept"], index.base)]
+            resource["instantiatesUri"] = [build_order_uri(entry["concept"], index.base)]
         case "Task":
-            resource["instantiatesUri"] = order_uri(entry["concept"], index.base)
+            resource["instantiatesUri"] = build_order_uri(entry["concept"], index.base)
     _validate(resource, file, entry["id"])
     test = entry.get("test", entry["label"])
     made = {"resource": resource, "body": orjson.dumps(resource), "test": test}
@@ -142,16 +142,16 @@ def _validate(resource: Mapping[str, Any], file: str, key: str) -> None:
     except ValidationError as fault:
         first = fault.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise KnowledgeFault(file, key, f"{place}: {first['msg']}") from fault
+        raise KnowledgeError(file, key, f"{place}: {first['msg']}") from fault
 
 
-def _codes(node: object) -> Iterator[tuple[str, str]]:
+def _find_codes(node: object) -> Iterator[tuple[str, str]]:
     match node:
         case {"system": str(system), "code": str(code)} if "unitsofmeasure" not in system:
             yield system, code
         case dict():
             for value in node.values():
-                yield from _codes(value)
+                yield from _find_codes(value)
         case list():
             for value in node:
-                yield from _codes(value)
+                yield from _find_codes(value)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mappings.export.resource import Publication, cited, reviewed
+from mappings.export.resource import Publication, build_citation, describe_review
 from mappings.knowledge_file import CLINICAL
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Cutoff, Guideline
@@ -14,7 +14,7 @@ from mappings.terminology.value_set import ValueSetIndex
 LIBRARY_TYPE = "http://terminology.hl7.org/CodeSystem/library-type"
 TOML = "application/toml"
 # Where a search finds what a value set of this kind lists, and in which member.
-FOUND_IN = {
+SEARCH_PATHS = {
     "observation": (("Observation", "code"),),
     "condition": (("Condition", "code"),),
     "medication": (
@@ -26,14 +26,14 @@ FOUND_IN = {
     "route": (),
     "answer": (),
 }
-SHARED = (
+SHARED_FILES = (
     *("laboratory", "policy", "clinical_sets", "order_rules", "attention"),
     *("differential", "comparison", "combined_indicator", "override_reasons"),
     *("leaflet", "source_attributes"),
 )
 
 
-def guideline_library(
+def build_guideline_library(
     publication: Publication,
     guideline: Guideline | Definition,
     index: ValueSetIndex,
@@ -42,26 +42,26 @@ def guideline_library(
     own: bool,
 ) -> dict[str, Any]:
     """One guideline or definition, with the files that its limits are read from."""
-    rests_on = [publication.canonical("Library", "shared-knowledge")]
+    rests_on = [publication.build_url("Library", "shared-knowledge")]
     return publication.resource(
         "Library",
         guideline.id,
         guideline.title,
         version=guideline.version,
-        **reviewed(guideline, own=own),
-        type=_type("logic-library"),
-        description=_described(guideline),
+        **describe_review(guideline, own=own),
+        type=_build_type("logic-library"),
+        description=_describe_guideline(guideline),
         relatedArtifact=[
-            *_publications(guideline),
-            *citations(publication, guideline),
+            *_list_publications(guideline),
+            *build_citations(publication, guideline),
             *({"type": "depends-on", "resource": url} for url in rests_on),
         ],
-        dataRequirement=[*requirements(publication, index, names_in(guideline))],
-        content=[_attached(path) for path in files],
+        dataRequirement=[*build_requirements(publication, index, list_value_sets(guideline))],
+        content=[_attach_file(path) for path in files],
     )
 
 
-def shared_library(
+def build_shared_library(
     publication: Publication, index: ValueSetIndex, in_force: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """What all guidelines share, and what this site chose: `in_force` by the title of the file."""
@@ -78,18 +78,18 @@ def shared_library(
         "shared-knowledge",
         "Limits, groups, order rules and policy common to all guidelines",
         status="draft",
-        type=_type("asset-collection"),
+        type=_build_type("asset-collection"),
         description="The files that all guidelines are read with, and the site's own choices.",
-        dataRequirement=[*requirements(publication, index, index.sets)],
-        content=[*(_attached(CLINICAL / f"{name}.toml") for name in SHARED), *chosen],
+        dataRequirement=[*build_requirements(publication, index, index.sets)],
+        content=[*(_attach_file(CLINICAL / f"{name}.toml") for name in SHARED_FILES), *chosen],
     )
 
 
-def _type(code: str) -> dict[str, Any]:
+def _build_type(code: str) -> dict[str, Any]:
     return {"coding": [{"system": LIBRARY_TYPE, "code": code}]}
 
 
-def _described(guideline: Guideline | Definition) -> str:
+def _describe_guideline(guideline: Guideline | Definition) -> str:
     said = [
         f"{guideline.strength}",
         "The file attached holds every limit; what a result means is the first of its rows that "
@@ -103,7 +103,7 @@ def _described(guideline: Guideline | Definition) -> str:
     return " ".join(said)
 
 
-def _publications(guideline: Guideline | Definition) -> Iterator[dict[str, Any]]:
+def _list_publications(guideline: Guideline | Definition) -> Iterator[dict[str, Any]]:
     yield {
         "type": "derived-from",
         "display": guideline.title,
@@ -119,24 +119,24 @@ def _publications(guideline: Guideline | Definition) -> Iterator[dict[str, Any]]
         }
 
 
-def citations(
+def build_citations(
     publication: Publication, guideline: Guideline | Definition
 ) -> Iterator[dict[str, Any]]:
     """Every place that something rests on, once, with what rests on it."""
     places: dict[tuple[str, str], list[str]] = {}
-    for source, locator, about in _places(publication, guideline):
+    for source, locator, about in _list_places(publication, guideline):
         places.setdefault((source, locator), []).append(about)
     for (source, locator), rest in places.items():
-        yield cited(source, locator, rest)
+        yield build_citation(source, locator, rest)
 
 
-def _places(
+def _list_places(
     publication: Publication, guideline: Guideline | Definition
 ) -> Iterator[tuple[str, str, str]]:
     """(publication, place in it, what stands there)."""
     own = guideline.citation
     for row in guideline.cutoffs:
-        yield row.source or own, row.locator, limit_said(publication, row)
+        yield row.source or own, row.locator, describe_limit(publication, row)
     match guideline:
         case Definition():
             yield own, guideline.algorithm_locator, "how findings combine"
@@ -158,12 +158,12 @@ def _places(
             yield own, guideline.follow_up.locator, "review"
 
 
-def limit_said(publication: Publication, row: Cutoff) -> str:
+def describe_limit(publication: Publication, row: Cutoff) -> str:
     """ "Grip strength of men below 27 kg: low strength"."""
-    return f"{condition_said(publication, row)}: {row.means.replace('_', ' ')}"
+    return f"{describe_condition(publication, row)}: {row.means.replace('_', ' ')}"
 
 
-def condition_said(publication: Publication, row: Cutoff) -> str:
+def describe_condition(publication: Publication, row: Cutoff) -> str:
     """ "Grip strength of men below 27 kg"."""
     who = {"male": " of men", "female": " of women"}.get(row.sex or "", "")
     how = f" by {row.method}" if row.method else ""
@@ -172,7 +172,7 @@ def condition_said(publication: Publication, row: Cutoff) -> str:
     return f"{measured} {row.said}"
 
 
-def names_in(guideline: Guideline | Definition) -> tuple[str, ...]:
+def list_value_sets(guideline: Guideline | Definition) -> tuple[str, ...]:
     """The value sets that a guideline speaks of, in the order of its file."""
     names = [row.observation for row in guideline.cutoffs]
     match guideline:
@@ -185,21 +185,21 @@ def names_in(guideline: Guideline | Definition) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def requirements(
+def build_requirements(
     publication: Publication, index: ValueSetIndex, names: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
     """What of a record is read; findings that no value set lists are not here."""
     for name in names:
         if index.rows.get(name):
-            for resource_type, path in FOUND_IN[index.sets[name].kind]:
+            for resource_type, path in SEARCH_PATHS[index.sets[name].kind]:
                 yield {
                     "type": resource_type,
                     "codeFilter": [
-                        {"path": path, "valueSet": publication.canonical("ValueSet", name)}
+                        {"path": path, "valueSet": publication.build_url("ValueSet", name)}
                     ],
                 }
 
 
-def _attached(path: Path) -> dict[str, Any]:
+def _attach_file(path: Path) -> dict[str, Any]:
     data = base64.b64encode(path.read_bytes()).decode()
     return {"contentType": TOML, "title": path.name, "data": data}

@@ -3,28 +3,30 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mappings.actions.order_template import FILES, OrderTemplate, OrderTemplates, order_uri
-from mappings.export.resource import Publication, cited
+from mappings.actions.order_template import FILES, OrderTemplate, OrderTemplates, build_order_uri
+from mappings.export.resource import Publication, build_citation
 
 COUNTRIES = {locale: file.removesuffix(".toml") for locale, file in FILES.items()}
 URI = "urn:ietf:rfc:3986"
 
 
-def activity_name(locale: str, template: str) -> str:
+def build_activity_name(locale: str, template: str) -> str:
     """ "uk-order_mma": the templates of each country have their own."""
     return f"{COUNTRIES[locale]}-{template}"
 
 
-def activity_definitions(
+def build_activity_definitions(
     publication: Publication, templates: OrderTemplates
 ) -> Iterator[dict[str, Any]]:
     """The templates that order something; an entry of the problem list is no activity."""
     for template in templates.by_id.values():
         if template.resource["resourceType"] != "Condition":
-            yield _activity(publication, templates.locale, template)
+            yield _build_activity(publication, templates.locale, template)
 
 
-def _activity(publication: Publication, locale: str, template: OrderTemplate) -> dict[str, Any]:
+def _build_activity(
+    publication: Publication, locale: str, template: OrderTemplate
+) -> dict[str, Any]:
     resource = template.resource
     forms = [
         {"type": "depends-on", "resource": entry["valueCanonical"]}
@@ -33,13 +35,13 @@ def _activity(publication: Publication, locale: str, template: OrderTemplate) ->
     ]
     return publication.resource(
         "ActivityDefinition",
-        activity_name(locale, template.id),
+        build_activity_name(locale, template.id),
         template.label,
         status="draft",
         # What a suggested order says in `instantiatesUri`.
-        identifier=[{"system": URI, "value": order_uri(template.concept, publication.base)}],
+        identifier=[{"system": URI, "value": build_order_uri(template.concept, publication.base)}],
         description=template.description,
-        relatedArtifact=[cited(template.source, template.locator), *forms],
+        relatedArtifact=[build_citation(template.source, template.locator), *forms],
         kind=resource["resourceType"],
         intent=resource["intent"],
         code=resource.get("code"),

@@ -12,10 +12,10 @@ from mappings.export.resource import Publication
 
 FHIR_VERSION = "4.0.1"
 CORE = "hl7.fhir.r4.core"
-INDEXED = ("id", "url", "version", "kind", "type")
+INDEXED_ELEMENTS = ("id", "url", "version", "kind", "type")
 
 
-def package_id(base: str) -> str:
+def build_package_id(base: str) -> str:
     """ "org.example.cds.b12-muscle" for https://cds.example.org/fhir: its host backwards."""
     host = urlsplit(base).hostname or ""
     labels = [part for part in reversed(host.split(".")) if part]
@@ -24,11 +24,11 @@ def package_id(base: str) -> str:
     return ".".join([*named, "b12-muscle"])
 
 
-def implementation_guide(
+def build_implementation_guide(
     publication: Publication, resources: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What the package holds, each with its title."""
-    id_ = package_id(publication.base)
+    id_ = build_package_id(publication.base)
     return publication.resource(
         "ImplementationGuide",
         id_,
@@ -51,7 +51,7 @@ def implementation_guide(
     )
 
 
-def file_name(resource: Mapping[str, Any]) -> str:
+def build_file_name(resource: Mapping[str, Any]) -> str:
     return f"{resource['resourceType']}-{resource['id']}.json"
 
 
@@ -59,16 +59,16 @@ def as_text(resource: Mapping[str, Any]) -> bytes:
     return json.dumps(resource, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def package(publication: Publication, resources: Iterable[Mapping[str, Any]]) -> bytes:
+def build_package(publication: Publication, resources: Iterable[Mapping[str, Any]]) -> bytes:
     """package.tgz: the same resources give the same bytes, whenever and wherever it is made."""
-    by_name = {file_name(one): one for one in resources}
+    by_name = {build_file_name(one): one for one in resources}
     listed = [
         {"filename": name, "resourceType": one["resourceType"]}
-        | {key: one[key] for key in INDEXED if isinstance(one.get(key), str)}
+        | {key: one[key] for key in INDEXED_ELEMENTS if isinstance(one.get(key), str)}
         for name, one in sorted(by_name.items())
     ]
     files = {
-        "package.json": _manifest(publication),
+        "package.json": _build_manifest(publication),
         ".index.json": {"index-version": 2, "files": listed},
         **by_name,
     }
@@ -85,9 +85,9 @@ def package(publication: Publication, resources: Iterable[Mapping[str, Any]]) ->
     return packed.getvalue()
 
 
-def _manifest(publication: Publication) -> dict[str, Any]:
+def _build_manifest(publication: Publication) -> dict[str, Any]:
     return {
-        "name": package_id(publication.base),
+        "name": build_package_id(publication.base),
         "version": publication.version,
         "type": "IG",
         "title": "Vitamin B12 deficiency and muscle loss",

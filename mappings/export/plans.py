@@ -7,16 +7,16 @@ whoever reads the resource.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mappings.export.libraries import citations, condition_said, requirements
-from mappings.export.orders import activity_name
-from mappings.export.resource import Publication, cited, filled, reviewed
+from mappings.export.libraries import build_citations, build_requirements, describe_condition
+from mappings.export.orders import build_activity_name
+from mappings.export.resource import Publication, build_citation, describe_review, drop_empty
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, Guideline, duration_said
+from mappings.publications.guideline import Cutoff, Guideline, describe_duration
 from mappings.terminology.value_set import ValueSetIndex
 
 PLAN_TYPE = "http://terminology.hl7.org/CodeSystem/plan-definition-type"
 UCUM = "http://unitsofmeasure.org"
-RULES = {
+TESTING_RULES = {
     "symptom_and_risk": "at least one symptom or sign and at least one risk factor",
     "risk": "a risk group alone",
     "clinical_picture": "a symptom or sign suffices; the clinical picture decides",
@@ -25,17 +25,17 @@ RULES = {
 Action = dict[str, Any]
 
 
-def triggers(hooks: Iterable[str]) -> list[dict[str, str]]:
+def build_triggers(hooks: Iterable[str]) -> list[dict[str, str]]:
     return [{"type": "named-event", "name": hook} for hook in hooks]
 
 
-def applies(words: str) -> list[dict[str, Any]]:
+def build_condition(words: str) -> list[dict[str, Any]]:
     """A condition in words."""
     expression = {"language": "text/plain", "expression": words}
     return [{"kind": "applicability", "expression": expression}]
 
 
-def plan(
+def build_plan(
     publication: Publication, name: str, title: str, type_: str, **rest: Any
 ) -> dict[str, Any]:
     return publication.resource(
@@ -47,7 +47,7 @@ def plan(
     )
 
 
-def guideline_plan(
+def build_guideline_plan(
     publication: Publication,
     guideline: Guideline | Definition,
     index: ValueSetIndex,
@@ -60,50 +60,52 @@ def guideline_plan(
     match guideline:
         case Guideline():
             actions = [
-                _limits(publication, guideline, index),
-                _testing(publication, guideline, index, steps),
-                _treatment(publication, guideline),
-                _review(guideline),
+                _plan_limits(publication, guideline, index),
+                _plan_testing(publication, guideline, index, steps),
+                _plan_treatment(publication, guideline),
+                _plan_review(guideline),
             ]
             about, age = "vitamin B12", f"people of {guideline.minimum_age} years and over"
         case Definition():
             actions = [
-                _limits(publication, guideline, index),
+                _plan_limits(publication, guideline, index),
                 {
                     "title": "Combine the findings",
                     "description": guideline.algorithm_locator,
-                    "documentation": [cited(guideline.citation, guideline.algorithm_locator)],
+                    "documentation": [
+                        build_citation(guideline.citation, guideline.algorithm_locator)
+                    ],
                 },
             ]
             about, age = "muscle", f"people of {guideline.minimum_age} years and over"
-    return plan(
+    return build_plan(
         publication,
         guideline.id,
         guideline.title,
         "clinical-protocol",
-        **reviewed(guideline, own=own),
+        **describe_review(guideline, own=own),
         description="In words: conditions are not executable from here. "
         f"Not for {', '.join(guideline.not_for)}. Review: {guideline.reviewer}.",
         relatedArtifact=[
             {"type": "derived-from", "citation": guideline.citation, "url": guideline.url},
-            *citations(publication, guideline),
+            *build_citations(publication, guideline),
         ],
         library=[
-            publication.canonical("Library", guideline.id),
-            publication.canonical("Library", "shared-knowledge"),
+            publication.build_url("Library", guideline.id),
+            publication.build_url("Library", "shared-knowledge"),
         ],
         action=[
             {
                 "title": f"Evaluate {about}",
-                "trigger": triggers(hooks),
-                "condition": applies(age),
+                "trigger": build_triggers(hooks),
+                "condition": build_condition(age),
                 "action": actions,
             }
         ],
     )
 
 
-def _limits(
+def _plan_limits(
     publication: Publication, guideline: Guideline | Definition, index: ValueSetIndex
 ) -> Action:
     by_measure: dict[str, list[Cutoff]] = {}
@@ -112,16 +114,18 @@ def _limits(
     return {
         "title": "Say what results mean",
         "action": [
-            filled(
+            drop_empty(
                 {
                     "title": publication.title(name),
-                    "input": [*requirements(publication, index, [name])],
+                    "input": [*build_requirements(publication, index, [name])],
                     "selectionBehavior": "at-most-one",
                     "action": [
                         {
                             "title": row.means.replace("_", " ").capitalize(),
-                            "condition": applies(condition_said(publication, row)),
-                            "documentation": [cited(row.source or guideline.citation, row.locator)],
+                            "condition": build_condition(describe_condition(publication, row)),
+                            "documentation": [
+                                build_citation(row.source or guideline.citation, row.locator)
+                            ],
                         }
                         for row in rows
                     ],
@@ -132,7 +136,7 @@ def _limits(
     }
 
 
-def _testing(
+def _plan_testing(
     publication: Publication,
     guideline: Guideline,
     index: ValueSetIndex,
@@ -151,32 +155,32 @@ def _testing(
     )
     return {
         "title": "Offer a test",
-        "input": [*requirements(publication, index, named)],
+        "input": [*build_requirements(publication, index, named)],
         "action": [
             {
                 "title": "First test",
                 "textEquivalent": steps[testing.offer_step],
-                "condition": applies(RULES[testing.rule]),
-                "documentation": [cited(guideline.citation, testing.rule_locator)],
-                "action": [*_ordered(publication, locale, testing.first_test)],
+                "condition": build_condition(TESTING_RULES[testing.rule]),
+                "documentation": [build_citation(guideline.citation, testing.rule_locator)],
+                "action": [*_plan_orders(publication, locale, testing.first_test)],
             },
             {
                 "title": "Second test",
                 "textEquivalent": steps[testing.second_test_step],
-                "condition": applies(
+                "condition": build_condition(
                     "an indeterminate first test, with a symptom or sign"
                     if testing.second_test_needs_symptom
                     else "an indeterminate first test"
                 ),
-                "documentation": [cited(guideline.citation, testing.second_test_locator)],
+                "documentation": [build_citation(guideline.citation, testing.second_test_locator)],
             },
             *(
                 {
                     "title": f"In {when}" if when == "pregnancy" else f"After {when}",
                     "textEquivalent": steps[step],
-                    "condition": applies(when),
-                    "documentation": [cited(guideline.citation, locator)],
-                    "action": [*_ordered(publication, locale, tests)],
+                    "condition": build_condition(when),
+                    "documentation": [build_citation(guideline.citation, locator)],
+                    "action": [*_plan_orders(publication, locale, tests)],
                 }
                 for when, step, tests, locator in special
             ),
@@ -184,11 +188,11 @@ def _testing(
                 {
                     "title": publication.title(row.subject).capitalize(),
                     "textEquivalent": steps[row.step],
-                    "condition": applies(
+                    "condition": build_condition(
                         f"{publication.title(row.subject)}: "
-                        + duration_said(row.comparison, row.limit, row.unit)
+                        + describe_duration(row.comparison, row.limit, row.unit)
                     ),
-                    "documentation": [cited(row.source, row.locator)],
+                    "documentation": [build_citation(row.source, row.locator)],
                 }
                 for row in testing.durations
             ),
@@ -196,37 +200,39 @@ def _testing(
     }
 
 
-def _treatment(publication: Publication, guideline: Guideline) -> Action:
+def _plan_treatment(publication: Publication, guideline: Guideline) -> Action:
     return {
         "title": "Treat",
         "action": [
             {
                 "title": publication.title(treatment.situation).capitalize(),
                 "textEquivalent": treatment.says,
-                "condition": applies(
+                "condition": build_condition(
                     f"deficient, and the situation is {publication.title(treatment.situation)}"
                 ),
-                "documentation": [cited(guideline.citation, treatment.locator)],
+                "documentation": [build_citation(guideline.citation, treatment.locator)],
                 "selectionBehavior": "at-most-one",
-                "action": [*_ordered(publication, guideline.locale, treatment.templates)],
+                "action": [*_plan_orders(publication, guideline.locale, treatment.templates)],
             }
             for treatment in guideline.treatments.values()
         ],
     }
 
 
-def _ordered(publication: Publication, locale: str, templates: Iterable[str]) -> Iterator[Action]:
+def _plan_orders(
+    publication: Publication, locale: str, templates: Iterable[str]
+) -> Iterator[Action]:
     for name in templates:
-        place = publication.canonical("ActivityDefinition", activity_name(locale, name))
+        place = publication.build_url("ActivityDefinition", build_activity_name(locale, name))
         yield {"title": publication.title(name).capitalize(), "definitionCanonical": place}
 
 
-def _review(guideline: Guideline) -> Action:
+def _plan_review(guideline: Guideline) -> Action:
     after = guideline.follow_up
     times = (("Review", after.months, None), ("In pregnancy", after.pregnancy_months, "pregnancy"))
     return {
         "title": "Review after treatment began",
-        "documentation": [cited(guideline.citation, after.locator)],
+        "documentation": [build_citation(guideline.citation, after.locator)],
         "action": [
             {
                 "title": title,
@@ -236,7 +242,7 @@ def _review(guideline: Guideline) -> Action:
                     "system": UCUM,
                     "code": "mo",
                 },
-                **({"condition": applies(when)} if when else {}),
+                **({"condition": build_condition(when)} if when else {}),
             }
             for title, months, when in times
         ],

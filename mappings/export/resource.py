@@ -29,17 +29,17 @@ class Publication:
         head = {
             "resourceType": kind,
             "id": id_,
-            "url": self.canonical(kind, name),
+            "url": self.build_url(kind, name),
             "version": self.version,
-            "name": computable(id_),
+            "name": make_computable_name(id_),
             "title": title,
             "status": "active",
             "experimental": False,
             "publisher": PUBLISHER,
         }
-        return filled(head | rest)
+        return drop_empty(head | rest)
 
-    def canonical(self, kind: str, name: str) -> str:
+    def build_url(self, kind: str, name: str) -> str:
         return f"{self.base}/{kind}/{as_id(name)}"
 
     def title(self, name: str) -> str:
@@ -47,22 +47,22 @@ class Publication:
         return self.titles.get(name, name.replace("_", " "))
 
 
-def filled(members: Mapping[str, Any]) -> dict[str, Any]:
+def drop_empty(members: Mapping[str, Any]) -> dict[str, Any]:
     """`members` without the empty ones, which FHIR does not allow."""
     return {key: value for key, value in members.items() if value not in (None, [])}
 
 
-def computable(id_: str) -> str:
+def make_computable_name(id_: str) -> str:
     """ "Walk400m" of "walk-400m": a name that programs may use."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]", id_))
 
 
-def by_place(resources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def index_resources(resources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The resources by "Type/id"."""
     return {f"{one['resourceType']}/{one['id']}": one for one in resources}
 
 
-def cited(citation: str, locator: str, about: Iterable[str] = ()) -> dict[str, Any]:
+def build_citation(citation: str, locator: str, about: Iterable[str] = ()) -> dict[str, Any]:
     """A RelatedArtifact: the publication, the place in it, and what rests on it."""
     between = " " if citation.endswith(".") else ": "
     found: dict[str, Any] = {"type": "citation", "citation": f"{citation}{between}{locator}"}
@@ -70,7 +70,7 @@ def cited(citation: str, locator: str, about: Iterable[str] = ()) -> dict[str, A
     return {**found, "display": said} if said else found
 
 
-def reviewed(guideline: Guideline | Definition, *, own: bool) -> dict[str, Any]:
+def describe_review(guideline: Guideline | Definition, *, own: bool) -> dict[str, Any]:
     """A site's own guideline has been signed by whom it names; ours say how far that has gone."""
     if not own:
         return {"status": "draft", "date": guideline.reviewed.isoformat()}

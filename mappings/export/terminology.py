@@ -4,18 +4,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mappings.export.resource import Publication, by_place
+from mappings.export.resource import Publication, index_resources
 from mappings.knowledge_file import CLINICAL, read_toml
 from mappings.terminology.questionnaire import Questionnaire
-from mappings.terminology.value_set import Row, ValueSet, ValueSetIndex, code_systems
+from mappings.terminology.value_set import CodeRow, ValueSet, ValueSetIndex, read_code_systems
 
-NAMES = {
+CODE_SYSTEM_TITLES = {
     "muscle-measure": "Measures of muscle that have no LOINC code",
     "muscle-measure-result": "Results of a measure of muscle other than a value",
     "sarc-f-answer": "Answers to SARC-F",
 }
-COMMENTS = "http://hl7.org/fhir/StructureDefinition/valueset-concept-comments"
-KINDS = {
+COMMENTS_EXTENSION = "http://hl7.org/fhir/StructureDefinition/valueset-concept-comments"
+KIND_WORDS = {
     "observation": "results",
     "condition": "entries of the problem list",
     "medication": "medicines",
@@ -41,8 +41,8 @@ def own_artefacts(
         for option in item["answerOption"]
     }
     systems = []
-    for name, title in NAMES.items():
-        url = publication.canonical("CodeSystem", name)
+    for name, title in CODE_SYSTEM_TITLES.items():
+        url = publication.build_url("CodeSystem", name)
         own = {
             (row.code, str(row.display))
             for rows in index.rows.values()
@@ -50,11 +50,11 @@ def own_artefacts(
             if row.system == url
         }
         concepts = answers if name == "sarc-f-answer" else own
-        systems.append(code_system(publication, name, title, sorted(concepts)))
-    return by_place([resource, *systems])
+        systems.append(build_code_system(publication, name, title, sorted(concepts)))
+    return index_resources([resource, *systems])
 
 
-def code_system(
+def build_code_system(
     publication: Publication, name: str, title: str, concepts: Concepts, **rest: Any
 ) -> dict[str, Any]:
     """A complete code system of our own."""
@@ -69,12 +69,12 @@ def code_system(
     )
 
 
-def value_sets(publication: Publication, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
+def build_value_sets(publication: Publication, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
     """One for each list of codes; those that have no code, being computed, have none here."""
-    systems = code_systems(index.base)
+    systems = read_code_systems(index.base)
     for name, value_set in index.sets.items():
         if index.rows[name]:
-            yield _value_set(publication, value_set, index.rows[name], systems)
+            yield _build_value_set(publication, value_set, index.rows[name], systems)
     reasons = read_toml(CLINICAL / "override_reasons.toml")
     yield publication.resource(
         "ValueSet",
@@ -95,10 +95,10 @@ def value_sets(publication: Publication, index: ValueSetIndex) -> Iterator[dict[
     )
 
 
-def _value_set(
+def _build_value_set(
     publication: Publication,
     value_set: ValueSet,
-    rows: tuple[Row, ...],
+    rows: tuple[CodeRow, ...],
     systems: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     used = dict.fromkeys(row.system for row in rows)
@@ -109,16 +109,16 @@ def _value_set(
         "ValueSet",
         value_set.name,
         value_set.title,
-        description=_read_as(value_set),
+        description=_describe_reading(value_set),
         copyright=" ".join(licences) or None,
-        compose={"include": [part for url in used for part in _included(url, rows, systems)]},
+        compose={"include": [part for url in used for part in _build_includes(url, rows, systems)]},
     )
 
 
-def _read_as(value_set: ValueSet) -> str:
+def _describe_reading(value_set: ValueSet) -> str:
     """How resources under these codes are read, in words."""
     said = [
-        f"{KINDS[value_set.kind].capitalize()} under these codes are read as: {value_set.title}."
+        f"{KIND_WORDS[value_set.kind].capitalize()} under these codes are read as: {value_set.title}."
     ]
     if value_set.units:
         said.append(f"Units in which limits are printed: {', '.join(value_set.units)}.")
@@ -129,13 +129,13 @@ def _read_as(value_set: ValueSet) -> str:
     return " ".join(said)
 
 
-def _included(
-    url: str, rows: tuple[Row, ...], systems: Mapping[str, Mapping[str, str]]
+def _build_includes(
+    url: str, rows: tuple[CodeRow, ...], systems: Mapping[str, Mapping[str, str]]
 ) -> Iterator[dict[str, Any]]:
     """The codes of one system; a whole class of codes is a filter, each in a part of its own."""
     of_system = [row for row in rows if row.system == url]
     labelled = systems.get(url, {}).get("names") != UNREAD_LABELS
-    concepts = [_concept(row, labelled=labelled) for row in of_system if not _is_class(row)]
+    concepts = [_build_concept(row, labelled=labelled) for row in of_system if not _is_class(row)]
     if concepts:
         yield {"system": url, "concept": concepts}
     for row in filter(_is_class, of_system):
@@ -145,18 +145,18 @@ def _included(
         }
 
 
-def _is_class(row: Row) -> bool:
+def _is_class(row: CodeRow) -> bool:
     return row.code.endswith("*")
 
 
-def _concept(row: Row, *, labelled: bool) -> dict[str, Any]:
+def _build_concept(row: CodeRow, *, labelled: bool) -> dict[str, Any]:
     said = [f"Source: {row.source}."]
     if row.notes:
         said.append(f"{row.notes}.")
     if row.only_units:
         said.append(f"Read in these units only: {', '.join(sorted(row.only_units))}.")
     concept: dict[str, Any] = {
-        "extension": [{"url": COMMENTS, "valueString": " ".join(said)}],
+        "extension": [{"url": COMMENTS_EXTENSION, "valueString": " ".join(said)}],
         "code": row.code,
     }
     if labelled:
@@ -164,24 +164,24 @@ def _concept(row: Row, *, labelled: bool) -> dict[str, Any]:
     return {**concept, "designation": [{"value": row.listed}]}
 
 
-def concept_maps(publication: Publication, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
+def build_concept_maps(publication: Publication, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
     """What really is a mapping: codes of results to measures, dm+d to SNOMED CT, a site's codes."""
-    concepts = publication.canonical("CodeSystem", "clinical-concept")
-    yield _concept_map(
+    concepts = publication.build_url("CodeSystem", "clinical-concept")
+    yield _build_concept_map(
         publication,
         "result-codes",
         "Codes of results to the measures that rules read",
         "A code that says mass or moles, a hand, a course or a method is narrower than the "
         "measure. Of the others no relation is claimed: their results are read as the measure.",
-        _to_concepts(index, concepts),
+        _map_to_concepts(index, concepts),
     )
     same = [
-        (row.system, also, _element(row.code, row.listed, row.code, "equal"))
+        (row.system, also, _build_element(row.code, row.listed, row.code, "equal"))
         for name in index.sets
         for row in index.rows[name]
         if (also := index.also_sent_as.get(row.system))
     ]
-    yield _concept_map(
+    yield _build_concept_map(
         publication,
         "dmd-to-snomed",
         "NHS dm+d to SNOMED CT",
@@ -189,9 +189,9 @@ def concept_maps(publication: Publication, index: ValueSetIndex) -> Iterator[dic
         "is sent under either system.",
         same,
     )
-    own = [*_to_muscle_measures(publication, index)]
+    own = [*_map_to_muscle_measures(publication, index)]
     if own:
-        yield _concept_map(
+        yield _build_concept_map(
             publication,
             "site-measures",
             "The site's own codes to the measures of muscle of this project",
@@ -200,10 +200,10 @@ def concept_maps(publication: Publication, index: ValueSetIndex) -> Iterator[dic
         )
 
 
-Mapped = tuple[str, str, dict[str, Any]]  # source system, target system, element
+MapRow = tuple[str, str, dict[str, Any]]  # source system, target system, element
 
 
-def _to_concepts(index: ValueSetIndex, concepts: str) -> Iterator[Mapped]:
+def _map_to_concepts(index: ValueSetIndex, concepts: str) -> Iterator[MapRow]:
     for name, value_set in index.sets.items():
         if value_set.kind != "observation" or value_set.refused:
             continue
@@ -211,24 +211,24 @@ def _to_concepts(index: ValueSetIndex, concepts: str) -> Iterator[Mapped]:
             narrower = row.expects or row.side or row.distance_m or row.method
             relation = "wider" if narrower else "relatedto"
             said = {"mass": "mass alone", "molar": "moles alone"}.get(row.expects or "")
-            yield row.system, concepts, _element(row.code, row.listed, name, relation, said)
+            yield row.system, concepts, _build_element(row.code, row.listed, name, relation, said)
 
 
-def _to_muscle_measures(publication: Publication, index: ValueSetIndex) -> Iterator[Mapped]:
+def _map_to_muscle_measures(publication: Publication, index: ValueSetIndex) -> Iterator[MapRow]:
     """A site's codes to ours, where a value set has one code of ours and no more."""
-    ours = publication.canonical("CodeSystem", "muscle-measure")
-    known = code_systems(index.base)
+    ours = publication.build_url("CodeSystem", "muscle-measure")
+    known = read_code_systems(index.base)
     for rows in index.rows.values():
         targets = [row for row in rows if row.system == ours]
         for row in rows:
             if len(targets) == 1 and row.system not in known:
                 narrower = row.side or row.distance_m or row.method
                 relation = "wider" if narrower else "equivalent"
-                element = _element(row.code, row.listed, targets[0].code, relation)
+                element = _build_element(row.code, row.listed, targets[0].code, relation)
                 yield row.system, ours, element
 
 
-def _element(
+def _build_element(
     code: str, display: str, target: str, equivalence: str, comment: str | None = None
 ) -> dict[str, Any]:
     mapped = {"code": target, "equivalence": equivalence}
@@ -237,8 +237,8 @@ def _element(
     return {"code": code, "display": display, "target": [mapped]}
 
 
-def _concept_map(
-    publication: Publication, name: str, title: str, description: str, mapped: Iterable[Mapped]
+def _build_concept_map(
+    publication: Publication, name: str, title: str, description: str, mapped: Iterable[MapRow]
 ) -> dict[str, Any]:
     groups: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for source, target, element in mapped:
@@ -257,7 +257,7 @@ def _concept_map(
     )
 
 
-def orders_map(
+def build_order_map(
     publication: Publication, resources: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
     """Codes of two systems that one suggested order carries; None where none carries two."""
@@ -265,12 +265,12 @@ def orders_map(
     for resource in resources:
         first, *others = resource.get("code", {}).get("coding", ()) or [{}]
         for other in others:
-            named = _target(other["code"], other.get("display"))
+            named = _build_target(other["code"], other.get("display"))
             element = {"code": first["code"], "display": first["display"], "target": [named]}
             mapped.append((first["system"], other["system"], element))
     if not mapped:
         return None
-    return _concept_map(
+    return _build_concept_map(
         publication,
         "order-codes",
         "Codes of two systems for the same order",
@@ -280,18 +280,18 @@ def orders_map(
     )
 
 
-def catalogue_map(
+def build_catalogue_map(
     publication: Publication, catalogue: Iterable[tuple[str, str, str, str | None]]
 ) -> dict[str, Any] | None:
     """Our orders to the site's own codes: (template, system, code, display); None without any."""
-    ours = publication.canonical("CodeSystem", "order-template")
+    ours = publication.build_url("CodeSystem", "order-template")
     mapped = [
-        (ours, system, {"code": template, "target": [_target(code, display)]})
+        (ours, system, {"code": template, "target": [_build_target(code, display)]})
         for template, system, code, display in catalogue
     ]
     if not mapped:
         return None
-    return _concept_map(
+    return _build_concept_map(
         publication,
         "site-orders",
         "Our orders to the site's catalogue",
@@ -300,6 +300,6 @@ def catalogue_map(
     )
 
 
-def _target(code: str, display: str | None) -> dict[str, Any]:
+def _build_target(code: str, display: str | None) -> dict[str, Any]:
     named = {"display": display} if display else {}
     return {"code": code, **named, "equivalence": "relatedto"}

@@ -7,16 +7,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mappings.knowledge_file import Change, KnowledgeFault, changes_of, day_of
-from mappings.publications.guideline import Limits
-from mappings.publications.guideline_file import cutoffs_of, guideline_document
+from mappings.knowledge_file import Change, KnowledgeError, read_changes, read_day
+from mappings.publications.guideline import CutoffTable
+from mappings.publications.guideline_file import read_cutoffs, read_document
 from mappings.terminology.value_set import ValueSetIndex
 
-ADULT = 18  # no definition is applied below: the limits are those of adults
+ADULT_AGE = 18  # no definition is applied below: the limits are those of adults
 
 
 @dataclass(frozen=True, slots=True)
-class Unable:
+class UnableMeaning:
     """What it means that a test could not be done or completed."""
 
     observation: str
@@ -26,7 +26,7 @@ class Unable:
 
 
 @dataclass(frozen=True, slots=True)
-class Definition(Limits):
+class Definition(CutoffTable):
     """One publication. Rows of `cutoffs` mean low_strength, low_mass, low_performance,
     intermediate_strength or positive_screen."""
 
@@ -46,7 +46,7 @@ class Definition(Limits):
     minimum_age_locator: str
     not_for: tuple[str, ...]
     mass_order: tuple[str, ...]  # which measure of mass decides, the preferred first
-    unable: tuple[Unable, ...]
+    unable: tuple[UnableMeaning, ...]
     source_attributes: Mapping[str, str]
     calf_score: int | None = None  # what a small calf adds to SARC-F for SARC-CalF
     based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
@@ -57,11 +57,11 @@ class Definition(Limits):
         """Id and version, as printed on cards and in logs."""
         return f"{self.id}@{self.version}"
 
-    def observations(self, means: str) -> tuple[str, ...]:
+    def list_observations(self, means: str) -> tuple[str, ...]:
         """The measures that have a limit with this meaning, in the order of the file."""
         return tuple(dict.fromkeys(c.observation for c in self.cutoffs if c.means == means))
 
-    def if_unable(self, observation: str) -> Unable | None:
+    def find_unable(self, observation: str) -> UnableMeaning | None:
         return next((row for row in self.unable if row.observation == observation), None)
 
 
@@ -75,22 +75,22 @@ def read_definition(
 
     `own` are a site's own definitions. Raises KnowledgeFault.
     """
-    path, document = guideline_document(id_, "sarcopenia", "sarcopenia.definition", own)
-    found = _definition(document, path.name, index)
+    path, document = read_document(id_, "sarcopenia", "sarcopenia.definition", own)
+    found = _build_definition(document, path.name, index)
     return found if minimum_age is None else replace(found, minimum_age=minimum_age)
 
 
-def _definition(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Definition:
-    cutoffs = cutoffs_of(document["cutoffs"], file, index)
+def _build_definition(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Definition:
+    cutoffs = read_cutoffs(document["cutoffs"], file, index)
     limited = {(c.observation, c.means) for c in cutoffs}
     for entry in document.get("unable", ()):
         if (entry["observation"], entry["means"]) not in limited:
-            raise KnowledgeFault(
+            raise KnowledgeError(
                 file, f"unable {entry['observation']}", "no limit has this meaning"
             )
     for name in document["mass_order"]:
         if (name, "low_mass") not in limited:
-            raise KnowledgeFault(file, "mass_order", f"{name} has no limit")
+            raise KnowledgeError(file, "mass_order", f"{name} has no limit")
     plain = {
         key: document[key]
         for key in (
@@ -112,12 +112,12 @@ def _definition(document: Mapping[str, Any], file: str, index: ValueSetIndex) ->
     return Definition(
         **plain,
         cutoffs=cutoffs,
-        published=day_of(document, "published", file),
-        reviewed=day_of(document, "reviewed", file),
+        published=read_day(document, "published", file),
+        reviewed=read_day(document, "reviewed", file),
         not_for=tuple(document["not_for"]),
         mass_order=tuple(document["mass_order"]),
-        unable=tuple(Unable(**entry) for entry in document.get("unable", ())),
+        unable=tuple(UnableMeaning(**entry) for entry in document.get("unable", ())),
         calf_score=document.get("calf_score"),
         based_on=document.get("based_on"),
-        changes=changes_of(document, file),
+        changes=read_changes(document, file),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mappings.knowledge_file import CLINICAL, KnowledgeFault, check, read_toml
+from mappings.knowledge_file import CLINICAL, KnowledgeError, check_schema, read_toml
 from mappings.terminology.value_set import ValueSetIndex
 
 
@@ -41,14 +41,14 @@ def read_differential(index: ValueSetIndex) -> tuple[Cause, ...]:
     """The causes, in the order of the file: those that cannot wait first."""
     path = CLINICAL / "differential.toml"
     document = read_toml(path)
-    check(document, "differential", path.name)
+    check_schema(document, "differential", path.name)
     causes = []
     for entry in document["cause"]:
         lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
         cause = Cause(**{**entry, **lists})
         for name in cause.names:
             if name not in index.sets:
-                raise KnowledgeFault(path.name, cause.id, f"no value set {name}")
+                raise KnowledgeError(path.name, cause.id, f"no value set {name}")
         causes.append(cause)
     return tuple(causes)
 
@@ -57,5 +57,5 @@ def read_comparison() -> Mapping[str, Any]:
     """The comparison table, the statement of what is known, and the studies behind it."""
     path = CLINICAL / "comparison.toml"
     document = read_toml(path)
-    check(document, "comparison", path.name)
+    check_schema(document, "comparison", path.name)
     return document

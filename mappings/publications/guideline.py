@@ -12,7 +12,7 @@ from datetime import date
 from enum import Enum
 
 from mappings.knowledge_file import Change
-from mappings.text import amount, say
+from mappings.text import format_amount, make_text
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "below": operator.lt,
@@ -28,11 +28,11 @@ COMPARISON_WORDS = {
 }
 
 
-MONTHS_AND_YEARS = {"mo": "months", "a": "years"}
+DURATION_WORDS = {"mo": "months", "a": "years"}
 
 
-def duration_said(comparison: str, limit: float, unit: str) -> str:
-    return f"{COMPARISON_WORDS[comparison]} {limit:g} {MONTHS_AND_YEARS[unit]}"
+def describe_duration(comparison: str, limit: float, unit: str) -> str:
+    return f"{COMPARISON_WORDS[comparison]} {limit:g} {DURATION_WORDS[unit]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class Cutoff:
     said: str = field(init=False, repr=False, compare=False)  # "below 180 ng/L"
 
     def __post_init__(self) -> None:
-        said = say(
+        said = make_text(
             "{comparison} {amount}",
             comparison=COMPARISON_WORDS[self.comparison],
-            amount=amount(self.limit, self.unit),
+            amount=format_amount(self.limit, self.unit),
         )
         object.__setattr__(self, "said", said)
 
@@ -141,7 +141,7 @@ class FollowUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CutoffTable:
     """An ordered table of cut-offs; the first row that a value meets says what it means."""
 
     cutoffs: tuple[Cutoff, ...]
@@ -156,7 +156,7 @@ class Limits:
             placed[key] = (*placed.get(key, ()), row)
         object.__setattr__(self, "placed", placed)
 
-    def first_met(
+    def find_first_met(
         self,
         observation: str,
         value: float,
@@ -171,7 +171,7 @@ class Limits:
         None where no limit is printed in `unit`, or none for `sex` or `method`. Mass is never
         converted to moles: publications round the two limits separately.
         """
-        return _first_met(self.rows(observation, unit), value, sex, pregnant, method)
+        return _find_first_met(self.rows(observation, unit), value, sex, pregnant, method)
 
     def read(
         self,
@@ -193,10 +193,10 @@ class Limits:
         if not rows:
             return Undecided.NO_LIMIT
         if comparator is None:
-            return _first_met(rows, value, sex, pregnant, method)
+            return _find_first_met(rows, value, sex, pregnant, method)
         met = [
-            _first_met(rows, point, sex, pregnant, method)
-            for point in _points_allowed(comparator, value, [row.limit for row in rows])
+            _find_first_met(rows, point, sex, pregnant, method)
+            for point in _list_allowed_points(comparator, value, [row.limit for row in rows])
         ]
         same = len({row.means if row else None for row in met}) == 1
         return met[0] if same else Undecided.SPANS
@@ -210,7 +210,7 @@ class Limits:
         return self.placed.get((observation, unit), ())
 
 
-def _first_met(
+def _find_first_met(
     rows: Iterable[Cutoff],
     value: float,
     sex: str | None,
@@ -228,7 +228,7 @@ def _first_met(
     return None
 
 
-def _points_allowed(comparator: str, value: float, edges: Iterable[float]) -> list[float]:
+def _list_allowed_points(comparator: str, value: float, edges: Iterable[float]) -> list[float]:
     """Points that represent every band a bound can reach: each edge, and each side of it."""
     near = [p * f for p in [value, *edges] for f in (1 - 1e-9, 1.0, 1 + 1e-9)]
     if comparator in ("<", "<="):
@@ -239,7 +239,7 @@ def _points_allowed(comparator: str, value: float, edges: Iterable[float]) -> li
 
 
 @dataclass(frozen=True, slots=True)
-class Guideline(Limits):
+class Guideline(CutoffTable):
     """One publication. `id` and `version` stand on every card that rests on it."""
 
     id: str

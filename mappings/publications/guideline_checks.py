@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from mappings.knowledge_file import KnowledgeFault
-from mappings.publications.guideline import Cutoff, Limits, Treatment
+from mappings.knowledge_file import KnowledgeError
+from mappings.publications.guideline import Cutoff, CutoffTable, Treatment
 
-TO_FILL_IN = "TO FILL IN"
+PLACEHOLDER = "TO FILL IN"
 BANDS = frozenset({"deficient", "indeterminate", "unlikely", "high"})
 MEANINGS = {
     "total_b12": BANDS,
@@ -23,21 +23,21 @@ SITUATIONS = (
 
 def refuse_unfinished(document: Mapping[str, Any], file: str) -> None:
     """Raises KnowledgeFault with every key that a copied guideline still leaves open."""
-    keys = list(_unfinished(document, ""))
+    keys = list(_find_unfinished(document, ""))
     if keys:
-        raise KnowledgeFault(file, ", ".join(keys), f"still says {TO_FILL_IN}")
+        raise KnowledgeError(file, ", ".join(keys), f"still says {PLACEHOLDER}")
 
 
-def _unfinished(node: object, key: str) -> Iterator[str]:
+def _find_unfinished(node: object, key: str) -> Iterator[str]:
     match node:
-        case str() if TO_FILL_IN in node:
+        case str() if PLACEHOLDER in node:
             yield key
         case dict():
             for name, value in node.items():
-                yield from _unfinished(value, f"{key}.{name}" if key else name)
+                yield from _find_unfinished(value, f"{key}.{name}" if key else name)
         case list():
             for place, value in enumerate(node):
-                yield from _unfinished(value, f"{key}[{place}]")
+                yield from _find_unfinished(value, f"{key}[{place}]")
 
 
 def refuse_unknown_meanings(cutoffs: Iterable[Cutoff], file: str) -> None:
@@ -46,31 +46,33 @@ def refuse_unknown_meanings(cutoffs: Iterable[Cutoff], file: str) -> None:
         known = MEANINGS.get(row.observation)
         if known is None:
             there = ", ".join(sorted(MEANINGS))
-            raise KnowledgeFault(
+            raise KnowledgeError(
                 file, f"cutoffs {row.observation}", f"is not read here; limits are for {there}"
             )
         if row.means not in known:
             there = ", ".join(sorted(known))
-            raise KnowledgeFault(
+            raise KnowledgeError(
                 file, f"cutoffs {row.observation}", f"means is none of {there}: {row.means}"
             )
 
 
-def refuse_gaps(limits: Limits, file: str) -> None:
+def refuse_gaps(limits: CutoffTable, file: str) -> None:
     """Raises KnowledgeFault where a level of B12 would meet no row, in a unit that has rows."""
     for observation in ("total_b12", "active_b12"):
         for unit in sorted(limits.units(observation)):
             rows = limits.rows(observation, unit)
-            for value in _points([row.limit for row in rows]):
+            for value in _list_points([row.limit for row in rows]):
                 for sex, pregnant in product(("male", "female"), (True, False)):
-                    met = limits.first_met(observation, value, unit, sex=sex, pregnant=pregnant)
+                    met = limits.find_first_met(
+                        observation, value, unit, sex=sex, pregnant=pregnant
+                    )
                     if met is None:
-                        raise KnowledgeFault(
+                        raise KnowledgeError(
                             file, f"cutoffs {observation}", f"no row says what {value:g} {unit} is"
                         )
 
 
-def _points(edges: list[float]) -> Iterator[float]:
+def _list_points(edges: list[float]) -> Iterator[float]:
     """Values that stand for every band between the limits, the limits themselves among them."""
     yield 0.0
     for low, high in zip(sorted(edges), [*sorted(edges)[1:], 2 * max(edges) + 1], strict=True):
@@ -82,4 +84,4 @@ def refuse_missing_treatments(treatments: Mapping[str, Treatment], file: str) ->
     """Raises KnowledgeFault for a situation that rules ask about and the file leaves out."""
     missing = [name for name in SITUATIONS if name not in treatments]
     if missing:
-        raise KnowledgeFault(file, "treatment", f"none for {', '.join(missing)}")
+        raise KnowledgeError(file, "treatment", f"none for {', '.join(missing)}")

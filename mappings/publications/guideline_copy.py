@@ -6,7 +6,7 @@ from typing import Any
 import tomlkit
 from tomlkit.items import InlineTable
 
-from mappings.publications.guideline_checks import TO_FILL_IN
+from mappings.publications.guideline_checks import PLACEHOLDER
 
 HEADER = """\
 {id}: begun as a copy of {origin} version {version}.
@@ -18,8 +18,8 @@ What says TO FILL IN is for you to write; until then no start uses this file.
 3. Name this file in the configuration, and ask `cobalamin check-config`.
 What follows, comments included, is the copy.\
 """
-VERSION = "0.1.0"
-OPEN = {
+FIRST_VERSION = "0.1.0"
+OPEN_KEYS = {
     "title": "what it is called on cards and pages",
     "publisher": "who stands behind it",
     "citation": "the whole reference, or the minutes that adopted it",
@@ -37,7 +37,7 @@ OPEN_ATTRIBUTES = {
 }
 
 
-def copied(text: str, id_: str, day: date) -> str:
+def copy_guideline(text: str, id_: str, day: date) -> str:
     """The guideline or definition in `text` as the beginning of another one, called `id_`, made
     on `day`.
 
@@ -50,15 +50,19 @@ def copied(text: str, id_: str, day: date) -> str:
     for row in document["cutoffs"]:
         row.setdefault("source", citation.rstrip("."))
     document["id"] = id_
-    document["version"] = VERSION
-    _leave_open(document, OPEN)
+    document["version"] = FIRST_VERSION
+    _leave_open(document, OPEN_KEYS)
     _leave_open(document["source_attributes"], OPEN_ATTRIBUTES)
     based_on: InlineTable = tomlkit.inline_table()
     based_on.update({"id": origin, "version": version, "citation": citation})
     document["based_on"] = based_on
     begun = tomlkit.table()
     begun.update(
-        {"version": VERSION, "date": day, "what": f"Begun as a copy of {origin} version {version}."}
+        {
+            "version": FIRST_VERSION,
+            "date": day,
+            "what": f"Begun as a copy of {origin} version {version}.",
+        }
     )
     document["change"] = tomlkit.aot()
     document["change"].append(begun)
@@ -68,4 +72,4 @@ def copied(text: str, id_: str, day: date) -> str:
 
 def _leave_open(table: Any, what: dict[str, str]) -> None:
     for key, says in what.items():
-        table[key] = f"{TO_FILL_IN}: {says}"
+        table[key] = f"{PLACEHOLDER}: {says}"

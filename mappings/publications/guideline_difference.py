@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, Duration, Guideline, Treatment, duration_said
+from mappings.publications.guideline import (
+    Cutoff,
+    Duration,
+    Guideline,
+    Treatment,
+    describe_duration,
+)
 
 LIMITS, PLACES, TESTS, TREATMENT = "limits", "where limits stand", "who is tested", "treatment"
 ABOUT, ATTRIBUTES, COMBINED = "about", "source attributes", "how findings combine"
@@ -19,8 +25,8 @@ HEAD = {
     "reviewer": "reviewer",
     "strength": "strength of evidence",
 }
-SEX = {"male": "men", "female": "women"}
-PREGNANT = {True: "in pregnancy", False: "outside pregnancy", None: None}
+SEX_WORDS = {"male": "men", "female": "women"}
+PREGNANCY_WORDS = {True: "in pregnancy", False: "outside pregnancy", None: None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +39,34 @@ class Difference:
     b: str | None
 
 
-def differences(
+def find_differences(
     a: Guideline | Definition, b: Guideline | Definition, titles: Mapping[str, str]
 ) -> tuple[Difference, ...]:
     """Everything in which `a` and `b` differ; `titles` are those of value sets.
 
     Raises ValueError where one is about B12 and the other about muscle.
     """
-    found = [*_limits(a, b, titles)]
+    found = [*_compare_limits(a, b, titles)]
     match a, b:
         case Guideline(), Guideline():
-            found += [*_compared(TESTS, _testing(a, titles), _testing(b, titles))]
-            found += [*_compared(TREATMENT, _treatments(a), _treatments(b))]
+            found += [
+                *_compare_texts(TESTS, _describe_testing(a, titles), _describe_testing(b, titles))
+            ]
+            found += [*_compare_texts(TREATMENT, _describe_treatments(a), _describe_treatments(b))]
         case Definition(), Definition():
-            found += [*_compared(COMBINED, _combined(a, titles), _combined(b, titles))]
+            found += [
+                *_compare_texts(
+                    COMBINED, _describe_combination(a, titles), _describe_combination(b, titles)
+                )
+            ]
         case _:
             raise ValueError("one is about vitamin B12, the other about muscle")
-    found += _compared(ABOUT, _head(a), _head(b))
-    found += _compared(ATTRIBUTES, _attributes(a), _attributes(b))
+    found += _compare_texts(ABOUT, _describe_head(a), _describe_head(b))
+    found += _compare_texts(ATTRIBUTES, _describe_attributes(a), _describe_attributes(b))
     return tuple(found)
 
 
-def _compared(
+def _compare_texts(
     part: str, a: Mapping[str, str | None], b: Mapping[str, str | None]
 ) -> Iterator[Difference]:
     for what in dict.fromkeys((*a, *b)):
@@ -62,52 +74,54 @@ def _compared(
             yield Difference(part, what, a.get(what), b.get(what))
 
 
-def _limits(
+def _compare_limits(
     a: Guideline | Definition, b: Guideline | Definition, titles: Mapping[str, str]
 ) -> Iterator[Difference]:
-    rows_a, rows_b = _rows(a.cutoffs, titles), _rows(b.cutoffs, titles)
-    yield from _compared(LIMITS, _said(rows_a), _said(rows_b))
-    yield from _reordered(_order(a.cutoffs, titles), _order(b.cutoffs, titles))
+    rows_a, rows_b = _group_rows(a.cutoffs, titles), _group_rows(b.cutoffs, titles)
+    yield from _compare_texts(LIMITS, _join_limits(rows_a), _join_limits(rows_b))
+    yield from _find_reordered(_list_meanings(a.cutoffs, titles), _list_meanings(b.cutoffs, titles))
     both = rows_a.keys() & rows_b.keys()
-    places_a = {what: _place(rows, a) for what, rows in rows_a.items() if what in both}
-    places_b = {what: _place(rows, b) for what, rows in rows_b.items() if what in both}
-    yield from _compared(PLACES, places_a, places_b)
+    places_a = {what: _describe_place(rows, a) for what, rows in rows_a.items() if what in both}
+    places_b = {what: _describe_place(rows, b) for what, rows in rows_b.items() if what in both}
+    yield from _compare_texts(PLACES, places_a, places_b)
 
 
-def _rows(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[Cutoff]]:
+def _group_rows(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[Cutoff]]:
     """The rows by what they are about: "Grip strength in kg, men: low strength"."""
     found: dict[str, list[Cutoff]] = {}
     for row in cutoffs:
-        found.setdefault(f"{_about(row, titles)}: {_plain(row.means)}", []).append(row)
+        found.setdefault(f"{_describe_subject(row, titles)}: {_make_plain(row.means)}", []).append(
+            row
+        )
     return found
 
 
-def _about(row: Cutoff, titles: Mapping[str, str]) -> str:
+def _describe_subject(row: Cutoff, titles: Mapping[str, str]) -> str:
     measured = f"{titles.get(row.observation, row.observation)} in {row.unit}"
-    narrower = (SEX.get(row.sex or ""), row.method, PREGNANT[row.pregnant])
+    narrower = (SEX_WORDS.get(row.sex or ""), row.method, PREGNANCY_WORDS[row.pregnant])
     return ", ".join((measured, *(one for one in narrower if one)))
 
 
-def _said(rows: Mapping[str, list[Cutoff]]) -> dict[str, str | None]:
+def _join_limits(rows: Mapping[str, list[Cutoff]]) -> dict[str, str | None]:
     return {what: " or ".join(str(row) for row in found) for what, found in rows.items()}
 
 
-def _reordered(a: Mapping[str, list[str]], b: Mapping[str, list[str]]) -> Iterator[Difference]:
+def _find_reordered(a: Mapping[str, list[str]], b: Mapping[str, list[str]]) -> Iterator[Difference]:
     """The first row that a value meets counts, so that the same rows in another order differ."""
     for what in a.keys() & b.keys():
         if a[what] != b[what] and sorted(a[what]) == sorted(b[what]):
             yield Difference(LIMITS, f"{what}, order", ", ".join(a[what]), ", ".join(b[what]))
 
 
-def _order(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[str]]:
+def _list_meanings(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[str]]:
     """What the rows of one measure mean, in the order in which they are asked."""
     found: dict[str, list[str]] = {}
     for row in cutoffs:
-        found.setdefault(_about(row, titles), []).append(_plain(row.means))
+        found.setdefault(_describe_subject(row, titles), []).append(_make_plain(row.means))
     return found
 
 
-def _place(rows: Iterable[Cutoff], one: Guideline | Definition) -> str:
+def _describe_place(rows: Iterable[Cutoff], one: Guideline | Definition) -> str:
     """The publication and the place in it; a row without a source stands in the guideline's own."""
     own = one.citation.rstrip(".")
     return "; ".join(
@@ -115,18 +129,18 @@ def _place(rows: Iterable[Cutoff], one: Guideline | Definition) -> str:
     )
 
 
-def _plain(name: str) -> str:
+def _make_plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _testing(guideline: Guideline, titles: Mapping[str, str]) -> dict[str, str | None]:
+def _describe_testing(guideline: Guideline, titles: Mapping[str, str]) -> dict[str, str | None]:
     testing = guideline.testing
 
     def named(names: Iterable[str]) -> str | None:
-        return ", ".join(sorted(titles.get(name, _plain(name)) for name in names)) or None
+        return ", ".join(sorted(titles.get(name, _make_plain(name)) for name in names)) or None
 
     plain = {
-        "rule": _plain(testing.rule),
+        "rule": _make_plain(testing.rule),
         "rule, where it stands": testing.rule_locator,
         "first test": ", ".join(testing.first_test),
         "first test, next step": testing.offer_step,
@@ -149,27 +163,32 @@ def _testing(guideline: Guideline, titles: Mapping[str, str]) -> dict[str, str |
         ("symptom or sign", testing.symptoms),
     )
     each = {
-        f"{kind}: {titles.get(name, _plain(name))}": "counts" for kind, of in listed for name in of
+        f"{kind}: {titles.get(name, _make_plain(name))}": "counts"
+        for kind, of in listed
+        for name in of
     }
     lasting: dict[str, list[Duration]] = {}
     for row in testing.durations:
-        lasting.setdefault(titles.get(row.subject, _plain(row.subject)), []).append(row)
-    long = {f"{what}, for how long": _durations(rows) for what, rows in lasting.items()}
+        lasting.setdefault(titles.get(row.subject, _make_plain(row.subject)), []).append(row)
+    long = {f"{what}, for how long": _describe_durations(rows) for what, rows in lasting.items()}
     return {**plain, **each, **long}
 
 
-def _durations(rows: Iterable[Duration]) -> str:
+def _describe_durations(rows: Iterable[Duration]) -> str:
     return "; ".join(
-        f"{duration_said(row.comparison, row.limit, row.unit)}: {row.step} "
+        f"{describe_duration(row.comparison, row.limit, row.unit)}: {row.step} "
         f"({row.source}: {row.locator})"
         for row in rows
     )
 
 
-def _treatments(guideline: Guideline) -> dict[str, str | None]:
+def _describe_treatments(guideline: Guideline) -> dict[str, str | None]:
     each: dict[str, str | None] = {}
     for situation, treatment in guideline.treatments.items():
-        each |= {f"{_plain(situation)}, {key}": said for key, said in _treatment(treatment).items()}
+        each |= {
+            f"{_make_plain(situation)}, {key}": said
+            for key, said in _describe_treatment(treatment).items()
+        }
     after = guideline.follow_up
     return {
         **each,
@@ -179,7 +198,7 @@ def _treatments(guideline: Guideline) -> dict[str, str | None]:
     }
 
 
-def _treatment(treatment: Treatment) -> dict[str, str]:
+def _describe_treatment(treatment: Treatment) -> dict[str, str]:
     return {
         "what": treatment.says,
         "orders": ", ".join(treatment.templates) or "none",
@@ -188,9 +207,11 @@ def _treatment(treatment: Treatment) -> dict[str, str]:
     }
 
 
-def _combined(definition: Definition, titles: Mapping[str, str]) -> dict[str, str | None]:
+def _describe_combination(
+    definition: Definition, titles: Mapping[str, str]
+) -> dict[str, str | None]:
     unable = {
-        f"{titles.get(row.observation, row.observation)} not done": f"{_plain(row.means)} "
+        f"{titles.get(row.observation, row.observation)} not done": f"{_make_plain(row.means)} "
         f"({row.locator}; {row.confidence} confidence)"
         for row in definition.unable
     }
@@ -205,7 +226,7 @@ def _combined(definition: Definition, titles: Mapping[str, str]) -> dict[str, st
     }
 
 
-def _head(one: Guideline | Definition) -> dict[str, str | None]:
+def _describe_head(one: Guideline | Definition) -> dict[str, str | None]:
     head: dict[str, Any] = {says: str(getattr(one, key)) for key, says in HEAD.items()}
     head["lowest age"] = f"{one.minimum_age} years"
     head["not for"] = ", ".join(one.not_for) or None
@@ -215,5 +236,5 @@ def _head(one: Guideline | Definition) -> dict[str, str | None]:
     return head
 
 
-def _attributes(one: Guideline | Definition) -> dict[str, str | None]:
-    return {_plain(name): text for name, text in one.source_attributes.items()}
+def _describe_attributes(one: Guideline | Definition) -> dict[str, str | None]:
+    return {_make_plain(name): text for name, text in one.source_attributes.items()}

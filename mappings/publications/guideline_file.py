@@ -10,23 +10,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mappings.actions.order_template import template_ids
+from mappings.actions.order_template import list_template_ids
 from mappings.knowledge_file import (
     CLINICAL,
     FOLDER,
-    KnowledgeFault,
-    changes_of,
-    check,
-    day_of,
+    KnowledgeError,
+    check_schema,
+    read_changes,
+    read_day,
     read_toml,
 )
 from mappings.publications.guideline import (
     COMPARISONS,
     Cutoff,
+    CutoffTable,
     Duration,
     FollowUp,
     Guideline,
-    Limits,
     Testing,
     Treatment,
 )
@@ -37,58 +37,58 @@ from mappings.publications.guideline_checks import (
     refuse_unknown_meanings,
 )
 from mappings.terminology.units import normalise
-from mappings.terminology.value_set import ValueSetIndex, derived_titles
+from mappings.terminology.value_set import ValueSetIndex, read_derived_titles
 
 GUIDELINES = FOLDER / "guidelines"
 
 
-def guideline_ids(subject: str = "b12") -> tuple[str, ...]:
+def list_guideline_ids(subject: str = "b12") -> tuple[str, ...]:
     """Ids of the shipped guidelines, in alphabetical order."""
     found = (read_toml(path) for path in sorted(GUIDELINES.glob("*.toml")))
     return tuple(document["id"] for document in found if document.get("subject") == subject)
 
 
-def shipped_file(id_: str) -> Path:
+def get_shipped_file(id_: str) -> Path:
     """Where the guideline or definition `id_` stands if it ships; a laboratory's part is none."""
     return GUIDELINES / f"{id_.partition('+')[0].replace('-', '_')}.toml"
 
 
-def own_guidelines(files: Iterable[Path]) -> Mapping[str, Path]:
+def find_own_guidelines(files: Iterable[Path]) -> Mapping[str, Path]:
     """A site's own guidelines and definitions by their ids. Raises KnowledgeFault."""
-    shipped = {*guideline_ids("b12"), *guideline_ids("sarcopenia")}
+    shipped = {*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia")}
     own: dict[str, Path] = {}
     for path in files:
         id_ = read_toml(path).get("id")
         if not isinstance(id_, str):
-            raise KnowledgeFault(path.name, "id", "is missing")
+            raise KnowledgeError(path.name, "id", "is missing")
         if id_ in shipped:
-            raise KnowledgeFault(
+            raise KnowledgeError(
                 path.name, "id", f"{id_} is a guideline that ships; a changed one has its own id"
             )
         if id_ in own:
-            raise KnowledgeFault(path.name, "id", f"is that of {own[id_].name} too")
+            raise KnowledgeError(path.name, "id", f"is that of {own[id_].name} too")
         own[id_] = path
     return own
 
 
-def guideline_document(
+def read_document(
     id_: str, subject: str, key: str, own: Mapping[str, Path]
 ) -> tuple[Path, dict[str, Any]]:
     """File and content of a guideline or definition, ours or a site's own, filled in.
 
     Raises KnowledgeFault; `key` is where the configuration named it.
     """
-    path = own.get(id_, shipped_file(id_))
+    path = own.get(id_, get_shipped_file(id_))
     called = "guideline" if subject == "b12" else "definition"
     if not path.exists():
-        raise KnowledgeFault("configuration", key, f"no {called} {id_}")
+        raise KnowledgeError("configuration", key, f"no {called} {id_}")
     document = read_toml(path)
     if document.get("subject") != subject:
-        raise KnowledgeFault("configuration", key, f"no {called} {id_}")
+        raise KnowledgeError("configuration", key, f"no {called} {id_}")
     refuse_unfinished(document, path.name)
-    check(document, "guideline" if subject == "b12" else "sarcopenia_definition", path.name)
+    check_schema(document, "guideline" if subject == "b12" else "sarcopenia_definition", path.name)
     if document["id"] != id_:
-        raise KnowledgeFault(path.name, "id", "is not the name of the file")
+        raise KnowledgeError(path.name, "id", "is not the name of the file")
     return path, document
 
 
@@ -103,38 +103,38 @@ def read_guideline(
     `laboratory` is a site's own file of that kind, `own` its own guidelines.
     """
     name, _, lab = id_.partition("+")
-    path, document = guideline_document(name, "b12", "b12.guideline", own)
-    found = _guideline(document, path.name, index)
+    path, document = read_document(name, "b12", "b12.guideline", own)
+    found = _build_guideline(document, path.name, index)
     file = laboratory or (GUIDELINES / "laboratories" / f"{lab}.toml" if lab else None)
-    return with_laboratory(found, file, index) if file else found
+    return apply_laboratory(found, file, index) if file else found
 
 
-def with_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> Guideline:
+def apply_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> Guideline:
     """`guideline` with a laboratory's validated limits in place of the printed ones.
 
     Only the observations that the file names are replaced, each as a whole.
     """
     document = read_toml(file)
-    check(document, "laboratory", file.name)
-    own = cutoffs_of(document["cutoffs"], file.name, index, document.get("source"))
+    check_schema(document, "laboratory", file.name)
+    own = read_cutoffs(document["cutoffs"], file.name, index, document.get("source"))
     replaced = {row.observation for row in own}
     kept = tuple(row for row in guideline.cutoffs if row.observation not in replaced)
     lab = document.get("id", file.stem)
     refuse_unknown_meanings(own, file.name)
-    refuse_gaps(Limits(own), file.name)
+    refuse_gaps(CutoffTable(own), file.name)
     return replace(
         guideline, id=f"{guideline.id}+{lab}", cutoffs=(*own, *kept), laboratory=document["title"]
     )
 
 
-def _guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Guideline:
+def _build_guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Guideline:
     head = {
         key: document[key]
         for key in ("id", "subject", "version", "locale", "title", "publisher", "citation", "url")
     }
-    treatments = {entry["situation"]: _treatment(entry) for entry in document["treatment"]}
-    templates = template_ids(document["locale"])
-    testing = _testing(document["testing"], file, index)
+    treatments = {entry["situation"]: _build_treatment(entry) for entry in document["treatment"]}
+    templates = list_template_ids(document["locale"])
+    testing = _build_testing(document["testing"], file, index)
     for name in (
         *testing.first_test,
         *testing.pregnancy_test,
@@ -142,15 +142,15 @@ def _guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> 
         *(name for treatment in treatments.values() for name in treatment.templates),
     ):
         if name not in templates:
-            raise KnowledgeFault(file, name, f"no order template for {document['locale']}")
-    cutoffs = cutoffs_of(document["cutoffs"], file, index)
+            raise KnowledgeError(file, name, f"no order template for {document['locale']}")
+    cutoffs = read_cutoffs(document["cutoffs"], file, index)
     refuse_unknown_meanings(cutoffs, file)
-    refuse_gaps(Limits(cutoffs), file)
+    refuse_gaps(CutoffTable(cutoffs), file)
     refuse_missing_treatments(treatments, file)
     return Guideline(
         **head,
-        published=day_of(document, "published", file),
-        reviewed=day_of(document, "reviewed", file),
+        published=read_day(document, "published", file),
+        reviewed=read_day(document, "reviewed", file),
         reviewer=document["reviewer"],
         strength=document["strength"],
         minimum_age=document["minimum_age"],
@@ -162,22 +162,22 @@ def _guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> 
         treatments=treatments,
         source_attributes=document["source_attributes"],
         based_on=document.get("based_on"),
-        changes=changes_of(document, file),
+        changes=read_changes(document, file),
     )
 
 
-def _treatment(entry: Mapping[str, Any]) -> Treatment:
+def _build_treatment(entry: Mapping[str, Any]) -> Treatment:
     return Treatment(
         **{**entry, "templates": tuple(entry["templates"]), "steps": tuple(entry["steps"])}
     )
 
 
-def _testing(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> Testing:
+def _build_testing(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> Testing:
     for key in ("risk_factors", "further_risk_factors", "symptoms", "asymptomatic_drugs"):
         for name in entry.get(key, ()):
-            if name not in index.sets and name not in derived_titles():
-                raise KnowledgeFault(file, f"testing.{key}", f"no value set {name}")
-    durations = tuple(_duration(row, file, index) for row in entry.get("duration", ()))
+            if name not in index.sets and name not in read_derived_titles():
+                raise KnowledgeError(file, f"testing.{key}", f"no value set {name}")
+    durations = tuple(_build_duration(row, file, index) for row in entry.get("duration", ()))
     plain: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in entry.items()
@@ -186,38 +186,40 @@ def _testing(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> Testi
     return Testing(**plain, durations=durations)
 
 
-def _duration(row: Mapping[str, Any], file: str, index: ValueSetIndex) -> Duration:
+def _build_duration(row: Mapping[str, Any], file: str, index: ValueSetIndex) -> Duration:
     if row["subject"] != "age" and row["subject"] not in index.sets:
-        raise KnowledgeFault(file, "testing.duration", f"no value set {row['subject']}")
+        raise KnowledgeError(file, "testing.duration", f"no value set {row['subject']}")
     comparison = next(key for key in COMPARISONS if key in row)
     rest = {key: row[key] for key in ("subject", "unit", "step", "locator", "source")}
     return Duration(comparison=comparison, limit=row[comparison], **rest)
 
 
-def cutoffs_of(
+def read_cutoffs(
     rows: Iterable[Mapping[str, Any]], file: str, index: ValueSetIndex, source: str | None = None
 ) -> tuple[Cutoff, ...]:
     """The printed limits of a file. Raises KnowledgeFault for one that can never be reached."""
-    read = tuple(_cutoff(row, file, index, source) for row in rows)
+    read = tuple(_build_cutoff(row, file, index, source) for row in rows)
     for place, row in enumerate(read):
-        if any(_hides(earlier, row) for earlier in read[:place]):
-            raise KnowledgeFault(file, f"cutoffs[{place}]", "can never be reached")
+        if any(_hides_row(earlier, row) for earlier in read[:place]):
+            raise KnowledgeError(file, f"cutoffs[{place}]", "can never be reached")
     return read
 
 
-def _cutoff(row: Mapping[str, Any], file: str, index: ValueSetIndex, source: str | None) -> Cutoff:
+def _build_cutoff(
+    row: Mapping[str, Any], file: str, index: ValueSetIndex, source: str | None
+) -> Cutoff:
     key = f"cutoffs {row['observation']}"
     value_set = index.sets.get(row["observation"])
     if value_set is None:
-        raise KnowledgeFault(file, key, "no such value set")
+        raise KnowledgeError(file, key, "no such value set")
     if row["unit"] not in value_set.units or normalise(row["unit"]) != row["unit"]:
-        raise KnowledgeFault(file, key, f"results are not read in {row['unit']}")
+        raise KnowledgeError(file, key, f"results are not read in {row['unit']}")
     comparison = next(name for name in COMPARISONS if name in row)
     rest = {name: value for name, value in row.items() if name not in COMPARISONS}
     return Cutoff(**{"source": source, **rest}, comparison=comparison, limit=row[comparison])
 
 
-def _hides(earlier: Cutoff, row: Cutoff) -> bool:
+def _hides_row(earlier: Cutoff, row: Cutoff) -> bool:
     """Whether every value that meets `row` meets `earlier` first."""
     same = (earlier.observation, earlier.unit) == (row.observation, row.unit)
     if not same or earlier.sex not in (None, row.sex):
@@ -234,18 +236,18 @@ def _hides(earlier: Cutoff, row: Cutoff) -> bool:
 
 def read_laboratory_limits(
     index: ValueSetIndex,
-) -> tuple[Limits, Mapping[tuple[str, str], tuple[float, float]]]:
+) -> tuple[CutoffTable, Mapping[tuple[str, str], tuple[float, float]]]:
     """Limits common to all guidelines, and for (observation, unit) the plausible low and high."""
     path = CLINICAL / "laboratory.toml"
     document = read_toml(path)
-    check(document, "laboratory", path.name)
+    check_schema(document, "laboratory", path.name)
     plausible = {}
     for row in document["plausible"]:
         value_set = index.sets.get(row["observation"])
         if value_set is None or row["unit"] not in value_set.units:
-            raise KnowledgeFault(path.name, f"plausible {row['observation']}", "is never read so")
+            raise KnowledgeError(path.name, f"plausible {row['observation']}", "is never read so")
         plausible[row["observation"], row["unit"]] = (row["low"], row["high"])
-    return Limits(cutoffs_of(document["cutoffs"], path.name, index)), plausible
+    return CutoffTable(read_cutoffs(document["cutoffs"], path.name, index)), plausible
 
 
 def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:
@@ -256,7 +258,7 @@ def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:
         if isinstance(entry, dict):
             for member in entry["members"]:
                 if member not in index.sets:
-                    raise KnowledgeFault(path.name, name, f"no value set {member}")
+                    raise KnowledgeError(path.name, name, f"no value set {member}")
             groups[name] = tuple(entry["members"])
     return groups
 
@@ -273,8 +275,8 @@ def read_policy(overrides: Mapping[str, Any] | None = None) -> Mapping[str, floa
     values = {name: float(entry["value"]) for name, entry in document.items()}
     for name, value in (overrides or {}).items():
         if name not in values:
-            raise KnowledgeFault("configuration", f"policy.{name}", "no such choice")
+            raise KnowledgeError("configuration", f"policy.{name}", "no such choice")
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise KnowledgeFault("configuration", f"policy.{name}", "must be a number above 0")
+            raise KnowledgeError("configuration", f"policy.{name}", "must be a number above 0")
         values[name] = float(value)
     return values

@@ -8,7 +8,7 @@ UNCLOSED = "http://hl7.org/fhir/StructureDefinition/valueset-unclosed"
 TOO_COSTLY = "http://hl7.org/fhir/StructureDefinition/valueset-toocostly"
 
 
-class NotAList(ValueError):
+class UnlistedCodesError(ValueError):
     """Why a ValueSet does not say which codes are in it."""
 
 
@@ -19,79 +19,85 @@ class ListedCode:
     system: str
     code: str
     display: str
-    left_out: str | None = None
+    exclusion_reason: str | None = None
     inactive: bool = False
 
 
-def listed_codes(resource: Mapping[str, Any]) -> list[ListedCode]:
+def list_codes(resource: Mapping[str, Any]) -> list[ListedCode]:
     """The codes of the expansion; without one, those that the definition lists one by one.
 
     Raises NotAList for what only a terminology server could work out.
     """
     if resource.get("resourceType") != "ValueSet":
         kind = resource.get("resourceType", "no FHIR resource")
-        raise NotAList(f"is not a ValueSet but {kind}")
+        raise UnlistedCodesError(f"is not a ValueSet but {kind}")
     match resource:
         case {"expansion": dict() as expansion}:
-            return [*_expanded(expansion)]
+            return [*_read_expansion(expansion)]
         case {"compose": dict() as compose}:
-            return [*_composed(compose)]
-    raise NotAList("has neither an expansion nor a compose")
+            return [*_read_compose(compose)]
+    raise UnlistedCodesError("has neither an expansion nor a compose")
 
 
-def _expanded(expansion: Mapping[str, Any]) -> Iterator[ListedCode]:
-    for extension in _tables(expansion, "extension"):
+def _read_expansion(expansion: Mapping[str, Any]) -> Iterator[ListedCode]:
+    for extension in _get_tables(expansion, "extension"):
         if extension.get("url") in (UNCLOSED, TOO_COSTLY) and extension.get("valueBoolean", True):
-            raise NotAList("the expansion says that it is not complete")
-    entries = [*_flat(expansion)]
+            raise UnlistedCodesError("the expansion says that it is not complete")
+    entries = [*_flatten(expansion)]
     total, offset = expansion.get("total"), expansion.get("offset")
     if isinstance(offset, int) and offset > 0:
-        raise NotAList(f"the expansion is a page that begins at {offset}: ask for all of it")
+        raise UnlistedCodesError(
+            f"the expansion is a page that begins at {offset}: ask for all of it"
+        )
     if isinstance(total, int) and total > len(entries):
-        raise NotAList(f"the expansion has {len(entries)} of {total} codes: ask for all of them")
+        raise UnlistedCodesError(
+            f"the expansion has {len(entries)} of {total} codes: ask for all of them"
+        )
     if not entries:
-        raise NotAList("the expansion is empty")
+        raise UnlistedCodesError("the expansion is empty")
     for entry in entries:
         if "code" in entry:
-            yield _listed(entry, entry.get("system"))
+            yield _read_code(entry, entry.get("system"))
 
 
-def _flat(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _flatten(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The entries of an expansion and those inside them."""
-    for entry in _tables(node, "contains"):
+    for entry in _get_tables(node, "contains"):
         yield entry
-        yield from _flat(entry)
+        yield from _flatten(entry)
 
 
-def _composed(compose: Mapping[str, Any]) -> Iterator[ListedCode]:
+def _read_compose(compose: Mapping[str, Any]) -> Iterator[ListedCode]:
     taken_away = {
         (part.get("system"), concept.get("code"))
-        for part in _tables(compose, "exclude")
-        for concept in _concepts(part, "exclude")
+        for part in _get_tables(compose, "exclude")
+        for concept in _list_concepts(part, "exclude")
     }
-    includes = _tables(compose, "include")
+    includes = _get_tables(compose, "include")
     if not includes:
-        raise NotAList("the compose includes nothing")
+        raise UnlistedCodesError("the compose includes nothing")
     for part in includes:
-        for concept in _concepts(part, "include"):
+        for concept in _list_concepts(part, "include"):
             if (part.get("system"), concept.get("code")) not in taken_away:
-                yield _listed(concept, part.get("system"))
+                yield _read_code(concept, part.get("system"))
 
 
-def _concepts(part: Mapping[str, Any], called: str) -> list[Mapping[str, Any]]:
+def _list_concepts(part: Mapping[str, Any], called: str) -> list[Mapping[str, Any]]:
     """The codes that a part of a definition lists. Raises NotAList where it describes them."""
     ask = "have a terminology server expand it ($expand) and import the expansion"
     if part.get("filter"):
-        raise NotAList(f"compose.{called} has a filter, which says codes by a rule: {ask}")
+        raise UnlistedCodesError(
+            f"compose.{called} has a filter, which says codes by a rule: {ask}"
+        )
     if part.get("valueSet"):
-        raise NotAList(f"compose.{called} refers to another value set: {ask}")
-    concepts = _tables(part, "concept")
+        raise UnlistedCodesError(f"compose.{called} refers to another value set: {ask}")
+    concepts = _get_tables(part, "concept")
     if not concepts:
-        raise NotAList(f"compose.{called} means a whole code system: {ask}")
+        raise UnlistedCodesError(f"compose.{called} means a whole code system: {ask}")
     return concepts
 
 
-def _listed(entry: Mapping[str, Any], system: object) -> ListedCode:
+def _read_code(entry: Mapping[str, Any], system: object) -> ListedCode:
     code, display = entry.get("code"), entry.get("display")
     code = code if isinstance(code, str) else ""
     inactive = entry.get("inactive") is True
@@ -105,6 +111,6 @@ def _listed(entry: Mapping[str, Any], system: object) -> ListedCode:
     return ListedCode(system, code, named, inactive=inactive)
 
 
-def _tables(node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def _get_tables(node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     entries = node.get(key)
     return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from mappings.knowledge_file import CANONICAL, KnowledgeFault, rebased
+from mappings.knowledge_file import CANONICAL, KnowledgeError, replace_base
 
 FILE = Path(__file__).parents[1] / "questionnaires" / "sarc_f.json"
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
@@ -24,10 +24,10 @@ class Questionnaire:
     body: bytes  # the FHIR R4 resource, as it is served
     items: Mapping[str, tuple[str, str]]  # linkId -> (system, code) of the measure
     scores: Mapping[tuple[str, str, str], float]  # (linkId, system, code of the answer) -> score
-    highest: Mapping[str, float]  # linkId -> the highest score an answer has
+    max_scores: Mapping[str, float]  # linkId -> the highest score an answer has
 
     @property
-    def tail(self) -> str:
+    def relative_url(self) -> str:
         """ "Questionnaire/sarc-f", as references end."""
         return "/".join(self.url.split("/")[-2:])
 
@@ -39,13 +39,13 @@ def read_questionnaire(base: str = CANONICAL) -> Questionnaire:
     Raises KnowledgeFault.
     """
     try:
-        resource = json.loads(rebased(FILE.read_text(encoding="utf-8"), base))
+        resource = json.loads(replace_base(FILE.read_text(encoding="utf-8"), base))
     except (OSError, json.JSONDecodeError) as fault:
-        raise KnowledgeFault(FILE.name, "file", str(fault)) from fault
+        raise KnowledgeError(FILE.name, "file", str(fault)) from fault
     _validate(resource)
     scores = {
         (item, said, code): score
-        for item, system, code, score in _answers(resource)
+        for item, system, code, score in _read_answers(resource)
         for said in (system, system.replace(base, CANONICAL))
     }
     items = {
@@ -54,18 +54,18 @@ def read_questionnaire(base: str = CANONICAL) -> Questionnaire:
     }
     for link_id in items:
         if not any(key[0] == link_id for key in scores):
-            raise KnowledgeFault(FILE.name, link_id, "no answer has a score")
+            raise KnowledgeError(FILE.name, link_id, "no answer has a score")
     return Questionnaire(
         url=resource["url"],
         version=resource["version"],
         body=orjson.dumps(resource),
         items=items,
         scores=scores,
-        highest={name: max(s for k, s in scores.items() if k[0] == name) for name in items},
+        max_scores={name: max(s for k, s in scores.items() if k[0] == name) for name in items},
     )
 
 
-def _answers(resource: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:
+def _read_answers(resource: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:
     for item in resource["item"]:
         for option in item["answerOption"]:
             coding = option["valueCoding"]
@@ -83,4 +83,4 @@ def _validate(resource: Mapping[str, Any]) -> None:
     except ValidationError as fault:
         first = fault.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise KnowledgeFault(FILE.name, place, first["msg"]) from fault
+        raise KnowledgeError(FILE.name, place, first["msg"]) from fault

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mappings.knowledge_file import check, read_toml
-from mappings.terminology.value_set import Row, SiteCodes
-from mappings.text import named
+from mappings.knowledge_file import check_schema, read_toml
+from mappings.terminology.value_set import CodeRow, SiteCodes
+from mappings.text import name_code
 
 
 def read_site_codes(path: Path) -> SiteCodes:
     """The codes of one file, as `cobalamin import-valueset` writes it. Raises KnowledgeFault."""
     document = read_toml(path)
-    check(document, "site_value_set", path.name)
+    check_schema(document, "site_value_set", path.name)
     title = document.get("title", document["value_set"])
     return SiteCodes(
         file=path.name,
@@ -24,12 +24,12 @@ def read_site_codes(path: Path) -> SiteCodes:
             for source in document["source"]
         ),
         rows=tuple(
-            Row(
+            CodeRow(
                 code["system"],
                 code["code"],
-                named(code["display"], title),
+                name_code(code["display"], title),
                 listed=code["display"],
-                source=origin(source),
+                source=describe_origin(source),
             )
             for source in document["source"]
             for code in source["codes"]
@@ -37,7 +37,7 @@ def read_site_codes(path: Path) -> SiteCodes:
     )
 
 
-def origin(source: Mapping[str, Any]) -> str:
+def describe_origin(source: Mapping[str, Any]) -> str:
     """The canonical URL of the ValueSet with its version; without a URL, the file."""
     if "url" not in source:
         return str(source["file"])

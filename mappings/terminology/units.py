@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mappings.knowledge_file import KnowledgeFault
+from mappings.knowledge_file import KnowledgeError
 
 FILE = Path(__file__).parents[1] / "clinical" / "units.csv"
 MICRO_SIGNS = ("\u00b5", "\u03bc")  # micro sign, Greek mu: both are typed for UCUM's "u"
@@ -26,7 +26,7 @@ class Unit:
     divide: int
 
 
-def _read() -> tuple[Mapping[str, Unit], Mapping[str, str]]:
+def _read_units() -> tuple[Mapping[str, Unit], Mapping[str, str]]:
     units: dict[str, Unit] = {}
     names: dict[str, str] = {}
     with FILE.open(encoding="utf-8", newline="") as lines:
@@ -35,23 +35,23 @@ def _read() -> tuple[Mapping[str, Unit], Mapping[str, str]]:
             try:
                 unit = Unit(row["dimension"], int(row["multiply"]), int(row["divide"]))
             except ValueError as fault:
-                raise KnowledgeFault(FILE.name, ucum, "a factor is not a whole number") from fault
+                raise KnowledgeError(FILE.name, ucum, "a factor is not a whole number") from fault
             if ucum in units:
-                raise KnowledgeFault(FILE.name, ucum, "stands twice")
+                raise KnowledgeError(FILE.name, ucum, "stands twice")
             units[ucum] = unit
             for spelling in (ucum, *filter(None, row["aliases"].split("|"))):
-                for name in _spellings(spelling):
+                for name in _list_spellings(spelling):
                     if names.setdefault(name, ucum) != ucum:
-                        raise KnowledgeFault(FILE.name, name, f"means {names[name]} and {ucum}")
+                        raise KnowledgeError(FILE.name, name, f"means {names[name]} and {ucum}")
     return units, names
 
 
-def _spellings(text: str) -> set[str]:
+def _list_spellings(text: str) -> set[str]:
     """`text`, and with either micro sign where UCUM has its "u"."""
     return {text, *(text.replace("u", sign, 1) for sign in MICRO_SIGNS if text.startswith("u"))}
 
 
-UNITS, NAMES = _read()
+UNITS, NAMES = _read_units()
 
 
 def normalise(text: str) -> str | None:
@@ -60,7 +60,7 @@ def normalise(text: str) -> str | None:
 
 
 @cache
-def factor_between(unit: str, target: str) -> tuple[int, int] | None:
+def find_factor(unit: str, target: str) -> tuple[int, int] | None:
     """(multiply, divide) from one unit to another; None across dimensions."""
     one, other = UNITS.get(unit), UNITS.get(target)
     if one is None or other is None or one.dimension != other.dimension:
@@ -71,9 +71,9 @@ def factor_between(unit: str, target: str) -> tuple[int, int] | None:
     return up, down
 
 
-def to_unit(value: float, unit: str, target: str) -> float | None:
+def convert_unit(value: float, unit: str, target: str) -> float | None:
     """`value` in `target`; None where that would be another dimension."""
-    factor = factor_between(unit, target)
+    factor = find_factor(unit, target)
     if factor is None:
         return None
     up, down = factor

@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mappings.knowledge_file import CANONICAL, KnowledgeFault, check, rebased
+from mappings.knowledge_file import CANONICAL, KnowledgeError, check_schema, replace_base
 from mappings.terminology.units import normalise
-from mappings.text import named
+from mappings.text import name_code
 
 FOLDER = Path(__file__).parents[1] / "value_sets"
-SOURCES = FOLDER / "sources.toml"
-TRUSTED = frozenset({"high", "medium"})
+SOURCES_FILE = FOLDER / "sources.toml"
+TRUSTED_CONFIDENCES = frozenset({"high", "medium"})
 # SNOMED CT's semantic tag and RxNorm's term type: parts of the name, of no use to a reader.
 _TAG = re.compile(
     r" \((disorder|finding|procedure|substance|qualifier value|regime/therapy)\)$| \[(IN|MIN)\]$"
@@ -26,7 +26,7 @@ _TAG = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CodeRow:
     """One code of a value set."""
 
     system: str
@@ -74,7 +74,7 @@ class SiteCodes:
     kind: str | None  # of a new set
     title: str | None
     sources: tuple[Mapping[str, Any], ...]  # as the file has them, without their codes
-    rows: tuple[Row, ...]
+    rows: tuple[CodeRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Match:
     """A code, and one of the value sets it is in."""
 
     value_set: ValueSet
-    row: Row
+    row: CodeRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class ValueSetIndex:
     """Every code of every value set, compiled for look-up."""
 
     sets: Mapping[str, ValueSet]
-    rows: Mapping[str, tuple[Row, ...]]  # by value set
+    rows: Mapping[str, tuple[CodeRow, ...]]  # by value set
     exact: Mapping[tuple[str, str], tuple[Match, ...]]
     prefixes: Mapping[tuple[str, str], tuple[Match, ...]]
     prefix_lengths: Mapping[str, tuple[int, ...]]  # by system, the longest first
@@ -99,7 +99,7 @@ class ValueSetIndex:
     site_codes: tuple[SiteCodes, ...] = ()
     also_sent_as: Mapping[str, str] = field(default_factory=dict)  # the same codes, elsewhere
 
-    def lookup(self, system: str, code: str) -> tuple[Match, ...]:
+    def look_up(self, system: str, code: str) -> tuple[Match, ...]:
         """The value sets that the code is in; empty for an unknown one."""
         found = self.exact.get((system, code))
         if found is not None:
@@ -111,13 +111,13 @@ class ValueSetIndex:
                 if found is not None and len(code) >= length:
                     return found
         alias = self.aliases.get(system)
-        return () if alias is None else self.lookup(alias, code)
+        return () if alias is None else self.look_up(alias, code)
 
-    def matches(self, codes: Iterable[tuple[str, str]]) -> Sequence[Match]:
+    def match_codes(self, codes: Iterable[tuple[str, str]]) -> Sequence[Match]:
         """For each value set that any of the (system, code) is in, the first match."""
         found: Sequence[Match] = ()
         for system, code in codes:
-            matched = self.lookup(system, code)
+            matched = self.look_up(system, code)
             if not found:
                 found = matched
             elif matched:
@@ -140,27 +140,27 @@ def load_value_sets(
     Raises KnowledgeFault for a file that cannot be relied on, and for a local code that names a
     value set we do not have.
     """
-    sources, site_codes = _sources(), tuple(site_codes)
-    sets = {name: _value_set(name, entry) for name, entry in sources["value_sets"].items()}
-    _same_names(sets)
-    rows = {name: list(_read(name, sets[name].title, base)) for name in sets}
+    sources, site_codes = _read_sources(), tuple(site_codes)
+    sets = {name: _build_value_set(name, entry) for name, entry in sources["value_sets"].items()}
+    _check_names(sets)
+    rows = {name: list(_read_rows(name, sets[name].title, base)) for name in sets}
     for number, local in enumerate(local_codes):
         if local["value_set"] not in sets:
-            raise KnowledgeFault(
+            raise KnowledgeError(
                 "configuration", f"local_code[{number}]", f"no value set {local['value_set']}"
             )
-        rows[local["value_set"]].append(_local(local, sets[local["value_set"]].title))
+        rows[local["value_set"]].append(_build_local_row(local, sets[local["value_set"]].title))
     for codes in site_codes:
-        _add(codes, sets, rows)
-    return _compile(sets, rows, sources, base, site_codes)
+        _add_site_codes(codes, sets, rows)
+    return _compile_index(sets, rows, sources, base, site_codes)
 
 
-def _local(local: Mapping[str, Any], title: str) -> Row:
+def _build_local_row(local: Mapping[str, Any], title: str) -> CodeRow:
     display = local.get("display", local["code"])
-    return Row(
+    return CodeRow(
         local["system"],
         local["code"],
-        named(display, title),
+        name_code(display, title),
         side=local.get("side"),
         distance_m=local.get("distance_m"),
         method=local.get("method"),
@@ -169,7 +169,9 @@ def _local(local: Mapping[str, Any], title: str) -> Row:
     )
 
 
-def _add(codes: SiteCodes, sets: dict[str, ValueSet], rows: dict[str, list[Row]]) -> None:
+def _add_site_codes(
+    codes: SiteCodes, sets: dict[str, ValueSet], rows: dict[str, list[CodeRow]]
+) -> None:
     """Puts the codes of a site's file beside ours.
 
     Raises KnowledgeFault for a new set that says too little of itself, and for a result's code that
@@ -178,24 +180,24 @@ def _add(codes: SiteCodes, sets: dict[str, ValueSet], rows: dict[str, list[Row]]
     name = codes.value_set
     if name not in sets:
         if codes.kind is None or codes.title is None:
-            raise KnowledgeFault(
+            raise KnowledgeError(
                 codes.file, "value_set", f"no value set {name}; a new one needs kind and title"
             )
         sets[name] = ValueSet(name, codes.kind, codes.title, medication=codes.kind == "medication")
         rows[name] = []
     elif codes.kind not in (None, sets[name].kind):
-        raise KnowledgeFault(codes.file, "kind", f"{name} is there already, as {sets[name].kind}")
-    held = measures(rows, sets)
+        raise KnowledgeError(codes.file, "kind", f"{name} is there already, as {sets[name].kind}")
+    held = index_measures(rows, sets)
     for row in codes.rows:
         other = held.get((row.system, row.code), name)
         if sets[name].kind == "observation" and other != name:
-            raise KnowledgeFault(codes.file, f"{row.system}|{row.code}", f"is in {other} already")
+            raise KnowledgeError(codes.file, f"{row.system}|{row.code}", f"is in {other} already")
     there = {(row.system, row.code) for row in rows[name]}
     rows[name] += [row for row in codes.rows if (row.system, row.code) not in there]
 
 
-def measures(
-    rows: Mapping[str, Iterable[Row]], sets: Mapping[str, ValueSet]
+def index_measures(
+    rows: Mapping[str, Iterable[CodeRow]], sets: Mapping[str, ValueSet]
 ) -> Mapping[tuple[str, str], str]:
     """By (system, code) the measure that a result under it is."""
     return {
@@ -206,33 +208,33 @@ def measures(
     }
 
 
-def code_systems(base: str = CANONICAL) -> Mapping[str, Mapping[str, str]]:
+def read_code_systems(base: str = CANONICAL) -> Mapping[str, Mapping[str, str]]:
     """Title, version and licence of each code system that codes are taken from."""
-    return {rebased(url, base): entry for url, entry in _sources()["systems"].items()}
+    return {replace_base(url, base): entry for url, entry in _read_sources()["systems"].items()}
 
 
-def derived_titles() -> Mapping[str, str]:
+def read_derived_titles() -> Mapping[str, str]:
     """Names that rules use without a value set, and what they are called."""
-    titles: Mapping[str, str] = _sources()["derived"]
+    titles: Mapping[str, str] = _read_sources()["derived"]
     return titles
 
 
 @cache
-def _sources() -> Mapping[str, Any]:
+def _read_sources() -> Mapping[str, Any]:
     try:
-        document = tomllib.loads(SOURCES.read_text(encoding="utf-8"))
+        document = tomllib.loads(SOURCES_FILE.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as fault:
-        raise KnowledgeFault(SOURCES.name, "file", str(fault)) from fault
-    check(document, "value_set_sources", SOURCES.name)
+        raise KnowledgeError(SOURCES_FILE.name, "file", str(fault)) from fault
+    check_schema(document, "value_set_sources", SOURCES_FILE.name)
     return document
 
 
-def _value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
+def _build_value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
     stands_for = entry.get("read_as", {})
     for unit in (*entry.get("unit", ()), *stands_for, *stands_for.values()):
         if normalise(unit) != unit:
-            raise KnowledgeFault(
-                SOURCES.name, f"value_sets.{name}.unit", f"{unit} is not in units.csv"
+            raise KnowledgeError(
+                SOURCES_FILE.name, f"value_sets.{name}.unit", f"{unit} is not in units.csv"
             )
     return ValueSet(
         name=name,
@@ -251,40 +253,42 @@ def _value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
     )
 
 
-def _same_names(sets: Mapping[str, ValueSet]) -> None:
+def _check_names(sets: Mapping[str, ValueSet]) -> None:
     files = {path.stem for path in FOLDER.glob("*.csv")}
     for name in files ^ set(sets):
         where = "a file without an entry" if name in files else "an entry without a file"
-        raise KnowledgeFault(SOURCES.name, f"value_sets.{name}", where)
+        raise KnowledgeError(SOURCES_FILE.name, f"value_sets.{name}", where)
 
 
-def _read(name: str, title: str, base: str) -> Iterable[Row]:
+def _read_rows(name: str, title: str, base: str) -> Iterable[CodeRow]:
     path = FOLDER / f"{name}.csv"
     with path.open(encoding="utf-8", newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
             key = f"line {number}"
-            if row["confidence"] not in TRUSTED:
-                raise KnowledgeFault(path.name, key, "confidence is neither high nor medium")
+            if row["confidence"] not in TRUSTED_CONFIDENCES:
+                raise KnowledgeError(path.name, key, "confidence is neither high nor medium")
             if not row["code"] or not row["display"] or not row["source"]:
-                raise KnowledgeFault(path.name, key, "code, display and source are all needed")
-            yield _row({**row, "system": rebased(row["system"], base)}, path.name, key, title)
+                raise KnowledgeError(path.name, key, "code, display and source are all needed")
+            yield _build_row(
+                {**row, "system": replace_base(row["system"], base)}, path.name, key, title
+            )
 
 
-def _row(row: Mapping[str, str], file: str, key: str, title: str) -> Row:
+def _build_row(row: Mapping[str, str], file: str, key: str, title: str) -> CodeRow:
     only = frozenset(normalise(unit) or "" for unit in (row.get("only_units") or "").split())
     if "" in only:
-        raise KnowledgeFault(file, key, "only_units names a unit that is not in units.csv")
+        raise KnowledgeError(file, key, "only_units names a unit that is not in units.csv")
     try:
         strength = float(row["strength_ug"]) if row.get("strength_ug") else None
         rank = int(row.get("rank") or 0)
         distance = float(row["distance_m"]) if row.get("distance_m") else None
     except ValueError as fault:
-        raise KnowledgeFault(file, key, "strength_ug, rank and distance_m are numbers") from fault
+        raise KnowledgeError(file, key, "strength_ug, rank and distance_m are numbers") from fault
     code = f"{row['code']}*" if row.get("match") == "prefix" else row["code"]
-    return Row(
+    return CodeRow(
         system=row["system"],
         code=code,
-        display=named(_TAG.sub("", row["display"]), title),
+        display=name_code(_TAG.sub("", row["display"]), title),
         route=row.get("route") or None,
         strength_ug=strength,
         expects=row.get("expects") or None,
@@ -299,9 +303,9 @@ def _row(row: Mapping[str, str], file: str, key: str, title: str) -> Row:
     )
 
 
-def _compile(
+def _compile_index(
     sets: Mapping[str, ValueSet],
-    rows: Mapping[str, list[Row]],
+    rows: Mapping[str, list[CodeRow]],
     sources: Mapping[str, Any],
     base: str,
     site_codes: tuple[SiteCodes, ...],
@@ -312,7 +316,7 @@ def _compile(
     for name, codes in rows.items():
         for row in codes:
             if row.system not in sources["systems"] and row.code.endswith("*"):
-                raise KnowledgeFault(f"{name}.csv", row.code, "no such code system")
+                raise KnowledgeError(f"{name}.csv", row.code, "no such code system")
             match = Match(sets[name], row)
             for system in filter(None, (row.system, systems.get(row.system))):
                 place = prefixes if row.code.endswith("*") else exact
@@ -331,14 +335,14 @@ def _compile(
         exact={key: tuple(matches) for key, matches in exact.items()},
         prefixes={key: tuple(matches) for key, matches in prefixes.items()},
         prefix_lengths={s: tuple(sorted(found, reverse=True)) for s, found in lengths.items()},
-        aliases={**sources["system_aliases"], **_own_aliases(sources, base)},
+        aliases={**sources["system_aliases"], **_build_aliases(sources, base)},
         base=base,
         site_codes=site_codes,
         also_sent_as=systems,
     )
 
 
-def _own_aliases(sources: Mapping[str, Any], base: str) -> Mapping[str, str]:
+def _build_aliases(sources: Mapping[str, Any], base: str) -> Mapping[str, str]:
     """Data may say the default base of our code systems where the site has its own."""
-    own = {url: rebased(url, base) for url in sources["systems"]}
+    own = {url: replace_base(url, base) for url in sources["systems"]}
     return {default: url for default, url in own.items() if default != url}

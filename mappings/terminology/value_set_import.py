@@ -9,15 +9,15 @@ import tomlkit
 from tomlkit.items import AoT, Array, Table
 
 from mappings.knowledge_file import CANONICAL
-from mappings.terminology.fhir_value_set import ListedCode, listed_codes
-from mappings.terminology.value_set import ValueSet, ValueSetIndex, code_systems
+from mappings.terminology.fhir_value_set import ListedCode, list_codes
+from mappings.terminology.value_set import ValueSet, ValueSetIndex, read_code_systems
 from mappings.text import as_id
 
 HEADER = """\
 Codes of the site's own, read from FHIR ValueSets by `cobalamin import-valueset`.
 The configuration names this file: [[value_set]] file = "..."\
 """
-LICENCES = ("copyright", "copyrightLabel")
+LICENCE_KEYS = ("copyright", "copyrightLabel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Remark:
     code: str
     display: str
     says: str
-    left_out: bool = False
+    is_excluded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ImportedSource:
     """One file read: where its ValueSet comes from, its codes, and what is to be said of them."""
 
     head: Mapping[str, str]
@@ -40,7 +40,7 @@ class Source:
     remarks: tuple[Remark, ...]
 
 
-def named_by(resource: Mapping[str, Any], index: ValueSetIndex) -> str | None:
+def find_value_set(resource: Mapping[str, Any], index: ValueSetIndex) -> str | None:
     """The value set of ours that `resource` is by its URL, as this project exports it."""
     places = {
         f"{base}/ValueSet/{as_id(name)}": name
@@ -56,7 +56,7 @@ def read_source(
     index: ValueSetIndex,
     seen: set[tuple[str, str]],
     head: Mapping[str, str],
-) -> Source:
+) -> ImportedSource:
     """The codes of `resource` that are new to `value_set`.
 
     `seen` holds the codes of the sources before, and gets those of this one. `head` says which file
@@ -64,30 +64,34 @@ def read_source(
     """
     kept: list[ListedCode] = []
     remarks: list[Remark] = []
-    for listed in listed_codes(resource):
+    for listed in list_codes(resource):
         system = index.aliases.get(listed.system, listed.system)
-        code = ListedCode(system, listed.code, listed.display, listed.left_out, listed.inactive)
-        said = _why_left_out(code, value_set, index, seen)
+        code = ListedCode(
+            system, listed.code, listed.display, listed.exclusion_reason, listed.inactive
+        )
+        said = _find_exclusion(code, value_set, index, seen)
         if said is not None:
-            remarks.append(Remark(system, code.code, code.display, said, left_out=True))
+            remarks.append(Remark(system, code.code, code.display, said, is_excluded=True))
             continue
         seen.add((system, code.code))
         kept.append(code)
         remarks += (
             Remark(system, code.code, code.display, said)
-            for said in _to_know(code, listed.system, index)
+            for said in _find_remarks(code, listed.system, index)
         )
-    return Source({**_described(resource, kept, index), **head}, tuple(kept), tuple(remarks))
+    return ImportedSource(
+        {**_describe_source(resource, kept, index), **head}, tuple(kept), tuple(remarks)
+    )
 
 
-def _why_left_out(
+def _find_exclusion(
     code: ListedCode, value_set: ValueSet, index: ValueSetIndex, seen: set[tuple[str, str]]
 ) -> str | None:
-    if code.left_out is not None:
-        return code.left_out
+    if code.exclusion_reason is not None:
+        return code.exclusion_reason
     if (code.system, code.code) in seen:
         return "repeated"
-    others = [match.value_set for match in index.lookup(code.system, code.code)]
+    others = [match.value_set for match in index.look_up(code.system, code.code)]
     if value_set.name in (other.name for other in others):
         return f"in {value_set.name} already"
     measures = [other.name for other in others if other.kind == "observation"]
@@ -96,20 +100,20 @@ def _why_left_out(
     return None
 
 
-def _to_know(code: ListedCode, listed_under: str, index: ValueSetIndex) -> Iterator[str]:
+def _find_remarks(code: ListedCode, listed_under: str, index: ValueSetIndex) -> Iterator[str]:
     """What a person should look at before a code that is taken up is relied on."""
     if code.inactive:
         yield "inactive: taken up, for older records hold it"
-    others = [m.value_set.name for m in index.lookup(code.system, code.code)]
+    others = [m.value_set.name for m in index.look_up(code.system, code.code)]
     if others:
         yield f"in {', '.join(others)} too"
     if code.system != listed_under:
         yield f"listed under {listed_under}, the same code system"
-    if code.system not in code_systems(index.base):
+    if code.system not in read_code_systems(index.base):
         yield "of a code system that no other code is from: match it with what the EHR sends"
 
 
-def _described(
+def _describe_source(
     resource: Mapping[str, Any], codes: Iterable[ListedCode], index: ValueSetIndex
 ) -> dict[str, str]:
     """Where the list comes from, and under which licence its codes are."""
@@ -118,14 +122,14 @@ def _described(
     name = found.pop("name", None)
     if name and "title" not in found:
         found["title"] = name
-    said = [str(resource[key]) for key in LICENCES if resource.get(key)]
-    systems = code_systems(index.base)
+    said = [str(resource[key]) for key in LICENCE_KEYS if resource.get(key)]
+    systems = read_code_systems(index.base)
     used = dict.fromkeys(code.system for code in codes if code.system in systems)
     said += [f"{systems[url]['title']}: {systems[url]['licence']}" for url in used]
     return {**found, **({"licence": "; ".join(said)} if said else {})}
 
 
-def as_toml(value_set: ValueSet, sources: Iterable[Source], *, new: bool) -> str:
+def as_toml(value_set: ValueSet, sources: Iterable[ImportedSource], *, new: bool) -> str:
     """The file that a configuration names."""
     document = tomlkit.document()
     for line in HEADER.splitlines():
@@ -139,14 +143,14 @@ def as_toml(value_set: ValueSet, sources: Iterable[Source], *, new: bool) -> str
         table: Table = tomlkit.table()
         for key, value in source.head.items():
             table.add(key, date.fromisoformat(value) if key == "imported" else value)
-        table.add("codes", _rows(source.codes))
+        table.add("codes", _build_rows(source.codes))
         tables.append(table)
     document.add(tomlkit.nl())
     document.add("source", tables)
     return tomlkit.dumps(document)
 
 
-def _rows(codes: Iterable[ListedCode]) -> Array:
+def _build_rows(codes: Iterable[ListedCode]) -> Array:
     rows = tomlkit.array()
     rows.multiline(multiline=True)
     for code in codes:

@@ -7,14 +7,14 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from mappings.text import say
-from services.chart.model import Finding, Measurement, Medication, Unusable
+from mappings.text import make_text
+from services.chart.model import Finding, Measurement, Medication, UnusableResult
 
 
 @lru_cache(32)
-def under(years: int) -> str:
+def make_age_reason(years: int) -> str:
     """Why a publication is not applied to somebody."""
-    return say("under {years} years", years=years)
+    return make_text("under {years} years", years=years)
 
 
 class Outcome(StrEnum):
@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     REASON = "reason"  # why something is asked for
 
 
-class Read(Protocol):
+class ComparedResult(Protocol):
     """A result and the limit that it was compared with."""
 
     @property
@@ -99,7 +99,7 @@ class Evidence(NamedTuple):
 
 
 @dataclass(slots=True)
-class Notes:
+class AssessmentLog:
     """Written to by the rules, in the order in which they look."""
 
     evidence: list[Evidence] = field(default_factory=list)
@@ -107,27 +107,29 @@ class Notes:
     session_steps: set[str] = field(default_factory=set)
     flags: dict[str, None] = field(default_factory=dict)
 
-    def step(self, *names: str) -> None:
+    def add_step(self, *names: str) -> None:
         for name in names:
             self.steps[name] = None
 
-    def session_step(self, *names: str) -> None:
+    def add_session_step(self, *names: str) -> None:
         """Steps called for by an order that is about to be signed."""
-        self.step(*names)
+        self.add_step(*names)
         self.session_steps.update(names)
 
-    def flag(self, *names: str) -> None:
+    def add_flag(self, *names: str) -> None:
         for name in names:
             self.flags[name] = None
 
-    def reading(self, rule: str, reading: Read, says: str, outcome: Outcome | None = None) -> None:
+    def add_reading(
+        self, rule: str, reading: ComparedResult, says: str, outcome: Outcome | None = None
+    ) -> None:
         """A result and the limit it was compared with; its meaning is the outcome by default."""
         outcome = outcome or Outcome(reading.means)
-        self.result(rule, outcome, reading.result, says, reading.limit, reading.locator)
+        self.add_result(rule, outcome, reading.result, says, reading.limit, reading.locator)
         if reading.result.flags:
-            self.flag(*reading.result.flags)
+            self.add_flag(*reading.result.flags)
 
-    def result(
+    def add_result(
         self,
         rule: str,
         outcome: Outcome,
@@ -151,12 +153,12 @@ class Notes:
             )
         )
 
-    def unusable(
-        self, rule: str, result: Unusable, says: str, outcome: Outcome = Outcome.UNUSABLE
+    def add_unusable(
+        self, rule: str, result: UnusableResult, says: str, outcome: Outcome = Outcome.UNUSABLE
     ) -> None:
         self.evidence.append(Evidence(rule, outcome, says, result.resource, day=result.day))
 
-    def findings(
+    def add_findings(
         self, rule: str, found: Iterable[Finding | Medication], locator: str | None = None
     ) -> None:
         for one in found:
@@ -166,7 +168,7 @@ class Notes:
                 Evidence(rule, Outcome.PRESENT, says, one.resource, day=day, locator=locator)
             )
 
-    def remark(
+    def add_remark(
         self,
         rule: str,
         says: str,

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from cds_hooks.protocol.card_history import Memory, PastCard
+from cds_hooks.protocol.card_history import CardHistory, PastCard
 from cds_hooks.protocol.cards import Card, Indicator
 from mappings.actions.attention import AttentionRules
 
-LEAST_FIRST = tuple(Indicator)
-AND_MUSCLE = "AndMuscle"  # a card about both axes has said what the card about one would
+INDICATORS_ASCENDING = tuple(Indicator)
+COMBINED_SUFFIX = "AndMuscle"  # a card about both axes has said what the card about one would
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CardCandidate:
     """A card that there is reason to show."""
 
     card: Card
@@ -25,7 +25,7 @@ class Candidate:
     urgent: bool  # days matter, by the rules' own urgency
 
 
-class HeldBack(NamedTuple):
+class WithheldCard(NamedTuple):
     """A card that there was reason to show, and why it is not."""
 
     card: Card
@@ -34,74 +34,78 @@ class HeldBack(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Attended:
+class AttentionResult:
     cards: tuple[Card, ...]
-    held_back: tuple[HeldBack, ...] = ()
+    withheld_cards: tuple[WithheldCard, ...] = ()
 
     @property
     def withheld(self) -> tuple[str, ...]:
         """ "snoozed:b12Indeterminate" """
-        return tuple(f"{one.reason}:{one.topic}" for one in self.held_back)
+        return tuple(f"{one.reason}:{one.topic}" for one in self.withheld_cards)
 
 
-def attend(
-    candidates: Iterable[Candidate], rules: AttentionRules, memory: Memory, now: datetime
-) -> Attended:
+def select_cards(
+    candidates: Iterable[CardCandidate], rules: AttentionRules, memory: CardHistory, now: datetime
+) -> AttentionResult:
     """The cards to show, the most urgent first, and what is withheld and why."""
-    ordered = sorted(candidates, key=_urgency, reverse=True)
+    ordered = sorted(candidates, key=_rank_candidate, reverse=True)
     if rules.mode == "everything":
-        return Attended(tuple(one.card for one in ordered))
+        return AttentionResult(tuple(one.card for one in ordered))
     shown: list[Card] = []
-    held_back: list[HeldBack] = []
+    held_back: list[WithheldCard] = []
     for one in ordered:
-        reason = _reason_to_withhold(one, rules, memory, now)
-        if reason is None and len(shown) >= rules.cards and not _critical(one):
+        reason = _find_withhold_reason(one, rules, memory, now)
+        if reason is None and len(shown) >= rules.cards and not _is_critical(one):
             reason = "limit"
         if rules.mode == "silent" and reason is None:
             reason = "silent"
         if reason is None:
             shown.append(one.card)
         else:
-            held_back.append(HeldBack(one.card, one.topic, reason))
-    return Attended(tuple(shown), tuple(held_back))
+            held_back.append(WithheldCard(one.card, one.topic, reason))
+    return AttentionResult(tuple(shown), tuple(held_back))
 
 
-def _urgency(one: Candidate) -> tuple[int, bool]:
-    return LEAST_FIRST.index(one.card.indicator), one.urgent
+def _rank_candidate(one: CardCandidate) -> tuple[int, bool]:
+    return INDICATORS_ASCENDING.index(one.card.indicator), one.urgent
 
 
-def _critical(one: Candidate) -> bool:
+def _is_critical(one: CardCandidate) -> bool:
     return one.card.indicator is Indicator.CRITICAL
 
 
-def _reason_to_withhold(
-    one: Candidate, rules: AttentionRules, memory: Memory, now: datetime
+def _find_withhold_reason(
+    one: CardCandidate, rules: AttentionRules, memory: CardHistory, now: datetime
 ) -> str | None:
-    if _critical(one):
+    if _is_critical(one):
         return None
-    if LEAST_FIRST.index(one.card.indicator) < LEAST_FIRST.index(Indicator(rules.at_least)):
+    if INDICATORS_ASCENDING.index(one.card.indicator) < INDICATORS_ASCENDING.index(
+        Indicator(rules.at_least)
+    ):
         return "below"
     sealed: list[frozenset[str]] | None = None
-    for before in memory.past(rules.longest_quiet, (one.topic, one.topic + AND_MUSCLE)):
+    for before in memory.find_cards(rules.max_quiet_days, (one.topic, one.topic + COMBINED_SUFFIX)):
         repeated = rules.repeat_guard and before.same_encounter
-        if not repeated and not _snoozed(one, before, rules, now):
+        if not repeated and not _is_snoozed(one, before, rules, now):
             continue
         if sealed is None:
-            sealed = [memory.seals(mark) for mark in one.card.rests_on]
+            sealed = [memory.make_seals(mark) for mark in one.card.rests_on]
         if not _is_woken(one, before, sealed):
             return "repeat" if repeated else "snoozed"
     return None
 
 
-def _snoozed(one: Candidate, before: PastCard, rules: AttentionRules, now: datetime) -> bool:
+def _is_snoozed(one: CardCandidate, before: PastCard, rules: AttentionRules, now: datetime) -> bool:
     if before.answered_at is None:
         return False
     reason = before.reason if before.outcome == "overridden" else None
-    days = rules.quiet_days(reason, urgent=one.urgent)
+    days = rules.get_quiet_days(reason, urgent=one.urgent)
     return now < before.answered_at + timedelta(days=days)
 
 
-def _is_woken(one: Candidate, before: PastCard, sealed: Iterable[frozenset[str]]) -> bool:
+def _is_woken(one: CardCandidate, before: PastCard, sealed: Iterable[frozenset[str]]) -> bool:
     """By a new result or symptom, or a worse finding. (A worse category is another topic.)"""
-    worse = LEAST_FIRST.index(one.card.indicator) > LEAST_FIRST.index(Indicator(before.indicator))
+    worse = INDICATORS_ASCENDING.index(one.card.indicator) > INDICATORS_ASCENDING.index(
+        Indicator(before.indicator)
+    )
     return worse or any(seals.isdisjoint(before.rests_on) for seals in sealed)

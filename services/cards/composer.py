@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cds_hooks.protocol.cards import (
-    SUMMARY_LENGTH,
+    MAX_SUMMARY_LENGTH,
     Action,
     Card,
     Coding,
@@ -18,38 +18,38 @@ from cds_hooks.protocol.cards import (
     Suggestion,
     shorten,
 )
-from mappings.actions.order_template import OrderTemplate, draft
+from mappings.actions.order_template import OrderTemplate, draft_order
 from mappings.knowledge_file import CLINICAL, read_toml
-from mappings.text import say, small
+from mappings.text import lowercase_first, make_text
 from services.assessment.evidence import Evidence
 from services.cards import b12 as b12_card
 from services.cards import muscle as muscle_card
-from services.cards.attention import AND_MUSCLE, Candidate
-from services.cards.b12 import detail as b12_detail
-from services.cards.b12_summary import sentences as b12_sentences
+from services.cards.attention import COMBINED_SUFFIX, CardCandidate
+from services.cards.b12 import write_detail as b12_detail
+from services.cards.b12_summary import write_sentences as b12_sentences
 from services.chart.model import Chart
-from services.evaluation.combination import Together
-from services.evaluation.order_rules import order_findings, require_words
-from services.evaluation.order_session import OrderFinding, Session, Step
+from services.evaluation.combination import Evaluation
+from services.evaluation.order_rules import check_rule_texts, run_order_rules
+from services.evaluation.order_session import OrderFinding, OrderSession, Step
 from services.knowledge.language import Language
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.labels import CATEGORIES
 from services.vitamin_b12.labels import TITLES
-from services.vitamin_b12.orders import suggested
+from services.vitamin_b12.orders import suggest_orders
 
 REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}")
-INDICATORS = (Indicator.INFO, Indicator.WARNING, Indicator.CRITICAL)
-MOST = 4  # suggestions on a card about one axis
-MOST_OF_BOTH = 5
-MOST_ORDERS = 3
+INDICATORS_ASCENDING = (Indicator.INFO, Indicator.WARNING, Indicator.CRITICAL)
+MAX_SUGGESTIONS = 4  # suggestions on a card about one axis
+MAX_SUGGESTIONS_COMBINED = 5
+MAX_ORDERS = 3
 # What these rules ask for first is the treatment; taking the draft away comes after it.
 # Cases whose words leave nothing to add about the patient.
-SAYS_IT_ALL = frozenset({"level", "unknown", "unknown-with-reason"})
-AFTER_TREATMENT = frozenset({"folic-acid", "nitrous-oxide"})
-OF_B12 = 3  # of them at most, where muscle has orders of its own
+COMPLETE_CASES = frozenset({"level", "unknown", "unknown-with-reason"})
+TREATMENT_FIRST_RULES = frozenset({"folic-acid", "nitrous-oxide"})
+MAX_B12_SUGGESTIONS = 3  # of them at most, where muscle has orders of its own
 
 
-def order_topic(rule: str) -> str:
+def build_order_topic(rule: str) -> str:
     """The stable, alphanumeric code of cards about orders that a rule leads."""
     return f"order{''.join(part.capitalize() for part in rule.split('-'))}"
 
@@ -58,27 +58,30 @@ def order_topic(rule: str) -> str:
 class CardMaker:
     """Makes cards from assessments; everything that is the same for each is made at start."""
 
-    known: Known
+    knowledge: SiteKnowledge
     b12_links: tuple[Link, ...]
     muscle_links: tuple[Link, ...]
-    reasons: tuple[Coding, ...]
+    override_reasons: tuple[Coding, ...]
     orders_link: Link
-    app: Link | None = None  # to the SMART app, where the EHR has one
+    app_link: Link | None = None  # to the SMART app, where the EHR has one
 
     @classmethod
-    def at_start(cls, known: Known, base_url: str, *, app: bool = False) -> "CardMaker":
-        require_words(known.order_rules)
+    def from_site(cls, known: SiteKnowledge, base_url: str, *, app: bool = False) -> "CardMaker":
+        check_rule_texts(known.order_rules)
         said = known.language
         guideline, definition = known.b12.guideline, known.muscle.definition
         reasons = read_toml(CLINICAL / "override_reasons.toml")
         evidence = f"{base_url}/evidence"
         return cls(
-            known=known,
+            knowledge=known,
             b12_links=(
                 Link(said("The limits and their sources"), f"{evidence}/{quote(guideline.id)}"),
                 Link(
                     shorten(
-                        said(say("{publisher}: the guideline", publisher=guideline.publisher)), 80
+                        said(
+                            make_text("{publisher}: the guideline", publisher=guideline.publisher)
+                        ),
+                        80,
                     ),
                     guideline.url,
                 ),
@@ -90,59 +93,61 @@ class CardMaker:
                 ),
                 Link(said("B12 and muscle: what is known"), f"{evidence}/b12-and-muscle"),
             ),
-            reasons=tuple(
+            override_reasons=tuple(
                 Coding(reason["code"], reasons["system"], known.language(reason["display"]))
                 for reason in reasons["reasons"]
             ),
             orders_link=Link(said("What is said of orders, and why"), f"{evidence}/orders"),
-            app=Link(said("Trends and details"), f"{base_url}/smart/launch", "smart")
+            app_link=Link(said("Trends and details"), f"{base_url}/smart/launch", "smart")
             if app
             else None,
         )
 
-    def candidates(
+    def draft_candidates(
         self,
-        session: Session,
+        session: OrderSession,
         encounter: str | None,
         unheard: Mapping[str, str],
         *,
         everything: bool = False,
-    ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+    ) -> tuple[tuple[CardCandidate, ...], tuple[str, ...]]:
         """The cards there is reason to show, and what is withheld before attention is asked.
 
         `unheard` are rules that do not speak here, each with why: "off", "silent", "audience".
         With `everything`, findings that have nothing to do with the orders are said too.
         """
-        found, chart = session.found, session.chart
-        orders = () if chart.deceased else order_findings(session)
+        found, chart = session.evaluation, session.chart
+        orders = () if chart.deceased else run_order_rules(session)
         withheld = [f"{unheard[o.rule.id]}:{o.rule.id}" for o in orders if o.rule.id in unheard]
         orders = tuple(order for order in orders if order.rule.id not in unheard)
         speaks = {}
         for axis, (worth, why) in (
-            ("b12", b12_card.worth_showing(found.b12, session)),
-            ("muscle", muscle_card.worth_showing(found, chart)),
+            ("b12", b12_card.should_show(found.b12, session)),
+            ("muscle", muscle_card.should_show(found, chart)),
         ):
             reason = why
             if worth and axis in unheard:
                 reason = f"{unheard[axis]}:{axis}"
             elif worth and not everything:
-                reason = self._aside(axis, session, orders)
+                reason = self._find_reason_to_omit(axis, session, orders)
             if reason:
                 withheld.append(reason)
             speaks[axis] = worth and reason is None
         composed = self._compose(session, encounter, orders, speaks)
-        return tuple(self._with_app(one, session) for one in composed), tuple(withheld)
+        return tuple(self._add_app_link(one, session) for one in composed), tuple(withheld)
 
-    def _with_app(self, candidate: Candidate, session: Session) -> Candidate:
+    def _add_app_link(self, candidate: CardCandidate, session: OrderSession) -> CardCandidate:
         """With a link to the app, which is told what the card is about, and nothing of whom."""
-        if self.app is None:
+        if self.app_link is None:
             return candidate
         about = {"topic": candidate.topic, **({"hook": session.hook} if session.hook else {})}
-        link = replace(self.app, app_context=json.dumps(about))
+        link = replace(self.app_link, app_context=json.dumps(about))
         card = replace(candidate.card, links=(*candidate.card.links, link))
         return replace(candidate, card=card)
 
-    def _aside(self, axis: str, session: Session, orders: tuple[OrderFinding, ...]) -> str | None:
+    def _find_reason_to_omit(
+        self, axis: str, session: OrderSession, orders: tuple[OrderFinding, ...]
+    ) -> str | None:
         """Why a finding about the patient does not belong beside these orders; None: it does.
 
         While an order is chosen only what concerns it is said; before signing, warnings are said
@@ -150,74 +155,84 @@ class CardMaker:
         """
         if not session.is_about_orders or any(order.rule.problem == axis for order in orders):
             return None
-        found, chart = session.found, session.chart
+        found, chart = session.evaluation, session.chart
         urgent = found.b12.urgent if axis == "b12" else found.urgent is not None
-        if axis == "b12" and not urgent and self._nothing_to_do(session):
+        if axis == "b12" and not urgent and self._has_nothing_to_do(session):
             return "b12:nothing-to-do"
-        group = session.group(f"{axis}_order")
-        related = any(True for _ in chart.drafted(group)) or any(
-            True for _ in chart.ordering(group)
+        group = session.get_group(f"{axis}_order")
+        related = any(True for _ in chart.list_drafted_drugs(group)) or any(
+            True for _ in chart.list_drafted_orders(group)
         )
         if urgent or related:
             return None
-        loud = b12_card.indicator(found.b12) if axis == "b12" else muscle_card.indicator(found)
+        loud = (
+            b12_card.choose_indicator(found.b12)
+            if axis == "b12"
+            else muscle_card.choose_indicator(found)
+        )
         if not session.is_selecting and loud is not Indicator.INFO:
             return None
         return f"{axis}:not-about-these-orders"
 
-    def _nothing_to_do(self, session: Session) -> bool:
+    def _has_nothing_to_do(self, session: OrderSession) -> bool:
         """Whether the finding neither presses nor asks for anything: no reason to interrupt."""
-        b12 = session.found.b12
+        b12 = session.evaluation.b12
         return (
             b12.urgency in ("none", "routine")
-            and b12_card.indicator(b12) is Indicator.INFO
-            and not suggested(b12, session.chart, self.known.b12, self.known.templates)
+            and b12_card.choose_indicator(b12) is Indicator.INFO
+            and not suggest_orders(b12, session.chart, self.knowledge.b12, self.knowledge.templates)
         )
 
     def _compose(
         self,
-        session: Session,
+        session: OrderSession,
         encounter: str | None,
         orders: tuple[OrderFinding, ...],
         speaks: Mapping[str, bool],
-    ) -> Iterator[Candidate]:
+    ) -> Iterator[CardCandidate]:
         """One card for each problem; one for both where both axes speak."""
-        found = session.found
-        finding = self._finding(found, speaks) if orders else ""
+        found = session.evaluation
+        finding = self._write_finding(found, speaks) if orders else ""
         of_b12 = tuple(order for order in orders if order.rule.problem == "b12")
         of_muscle = tuple(order for order in orders if order.rule.problem == "muscle")
         if speaks["b12"] and speaks["muscle"]:
             urgent = found.b12.urgent or found.urgent is not None
-            card = self._of_both(session, encounter)
-            yield self._led(card, finding, orders, session, encounter, urgent=urgent)
+            card = self._build_combined_card(session, encounter)
+            yield self._lead_with_orders(card, finding, orders, session, encounter, urgent=urgent)
             return
         if speaks["b12"]:
-            card = self._of_b12(session, encounter)
-            yield self._led(card, finding, of_b12, session, encounter, urgent=found.b12.urgent)
+            card = self._build_b12_card(session, encounter)
+            yield self._lead_with_orders(
+                card, finding, of_b12, session, encounter, urgent=found.b12.urgent
+            )
         elif of_b12:
-            yield self._led(None, "", of_b12, session, encounter, urgent=found.b12.urgent)
+            yield self._lead_with_orders(
+                None, "", of_b12, session, encounter, urgent=found.b12.urgent
+            )
         if speaks["muscle"]:
-            card, urgent = self._of_muscle(session, encounter), found.urgent is not None
-            yield self._led(card, finding, of_muscle, session, encounter, urgent=urgent)
+            card, urgent = self._build_muscle_card(session, encounter), found.urgent is not None
+            yield self._lead_with_orders(
+                card, finding, of_muscle, session, encounter, urgent=urgent
+            )
         elif of_muscle:
-            yield self._led(None, "", of_muscle, session, encounter, urgent=False)
+            yield self._lead_with_orders(None, "", of_muscle, session, encounter, urgent=False)
 
-    def _finding(self, found: Together, speaks: Mapping[str, bool]) -> str:
+    def _write_finding(self, found: Evaluation, speaks: Mapping[str, bool]) -> str:
         """The first sentence of the summary, which says what is found and not what to do."""
         if speaks["muscle"] and (found.urgent is not None or not speaks["b12"]):
-            return muscle_card.sentences(found, self.known)[0]
-        return self._b12_sentences(found)[0] if speaks["b12"] else ""
+            return muscle_card.write_sentences(found, self.knowledge)[0]
+        return self._write_b12_sentences(found)[0] if speaks["b12"] else ""
 
-    def _led(
+    def _lead_with_orders(
         self,
         card: Card | None,
         finding: str,
         orders: tuple[OrderFinding, ...],
-        session: Session,
+        session: OrderSession,
         encounter: str | None,
         *,
         urgent: bool,
-    ) -> Candidate:
+    ) -> CardCandidate:
         """`card` with what is to be said of the orders put first; without orders, as it is.
 
         `finding` is the first sentence of the card's summary; needed only where there are orders.
@@ -225,10 +240,10 @@ class CardMaker:
         if not orders:
             if card is None or card.source.topic is None:
                 raise ValueError("a candidate needs a card, and the card a topic")
-            return Candidate(card, card.source.topic.code, urgent)
-        first, said = orders[0], self.known.language
-        topic = order_topic(first.rule.id)
-        proposed = tuple(self._proposed(orders, session, encounter))
+            return CardCandidate(card, card.source.topic.code, urgent)
+        first, said = orders[0], self.knowledge.language
+        topic = build_order_topic(first.rule.id)
+        proposed = tuple(self._draft_proposals(orders, session, encounter))
         held = card.suggestions if card else ()
         made = {a.template for s in held for a in s.actions if a.template}
         proposed = tuple(
@@ -236,9 +251,9 @@ class CardMaker:
         )
         treatments = tuple(s for s in held if _is_drug(s))
         ordered = (*proposed, *held)
-        if first.rule.id in AFTER_TREATMENT:
+        if first.rule.id in TREATMENT_FIRST_RULES:
             ordered = (*treatments, *proposed, *(s for s in held if s not in treatments))
-        most = MOST_OF_BOTH if card and len(held) > MOST else MOST
+        most = MAX_SUGGESTIONS_COMBINED if card and len(held) > MAX_SUGGESTIONS else MAX_SUGGESTIONS
         suggestions = tuple(
             replace(s, is_recommended=place == 0 and _is_forward(s))
             for place, s in enumerate(ordered[:most])
@@ -246,51 +261,58 @@ class CardMaker:
         loud = [Indicator(order.indicator) for order in orders]
         if card:
             loud.append(card.indicator)
-        led = self._card(
-            summary=_lead(
-                said(first.summary), self._beside_in_short(card, finding, first), finding
+        led = self._build_card(
+            summary=_join_summary(
+                said(first.summary), self._summarize_patient(card, finding, first), finding
             ),
-            indicator=max(loud, key=INDICATORS.index),
+            indicator=max(loud, key=INDICATORS_ASCENDING.index),
             source=Source(
                 shorten(first.rule.source, 160),
-                self._url_of(first),
-                self._topic(topic, said(first.rule.title)),
+                self._find_source_url(first),
+                self._build_topic(topic, said(first.rule.title)),
             ),
             detail="\n\n".join(
                 part
-                for part in (_of_orders(orders, said), self._beside(card, first, session))
+                for part in (
+                    _write_orders(orders, said),
+                    self._describe_patient(card, first, session),
+                )
                 if part
             ),
             suggestions=suggestions,
-            links=card.links if card else (self.orders_link, *self._links_of(first)),
+            links=card.links if card else (self.orders_link, *self._find_links(first)),
             rests_on=(card.rests_on if card else frozenset())
             | {f"{order.rule.id}|{mark}" for order in orders for mark in order.about},
         )
-        return Candidate(led, topic, urgent)
+        return CardCandidate(led, topic, urgent)
 
-    def _url_of(self, order: OrderFinding) -> str:
+    def _find_source_url(self, order: OrderFinding) -> str:
         """Where the rule's source is; where it names several, the page that lists them."""
         return order.rule.url or self.orders_link.url
 
-    def _links_of(self, order: OrderFinding) -> tuple[Link, ...]:
+    def _find_links(self, order: OrderFinding) -> tuple[Link, ...]:
         return (self.b12_links if order.rule.problem == "b12" else self.muscle_links)[:1]
 
-    def _beside_in_short(self, card: Card | None, finding: str, first: OrderFinding) -> str | None:
+    def _summarize_patient(
+        self, card: Card | None, finding: str, first: OrderFinding
+    ) -> str | None:
         """What the summary adds about the patient, where the words on the order leave it open."""
-        if card is None or first.case in SAYS_IT_ALL:
+        if card is None or first.case in COMPLETE_CASES:
             return None
         return finding if first.case == "uncertain" else card.summary
 
-    def _beside(self, card: Card | None, first: OrderFinding, session: Session) -> str:
+    def _describe_patient(
+        self, card: Card | None, first: OrderFinding, session: OrderSession
+    ) -> str:
         """What is known of the patient, and what could not be checked."""
         if card is not None:
             return card.detail or ""
         if first.rule.problem == "b12":
-            return b12_detail(session.found.b12, session.chart, self.known)
-        return muscle_card.all_gaps(session.chart, self.known.language)
+            return b12_detail(session.evaluation.b12, session.chart, self.knowledge)
+        return muscle_card.write_all_gaps(session.chart, self.knowledge.language)
 
-    def _proposed(
-        self, orders: tuple[OrderFinding, ...], session: Session, encounter: str | None
+    def _draft_proposals(
+        self, orders: tuple[OrderFinding, ...], session: OrderSession, encounter: str | None
     ) -> Iterator[Suggestion]:
         """The suggestions of the rules; one draft is changed or removed by one of them only."""
         touched: set[str] = set()
@@ -301,89 +323,97 @@ class CardMaker:
                     continue
                 touched |= drafts
                 actions = tuple(
-                    self._step(step, order, session, encounter) for step in proposal.steps
+                    self._draft_step(step, order, session, encounter) for step in proposal.steps
                 )
-                yield Suggestion(shorten(self.known.language(proposal.label), 120), actions)
+                yield Suggestion(shorten(self.knowledge.language(proposal.label), 120), actions)
 
-    def _step(
-        self, step: Step, order: OrderFinding, session: Session, encounter: str | None
+    def _draft_step(
+        self, step: Step, order: OrderFinding, session: OrderSession, encounter: str | None
     ) -> Action:
         if step.type == "delete":
-            said = self.known.language(say("Remove {name} from this session", name=step.name))
+            said = self.knowledge.language(
+                make_text("Remove {name} from this session", name=step.name)
+            )
             return Action("delete", said, resource_id=step.draft)
-        template = self.known.templates.by_id[step.template or ""]
+        template = self.knowledge.templates.by_id[step.template or ""]
         if step.type == "create":
-            reason = _reason_of(session.found)
-            return self._action(template, session.chart, encounter, reason, order.rule.title)
-        changed = changed_draft(session.drafts[step.draft or ""], template.resource)
-        said = say("{what} (check the quantity to dispense)", what=template.description)
-        return Action("update", self.known.language(said), changed, template=template.id)
+            reason = _find_reason(session.evaluation)
+            return self._draft_action(template, session.chart, encounter, reason, order.rule.title)
+        changed = update_draft(session.drafts[step.draft or ""], template.resource)
+        said = make_text("{what} (check the quantity to dispense)", what=template.description)
+        return Action("update", self.knowledge.language(said), changed, template=template.id)
 
-    def _of_b12(self, session: Session, encounter: str | None) -> Card:
-        found, chart = session.found, session.chart
-        return self._card(
-            summary=shorten(self._b12_summary(found)),
-            indicator=b12_card.indicator(found.b12),
-            source=self._b12_source(found, b12_card.topic(found.b12.category)),
-            detail=b12_detail(found.b12, chart, self.known),
-            suggestions=self._b12_suggestions(found, chart, encounter),
+    def _build_b12_card(self, session: OrderSession, encounter: str | None) -> Card:
+        found, chart = session.evaluation, session.chart
+        return self._build_card(
+            summary=shorten(self._write_b12_summary(found)),
+            indicator=b12_card.choose_indicator(found.b12),
+            source=self._build_b12_source(found, b12_card.build_topic_code(found.b12.category)),
+            detail=b12_detail(found.b12, chart, self.knowledge),
+            suggestions=self._draft_b12_suggestions(found, chart, encounter),
             links=self.b12_links,
-            rests_on=_marks(found.b12.evidence),
+            rests_on=_build_marks(found.b12.evidence),
         )
 
-    def _of_muscle(self, session: Session, encounter: str | None) -> Card:
-        found, chart = session.found, session.chart
-        definition = self.known.muscle.definition
-        return self._card(
-            summary=shorten(muscle_card.summary(found, self.known)),
-            indicator=muscle_card.indicator(found),
+    def _build_muscle_card(self, session: OrderSession, encounter: str | None) -> Card:
+        found, chart = session.evaluation, session.chart
+        definition = self.knowledge.muscle.definition
+        return self._build_card(
+            summary=shorten(muscle_card.write_summary(found, self.knowledge)),
+            indicator=muscle_card.choose_indicator(found),
             source=Source(
                 shorten(f"{definition.publisher}: {definition.title}", 160),
                 definition.url,
-                self._topic(
-                    muscle_card.topic(found.muscle.category),
-                    self.known.language(CATEGORIES[found.muscle.category]),
+                self._build_topic(
+                    muscle_card.build_topic_code(found.muscle.category),
+                    self.knowledge.language(CATEGORIES[found.muscle.category]),
                 ),
             ),
-            detail=muscle_card.detail(found, chart, self.known, with_b12=False),
-            suggestions=self._muscle_suggestions(found, chart, encounter, recommends=True)[:MOST],
+            detail=muscle_card.write_detail(found, chart, self.knowledge, with_b12=False),
+            suggestions=self._draft_muscle_suggestions(found, chart, encounter, recommends=True)[
+                :MAX_SUGGESTIONS
+            ],
             links=self.muscle_links,
-            rests_on=_muscle_marks(found),
+            rests_on=_build_muscle_marks(found),
         )
 
-    def _of_both(self, session: Session, encounter: str | None) -> Card:
+    def _build_combined_card(self, session: OrderSession, encounter: str | None) -> Card:
         """B12 first: what is wrong with nerves never waits for muscle."""
-        found, chart = session.found, session.chart
-        said = self._b12_summary(found)
-        both = f"{said} {muscle_card.clause(found, self.known.language)}".strip()
-        of_b12 = self._b12_suggestions(found, chart, encounter)
+        found, chart = session.evaluation, session.chart
+        said = self._write_b12_summary(found)
+        both = f"{said} {muscle_card.write_clause(found, self.knowledge.language)}".strip()
+        of_b12 = self._draft_b12_suggestions(found, chart, encounter)
         of_muscle: tuple[Suggestion, ...] = ()
         if found.tier != "T1" or found.muscle.positive or found.urgent:
-            of_muscle = self._muscle_suggestions(found, chart, encounter, recommends=not of_b12)
-        kept = of_b12[: OF_B12 if of_muscle else MOST]
+            of_muscle = self._draft_muscle_suggestions(
+                found, chart, encounter, recommends=not of_b12
+            )
+        kept = of_b12[: MAX_B12_SUGGESTIONS if of_muscle else MAX_SUGGESTIONS]
         if found.urgent:
-            both = f"{muscle_card.summary(found, self.known)} {said}"
-            said = muscle_card.summary(found, self.known)
-        return self._card(
-            summary=both if len(both) <= SUMMARY_LENGTH else shorten(said),
+            both = f"{muscle_card.write_summary(found, self.knowledge)} {said}"
+            said = muscle_card.write_summary(found, self.knowledge)
+        return self._build_card(
+            summary=both if len(both) <= MAX_SUMMARY_LENGTH else shorten(said),
             indicator=max(
-                b12_card.indicator(found.b12),
-                muscle_card.indicator(found),
-                key=INDICATORS.index,
+                b12_card.choose_indicator(found.b12),
+                muscle_card.choose_indicator(found),
+                key=INDICATORS_ASCENDING.index,
             ),
-            source=self._b12_source(found, f"{b12_card.topic(found.b12.category)}{AND_MUSCLE}"),
+            source=self._build_b12_source(
+                found, f"{b12_card.build_topic_code(found.b12.category)}{COMBINED_SUFFIX}"
+            ),
             detail="\n\n".join(
                 (
-                    b12_detail(found.b12, chart, self.known),
-                    muscle_card.detail(found, chart, self.known, with_b12=True),
+                    b12_detail(found.b12, chart, self.knowledge),
+                    muscle_card.write_detail(found, chart, self.knowledge, with_b12=True),
                 )
             ),
-            suggestions=(*kept, *of_muscle)[:MOST_OF_BOTH],
+            suggestions=(*kept, *of_muscle)[:MAX_SUGGESTIONS_COMBINED],
             links=(*self.b12_links, *self.muscle_links),
-            rests_on=_marks(found.b12.evidence) | _muscle_marks(found),
+            rests_on=_build_marks(found.b12.evidence) | _build_muscle_marks(found),
         )
 
-    def _card(
+    def _build_card(
         self,
         *,
         summary: str,
@@ -401,62 +431,65 @@ class CardMaker:
             detail=detail,
             suggestions=suggestions,
             selection_behavior="any" if suggestions else None,
-            override_reasons=self.reasons,
+            override_reasons=self.override_reasons,
             links=links,
             rests_on=rests_on,
         )
 
-    def _b12_source(self, found: Together, topic: str) -> Source:
-        guideline = self.known.b12.guideline
+    def _build_b12_source(self, found: Evaluation, topic: str) -> Source:
+        guideline = self.knowledge.b12.guideline
         return Source(
             shorten(f"{guideline.publisher}: {guideline.title}", 160),
             guideline.url,
-            self._topic(topic, self.known.language(TITLES[found.b12.category])),
+            self._build_topic(topic, self.knowledge.language(TITLES[found.b12.category])),
         )
 
-    def _b12_summary(self, found: Together) -> str:
-        return " ".join(self._b12_sentences(found))
+    def _write_b12_summary(self, found: Evaluation) -> str:
+        return " ".join(self._write_b12_sentences(found))
 
-    def _b12_sentences(self, found: Together) -> tuple[str, ...]:
-        return b12_sentences(found.b12, self.known.templates.locale, self.known.language)
+    def _write_b12_sentences(self, found: Evaluation) -> tuple[str, ...]:
+        return b12_sentences(found.b12, self.knowledge.templates.locale, self.knowledge.language)
 
-    def _topic(self, code: str, display: str) -> Coding:
-        return Coding(code, f"{self.known.index.base}/CodeSystem/card-topic", display)
+    def _build_topic(self, code: str, display: str) -> Coding:
+        return Coding(code, f"{self.knowledge.index.base}/CodeSystem/card-topic", display)
 
-    def _b12_suggestions(
-        self, found: Together, chart: Chart, encounter: str | None
+    def _draft_b12_suggestions(
+        self, found: Evaluation, chart: Chart, encounter: str | None
     ) -> tuple[Suggestion, ...]:
-        reason, why = _reason_of(found), TITLES.get(found.b12.category, "Vitamin B12")
-        offered = suggested(found.b12, chart, self.known.b12, self.known.templates)
+        reason, why = _find_reason(found), TITLES.get(found.b12.category, "Vitamin B12")
+        offered = suggest_orders(found.b12, chart, self.knowledge.b12, self.knowledge.templates)
         made = []
         for place, template in enumerate(offered):
-            action = self._action(template, chart, encounter, reason, why)
+            action = self._draft_action(template, chart, encounter, reason, why)
             label: str = template.label
             if place and action.resource and action.resource["resourceType"] == "MedicationRequest":
                 # Instead of the first, not beside it.
-                label = say("Or {label}", label=small(template.label))
+                label = make_text("Or {label}", label=lowercase_first(template.label))
             made.append(
-                Suggestion(self.known.language(label), (action,), is_recommended=place == 0)
+                Suggestion(self.knowledge.language(label), (action,), is_recommended=place == 0)
             )
         return tuple(made)
 
-    def _muscle_suggestions(
-        self, found: Together, chart: Chart, encounter: str | None, *, recommends: bool
+    def _draft_muscle_suggestions(
+        self, found: Evaluation, chart: Chart, encounter: str | None, *, recommends: bool
     ) -> tuple[Suggestion, ...]:
         reason = found.muscle.low[0].resource if found.muscle.low else None
-        why = say("Muscle: {stage}", stage=CATEGORIES[found.muscle.category])
+        why = make_text("Muscle: {stage}", stage=CATEGORIES[found.muscle.category])
         return tuple(
             Suggestion(
-                self.known.language(label),
+                self.knowledge.language(label),
                 tuple(
-                    self._action(template, chart, encounter, reason, why) for template in templates
+                    self._draft_action(template, chart, encounter, reason, why)
+                    for template in templates
                 ),
                 is_recommended=recommends and place == 0,
             )
-            for place, (label, templates) in enumerate(muscle_card.panels(found, chart, self.known))
+            for place, (label, templates) in enumerate(
+                muscle_card.select_panels(found, chart, self.knowledge)
+            )
         )
 
-    def _action(
+    def _draft_action(
         self,
         template: OrderTemplate,
         chart: Chart,
@@ -464,8 +497,8 @@ class CardMaker:
         reason: str | None,
         why: str,
     ) -> Action:
-        said = self.known.language
-        resource: dict[str, Any] = draft(
+        said = self.knowledge.language
+        resource: dict[str, Any] = draft_order(
             template,
             chart.patient,
             f"Encounter/{encounter.rpartition('/')[2]}" if encounter else None,
@@ -481,7 +514,7 @@ class CardMaker:
         return Action("create", said(template.description), resource, template=template.id)
 
 
-def _reason_of(found: Together) -> str | None:
+def _find_reason(found: Evaluation) -> str | None:
     """The result that decided, else the first result or condition that the finding rests on."""
     if found.b12.deciding:
         return found.b12.deciding.result.resource
@@ -489,31 +522,31 @@ def _reason_of(found: Together) -> str | None:
     return next((name for name in named if name.startswith(("Observation/", "Condition/"))), None)
 
 
-def _marks(evidence: Iterable[Evidence]) -> frozenset[str]:
+def _build_marks(evidence: Iterable[Evidence]) -> frozenset[str]:
     """What stands for results and conditions: a corrected value is another mark."""
     return frozenset(f"{e.rule}|{e.resource}|{e.value}|{e.unit}" for e in evidence if e.resource)
 
 
-def _muscle_marks(found: Together) -> frozenset[str]:
-    pointers = (p for one in found.differential for p in one.pointers)
-    return _marks(found.muscle.evidence) | frozenset(f"pointer|{p}" for p in pointers)
+def _build_muscle_marks(found: Evaluation) -> frozenset[str]:
+    pointers = (p for one in found.differential for p in one.resources)
+    return _build_marks(found.muscle.evidence) | frozenset(f"pointer|{p}" for p in pointers)
 
 
-def _lead(first: str, said: str | None, finding: str) -> str:
+def _join_summary(first: str, said: str | None, finding: str) -> str:
     """What is said of the order, then as much of the patient as there is room for."""
     if said is None:
         return shorten(first)
     whole = f"{first} {said}"
-    if len(whole) <= SUMMARY_LENGTH:
+    if len(whole) <= MAX_SUMMARY_LENGTH:
         return whole
     short = f"{first} {finding}"
-    return short if len(short) <= SUMMARY_LENGTH else shorten(first)
+    return short if len(short) <= MAX_SUMMARY_LENGTH else shorten(first)
 
 
-def _of_orders(orders: tuple[OrderFinding, ...], said: Language) -> str:
+def _write_orders(orders: tuple[OrderFinding, ...], said: Language) -> str:
     told = "\n".join(
-        f"- {said(o.says)} ({said('Source')}: {o.rule.source}, {said(o.rule.locator)})"
-        for o in orders[:MOST_ORDERS]
+        f"- {said(o.text)} ({said('Source')}: {o.rule.source}, {said(o.rule.locator)})"
+        for o in orders[:MAX_ORDERS]
     )
     return f"**{said('About the order')}**\n\n{told}"
 
@@ -528,7 +561,7 @@ def _is_forward(suggestion: Suggestion) -> bool:
     return any(action.type != "delete" for action in suggestion.actions)
 
 
-def changed_draft(draft: Mapping[str, Any], order: Mapping[str, Any]) -> dict[str, Any]:
+def update_draft(draft: Mapping[str, Any], order: Mapping[str, Any]) -> dict[str, Any]:
     """The whole draft with the drug and dosage of `order`; every other member as it came."""
     changed = {k: v for k, v in draft.items() if k not in ("medicationReference", "medication")}
     return changed | {
@@ -537,8 +570,8 @@ def changed_draft(draft: Mapping[str, Any], order: Mapping[str, Any]) -> dict[st
     }
 
 
-def record_of(
-    found: Together, known: Known, suppressed: Iterable[str], topics: Iterable[str] = ()
+def build_record(
+    found: Evaluation, known: SiteKnowledge, suppressed: Iterable[str], topics: Iterable[str] = ()
 ) -> Mapping[str, Any]:
     """What the log and the records keep of an assessment: names, never values."""
     rules = [e.rule for e in found.b12.evidence]

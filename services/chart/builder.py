@@ -9,25 +9,25 @@ from typing import Any, TypeVar
 
 from mappings.terminology.questionnaire import Questionnaire
 from mappings.terminology.value_set import ValueSetIndex
-from services.chart.fhir_values import Resource, sort_key
+from services.chart.fhir_values import Resource, make_sort_key
 from services.chart.model import (
     Chart,
+    FailedTest,
     Finding,
     Measurement,
     Medication,
     Order,
-    Qualitative,
-    Unable,
-    Unusable,
+    QualitativeResult,
+    UnusableResult,
 )
-from services.chart.quantities import Scale, scales
+from services.chart.quantities import Scale, build_scales
 
 Kind = TypeVar("Kind")
-by_name: Callable[[], dict[str, list[Any]]] = partial(defaultdict, list)
+make_lists: Callable[[], dict[str, list[Any]]] = partial(defaultdict, list)
 
 
 @dataclass(frozen=True, slots=True)
-class Readable:
+class ChartKnowledge:
     """What reading needs to know besides the resources; compiled once, at start."""
 
     index: ValueSetIndex
@@ -36,44 +36,44 @@ class Readable:
     scales: Mapping[tuple[str, str], Scale] = field(init=False)  # by observation and unit reported
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scales", scales(self.index.sets, self.plausible))
+        object.__setattr__(self, "scales", build_scales(self.index.sets, self.plausible))
 
 
 @dataclass(slots=True)
-class Pages:
+class ChartBuilder:
     """The chart while it is being written."""
 
     patient: str
     today: date
-    last: date  # nothing dated later is known yet
-    readable: Readable
+    last_day: date  # nothing dated later is known yet
+    knowledge: ChartKnowledge
     patient_references: frozenset[str]
     drugs: Mapping[str, Resource] = field(default_factory=dict)
     devices: Mapping[str, Resource] = field(default_factory=dict)
     sex: str | None = None
     born: tuple[date, date] | None = None
     deceased: bool = False
-    measurements: dict[str, list[Measurement]] = field(default_factory=by_name)
-    unusable: dict[str, list[Unusable]] = field(default_factory=by_name)
-    unable: dict[str, list[Unable]] = field(default_factory=by_name)
-    qualitative: dict[str, list[Qualitative]] = field(default_factory=by_name)
-    findings: dict[str, list[Finding]] = field(default_factory=by_name)
-    medications: dict[str, list[Medication]] = field(default_factory=by_name)
-    orders: dict[str, list[Order]] = field(default_factory=by_name)
+    measurements: dict[str, list[Measurement]] = field(default_factory=make_lists)
+    unusable: dict[str, list[UnusableResult]] = field(default_factory=make_lists)
+    unable: dict[str, list[FailedTest]] = field(default_factory=make_lists)
+    qualitative: dict[str, list[QualitativeResult]] = field(default_factory=make_lists)
+    findings: dict[str, list[Finding]] = field(default_factory=make_lists)
+    medications: dict[str, list[Medication]] = field(default_factory=make_lists)
+    orders: dict[str, list[Order]] = field(default_factory=make_lists)
     dropped: dict[str, int] = field(default_factory=partial(defaultdict, int))
     about: frozenset[str] | None = None
-    in_same_words: object = field(default_factory=object)
-    seen: set[str] = field(default_factory=set)
+    last_matching_reference: object = field(default_factory=object)
+    references_read: set[str] = field(default_factory=set)
 
 
-def _in_order(found: Mapping[str, list[Kind]]) -> Mapping[str, tuple[Kind, ...]]:
+def _freeze_lists(found: Mapping[str, list[Kind]]) -> Mapping[str, tuple[Kind, ...]]:
     return {name: tuple(several) for name, several in found.items()} if found else {}
 
 
-def bound(pages: Pages, unknown: frozenset[str], incomplete: frozenset[str]) -> Chart:
+def build_chart(pages: ChartBuilder, unknown: frozenset[str], incomplete: frozenset[str]) -> Chart:
     for results in pages.measurements.values():
         if len(results) > 1:
-            results.sort(key=_newest_first, reverse=True)
+            results.sort(key=_get_recency, reverse=True)
     for antibodies in pages.qualitative.values():
         antibodies.sort(key=lambda result: result.day, reverse=True)
     for failures in pages.unable.values():
@@ -84,13 +84,13 @@ def bound(pages: Pages, unknown: frozenset[str], incomplete: frozenset[str]) -> 
         sex=pages.sex,
         born=pages.born,
         deceased=pages.deceased,
-        measurements=_in_order(pages.measurements),
-        unusable=_in_order(pages.unusable),
-        unable=_in_order(pages.unable),
-        qualitative=_in_order(pages.qualitative),
-        findings=_in_order(pages.findings),
-        medications=_in_order(pages.medications),
-        orders=_in_order(pages.orders),
+        measurements=_freeze_lists(pages.measurements),
+        unusable=_freeze_lists(pages.unusable),
+        unable=_freeze_lists(pages.unable),
+        qualitative=_freeze_lists(pages.qualitative),
+        findings=_freeze_lists(pages.findings),
+        medications=_freeze_lists(pages.medications),
+        orders=_freeze_lists(pages.orders),
         about=pages.about,
         unknown=unknown,
         incomplete=incomplete,
@@ -98,12 +98,12 @@ def bound(pages: Pages, unknown: frozenset[str], incomplete: frozenset[str]) -> 
     )
 
 
-def _newest_first(result: Measurement) -> tuple[date, str, int, str]:
+def _get_recency(result: Measurement) -> tuple[date, str, int, str]:
     # Of results of one moment, a value goes before a bound and a preferred code before another;
     # the reference only makes the order the same each time.
     return (
         result.day,
-        sort_key(result.instant),
+        make_sort_key(result.instant),
         -result.rank if result.comparator is None else -99,
         result.resource,
     )

@@ -19,16 +19,16 @@ def as_list(value: object) -> list[Any]:
     return [value] if isinstance(value, dict) else []
 
 
-def codings(concept: object) -> list[tuple[str, str]]:
+def read_codings(concept: object) -> list[tuple[str, str]]:
     """(system, code) of every coding of a CodeableConcept, Coding, or R5 CodeableReference."""
     if isinstance(concept, list):
-        return [coding for one in concept for coding in codings(one)]
+        return [coding for one in concept for coding in read_codings(one)]
     if not isinstance(concept, dict):
         return []
     listed = concept.get("coding")
     if not isinstance(listed, list):
         if "coding" not in concept and isinstance(concept.get("concept"), dict):
-            return codings(concept["concept"])
+            return read_codings(concept["concept"])
         listed = as_list(listed) if "coding" in concept else (concept,)
     found = []
     for coding in listed:
@@ -39,22 +39,22 @@ def codings(concept: object) -> list[tuple[str, str]]:
     return found
 
 
-def status_code(value: object) -> str | None:
+def read_status_code(value: object) -> str | None:
     """The code of a status: a plain code (STU3) or a CodeableConcept of HL7's own code system."""
     if isinstance(value, str):
         return value
-    found = codings(value) if isinstance(value, dict) else ()
+    found = read_codings(value) if isinstance(value, dict) else ()
     return found[0][1] if found else None
 
 
-def reference_tail(reference: object) -> str | None:
+def read_relative_reference(reference: object) -> str | None:
     """ "Patient/1" of a relative, absolute or versioned reference; None where there is none."""
     text = reference.get("reference") if isinstance(reference, dict) else reference
-    return tail_of(text) if isinstance(text, str) else None
+    return make_relative_reference(text) if isinstance(text, str) else None
 
 
 @lru_cache(1024)
-def tail_of(text: str) -> str:
+def make_relative_reference(text: str) -> str:
     """ "Patient/1" of the text of a reference."""
     text = text.partition("/_history/")[0]
     if text.startswith(("urn:", "#")) or "/" not in text:
@@ -63,7 +63,7 @@ def tail_of(text: str) -> str:
     return f"{kind.rpartition('/')[2]}/{id_}"
 
 
-def span_of_date(text: object) -> tuple[date, date] | None:
+def parse_date_span(text: object) -> tuple[date, date] | None:
     """The first and last day that a FHIR date, full or partial, or a dateTime may mean.
 
     The day is the one written, at the place where it was written: an offset does not move it.
@@ -86,14 +86,14 @@ def span_of_date(text: object) -> tuple[date, date] | None:
     return None
 
 
-def first_day(text: object) -> date | None:
+def parse_first_day(text: object) -> date | None:
     """The first day that a date may mean; None where it is no date."""
-    span = span_of_date(text)
+    span = parse_date_span(text)
     return span[0] if span else None
 
 
 @lru_cache(8192)
-def sort_key(text: str) -> str:
+def make_sort_key(text: str) -> str:
     """A timestamp that sorts with others whatever their offsets; a bare day sorts at its start."""
     if len(text) <= 10:
         return text
@@ -109,15 +109,15 @@ def sort_key(text: str) -> str:
         return text[:10]
 
 
-def period(value: object) -> tuple[date | None, date | None]:
+def read_period(value: object) -> tuple[date | None, date | None]:
     """Start and end of a FHIR Period."""
     if not isinstance(value, dict):
         return None, None
-    end = span_of_date(value.get("end"))
-    return first_day(value.get("start")), end[1] if end else None
+    end = parse_date_span(value.get("end"))
+    return parse_first_day(value.get("start")), end[1] if end else None
 
 
-def number(value: object) -> float | None:
+def read_number(value: object) -> float | None:
     """A JSON number; a boolean or a string is none."""
     if isinstance(value, float):
         return value
@@ -129,6 +129,6 @@ def number(value: object) -> float | None:
         return None
 
 
-def earliest(days: Iterable[date | None]) -> date | None:
+def find_earliest(days: Iterable[date | None]) -> date | None:
     """The earliest of the days that are known."""
     return min((day for day in days if day is not None), default=None)

@@ -33,7 +33,7 @@ class Measurement(NamedTuple):
     side: str | None = None  # "left" or "right"
 
 
-class Unusable(NamedTuple):
+class UnusableResult(NamedTuple):
     """A result that must not be read as any value: never normal, never a guess. (Rule R20.)"""
 
     observation: str
@@ -45,7 +45,7 @@ class Unusable(NamedTuple):
     reported: str = ""
 
 
-class Unable(NamedTuple):
+class FailedTest(NamedTuple):
     """A test that the patient could not do or not complete."""
 
     observation: str
@@ -53,7 +53,7 @@ class Unable(NamedTuple):
     resource: str
 
 
-class Qualitative(NamedTuple):
+class QualitativeResult(NamedTuple):
     """A result that is present or absent: an antibody."""
 
     observation: str
@@ -108,9 +108,9 @@ class Chart:
     born: tuple[date, date] | None = None  # earliest and latest day of birth; None: unknown
     deceased: bool = False
     measurements: Mapping[str, tuple[Measurement, ...]] = field(default_factory=dict)
-    unusable: Mapping[str, tuple[Unusable, ...]] = field(default_factory=dict)
-    unable: Mapping[str, tuple[Unable, ...]] = field(default_factory=dict)
-    qualitative: Mapping[str, tuple[Qualitative, ...]] = field(default_factory=dict)
+    unusable: Mapping[str, tuple[UnusableResult, ...]] = field(default_factory=dict)
+    unable: Mapping[str, tuple[FailedTest, ...]] = field(default_factory=dict)
+    qualitative: Mapping[str, tuple[QualitativeResult, ...]] = field(default_factory=dict)
     findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
     medications: Mapping[str, tuple[Medication, ...]] = field(default_factory=dict)
     orders: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class Chart:
         object.__setattr__(self, "holds", frozenset(holds))
         object.__setattr__(self, "drafts", frozenset(drafts))
 
-    def latest(self, observation: str) -> Measurement | None:
+    def get_latest(self, observation: str) -> Measurement | None:
         """The newest usable result; None where there is none."""
         results = self.measurements.get(observation)
         return results[0] if results else None
@@ -150,7 +150,7 @@ class Chart:
             return concepts in self.holds
         return not self.holds.isdisjoint(concepts)
 
-    def present(self, concepts: Collection[str]) -> tuple[Finding | Medication, ...]:
+    def list_present(self, concepts: Collection[str]) -> tuple[Finding | Medication, ...]:
         """Active findings and current medications of `concepts`, in their order."""
         if self.holds.isdisjoint(concepts):
             return ()
@@ -160,7 +160,9 @@ class Chart:
             found += [m for m in self.medications.get(concept, ()) if m.status == "current"]
         return tuple(found)
 
-    def drafted(self, concepts: Collection[str], *, aside: bool = False) -> tuple[Medication, ...]:
+    def list_drafted_drugs(
+        self, concepts: Collection[str], *, aside: bool = False
+    ) -> tuple[Medication, ...]:
         """Drugs about to be ordered that the call is about; with `aside`, all of the session."""
         if self.drafts.isdisjoint(concepts):
             return ()
@@ -171,7 +173,7 @@ class Chart:
             if drug.status == "draft" and (aside or self.is_about(drug.resource))
         )
 
-    def ordering(self, concepts: Collection[str]) -> tuple[Order, ...]:
+    def list_drafted_orders(self, concepts: Collection[str]) -> tuple[Order, ...]:
         """Tests and services about to be ordered that the call is about."""
         if self.drafts.isdisjoint(concepts):
             return ()
@@ -186,7 +188,7 @@ class Chart:
         """Whether the call is about this draft, or it only stands beside."""
         return self.about is None or draft in self.about
 
-    def age_at_least(self, years: int) -> bool | None:
+    def has_reached_age(self, years: int) -> bool | None:
         """Whether the patient has reached `years`; None where the birth date does not say.
 
         A birth date of a year or a month alone decides only where every day in it agrees.
@@ -194,18 +196,18 @@ class Chart:
         if self.born is None:
             return None
         earliest, latest = self.born
-        if completed_years(latest, self.today) >= years:
+        if calculate_age(latest, self.today) >= years:
             return True
-        return False if completed_years(earliest, self.today) < years else None
+        return False if calculate_age(earliest, self.today) < years else None
 
 
-def completed_years(born: date, day: date) -> int:
+def calculate_age(born: date, day: date) -> int:
     """Age in completed years; somebody born on 29 February is a year older on 1 March."""
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 @lru_cache(256)
-def months_before(day: date, months: int) -> date:
+def subtract_months(day: date, months: int) -> date:
     """The same day of the month, `months` earlier; the last day of a shorter month."""
     years, month = divmod(day.month - 1 - months, 12)
     first = date(max(day.year + years, 1), month + 1, 1)

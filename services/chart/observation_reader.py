@@ -5,27 +5,27 @@ from datetime import date
 
 from mappings.terminology.value_set import Match
 from services.chart import observations
-from services.chart.builder import Pages
-from services.chart.fhir_values import Resource, as_list, codings
-from services.chart.model import Finding, Measurement, Qualitative, Unable, Unusable
+from services.chart.builder import ChartBuilder
+from services.chart.fhir_values import Resource, as_list, read_codings
+from services.chart.model import FailedTest, Finding, Measurement, QualitativeResult, UnusableResult
 
 # What an Observation says once for all its components.
-OF_THE_WHOLE = ("method", "device", "contained")
+SHARED_ELEMENTS = ("method", "device", "contained")
 
 
-def read_observation(resource: Resource, reference: str, pages: Pages) -> None:
-    matches = _matches(resource, pages)
+def read_observation(resource: Resource, reference: str, pages: ChartBuilder) -> None:
+    matches = _find_matches(resource, pages)
     if "component" in resource:
-        coded = [*((resource, match) for match in matches), *_components(resource, pages)]
+        coded = [*((resource, match) for match in matches), *_list_components(resource, pages)]
     else:
         coded = [(resource, match) for match in matches] if matches else []
     if not coded:
         return
-    reason = observations.usable_status(resource)
-    when = observations.taken(resource)
+    reason = observations.check_status(resource)
+    when = observations.read_effective_time(resource)
     if reason is None:
         reason = "undated" if when is None else None
-    if when is not None and when[0] > pages.last:
+    if when is not None and when[0] > pages.last_day:
         reason = "in-the-future"
     if reason is not None or when is None:
         pages.dropped[reason or "undated"] += 1
@@ -34,19 +34,19 @@ def read_observation(resource: Resource, reference: str, pages: Pages) -> None:
         _write_observation(part, match, reference, when, pages, coded)
 
 
-def _components(resource: Resource, pages: Pages) -> list[tuple[Resource, Match]]:
+def _list_components(resource: Resource, pages: ChartBuilder) -> list[tuple[Resource, Match]]:
     parts = (c for c in as_list(resource["component"]) if isinstance(c, dict))
-    whole = {key: resource[key] for key in OF_THE_WHOLE if key in resource}
-    return [({**whole, **part}, match) for part in parts for match in _matches(part, pages)]
+    whole = {key: resource[key] for key in SHARED_ELEMENTS if key in resource}
+    return [({**whole, **part}, match) for part in parts for match in _find_matches(part, pages)]
 
 
-def _matches(part: Resource, pages: Pages) -> Sequence[Match]:
+def _find_matches(part: Resource, pages: ChartBuilder) -> Sequence[Match]:
     """One match for each value set that the code is in, or the coded answer of a question is."""
-    index = pages.readable.index
-    asked = index.matches(codings(part.get("code")))
+    index = pages.knowledge.index
+    asked = index.match_codes(read_codings(part.get("code")))
     if "valueCodeableConcept" not in part:
         return asked
-    answered = index.matches(codings(part["valueCodeableConcept"]))
+    answered = index.match_codes(read_codings(part["valueCodeableConcept"]))
     return [*asked, *(match for match in answered if match.value_set.kind == "condition")]
 
 
@@ -55,46 +55,48 @@ def _write_observation(
     match: Match,
     reference: str,
     when: tuple[date, str],
-    pages: Pages,
+    pages: ChartBuilder,
     beside: Iterable[tuple[Resource, Match]],
 ) -> None:
     kind, name = match.value_set.kind, match.value_set.name
     if kind == "condition":
-        _write_noted(part, match, reference, when[0], pages)
+        _write_noted_finding(part, match, reference, when[0], pages)
     elif kind != "observation":
         return
     elif match.value_set.qualitative:
-        positive = observations.outcome(part)
+        positive = observations.read_outcome(part)
         if positive is None:
             pages.dropped["no-outcome"] += 1
         else:
-            pages.qualitative[name].append(Qualitative(name, positive, when[0], reference))
-    elif "valueCodeableConcept" in part and _unable(part, pages):
+            pages.qualitative[name].append(QualitativeResult(name, positive, when[0], reference))
+    elif "valueCodeableConcept" in part and _is_failed_test(part, pages):
         tested = "gait_speed" if name == "walk_time" else name
-        pages.unable[tested].append(Unable(tested, when[0], reference))
+        pages.unable[tested].append(FailedTest(tested, when[0], reference))
     elif name == "walk_time":
-        scales = pages.readable.scales
-        speed = observations.walking_speed(part, beside, match, when, reference, scales)
+        scales = pages.knowledge.scales
+        speed = observations.read_walking_speed(part, beside, match, when, reference, scales)
         write_result(speed, pages)
     elif "hasMember" not in part or not _is_heading(part):
-        read = observations.measurement(
-            part, match, when, reference, pages.readable.scales, pages.devices
+        read = observations.read_measurement(
+            part, match, when, reference, pages.knowledge.scales, pages.devices
         )
         write_result(read, pages)
 
 
-def _write_noted(part: Resource, match: Match, reference: str, day: date, pages: Pages) -> None:
+def _write_noted_finding(
+    part: Resource, match: Match, reference: str, day: date, pages: ChartBuilder
+) -> None:
     """A condition noted as an Observation, by its code or as the coded answer to a question."""
     name = match.value_set.name
     answered = any(
         m.value_set.name == name
-        for coding in codings(part.get("valueCodeableConcept"))
-        for m in pages.readable.index.lookup(*coding)
+        for coding in read_codings(part.get("valueCodeableConcept"))
+        for m in pages.knowledge.index.look_up(*coding)
     )
     finding = (
         Finding(name, reference, day, match.row.display)
         if answered
-        else observations.noted_finding(part, match, reference, day)
+        else observations.read_noted_finding(part, match, reference, day)
     )
     if finding is not None:
         pages.findings[name].append(finding)
@@ -105,16 +107,16 @@ def _is_heading(part: Resource) -> bool:
     return "hasMember" in part and "valueQuantity" not in part and "valueInteger" not in part
 
 
-def _unable(part: Resource, pages: Pages) -> bool:
+def _is_failed_test(part: Resource, pages: ChartBuilder) -> bool:
     """Whether the result says that the test could not be done or completed."""
     return any(
         match.value_set.name == "unable"
-        for coding in codings(part["valueCodeableConcept"])
-        for match in pages.readable.index.lookup(*coding)
+        for coding in read_codings(part["valueCodeableConcept"])
+        for match in pages.knowledge.index.look_up(*coding)
     )
 
 
-def write_result(result: Measurement | Unusable, pages: Pages) -> None:
+def write_result(result: Measurement | UnusableResult, pages: ChartBuilder) -> None:
     if isinstance(result, Measurement):
         pages.measurements[result.observation].append(result)
     else:

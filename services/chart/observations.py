@@ -8,56 +8,56 @@ from typing import Any
 
 from mappings.terminology.units import normalise
 from mappings.terminology.value_set import Match
-from mappings.text import as_amount, say
+from mappings.text import as_amount, make_text
 from services.chart.fhir_values import (
     Resource,
     as_list,
-    codings,
-    number,
-    period,
-    reference_tail,
-    span_of_date,
-    status_code,
+    parse_date_span,
+    read_codings,
+    read_number,
+    read_period,
+    read_relative_reference,
+    read_status_code,
 )
-from services.chart.model import Finding, Measurement, Unusable
-from services.chart.quantities import Scale, read_quantity, reference_range
+from services.chart.model import Finding, Measurement, UnusableResult
+from services.chart.quantities import Scale, read_quantity, read_reference_range
 
 # How a method is written: there is no code for it that could be verified.
 METHODS = {
     "DXA": re.compile(r"\b(dxa|dexa|dual[- ]energy x[- ]ray)\b"),
     "BIA": re.compile(r"\b(bia|bioimpedance|bioelectrical impedance)\b"),
 }
-USABLE = frozenset({"final", "amended", "corrected"})
+USABLE_STATUSES = frozenset({"final", "amended", "corrected"})
 NO_FLAGS: frozenset[str] = frozenset()
 # HL7's code system v3-ObservationInterpretation, and the words laboratories write instead.
-POSITIVE = frozenset({"POS", "A", "AA", "H", "HH", "positive", "detected", "present", "yes"})
-NEGATIVE = frozenset({"NEG", "N", "L", "negative", "not detected", "absent", "no"})
+POSITIVE_WORDS = frozenset({"POS", "A", "AA", "H", "HH", "positive", "detected", "present", "yes"})
+NEGATIVE_WORDS = frozenset({"NEG", "N", "L", "negative", "not detected", "absent", "no"})
 
 
 @lru_cache(8192)
-def moment(text: str) -> tuple[date, str] | None:
+def parse_timestamp(text: str) -> tuple[date, str] | None:
     """The day of a timestamp, and the timestamp; the same few come again and again."""
-    span = span_of_date(text)
+    span = parse_date_span(text)
     return (span[0], text) if span else None
 
 
-def taken(resource: Resource) -> tuple[date, str] | None:
+def read_effective_time(resource: Resource) -> tuple[date, str] | None:
     """The day of an Observation and its full timestamp; None where undated.
 
     A month or a year alone counts from its first day: rather too old than too new.
     """
     text = resource.get("effectiveDateTime", resource.get("effectiveInstant"))
     if isinstance(text, str):
-        return moment(text)
+        return parse_timestamp(text)
     match resource:
         case {"effectivePeriod": dict() as within}:
-            start, end = period(within)
+            start, end = read_period(within)
             day = start or end
             return (day, day.isoformat()) if day else None
     return None
 
 
-def code_unit_flags(match: Match, unit: str) -> frozenset[str]:
+def flag_unit_mismatch(match: Match, unit: str) -> frozenset[str]:
     """A flag where the code says mass and the unit says moles, or the other way round."""
     expects = match.row.expects
     if not expects or (expects == "molar") == ("mol" in unit):
@@ -65,24 +65,26 @@ def code_unit_flags(match: Match, unit: str) -> frozenset[str]:
     return frozenset({"warn-code-unit-mismatch"})
 
 
-def measurement(
+def read_measurement(
     source: Resource,
     match: Match,
     when: tuple[date, str],
     reference: str,
     scaled_by: Mapping[tuple[str, str], Scale],
     devices: Mapping[str, Resource] | None = None,
-) -> Measurement | Unusable:
+) -> Measurement | UnusableResult:
     """`source`, an Observation or one of its components, as a measurement of `match`."""
     given = source["valueQuantity"] if "valueQuantity" in source else source.get("valueInteger")
     value_set, row, day = match.value_set, match.row, when[0]
     read = read_quantity(given, match, scaled_by)
     if value_set.refused is not None:
-        return Unusable(value_set.name, "refused", reference, day, _as_reported(given))
+        return UnusableResult(
+            value_set.name, "refused", reference, day, _format_reported_number(given)
+        )
     if isinstance(read, str):
-        return Unusable(value_set.name, read, reference, day, _as_reported(given))
+        return UnusableResult(value_set.name, read, reference, day, _format_reported_number(given))
     value, unit, comparator, reported = read
-    low, high = reference_range(source, unit) if "referenceRange" in source else (None, None)
+    low, high = read_reference_range(source, unit) if "referenceRange" in source else (None, None)
     return Measurement(
         value_set.name,
         value,
@@ -94,27 +96,27 @@ def measurement(
         low,
         high,
         reported,
-        code_unit_flags(match, unit) if row.expects else NO_FLAGS,
+        flag_unit_mismatch(match, unit) if row.expects else NO_FLAGS,
         row.code,
         row.rank,
-        _method(source, match, devices or {}) if value_set.has_method else None,
+        _read_method(source, match, devices or {}) if value_set.has_method else None,
         row.side,
     )
 
 
-def _method(resource: Resource, match: Match, devices: Mapping[str, Resource]) -> str | None:
+def _read_method(resource: Resource, match: Match, devices: Mapping[str, Resource]) -> str | None:
     """ "DXA" or "BIA" by the code, the method or the device; None where neither or both are."""
     if match.row.method is not None:
         return match.row.method
     device = resource.get("device")
-    said = [*_texts(resource.get("method"))]
+    said = [*_list_texts(resource.get("method"))]
     if isinstance(device, dict):
         said.append(device.get("display"))
         inside = (c for c in as_list(resource.get("contained")) if isinstance(c, dict))
         held = {f"#{c.get('id')}": c for c in inside} | dict(devices)
-        found = held.get(reference_tail(device) or "")
+        found = held.get(read_relative_reference(device) or "")
         if found is not None:
-            said += [*_texts(found.get("type"))]
+            said += [*_list_texts(found.get("type"))]
             names = (n for n in as_list(found.get("deviceName")) if isinstance(n, dict))
             said += [name.get("name") for name in names]
     words = " ".join(text.casefold() for text in said if isinstance(text, str))
@@ -122,86 +124,92 @@ def _method(resource: Resource, match: Match, devices: Mapping[str, Resource]) -
     return named.pop() if len(named) == 1 else None
 
 
-def _texts(concept: object) -> Iterator[object]:
+def _list_texts(concept: object) -> Iterator[object]:
     for one in as_list(concept):
         if isinstance(one, dict):
             yield one.get("text")
-            for coding in _coding_dicts(one):
+            for coding in _list_codings(one):
                 yield coding.get("display")
                 yield coding.get("code")
 
 
-def walking_speed(
+def read_walking_speed(
     source: Resource,
     parts: Iterable[tuple[Resource, Match]],
     match: Match,
     when: tuple[date, str],
     reference: str,
     scaled_by: Mapping[tuple[str, str], Scale],
-) -> Measurement | Unusable:
+) -> Measurement | UnusableResult:
     """The speed of a timed walk: the course is part of the code, or stands beside the time."""
-    timed = measurement(source, match, when, reference, scaled_by)
-    if isinstance(timed, Unusable):
+    timed = read_measurement(source, match, when, reference, scaled_by)
+    if isinstance(timed, UnusableResult):
         return timed._replace(observation="gait_speed")
     distance = match.row.distance_m
     if distance is None:
         for part, beside in parts:
             if beside.value_set.name == "walk_distance":
-                read = measurement(part, beside, when, reference, scaled_by)
+                read = read_measurement(part, beside, when, reference, scaled_by)
                 distance = read.value if isinstance(read, Measurement) else None
     if distance is None or timed.comparator is not None:
-        return Unusable("gait_speed", "no-distance", reference, when[0], timed.reported)
-    course = say("{time} for {distance} m", time=as_amount(timed.reported), distance=distance)
+        return UnusableResult("gait_speed", "no-distance", reference, when[0], timed.reported)
+    course = make_text("{time} for {distance} m", time=as_amount(timed.reported), distance=distance)
     return timed._replace(
         observation="gait_speed", value=distance / timed.value, unit="m/s", reported=course
     )
 
 
-def _as_reported(quantity: object) -> str:
+def _format_reported_number(quantity: object) -> str:
     """The number alone, for the clinician to look up; the unit is what could not be read."""
-    amount = number(quantity.get("value")) if isinstance(quantity, dict) else None
+    amount = read_number(quantity.get("value")) if isinstance(quantity, dict) else None
     return "" if amount is None else f"{amount:g}"
 
 
-def outcome(source: Resource) -> bool | None:
+def read_outcome(source: Resource) -> bool | None:
     """Whether what was looked for is there; None where the result does not say."""
     match source:
         case {"valueBoolean": bool(answer)}:
             return answer
         case {"valueString": str(text)}:
-            return _said([text.strip().casefold()])
+            return _interpret_words([text.strip().casefold()])
         case {"valueCodeableConcept": dict() as concept}:
-            words = [concept.get("text"), *(c.get("display") for c in _coding_dicts(concept))]
-            said = _said([word.strip().casefold() for word in words if isinstance(word, str)])
+            words = [concept.get("text"), *(c.get("display") for c in _list_codings(concept))]
+            said = _interpret_words(
+                [word.strip().casefold() for word in words if isinstance(word, str)]
+            )
             if said is not None:
                 return said
         case {"valueQuantity": dict() as quantity}:
-            return _above_range(source, quantity)
-    interpreted = [code for i in as_list(source.get("interpretation")) for _, code in codings(i)]
-    return _said(interpreted)
+            return _is_above_range(source, quantity)
+    interpreted = [
+        code for i in as_list(source.get("interpretation")) for _, code in read_codings(i)
+    ]
+    return _interpret_words(interpreted)
 
 
-def _coding_dicts(concept: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _list_codings(concept: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     return (coding for coding in as_list(concept.get("coding")) if isinstance(coding, dict))
 
 
-def _said(words: list[str]) -> bool | None:
-    if any(word in POSITIVE for word in words):
+def _interpret_words(words: list[str]) -> bool | None:
+    if any(word in POSITIVE_WORDS for word in words):
         return True
-    return False if any(word in NEGATIVE for word in words) else None
+    return False if any(word in NEGATIVE_WORDS for word in words) else None
 
 
-def _above_range(source: Resource, quantity: Mapping[str, Any]) -> bool | None:
+def _is_above_range(source: Resource, quantity: Mapping[str, Any]) -> bool | None:
     """Whether an antibody's amount is above its laboratory's own upper limit."""
-    amount = number(quantity.get("value"))
+    amount = read_number(quantity.get("value"))
     unit = normalise(str(quantity.get("code") or quantity.get("unit") or ""))
-    _low, high = reference_range(source, unit) if unit else (None, None)
+    _low, high = read_reference_range(source, unit) if unit else (None, None)
     if amount is None or high is None:
-        return _said([c for i in as_list(source.get("interpretation")) for _, c in codings(i)])
+        return _interpret_words(
+            [c for i in as_list(source.get("interpretation")) for _, c in read_codings(i)]
+        )
     return amount > high
 
 
-def noted_finding(source: Resource, match: Match, reference: str, day: date) -> Finding | None:
+def read_noted_finding(source: Resource, match: Match, reference: str, day: date) -> Finding | None:
     """A symptom or habit noted as an Observation; None where it was looked for and not found.
 
     A bare Observation of the finding states it; a value that is neither yes nor no states nothing.
@@ -209,15 +217,15 @@ def noted_finding(source: Resource, match: Match, reference: str, day: date) -> 
     if "dataAbsentReason" in source:
         return None
     valued = any(key.startswith("value") for key in source) or "interpretation" in source
-    if valued and not outcome(source):
+    if valued and not read_outcome(source):
         return None
     return Finding(match.value_set.name, reference, day, match.row.display)
 
 
-def usable_status(resource: Resource) -> str | None:
+def check_status(resource: Resource) -> str | None:
     """None for a result that may be read; otherwise the reason to leave it."""
     status = resource.get("status")
-    status = status if isinstance(status, str) else status_code(status)
-    if status in USABLE:
+    status = status if isinstance(status, str) else read_status_code(status)
+    if status in USABLE_STATUSES:
         return None
     return status if status in ("entered-in-error", "cancelled", "preliminary") else "not-final"

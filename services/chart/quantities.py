@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from mappings.terminology.units import NAMES, UNITS, factor_between, normalise, to_unit
+from mappings.terminology.units import NAMES, UNITS, convert_unit, find_factor, normalise
 from mappings.terminology.value_set import Match, ValueSet
-from services.chart.fhir_values import Resource, as_list, number
+from services.chart.fhir_values import Resource, as_list, read_number
 
-UNBOUNDED = (float("-inf"), float("inf"))
+NO_BOUNDS = (float("-inf"), float("inf"))
 COMPARATORS = ("<", "<=", ">", ">=")
 
 
@@ -21,7 +21,7 @@ class Scale(NamedTuple):
     high: float
 
 
-def scales(
+def build_scales(
     sets: Mapping[str, ValueSet], plausible: Mapping[tuple[str, str], tuple[float, float]]
 ) -> Mapping[tuple[str, str], Scale]:
     """By value set and UCUM unit: the first of the set's units that it can be rescaled to."""
@@ -29,9 +29,9 @@ def scales(
     for name, value_set in sets.items():
         stands_for = value_set.read_as
         for target in value_set.units:
-            bounds = plausible.get((name, target), UNBOUNDED)
+            bounds = plausible.get((name, target), NO_BOUNDS)
             for unit in UNITS:
-                into = factor_between(stands_for.get(unit, unit), stands_for.get(target, target))
+                into = find_factor(stands_for.get(unit, unit), stands_for.get(target, target))
                 if into is not None and (name, unit) not in found:
                     found[name, unit] = Scale(target, *into, *bounds)
     return found
@@ -44,13 +44,13 @@ def read_quantity(
     value_set = match.value_set
     if isinstance(value, int) and not isinstance(value, bool) and value_set.whole:
         value = {"value": value, "unit": value_set.units[0]}  # a FHIR integer has no unit
-    amount = number(value.get("value")) if isinstance(value, dict) else None
+    amount = read_number(value.get("value")) if isinstance(value, dict) else None
     if amount is None or not isinstance(value, dict):
         return "no-value"
     written_as = value.get("code")
     unit = NAMES.get(written_as) if isinstance(written_as, str) else None
     if unit is None:
-        unit, written_as = _unit_as_written(value)
+        unit, written_as = _read_unit(value)
     if unit is None:
         return "unknown-unit" if written_as else "no-unit"
     if match.row.only_units and unit not in match.row.only_units:
@@ -71,7 +71,7 @@ def read_quantity(
     return scaled, target, comparator, f"{comparator or ''}{amount:g} {written_as}"
 
 
-def _unit_as_written(value: Resource) -> tuple[str | None, str]:
+def _read_unit(value: Resource) -> tuple[str | None, str]:
     """The unit and how it is spelled, its code before its name; (None, spelling) if unknown."""
     written = ""
     for key in ("code", "unit"):
@@ -84,7 +84,7 @@ def _unit_as_written(value: Resource) -> tuple[str | None, str]:
     return None, written
 
 
-def reference_range(resource: Resource, unit: str) -> tuple[float | None, float | None]:
+def read_reference_range(resource: Resource, unit: str) -> tuple[float | None, float | None]:
     """The laboratory's low and high limit in `unit`.
 
     None, None where there is none, where it has no unit, or where several ranges leave open which
@@ -99,14 +99,16 @@ def reference_range(resource: Resource, unit: str) -> tuple[float | None, float 
     ]
     if len(plain) != 1:
         return None, None
-    return _in_unit(plain[0].get("low"), unit), _in_unit(plain[0].get("high"), unit)
+    return _convert_quantity(plain[0].get("low"), unit), _convert_quantity(
+        plain[0].get("high"), unit
+    )
 
 
-def _in_unit(quantity: object, target: str) -> float | None:
+def _convert_quantity(quantity: object, target: str) -> float | None:
     if not isinstance(quantity, dict):
         return None
-    value, written = number(quantity.get("value")), quantity.get("code")
+    value, written = read_number(quantity.get("value")), quantity.get("code")
     if not isinstance(written, str):
         written = quantity.get("unit")
     unit = normalise(written) if isinstance(written, str) else None
-    return None if unit is None or value is None else to_unit(value, unit, target)
+    return None if unit is None or value is None else convert_unit(value, unit, target)

@@ -4,21 +4,27 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
 from services.chart import conditions, medications
-from services.chart.builder import Pages, Readable, bound
-from services.chart.fhir_values import Resource, first_day, span_of_date, status_code
+from services.chart.builder import ChartBuilder, ChartKnowledge, build_chart
+from services.chart.fhir_values import Resource, parse_date_span, parse_first_day, read_status_code
 from services.chart.model import Chart, Finding
 from services.chart.observation_reader import read_observation, write_result
-from services.chart.orders import MEDICATION_TYPES, ORDER_TYPES, is_about, read_draft, read_order
-from services.chart.questionnaires import scored_answers
-from services.chart.sex import clinical_sex
+from services.chart.orders import (
+    MEDICATION_TYPES,
+    ORDER_TYPES,
+    is_about_patient,
+    read_draft,
+    read_order,
+)
+from services.chart.questionnaires import read_scored_answers
+from services.chart.sex import find_clinical_sex
 
-REFERRED = ("Medication", "Device")  # what other resources refer to
+REFERENCED_TYPES = ("Medication", "Device")  # what other resources refer to
 
 
 def read_chart(
     resources: Iterable[Resource],
     patient_id: str,
-    readable: Readable,
+    readable: ChartKnowledge,
     *,
     today: date,
     last: date | None = None,
@@ -38,31 +44,33 @@ def read_chart(
     """
     gathered = list(resources)
     drafted = list(drafts)
-    referred = [r for r in gathered if r.get("resourceType") in REFERRED]
-    pages = Pages(
+    referred = [r for r in gathered if r.get("resourceType") in REFERENCED_TYPES]
+    pages = ChartBuilder(
         patient=f"Patient/{patient_id}",
         today=today,
-        last=last or today,
-        readable=readable,
+        last_day=last or today,
+        knowledge=readable,
         patient_references=frozenset({f"Patient/{patient_id}", patient_id, *patient_references}),
-        drugs=_by_reference("Medication", (*referred, *drafted)) if referred or drafted else {},
-        devices=_by_reference("Device", referred) if referred else {},
+        drugs=_index_by_reference("Medication", (*referred, *drafted))
+        if referred or drafted
+        else {},
+        devices=_index_by_reference("Device", referred) if referred else {},
         about=about,
     )
     for resource in gathered:
-        _read(resource, pages)
+        _read_resource(resource, pages)
     for resource in drafted:
         read_draft(resource, pages)
-    return bound(pages, frozenset(unknown), frozenset(incomplete))
+    return build_chart(pages, frozenset(unknown), frozenset(incomplete))
 
 
-def _by_reference(kind: str, resources: Iterable[Resource]) -> dict[str, Resource]:
+def _index_by_reference(kind: str, resources: Iterable[Resource]) -> dict[str, Resource]:
     return {
         f"{kind}/{r['id']}": r for r in resources if r.get("resourceType") == kind and "id" in r
     }
 
 
-def _read(resource: Resource, pages: Pages) -> None:
+def _read_resource(resource: Resource, pages: ChartBuilder) -> None:
     kind = resource.get("resourceType")
     reader = READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
@@ -70,30 +78,30 @@ def _read(resource: Resource, pages: Pages) -> None:
     named = "id" in resource
     reference = f"{kind}/{resource['id']}" if named else f"{kind}/?"
     if kind != "Patient":
-        if not is_about(resource, pages):
+        if not is_about_patient(resource, pages):
             return
         if named:
-            if reference in pages.seen:
+            if reference in pages.references_read:
                 pages.dropped["repeated"] += 1
                 return
-            pages.seen.add(reference)
+            pages.references_read.add(reference)
     reader(resource, reference, pages)
 
 
-def _read_patient(resource: Resource, _reference: str, pages: Pages) -> None:
+def _read_patient(resource: Resource, _reference: str, pages: ChartBuilder) -> None:
     if f"Patient/{resource.get('id')}" != pages.patient:
         pages.dropped["other-patient"] += 1
         return
-    pages.sex = clinical_sex(resource, pages.readable.index, pages.today)
-    pages.born = span_of_date(resource.get("birthDate"))
+    pages.sex = find_clinical_sex(resource, pages.knowledge.index, pages.today)
+    pages.born = parse_date_span(resource.get("birthDate"))
     pages.deceased = (
         resource.get("deceasedBoolean") is True
-        or first_day(resource.get("deceasedDateTime")) is not None
+        or parse_first_day(resource.get("deceasedDateTime")) is not None
     )
 
 
-def _read_answers(resource: Resource, reference: str, pages: Pages) -> None:
-    found = scored_answers(resource, reference, pages.readable, pages.last)
+def _read_answers(resource: Resource, reference: str, pages: ChartBuilder) -> None:
+    found = read_scored_answers(resource, reference, pages.knowledge, pages.last_day)
     if isinstance(found, str):
         pages.dropped[found] += 1
         return
@@ -101,61 +109,63 @@ def _read_answers(resource: Resource, reference: str, pages: Pages) -> None:
         write_result(result, pages)
 
 
-def _read_condition(resource: Resource, reference: str, pages: Pages) -> None:
-    found = conditions.condition(resource, reference, pages.readable.index, pages.today)
+def _read_condition(resource: Resource, reference: str, pages: ChartBuilder) -> None:
+    found = conditions.read_condition(resource, reference, pages.knowledge.index, pages.today)
     _write_findings(found, pages)
 
 
-def _read_procedure(resource: Resource, reference: str, pages: Pages) -> None:
-    found, injections = conditions.procedure(resource, reference, pages.readable.index)
+def _read_procedure(resource: Resource, reference: str, pages: ChartBuilder) -> None:
+    found, injections = conditions.read_procedure(resource, reference, pages.knowledge.index)
     if isinstance(found, str):
         pages.dropped[found] += 1
         return
     _write_findings(found, pages)
     for injection in injections:
-        if injection.start is None or injection.start > pages.last:
+        if injection.start is None or injection.start > pages.last_day:
             pages.dropped["undated" if injection.start is None else "in-the-future"] += 1
         else:
             pages.medications[injection.concept].append(injection)
 
 
-def _read_family_history(resource: Resource, reference: str, pages: Pages) -> None:
-    _write_findings(conditions.family_history(resource, reference, pages.readable.index), pages)
+def _read_family_history(resource: Resource, reference: str, pages: ChartBuilder) -> None:
+    _write_findings(
+        conditions.read_family_history(resource, reference, pages.knowledge.index), pages
+    )
 
 
-def _read_allergy(resource: Resource, reference: str, pages: Pages) -> None:
-    _write_findings(conditions.allergy(resource, reference, pages.readable.index), pages)
+def _read_allergy(resource: Resource, reference: str, pages: ChartBuilder) -> None:
+    _write_findings(conditions.read_allergy(resource, reference, pages.knowledge.index), pages)
 
 
-def _write_findings(found: list[Finding] | str, pages: Pages) -> None:
+def _write_findings(found: list[Finding] | str, pages: ChartBuilder) -> None:
     if isinstance(found, str):
         pages.dropped[found] += 1
         return
     for finding in found:
-        if finding.onset is not None and finding.onset > pages.last:
+        if finding.onset is not None and finding.onset > pages.last_day:
             pages.dropped["in-the-future"] += 1
         else:
             pages.findings[finding.concept].append(finding)
 
 
-def _read_medication(resource: Resource, reference: str, pages: Pages) -> None:
-    index = pages.readable.index
-    matches = medications.drug_matches(resource, index, pages.drugs)
+def _read_medication(resource: Resource, reference: str, pages: ChartBuilder) -> None:
+    index = pages.knowledge.index
+    matches = medications.find_drug_matches(resource, index, pages.drugs)
     if not matches:
         return
-    status = medications.taking(resource, pages.today)
+    status = medications.read_use_status(resource, pages.today)
     if status not in ("current", "past"):
         # Drafts are read from the session alone: what the record calls a draft is nobody's order.
-        pages.dropped[status_code(resource.get("status")) or "no-status"] += 1
+        pages.dropped[read_status_code(resource.get("status")) or "no-status"] += 1
         return
-    for drug in medications.medications_of(resource, reference, status, matches, index):
-        if drug.start is not None and drug.start > pages.last:
+    for drug in medications.build_medications(resource, reference, status, matches, index):
+        if drug.start is not None and drug.start > pages.last_day:
             pages.dropped["in-the-future"] += 1
         else:
             pages.medications[drug.concept].append(drug)
 
 
-READERS: Mapping[str, Callable[[Resource, str, Pages], None]] = {
+READERS: Mapping[str, Callable[[Resource, str, ChartBuilder], None]] = {
     "Patient": _read_patient,
     "Observation": read_observation,
     "QuestionnaireResponse": _read_answers,

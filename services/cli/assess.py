@@ -13,15 +13,15 @@ import rich_click as click
 from rich.console import Console
 from rich.progress import Progress
 
-from cds_hooks.config.settings import configuration_file
-from mappings.knowledge_file import KnowledgeFault
+from cds_hooks.config.settings import find_configuration_file
+from mappings.knowledge_file import KnowledgeError
 from services.cards.composer import CardMaker
-from services.cli.common import ERRORS, config_option, faults_told, load_tenant, tenant_option
+from services.cli.common import ERRORS, config_option, exit_on_errors, load_tenant, tenant_option
 from services.cli.terminal import show_cards
-from services.hooks.catalog import attention_of
-from services.hooks.documents import UnusableDocument, assessment_of
-from services.hooks.overrides import Choices, Chosen, choose
-from services.hooks.regression_cases import Case, differences, read_case
+from services.hooks.catalog import read_attention_rules
+from services.hooks.documents import UnusableDocumentError, assess_document
+from services.hooks.overrides import Variant, VariantOptions, build_variant
+from services.hooks.regression_cases import RegressionCase, find_case_differences, read_case
 from services.knowledge.configuration import load_settings
 
 MANY_FILES = 20  # a progress bar from here on
@@ -41,10 +41,10 @@ def try_(config: Path | None, tenant_name: str | None, *, as_text: bool, sample:
         ERRORS.print(f"no sample {sample}; there are: {', '.join(names)}", style="red")
         raise SystemExit(2)
     document = orjson.loads(source.read_bytes())
-    maker = CardMaker.at_start(known, settings.base_url, app=tenant.smart is not None)
-    attention = attention_of(tenant.clinical.get("attention"), known)
+    maker = CardMaker.from_site(known, settings.base_url, app=tenant.smart is not None)
+    attention = read_attention_rules(tenant.service_tables.get("attention"), known)
     today = date.fromisoformat(document.pop("sampleDay"))
-    result = assessment_of(document, maker, today, attention)
+    result = assess_document(document, maker, today, attention)
     if as_text:
         click.echo(orjson.dumps({"cards": result["cards"]}, option=orjson.OPT_INDENT_2))
     else:
@@ -77,24 +77,24 @@ def assess(
     2 where a document could not be used; the others are still assessed.
     """
     settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
-    maker = CardMaker.at_start(known, settings.base_url, app=tenant.smart is not None)
-    attention = attention_of(tenant.clinical.get("attention"), known)
+    maker = CardMaker.from_site(known, settings.base_url, app=tenant.smart is not None)
+    attention = read_attention_rules(tenant.service_tables.get("attention"), known)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer
     unusable = 0
-    for name, document in documents(paths or ("-",)):
+    for name, document in read_documents(paths or ("-",)):
         try:
-            if isinstance(document, UnusableDocument):
+            if isinstance(document, UnusableDocumentError):
                 raise document
-            out.write(orjson.dumps(assessment_of(document, maker, today, attention)) + b"\n")
-        except UnusableDocument as fault:
+            out.write(orjson.dumps(assess_document(document, maker, today, attention)) + b"\n")
+        except UnusableDocumentError as fault:
             unusable += 1
             click.echo(f"{name}: {fault}", err=True)
     out.flush()
     raise SystemExit(2 if unusable else 0)
 
 
-def documents(paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def read_documents(paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """(where, document or why there is none) of every document in the files."""
     with Progress(console=ERRORS, transient=True, disable=len(paths) < MANY_FILES) as progress:
         for path in progress.track(paths, description="assessing"):
@@ -102,25 +102,31 @@ def documents(paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             try:
                 data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
             except OSError as fault:
-                yield name, UnusableDocument(fault.strerror or "unreadable")
+                yield name, UnusableDocumentError(fault.strerror or "unreadable")
                 continue
-            yield from _parsed(name, data)
+            yield from _parse_documents(name, data)
 
 
-def _parsed(name: str, data: bytes) -> Iterator[tuple[str, Any]]:
+def _parse_documents(name: str, data: bytes) -> Iterator[tuple[str, Any]]:
     try:
         yield name, orjson.loads(data)
     except orjson.JSONDecodeError as fault:
         lines = [line for line in data.splitlines() if line.strip()]
         if len(lines) < 2 or not _is_json(lines[0]):
-            yield name, UnusableDocument(f"not JSON at line {fault.lineno}, column {fault.colno}")
+            yield (
+                name,
+                UnusableDocumentError(f"not JSON at line {fault.lineno}, column {fault.colno}"),
+            )
             return
         for number, line in enumerate(data.splitlines(), start=1):
             if line.strip():
                 try:
                     yield f"{name}:{number}", orjson.loads(line)
                 except orjson.JSONDecodeError as inner:
-                    yield f"{name}:{number}", UnusableDocument(f"not JSON at column {inner.colno}")
+                    yield (
+                        f"{name}:{number}",
+                        UnusableDocumentError(f"not JSON at column {inner.colno}"),
+                    )
 
 
 def _is_json(line: bytes) -> bool:
@@ -141,20 +147,20 @@ def check_cases(config: Path | None, tenant_name: str | None, paths: tuple[str, 
     A PATH is a case as the what-if page saves it (`cobalamin schema case`), or a folder of them.
     Exit status 1 where an answer differs, 2 where a file is no case or cannot be answered.
     """
-    with faults_told():
-        settings = load_settings(configuration_file(config))
-        tenant = settings.tenant(tenant_name)
+    with exit_on_errors():
+        settings = load_settings(find_configuration_file(config))
+        tenant = settings.find_tenant(tenant_name)
     status = 0
 
     @cache
-    def chosen(choices: Choices) -> Chosen:
-        return choose(tenant, choices, settings.base_url)
+    def chosen(choices: VariantOptions) -> Variant:
+        return build_variant(tenant, choices, settings.base_url)
 
-    for path in _files(paths):
+    for path in _list_files(paths):
         try:
-            case = _read(path)
-            differing = list(differences(case, chosen(case.choices)))
-        except (UnusableDocument, KnowledgeFault) as fault:
+            case = _read_case(path)
+            differing = list(find_case_differences(case, chosen(case.choices)))
+        except (UnusableDocumentError, KnowledgeError) as fault:
             click.echo(f"unusable {path}: {fault}", err=True)
             status = 2
             continue
@@ -165,16 +171,18 @@ def check_cases(config: Path | None, tenant_name: str | None, paths: tuple[str, 
     raise SystemExit(status)
 
 
-def _files(paths: tuple[str, ...]) -> Iterator[Path]:
+def _list_files(paths: tuple[str, ...]) -> Iterator[Path]:
     for path in map(Path, paths):
         yield from sorted(path.rglob("*.json")) if path.is_dir() else [path]
 
 
-def _read(path: Path) -> Case:
+def _read_case(path: Path) -> RegressionCase:
     try:
         document = orjson.loads(path.read_bytes())
     except OSError as fault:
-        raise UnusableDocument(fault.strerror or "unreadable") from None
+        raise UnusableDocumentError(fault.strerror or "unreadable") from None
     except orjson.JSONDecodeError as fault:
-        raise UnusableDocument(f"not JSON at line {fault.lineno}, column {fault.colno}") from None
+        raise UnusableDocumentError(
+            f"not JSON at line {fault.lineno}, column {fault.colno}"
+        ) from None
     return read_case(document)

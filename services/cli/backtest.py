@@ -21,17 +21,17 @@ from rich.progress import (
 
 from cds_hooks.config.secrets import make_key, read_key
 from cds_hooks.config.settings import Settings
-from cds_hooks.records.keyring import KEY_NAME, SETTING, patient_hash
-from services.cli.common import ERRORS, config_option, faults_told, load_tenant, tenant_option
+from cds_hooks.records.keyring import KEY_NAME, SETTING, hash_patient
+from services.cli.common import ERRORS, config_option, exit_on_errors, load_tenant, tenant_option
 from services.cli.fetch_export import fetch_into
 
 if TYPE_CHECKING:
-    from services.population.run.plan import Plan
-    from services.population.run.run import Labels
+    from services.population.run.plan import RunPlan
+    from services.population.run.run import KnowledgeLabels
 
 DAY = click.DateTime(["%Y-%m-%d"])
-NOBODY = 2
-EXPORT = "export"  # folder below OUT that an export is fetched into
+NOBODY_ASSESSED = 2
+EXPORT_FOLDER = "export"  # folder below OUT that an export is fetched into
 
 
 @click.command()
@@ -90,48 +90,50 @@ def backtest(
     Exit status 0 where the run is finished, whatever it complained of; 2 where nobody could be
     assessed; 1 where it could not be carried out. The same command goes on after a kill.
     """
-    from services.population.run.plan import MEBIBYTE, Plan  # noqa: PLC0415  # the engine is large
-    from services.population.run.sources import NothingToRead, find_sources  # noqa: PLC0415
+    from services.population.run.plan import MEBIBYTE, RunPlan  # noqa: PLC0415  # the engine is large
+    from services.population.run.sources import NoInputError, find_files  # noqa: PLC0415
 
     settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
-    since, as_of = _days(**{name: asked[name] for name in ("as_of", "replay_from", "replay_to")})
+    since, as_of = _read_days(
+        **{name: asked[name] for name in ("as_of", "replay_from", "replay_to")}
+    )
     muscle = known.definitions()
-    with _ends_told(out):
+    with _exit_on_failure(out):
         out.mkdir(parents=True, exist_ok=True)
         if from_server is not None:
-            paths = (*paths, fetch_into(settings, from_server, out / EXPORT))
+            paths = (*paths, fetch_into(settings, from_server, out / EXPORT_FOLDER))
         if not paths:
             raise click.UsageError("Name a file or a folder to read, or --from-server.")
         try:
-            sources = find_sources(paths)
-        except NothingToRead as fault:
-            _end(str(fault))
-        plan = Plan(
+            sources = find_files(paths)
+        except NoInputError as fault:
+            _exit_with(str(fault))
+        plan = RunPlan(
             out=out.resolve(),
             sources=sources,
-            clinical=tenant.clinical,
+            clinical=tenant.service_tables,
             guidelines=tuple(id_ for id_ in asked["compare"] if id_ not in muscle),
             definitions=tuple(id_ for id_ in asked["compare"] if id_ in muscle),
             as_of=as_of,
             since=since,
             answers=asked["answers"],
             tenant=tenant.id,
-            key=_key(settings, out),
+            key=_read_run_key(settings, out),
             base_url=settings.base_url,
-            longest=asked["longest_line"] * MEBIBYTE,
+            max_line_bytes=asked["longest_line"] * MEBIBYTE,
         )
-        with faults_told():
-            labels = plan.judges(known).labels
-        _survey(survey, plan)
-        said = _carry_out(plan, labels, engine, master, workers, fresh=fresh)
-    _say_result(said, out)
+        with exit_on_errors():
+            labels = plan.load_evaluators(known).labels
+        _write_survey(survey, plan)
+        said = _run_plan(plan, labels, engine, master, workers, fresh=fresh)
+    _print_result(said, out)
     if not no_report:
-        _report(out)
+        _write_report(out)
     if not said["counts"]["assessed"]:
-        raise SystemExit(NOBODY)
+        raise SystemExit(NOBODY_ASSESSED)
 
 
-def _days(
+def _read_days(
     *, as_of: datetime | None, replay_from: datetime | None, replay_to: datetime | None
 ) -> tuple[date | None, date]:
     """The first day of a replay, None where there is none, and the day of the assessments."""
@@ -148,10 +150,10 @@ def _days(
     return replay_from.date(), last
 
 
-def _key(settings: Settings, out: Path) -> bytes:
+def _read_run_key(settings: Settings, out: Path) -> bytes:
     """The key of the service's own records where the configuration names its file, else one of
     this run's own: the same patient has the same hash in both."""
-    with faults_told():
+    with exit_on_errors():
         if settings.records_key_file is not None:
             return read_key(settings.records_key_file, SETTING)
         own = out / KEY_NAME
@@ -160,35 +162,41 @@ def _key(settings: Settings, out: Path) -> bytes:
         return read_key(own, SETTING)
 
 
-def _survey(file: Path | None, plan: "Plan") -> None:
-    from services.population.run.survey import SURVEY, SurveyFault, write_survey  # noqa: PLC0415
+def _write_survey(file: Path | None, plan: "RunPlan") -> None:
+    from services.population.run.survey import SURVEY_FILE, SurveyError, write_survey  # noqa: PLC0415
 
     if file is None:
-        (plan.out / SURVEY).unlink(missing_ok=True)
+        (plan.out / SURVEY_FILE).unlink(missing_ok=True)
         return
     try:
-        write_survey(file, plan.out, lambda id_: patient_hash(plan.key, plan.tenant, id_))
-    except SurveyFault as fault:
-        _end(str(fault))
+        write_survey(file, plan.out, lambda id_: hash_patient(plan.key, plan.tenant, id_))
+    except SurveyError as fault:
+        _exit_with(str(fault))
 
 
-def _carry_out(
-    plan: "Plan", labels: "Labels", engine: str, master: str, workers: int | None, *, fresh: bool
+def _run_plan(
+    plan: "RunPlan",
+    labels: "KnowledgeLabels",
+    engine: str,
+    master: str,
+    workers: int | None,
+    *,
+    fresh: bool,
 ) -> dict[str, Any]:
     if engine == "embedded":
-        from services.population.run.run import run  # noqa: PLC0415  # as above
+        from services.population.run.run import run_backtest  # noqa: PLC0415  # as above
 
-        with _bar() as bar:
-            return run(plan, labels, workers or os.cpu_count() or 1, bar, fresh=fresh)
+        with _open_progress() as bar:
+            return run_backtest(plan, labels, workers or os.cpu_count() or 1, bar, fresh=fresh)
     if find_spec("pyspark") is None:
-        _end("pyspark is not installed: install cobalamin-cds[spark]")
+        _exit_with("pyspark is not installed: install cobalamin-cds[spark]")
     from services.population.run.spark import run_on_spark  # noqa: PLC0415  # an extra
 
-    with _bar() as bar:
+    with _open_progress() as bar:
         return run_on_spark(plan, labels, master, bar, fresh=fresh)
 
 
-class _Bar:
+class _ProgressBar:
     """How far the run is, how fast it goes and how long it will take."""
 
     def __init__(self, progress: Progress) -> None:
@@ -214,7 +222,7 @@ class _Bar:
 
 
 @contextmanager
-def _bar() -> Iterator[_Bar]:
+def _open_progress() -> Iterator[_ProgressBar]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -224,28 +232,28 @@ def _bar() -> Iterator[_Bar]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=ERRORS, transient=True, disable=not ERRORS.is_terminal) as bar:
-        yield _Bar(bar)
+        yield _ProgressBar(bar)
 
 
 @contextmanager
-def _ends_told(out: Path) -> Iterator[None]:
+def _exit_on_failure(out: Path) -> Iterator[None]:
     """What ends a run in one line."""
-    from services.population.run.run import RunRefused  # noqa: PLC0415  # as above
+    from services.population.run.run import RunError  # noqa: PLC0415  # as above
 
     try:
         yield
-    except RunRefused as fault:
-        _end(str(fault))
+    except RunError as fault:
+        _exit_with(str(fault))
     except BrokenProcessPool:
-        _end(f"{out}: a process was killed. The same command goes on from here.")
+        _exit_with(f"{out}: a process was killed. The same command goes on from here.")
     except KeyboardInterrupt:
         ERRORS.print("stopped. The same command goes on from here.", style="yellow", markup=False)
         raise SystemExit(130) from None
     except OSError as fault:
-        _end(f"{fault.filename or out}: {fault.strerror or fault}")
+        _exit_with(f"{fault.filename or out}: {fault.strerror or fault}")
 
 
-def _say_result(said: dict[str, Any], out: Path) -> None:
+def _print_result(said: dict[str, Any], out: Path) -> None:
     counts = said["counts"]
     click.echo(
         f"{out}: {counts['assessed']:,} of {counts['patients']:,} patients assessed, "
@@ -259,17 +267,17 @@ def _say_result(said: dict[str, Any], out: Path) -> None:
         )  # fmt: skip
 
 
-def _report(out: Path) -> None:
+def _write_report(out: Path) -> None:
     from services.population.report.build import make_report  # noqa: PLC0415  # as above
-    from services.population.report.dataset import ReportRefused  # noqa: PLC0415
+    from services.population.report.dataset import ReportError  # noqa: PLC0415
 
     try:
         make_report(out)
-    except ReportRefused as fault:
-        _end(f"no report: {fault}")
+    except ReportError as fault:
+        _exit_with(f"no report: {fault}")
     click.echo(out / "report" / "index.html")
 
 
-def _end(fault: str) -> NoReturn:
+def _exit_with(fault: str) -> NoReturn:
     ERRORS.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)

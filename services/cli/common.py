@@ -8,23 +8,28 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from cds_hooks.config.secrets import client_secret
-from cds_hooks.config.settings import VARIABLE, ConfigurationFault, Settings, configuration_file
+from cds_hooks.config.secrets import read_client_secret
+from cds_hooks.config.settings import (
+    FILE_VARIABLE,
+    ConfigurationError,
+    Settings,
+    find_configuration_file,
+)
 from cds_hooks.config.tenants import Tenant
-from cds_hooks.security.key_sets import key_set_of
-from cds_hooks.smart.client import Client
-from cds_hooks.telemetry.tracing import require_otel
-from mappings.knowledge_file import KnowledgeFault
-from services.hooks.catalog import knowledge_of
+from cds_hooks.security.key_sets import make_key_set
+from cds_hooks.smart.client import SmartClient
+from cds_hooks.telemetry.tracing import import_opentelemetry
+from mappings.knowledge_file import KnowledgeError
+from services.hooks.catalog import load_tenant_knowledge
 from services.knowledge.configuration import load_settings
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 
 ERRORS = Console(stderr=True)
 
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Configuration file (TOML); by default the one that {VARIABLE} names, else none.",
+    help=f"Configuration file (TOML); by default the one that {FILE_VARIABLE} names, else none.",
 )
 
 
@@ -34,29 +39,29 @@ tenant_option = click.option(
 
 
 @contextmanager
-def faults_told() -> Iterator[None]:
+def exit_on_errors() -> Iterator[None]:
     """Every fault of configuration and knowledge on standard error, and exit 1."""
     try:
         yield
-    except (ConfigurationFault, KnowledgeFault) as fault:
+    except (ConfigurationError, KnowledgeError) as fault:
         for line in str(fault).splitlines():
             ERRORS.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
-def load_all(config: Path | None) -> tuple[Settings, dict[str, Known]]:
+def load_all(config: Path | None) -> tuple[Settings, dict[str, SiteKnowledge]]:
     """Settings, and the knowledge of each tenant."""
-    with faults_told():
-        settings = load_settings(configuration_file(config))
-        require_otel(settings)
+    with exit_on_errors():
+        settings = load_settings(find_configuration_file(config))
+        import_opentelemetry(settings)
         for tenant in settings.tenants:
             if tenant.trust is not None:
-                key_set_of(tenant, tenant.trust, lambda _reason: None)
+                make_key_set(tenant, tenant.trust, lambda _reason: None)
             if tenant.smart is not None:
-                Client(tenant)
+                SmartClient(tenant)
         if settings.pages.openid is not None:
-            client_secret(settings.pages.openid)
-        return settings, knowledge_of(settings.tenants)
+            read_client_secret(settings.pages.openid)
+        return settings, load_tenant_knowledge(settings.tenants)
 
 
 def load_tenant(
@@ -64,16 +69,16 @@ def load_tenant(
     tenant_name: str | None,
     guideline: str | None = None,
     definition: str | None = None,
-) -> tuple[Settings, Tenant, Known]:
+) -> tuple[Settings, Tenant, SiteKnowledge]:
     """Settings, one tenant of them, and its knowledge."""
-    with faults_told():
-        settings = load_settings(configuration_file(config))
-        tenant = settings.tenant(tenant_name)
-        clinical = dict(tenant.clinical)
+    with exit_on_errors():
+        settings = load_settings(find_configuration_file(config))
+        tenant = settings.find_tenant(tenant_name)
+        clinical = dict(tenant.service_tables)
         if guideline:
             clinical["b12"] = {**clinical.get("b12", {}), "guideline": guideline}
         if definition:
             chosen = clinical.get("sarcopenia", {})
             clinical["sarcopenia"] = {**chosen, "definition": definition}
-        tenant = replace(tenant, clinical=clinical)
-        return settings, tenant, knowledge_of([tenant])[tenant.id]
+        tenant = replace(tenant, service_tables=clinical)
+        return settings, tenant, load_tenant_knowledge([tenant])[tenant.id]

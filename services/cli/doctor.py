@@ -12,20 +12,20 @@ from rich.table import Table
 from rich.text import Text
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.protocol.service import DISCOVERY
-from cds_hooks.protocol.strict_json import Unreadable, loads
-from cds_hooks.security.key_sets import Keys, usable_keys
-from cds_hooks.security.token_report import Step, Verdict, explain_token
+from cds_hooks.protocol.service import DISCOVERY_PATH
+from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
+from cds_hooks.security.key_sets import Keys, read_usable_keys
+from cds_hooks.security.token_report import CheckResult, TokenCheck, explain_token
 from services.cli.common import config_option, load_all, load_tenant, tenant_option
-from services.hooks.offered_hooks import OFFERED_HOOKS, service_id
+from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 
 MARKS = {
-    Verdict.GOOD: ("✓", "green"),
-    Verdict.FAULT: ("✗", "red"),
-    Verdict.OPEN: ("?", "yellow"),
+    CheckResult.GOOD: ("✓", "green"),
+    CheckResult.FAULT: ("✗", "red"),
+    CheckResult.OPEN: ("?", "yellow"),
 }
 OUT = Console(highlight=False)
-source = click.argument("source", type=click.File("rb"), default="-", metavar="[FILE]")
+source_argument = click.argument("source", type=click.File("rb"), default="-", metavar="[FILE]")
 
 
 @click.group()
@@ -53,28 +53,28 @@ def token(config: Path | None, key_file: Path | None, at: str | None, source: IO
     Never an argument: those end up in the shell's history and the list of processes.
     """
     settings, _known = load_all(config)
-    now = _moment(at)
+    now = _parse_time(at)
     text = click.prompt("Token", hide_input=True, err=True) if source.isatty() else source.read()
     words = text.split()
     steps = explain_token(
         words[-1] if words else "",
         settings.tenants,
-        _endpoints(map(service_id, OFFERED_HOOKS)),
-        _keys(settings, key_file),
+        _list_endpoints(map(build_service_id, OFFERED_HOOKS)),
+        _collect_keys(settings, key_file),
         now,
     )
-    _show("Token", steps)
+    _print_steps("Token", steps)
 
 
-def _endpoints(services: Iterable[str]) -> list[str]:
+def _list_endpoints(services: Iterable[str]) -> list[str]:
     """Discovery, and each service with its feedback."""
-    paths = [DISCOVERY]
+    paths = [DISCOVERY_PATH]
     for one in services:
-        paths += [f"{DISCOVERY}/{one}", f"{DISCOVERY}/{one}/feedback"]
+        paths += [f"{DISCOVERY_PATH}/{one}", f"{DISCOVERY_PATH}/{one}/feedback"]
     return paths
 
 
-def _keys(settings: Settings, key_file: Path | None) -> dict[str, Keys]:
+def _collect_keys(settings: Settings, key_file: Path | None) -> dict[str, Keys]:
     """The keys at hand: pinned ones, and those of `key_file` for tenants whose keys have a URL."""
     found = {}
     for tenant in settings.tenants:
@@ -86,13 +86,13 @@ def _keys(settings: Settings, key_file: Path | None) -> dict[str, Keys]:
 
 def _read_keys(file: Path) -> Keys:
     try:
-        return usable_keys(loads(file.read_bytes()))
-    except (OSError, Unreadable) as fault:
+        return read_usable_keys(parse_json(file.read_bytes()))
+    except (OSError, UnreadableJsonError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
         raise click.BadParameter(f"{file}: {reason}", param_hint="--keys") from None
 
 
-def _moment(text: str | None) -> datetime:
+def _parse_time(text: str | None) -> datetime:
     if text is None:
         return datetime.now(UTC)
     with suppress(ValueError):
@@ -108,11 +108,11 @@ def _moment(text: str | None) -> datetime:
 @click.argument("origin")
 def preflight(config: Path | None, tenant_name: str | None, origin: str) -> None:
     """Explain what a page of ORIGIN, such as https://ehr.example.org, may do in a browser."""
-    from services.hooks.in_process import rehearsal  # noqa: PLC0415  # the application takes a second
+    from services.hooks.in_process import run_in_process  # noqa: PLC0415  # the application takes a second
 
     settings, tenant, known = load_tenant(config, tenant_name)
-    with rehearsal(settings, tenant, known) as rehearsed:
-        paths = _endpoints(one.id for one in rehearsed.services)
+    with run_in_process(settings, tenant, known) as rehearsed:
+        paths = _list_endpoints(one.id for one in rehearsed.services)
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         steps = []
         for path in paths:
@@ -122,13 +122,13 @@ def preflight(config: Path | None, tenant_name: str | None, origin: str) -> None
                 f"{headers['Access-Control-Allow-Methods']} with "
                 f"{headers['Access-Control-Allow-Headers']}"
                 if allowed
-                else _not_allowed(origin, settings)
+                else _explain_refusal(origin, settings)
             )
-            steps.append(Step(path, Verdict.GOOD if allowed else Verdict.FAULT, says))
-    _show(f"Preflight of {origin}", steps)
+            steps.append(TokenCheck(path, CheckResult.GOOD if allowed else CheckResult.FAULT, says))
+    _print_steps(f"Preflight of {origin}", steps)
 
 
-def _not_allowed(origin: str, settings: Settings) -> str:
+def _explain_refusal(origin: str, settings: Settings) -> str:
     there = ", ".join(settings.cors_origins) or "none"
     hint = ""
     if origin.rstrip("/") in settings.cors_origins:
@@ -143,25 +143,25 @@ def _not_allowed(origin: str, settings: Settings) -> str:
 @tenant_option
 def discovery(config: Path | None, tenant_name: str | None) -> None:
     """Show what discovery offers a tenant, as its EHR's analysts have to enter it."""
-    from services.hooks.in_process import rehearsal  # noqa: PLC0415  # the application takes a second
+    from services.hooks.in_process import run_in_process  # noqa: PLC0415  # the application takes a second
 
     settings, tenant, known = load_tenant(config, tenant_name)
     base = tenant.trust.audience if tenant.trust else settings.base_url
-    with rehearsal(settings, tenant, known) as rehearsed:
-        listed = rehearsed.client.get(DISCOVERY).get_json()["services"]
+    with run_in_process(settings, tenant, known) as rehearsed:
+        listed = rehearsed.client.get(DISCOVERY_PATH).get_json()["services"]
         required = {one.id: one.required for one in rehearsed.services}
     if tenant.trust is not None:
-        _line("A token's `aud` is the URL that is called, character by character.")
-    _line(f"{base}{DISCOVERY}")
+        _print_line("A token's `aud` is the URL that is called, character by character.")
+    _print_line(f"{base}{DISCOVERY_PATH}")
     for one in listed:
-        _line(f"\n{base}{DISCOVERY}/{one['id']}  ({one['hook']} {one['hookVersion']})")
+        _print_line(f"\n{base}{DISCOVERY_PATH}/{one['id']}  ({one['hook']} {one['hookVersion']})")
         for key, query in one["prefetch"].items():
             needed = " (needed)" if key in required[one["id"]] else ""
-            _line(f"  {key}{needed}")
-            _line(f"    {query}")
+            _print_line(f"  {key}{needed}")
+            _print_line(f"    {query}")
 
 
-def _line(text: str) -> None:
+def _print_line(text: str) -> None:
     """Whole, so that it can be copied."""
     OUT.print(text, markup=False, soft_wrap=True)
 
@@ -170,24 +170,24 @@ def _line(text: str) -> None:
 @config_option
 @tenant_option
 @click.option("--at", metavar="TIME", help="Look at it as of then (RFC 3339; default: now).")
-@source
+@source_argument
 def call(config: Path | None, tenant_name: str | None, at: str | None, source: IO[bytes]) -> None:
     """Explain how a captured call is answered: its body, on standard input or in a FILE.
 
     Nothing is fetched, so what the call left out stays unknown here.
     """
     from services.hooks.call_report import explain_call  # noqa: PLC0415  # the application
-    from services.hooks.in_process import rehearsal  # noqa: PLC0415  # takes a second
+    from services.hooks.in_process import run_in_process  # noqa: PLC0415  # takes a second
 
     settings, tenant, known = load_tenant(config, tenant_name)
     body = source.read()
-    now = _moment(at)
-    with rehearsal(settings, tenant, known, now) as rehearsed:
+    now = _parse_time(at)
+    with run_in_process(settings, tenant, known, now) as rehearsed:
         steps = list(explain_call(body, rehearsed, tenant, known, now))
-    _show(f"Call, as tenant {tenant.id}", steps)
+    _print_steps(f"Call, as tenant {tenant.id}", steps)
 
 
-def _show(title: str, steps: Iterable[Step]) -> None:
+def _print_steps(title: str, steps: Iterable[TokenCheck]) -> None:
     """The steps as a table; exit status 1 with a fault."""
     table = Table(title=title, title_justify="left", show_header=False, box=None)
     table.add_column(no_wrap=True)
@@ -195,8 +195,8 @@ def _show(title: str, steps: Iterable[Step]) -> None:
     table.add_column(overflow="fold")
     is_good = True
     for step in steps:
-        mark, colour = MARKS[step.verdict]
-        table.add_row(Text(mark, style=colour), Text(step.name), Text(step.says))
-        is_good = is_good and step.verdict is not Verdict.FAULT
+        mark, colour = MARKS[step.result]
+        table.add_row(Text(mark, style=colour), Text(step.name), Text(step.text))
+        is_good = is_good and step.result is not CheckResult.FAULT
     OUT.print(table)
     raise SystemExit(0 if is_good else 1)

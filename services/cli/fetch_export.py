@@ -19,19 +19,19 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from cds_hooks.config.bulk_export import HOUR, BackendClient, BulkAccess
-from cds_hooks.config.settings import Settings, configuration_file
-from cds_hooks.fhir.issues import ExportFailed, ExportUnfinished, told
-from cds_hooks.net.urls import is_fhir_base_url, origin_of
-from services.cli.common import ERRORS, config_option, faults_told
+from cds_hooks.config.bulk_export import SECONDS_PER_HOUR, BackendClient, BulkAccess
+from cds_hooks.config.settings import Settings, find_configuration_file
+from cds_hooks.fhir.issues import ExportError, ExportInterruptedError, format_issues
+from cds_hooks.net.urls import is_fhir_base_url, parse_origin
+from services.cli.common import ERRORS, config_option, exit_on_errors
 from services.knowledge.configuration import load_settings
 
 if TYPE_CHECKING:
-    from services.population.fetch.fetch import Fetched
-    from services.population.fetch.fetch import Progress as Come
+    from services.population.fetch.fetch import FetchProgress as Come
+    from services.population.fetch.fetch import FetchResult
 
 # What the command line may say of a server besides its address.
-TERMS = ("file_servers", "client_id", "key_file", "key_id", "token_url", "deadline_hours")
+ACCESS_OPTIONS = ("file_servers", "client_id", "key_file", "key_id", "token_url", "deadline_hours")
 WITH_ERRORS, UNFINISHED = 3, 75  # 75: a temporary failure, as mail systems have it
 GROUP = re.compile(r"[A-Za-z0-9.-]{1,64}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -91,21 +91,23 @@ def fetch_export(
     cannot be had; 75 where it broke off and the same command goes on.
     """
     from cds_hooks.fhir.bulk_server import ExportRequest  # noqa: PLC0415  # requests takes a while
-    from services.population.fetch.fetch import TYPES, cancel, fetch  # noqa: PLC0415
+    from services.population.fetch.fetch import TYPES, cancel_export, fetch_export  # noqa: PLC0415
 
-    _check(group=group, whole_system=whole_system, since=since, filters=filters)
-    with faults_told():
-        access = _access(load_settings(configuration_file(config)).bulk_export, url, terms)
-        with _ends_told(into), _terminable():
+    _check_options(group=group, whole_system=whole_system, since=since, filters=filters)
+    with exit_on_errors():
+        access = _build_access(
+            load_settings(find_configuration_file(config)).bulk_export, url, terms
+        )
+        with _exit_on_failure(into), _handle_sigterm():
             if giving_up:
-                found = cancel(access, into)
-                _say(f"{into}: {'given up' if found else 'holds no export'}")
+                found = cancel_export(access, into)
+                _print_line(f"{into}: {'given up' if found else 'holds no export'}")
                 return
             level = "group" if group else "system" if whole_system else "patient"
             request = ExportRequest(level, group, types or TYPES, since, filters)
-            with _shown() as show:
-                fetched = fetch(access, request, into, show, restart=restart)
-    _say_result(fetched)
+            with _open_progress() as show:
+                fetched = fetch_export(access, request, into, show, restart=restart)
+    _print_result(fetched)
     if _has_errors(fetched):
         raise SystemExit(WITH_ERRORS)
 
@@ -116,19 +118,19 @@ def fetch_into(settings: Settings, url: str, folder: Path) -> Path:
     Ends the command, with the reason told, where it cannot be had.
     """
     from cds_hooks.fhir.bulk_server import ExportRequest  # noqa: PLC0415  # as above
-    from services.population.fetch.fetch import TYPES, fetch  # noqa: PLC0415
+    from services.population.fetch.fetch import TYPES, fetch_export  # noqa: PLC0415
 
-    terms: dict[str, object] = dict.fromkeys(TERMS)
-    with faults_told():
-        access = _access(settings.bulk_export, url, terms)
+    terms: dict[str, object] = dict.fromkeys(ACCESS_OPTIONS)
+    with exit_on_errors():
+        access = _build_access(settings.bulk_export, url, terms)
         request = ExportRequest("patient", None, TYPES, None, ())
-        with _ends_told(folder), _terminable(), _shown() as show:
-            fetched = fetch(access, request, folder, show)
-    _say_result(fetched)
+        with _exit_on_failure(folder), _handle_sigterm(), _open_progress() as show:
+            fetched = fetch_export(access, request, folder, show)
+    _print_result(fetched)
     return fetched.folder
 
 
-def _check(
+def _check_options(
     *, group: str | None, whole_system: bool, since: str | None, filters: tuple[str, ...]
 ) -> None:
     if group is not None and whole_system:
@@ -145,7 +147,9 @@ def _check(
         )
 
 
-def _access(configured: BulkAccess | None, url: str | None, terms: dict[str, object]) -> BulkAccess:
+def _build_access(
+    configured: BulkAccess | None, url: str | None, terms: dict[str, object]
+) -> BulkAccess:
     """The configuration's terms where it is for this server, with what the command line gave.
 
     A key or file server that is configured for one server is of no account for another.
@@ -161,17 +165,19 @@ def _access(configured: BulkAccess | None, url: str | None, terms: dict[str, obj
         access = BulkAccess((url or "").rstrip("/"))
     origins = terms.pop("file_servers")
     if isinstance(origins, tuple) and origins:
-        if not all(map(origin_of, origins)):
+        if not all(map(parse_origin, origins)):
             raise click.BadParameter("give an https origin", param_hint="--file-server")
         access = replace(access, file_servers=origins)
-    access = replace(access, client=_client(access.client, terms))
+    access = replace(access, client=_build_client(access.client, terms))
     hours = terms.pop("deadline_hours")
     if isinstance(hours, int):
-        access = replace(access, deadline_s=hours * HOUR)
+        access = replace(access, deadline_s=hours * SECONDS_PER_HOUR)
     return replace(access, **{name: value for name, value in terms.items() if value})  # type: ignore[arg-type]  # of click's own types
 
 
-def _client(configured: BackendClient | None, terms: dict[str, object]) -> BackendClient | None:
+def _build_client(
+    configured: BackendClient | None, terms: dict[str, object]
+) -> BackendClient | None:
     given = {
         name: terms.pop(option)
         for option, name in (
@@ -192,26 +198,28 @@ def _client(configured: BackendClient | None, terms: dict[str, object]) -> Backe
 
 
 @contextmanager
-def _ends_told(into: Path) -> Iterator[None]:
+def _exit_on_failure(into: Path) -> Iterator[None]:
     """What ends a fetch in one line, and its exit status."""
     try:
         yield
-    except ExportFailed as fault:
-        _say(str(fault), style="red")
+    except ExportError as fault:
+        _print_line(str(fault), style="red")
         raise SystemExit(1) from None
-    except ExportUnfinished as fault:
-        _say(f"{fault}. The same command goes on from here.", style="yellow")
+    except ExportInterruptedError as fault:
+        _print_line(f"{fault}. The same command goes on from here.", style="yellow")
         raise SystemExit(UNFINISHED) from None
     except KeyboardInterrupt:
-        _say("stopped. The same command goes on from here; --cancel gives it up.", style="yellow")
+        _print_line(
+            "stopped. The same command goes on from here; --cancel gives it up.", style="yellow"
+        )
         raise SystemExit(130) from None
     except OSError as fault:
-        _say(f"{fault.filename or into}: {fault.strerror}", style="red")
+        _print_line(f"{fault.filename or into}: {fault.strerror}", style="red")
         raise SystemExit(1) from None
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def _handle_sigterm() -> Iterator[None]:
     """A service manager's SIGTERM ends a fetch as Ctrl-C does."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -224,7 +232,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Show:
+class _ProgressDisplay:
     """A bar on a terminal, else a line for each stage."""
 
     def __init__(self, progress: Progress | None) -> None:
@@ -236,22 +244,26 @@ class _Show:
         if self._progress is None or self._task is None:
             if come.stage != self._stage:
                 self._stage = come.stage
-                _say(come.stage)
+                _print_line(come.stage)
             return
-        said = f"{come.stage}: {come.says}" if come.stage == "waiting" and come.says else come.stage
+        said = (
+            f"{come.stage}: {come.server_text}"
+            if come.stage == "waiting" and come.server_text
+            else come.stage
+        )
         self._progress.update(
             self._task,
             description=said,
             completed=come.files,
-            total=come.of_files or None,
+            total=come.total_files or None,
             received=decimal(come.bytes),
         )
 
 
 @contextmanager
-def _shown() -> Iterator[_Show]:
+def _open_progress() -> Iterator[_ProgressDisplay]:
     if not ERRORS.is_terminal:
-        yield _Show(None)
+        yield _ProgressDisplay(None)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -262,24 +274,26 @@ def _shown() -> Iterator[_Show]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=ERRORS, transient=True) as progress:
-        yield _Show(progress)
+        yield _ProgressDisplay(progress)
 
 
-def _say_result(fetched: "Fetched") -> None:
+def _print_result(fetched: "FetchResult") -> None:
     click.echo(
         f"{fetched.folder}: {fetched.files:,} files, {fetched.bytes / 1e6:,.1f} MB"
         + (f", {fetched.resources:,} resources" if fetched.resources is not None else "")
         + (f", as of {fetched.transaction_time}" if fetched.transaction_time else "")
     )
     if fetched.deleted:
-        _say(f"{fetched.deleted} files list what was deleted since; they are kept beside, hidden")
+        _print_line(
+            f"{fetched.deleted} files list what was deleted since; they are kept beside, hidden"
+        )
     if fetched.issues:
-        _say(f"the server reports: {told(fetched.issues)}", style="yellow")
+        _print_line(f"the server reports: {format_issues(fetched.issues)}", style="yellow")
 
 
-def _has_errors(fetched: "Fetched") -> bool:
+def _has_errors(fetched: "FetchResult") -> bool:
     return any(not issue.startswith(("warning/", "information/")) for issue in fetched.issues)
 
 
-def _say(text: str, style: str | None = None) -> None:
+def _print_line(text: str, style: str | None = None) -> None:
     ERRORS.print(text, style=style, markup=False, highlight=False, soft_wrap=True)

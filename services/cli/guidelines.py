@@ -13,24 +13,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cds_hooks.config.settings import configuration_file
+from cds_hooks.config.settings import find_configuration_file
 from cds_hooks.config.tenants import Tenant
-from mappings.knowledge_file import KnowledgeFault, read_toml
+from mappings.knowledge_file import KnowledgeError, read_toml
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
-from mappings.publications.guideline_copy import copied
-from mappings.publications.guideline_difference import Difference, differences
-from mappings.publications.guideline_file import guideline_ids, own_guidelines, shipped_file
-from services.cli.assess import documents
-from services.cli.common import config_option, faults_told, tenant_option
+from mappings.publications.guideline_copy import copy_guideline
+from mappings.publications.guideline_difference import Difference, find_differences
+from mappings.publications.guideline_file import (
+    find_own_guidelines,
+    get_shipped_file,
+    list_guideline_ids,
+)
+from services.cli.assess import read_documents
+from services.cli.common import config_option, exit_on_errors, tenant_option
 from services.evaluation.evaluate import as_json as evaluation_json
 from services.evaluation.evaluate import evaluate
-from services.exports.guideline_changes import Assessment, Changes, changed
-from services.hooks.documents import UnusableDocument, chart_of_document
+from services.exports.guideline_changes import Assessment, CategoryChanges, compare_categories
+from services.hooks.documents import UnusableDocumentError, read_document_chart
 from services.knowledge.configuration import load_settings
-from services.knowledge.site import Known, load_knowledge
+from services.knowledge.site import SiteKnowledge, load_knowledge
 
-ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+ID_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SUBJECTS = {"b12": ("b12", "guideline"), "sarcopenia": ("sarcopenia", "definition")}
 
 
@@ -50,23 +54,23 @@ def new_guideline(config: Path | None, id_: str, origin: str, target: Path | Non
     What is the site's to write is left open in it, and no start uses the file until it is filled
     in.
     """
-    if not ID.fullmatch(id_):
+    if not ID_PATTERN.fullmatch(id_):
         raise click.BadParameter(
             "small letters, digits and hyphens, such as our-b12", param_hint="ID"
         )
-    with faults_told():
-        files = _files(config)
+    with exit_on_errors():
+        files = _find_files(config)
         if id_ in files:
-            raise KnowledgeFault("command line", "ID", f"{id_} is there already")
+            raise KnowledgeError("command line", "ID", f"{id_} is there already")
         if origin not in files:
             there = ", ".join(files)
-            raise KnowledgeFault(
+            raise KnowledgeError(
                 "command line", "--from", f"no guideline {origin}; there are {there}"
             )
     path = target or Path(f"{id_.replace('-', '_')}.toml")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(copied(files[origin].read_text(encoding="utf-8"), id_, _today()))
+            file.write(copy_guideline(files[origin].read_text(encoding="utf-8"), id_, _get_today()))
     except FileExistsError:
         raise click.ClickException(f"{path} is there already") from None
     except OSError as fault:
@@ -77,17 +81,17 @@ def new_guideline(config: Path | None, id_: str, origin: str, target: Path | Non
     click.echo(f'[[guideline]]\nfile = "{path}"\n[{table}]\n{key} = "{id_}"')
 
 
-def _today() -> date:
+def _get_today() -> date:
     return datetime.now(UTC).date()
 
 
-def _files(config: Path | None) -> dict[str, Path]:
+def _find_files(config: Path | None) -> dict[str, Path]:
     """Every guideline and definition by its id: the shipped ones, and those the site names."""
-    shipped = (*guideline_ids("b12"), *guideline_ids("sarcopenia"))
-    tenants = load_settings(configuration_file(config)).tenants
-    own = (entry["file"] for one in tenants for entry in one.clinical.get("guideline", ()))
-    files = {id_: shipped_file(id_) for id_ in shipped}
-    return {**files, **own_guidelines(map(Path, dict.fromkeys(own)))}
+    shipped = (*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia"))
+    tenants = load_settings(find_configuration_file(config)).tenants
+    own = (entry["file"] for one in tenants for entry in one.service_tables.get("guideline", ()))
+    files = {id_: get_shipped_file(id_) for id_ in shipped}
+    return {**files, **find_own_guidelines(map(Path, dict.fromkeys(own)))}
 
 
 @click.command("diff-guidelines")
@@ -115,63 +119,66 @@ def diff_guidelines(
     A and B are ids or files. DATA is what `assess` reads: FHIR Bundles or CDS Hooks requests, `-`
     for standard input. Exit status 2 where a document could not be used.
     """
-    with faults_told():
-        tenant = load_settings(configuration_file(config)).tenant(tenant_name)
-        known_a, subject_a = _with(tenant, a)
-        known_b, subject_b = _with(tenant, b)
+    with exit_on_errors():
+        tenant = load_settings(find_configuration_file(config)).find_tenant(tenant_name)
+        known_a, subject_a = _load_with(tenant, a)
+        known_b, subject_b = _load_with(tenant, b)
     if subject_a != subject_b:
         raise click.UsageError("one is about vitamin B12, the other about muscle")
-    one, other = _in_force(known_a, subject_a), _in_force(known_b, subject_b)
-    found = differences(one, other, known_a.b12.titles)
+    one, other = _get_publication(known_a, subject_a), _get_publication(known_b, subject_b)
+    found = find_differences(one, other, known_a.b12.titles)
     changes, unusable = None, list[str]()
     if data:
-        today = as_of.date() if as_of else _today()
-        pairs = _pairs(data, (known_a, known_b), today, unusable)
-        changes = changed(pairs, subject_a)
+        today = as_of.date() if as_of else _get_today()
+        pairs = _assess_pairs(data, (known_a, known_b), today, unusable)
+        changes = compare_categories(pairs, subject_a)
     if as_text:
         click.echo(_as_json(one, other, found, changes))
     else:
-        _show(Console(), one, other, found, changes)
+        _print_differences(Console(), one, other, found, changes)
     for line in unusable:
         click.echo(line, err=True)
     raise SystemExit(2 if unusable else 0)
 
 
-def _with(tenant: Tenant, which: str) -> tuple[Known, str]:
+def _load_with(tenant: Tenant, which: str) -> tuple[SiteKnowledge, str]:
     """The site's knowledge with the guideline or definition of this id or in this file chosen.
 
     Raises KnowledgeFault.
     """
-    entries = list(tenant.clinical.get("guideline", ()))
+    entries = list(tenant.service_tables.get("guideline", ()))
     id_ = which
     if Path(which).suffix == ".toml":
-        [id_] = own_guidelines([Path(which)])
+        [id_] = find_own_guidelines([Path(which)])
         others = [one for one in entries if read_toml(Path(one["file"])).get("id") != id_]
         entries = [*others, {"file": which}]
-    clinical = {**tenant.clinical, "guideline": entries}
-    files = own_guidelines(Path(entry["file"]) for entry in entries)
-    place = files.get(id_, shipped_file(id_))
+    clinical = {**tenant.service_tables, "guideline": entries}
+    files = find_own_guidelines(Path(entry["file"]) for entry in entries)
+    place = files.get(id_, get_shipped_file(id_))
     if not place.exists():
-        raise KnowledgeFault("command line", which, "no such guideline")
+        raise KnowledgeError("command line", which, "no such guideline")
     table, key = SUBJECTS.get(str(read_toml(place).get("subject")), SUBJECTS["b12"])
-    clinical[table] = {**tenant.clinical.get(table, {}), key: id_}
+    clinical[table] = {**tenant.service_tables.get(table, {}), key: id_}
     return load_knowledge(clinical), table
 
 
-def _in_force(known: Known, subject: str) -> Guideline | Definition:
+def _get_publication(known: SiteKnowledge, subject: str) -> Guideline | Definition:
     return known.b12.guideline if subject == "b12" else known.muscle.definition
 
 
-def _pairs(
-    data: tuple[str, ...], known: tuple[Known, Known], today: date, unusable: list[str]
+def _assess_pairs(
+    data: tuple[str, ...],
+    known: tuple[SiteKnowledge, SiteKnowledge],
+    today: date,
+    unusable: list[str],
 ) -> Iterator[tuple[Assessment, Assessment]]:
     """The assessments of each patient by the two; what could not be used is told in `unusable`."""
-    for name, document in documents(data):
+    for name, document in read_documents(data):
         try:
-            if isinstance(document, UnusableDocument):
+            if isinstance(document, UnusableDocumentError):
                 raise document
-            chart = chart_of_document(document, known[0], today)
-        except UnusableDocument as fault:
+            chart = read_document_chart(document, known[0], today)
+        except UnusableDocumentError as fault:
             unusable.append(f"{name}: {fault}")
             continue
         by_a, by_b = (evaluation_json(chart, evaluate(chart, one)) for one in known)
@@ -182,7 +189,7 @@ def _as_json(
     a: Guideline | Definition,
     b: Guideline | Definition,
     found: tuple[Difference, ...],
-    changes: Changes | None,
+    changes: CategoryChanges | None,
 ) -> bytes:
     said: dict[str, Any] = {
         "a": a.label,
@@ -202,12 +209,12 @@ def _as_json(
     return orjson.dumps(said, option=orjson.OPT_INDENT_2)
 
 
-def _show(
+def _print_differences(
     console: Console,
     a: Guideline | Definition,
     b: Guideline | Definition,
     found: tuple[Difference, ...],
-    changes: Changes | None,
+    changes: CategoryChanges | None,
 ) -> None:
     table = Table(title=f"A: {a.label}   B: {b.label}")
     for column in ("what", "A", "B"):
@@ -221,10 +228,10 @@ def _show(
         table.add_row(*map(Text, (one.what, one.a or "-", one.b or "-")))
     console.print(table if found else f"{a.label} and {b.label} say the same.")
     if changes is not None:
-        _show_changes(console, changes)
+        _print_changes(console, changes)
 
 
-def _show_changes(console: Console, changes: Changes) -> None:
+def _print_changes(console: Console, changes: CategoryChanges) -> None:
     table = Table(title="Patients by the category that each gives them")
     for column in ("by A", "by B", "patients", ""):
         table.add_column(column, justify="right" if column == "patients" else "left")

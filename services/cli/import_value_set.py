@@ -11,20 +11,25 @@ from typing import Any
 import orjson
 import rich_click as click
 
-from cds_hooks.config.settings import configuration_file
-from mappings.knowledge_file import KnowledgeFault, canonical_of
-from mappings.terminology.fhir_value_set import NotAList
+from cds_hooks.config.settings import find_configuration_file
+from mappings.knowledge_file import KnowledgeError, get_canonical
+from mappings.terminology.fhir_value_set import UnlistedCodesError
 from mappings.terminology.site_codes import read_site_codes
 from mappings.terminology.value_set import ValueSet, ValueSetIndex, load_value_sets
-from mappings.terminology.value_set_import import Source, as_toml, named_by, read_source
-from services.cli.common import config_option, faults_told, tenant_option
+from mappings.terminology.value_set_import import (
+    ImportedSource,
+    as_toml,
+    find_value_set,
+    read_source,
+)
+from services.cli.common import config_option, exit_on_errors, tenant_option
 from services.knowledge.configuration import load_settings
 
 NEW_KINDS = ("condition", "medication", "procedure")
-MOST = 10  # codes named with one remark
+MAX_CODES = 10  # codes named with one remark
 
 
-class Unusable(click.ClickException):
+class UnusableFileError(click.ClickException):
     """A file that is no list of codes."""
 
     exit_code = 2
@@ -68,27 +73,27 @@ def import_value_set(
     of each code is for a person to judge before the configuration names the file. Exit status 2,
     and nothing written, where a FILE is no list of codes.
     """
-    resources = [_resource(file) for file in files]
-    with faults_told():
-        index = _index(config, tenant_name, into)
-        name = name or _named(resources, index)
-        value_set = _value_set(name, kind, title, index)
+    resources = [_read_resource(file) for file in files]
+    with exit_on_errors():
+        index = _load_index(config, tenant_name, into)
+        name = name or _find_name(resources, index)
+        value_set = _choose_value_set(name, kind, title, index)
     target = into or Path(f"{name.replace('_', '-')}.toml")
     if target.exists() and not replace:
         raise click.ClickException(f"{target} is there already; --replace writes over it")
-    sources = [*_sources(zip(files, resources, strict=True), value_set, index, by, licence)]
-    _show(sources)
+    sources = [*_read_sources(zip(files, resources, strict=True), value_set, index, by, licence)]
+    _print_remarks(sources)
     sources = [source for source in sources if source.codes]
     if not sources:
-        raise Unusable("there is no code to add; nothing was written")
-    with faults_told():
-        _write(target, as_toml(value_set, sources, new=name not in index.sets))
+        raise UnusableFileError("there is no code to add; nothing was written")
+    with exit_on_errors():
+        _write_file(target, as_toml(value_set, sources, new=name not in index.sets))
     click.echo(f"{target}: {sum(len(one.codes) for one in sources)} codes for {name}")
     click.echo("To use them, the configuration says:")
     click.echo(f'[[value_set]]\nfile = "{target}"')
 
 
-def _resource(file: Path) -> dict[str, Any]:
+def _read_resource(file: Path) -> dict[str, Any]:
     data = file.read_bytes()
     try:
         resource = orjson.loads(data)
@@ -96,33 +101,37 @@ def _resource(file: Path) -> dict[str, Any]:
         reason = f"is not JSON at line {fault.lineno}, column {fault.colno}"
         if data.lstrip().startswith(b"<"):
             reason = "is XML; ask for the ValueSet as JSON"
-        raise Unusable(f"{file}: {reason}") from None
+        raise UnusableFileError(f"{file}: {reason}") from None
     if not isinstance(resource, dict):
-        raise Unusable(f"{file}: is no FHIR resource")
+        raise UnusableFileError(f"{file}: is no FHIR resource")
     return resource
 
 
-def _index(config: Path | None, tenant_name: str | None, into: Path | None) -> ValueSetIndex:
+def _load_index(config: Path | None, tenant_name: str | None, into: Path | None) -> ValueSetIndex:
     """Every code that is there already, without those of the file that is about to be written."""
-    clinical = load_settings(configuration_file(config)).tenant(tenant_name).clinical
+    clinical = (
+        load_settings(find_configuration_file(config)).find_tenant(tenant_name).service_tables
+    )
     paths = [Path(entry["file"]) for entry in clinical.get("value_set", ())]
     others = [path for path in paths if into is None or path.resolve() != into.resolve()]
     return load_value_sets(
         clinical.get("local_code", ()),
         [read_site_codes(path) for path in others],
-        canonical_of(clinical),
+        get_canonical(clinical),
     )
 
 
-def _named(resources: Iterable[dict[str, Any]], index: ValueSetIndex) -> str:
-    names = {named_by(resource, index) for resource in resources}
+def _find_name(resources: Iterable[dict[str, Any]], index: ValueSetIndex) -> str:
+    names = {find_value_set(resource, index) for resource in resources}
     [name] = names if len(names) == 1 else [None]
     if name is None:
         raise click.UsageError("--value-set says which of our value sets the codes are for")
     return name
 
 
-def _value_set(name: str, kind: str | None, title: str | None, index: ValueSetIndex) -> ValueSet:
+def _choose_value_set(
+    name: str, kind: str | None, title: str | None, index: ValueSetIndex
+) -> ValueSet:
     """The value set to add to. Raises KnowledgeFault for a new one that says too little."""
     if name in index.sets:
         return index.sets[name]
@@ -131,16 +140,16 @@ def _value_set(name: str, kind: str | None, title: str | None, index: ValueSetIn
     near = difflib.get_close_matches(name, index.sets, 3)
     hint = f"; there is {', '.join(near)}" if near else ""
     reason = f"no value set {name}{hint}. A new one needs --kind and --title"
-    raise KnowledgeFault("command line", "--value-set", reason)
+    raise KnowledgeError("command line", "--value-set", reason)
 
 
-def _sources(
+def _read_sources(
     read: Iterable[tuple[Path, dict[str, Any]]],
     value_set: ValueSet,
     index: ValueSetIndex,
     by: str,
     licence: str | None,
-) -> Iterable[Source]:
+) -> Iterable[ImportedSource]:
     seen: set[tuple[str, str]] = set()
     for file, resource in read:
         head = {
@@ -154,11 +163,11 @@ def _sources(
             click.echo(f"{file}: its status is {resource['status']}", err=True)
         try:
             yield read_source(resource, value_set, index, seen, head)
-        except NotAList as fault:
-            raise Unusable(f"{file}: {fault}") from None
+        except UnlistedCodesError as fault:
+            raise UnusableFileError(f"{file}: {fault}") from None
 
 
-def _write(target: Path, text: str) -> None:
+def _write_file(target: Path, text: str) -> None:
     """The file, once it is one that a start would read. Raises KnowledgeFault."""
     draft = target.with_name(f"{target.name}.new")
     try:
@@ -171,15 +180,15 @@ def _write(target: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _show(sources: Iterable[Source]) -> None:
+def _print_remarks(sources: Iterable[ImportedSource]) -> None:
     """Every remark with its codes, the first of them where many share it."""
     for source in sources:
         told: dict[tuple[bool, str], list[str]] = {}
         for one in source.remarks:
             name = f"{one.system or '?'}|{one.code} ({one.display})"
-            told.setdefault((one.left_out, one.says), []).append(name)
+            told.setdefault((one.is_excluded, one.says), []).append(name)
         for (left_out, says), names in told.items():
-            more = [f"and {len(names) - MOST} more"] if len(names) > MOST else []
+            more = [f"and {len(names) - MAX_CODES} more"] if len(names) > MAX_CODES else []
             click.echo(f"{source.head['file']}: {'left out' if left_out else 'look at'}: {says}")
-            for name in (*names[:MOST], *more):
+            for name in (*names[:MAX_CODES], *more):
                 click.echo(f"  {name}")

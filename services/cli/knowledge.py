@@ -8,16 +8,16 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from cds_hooks.config.settings import configuration_schema
-from cds_hooks.telemetry.logs import log_line_schema
+from cds_hooks.config.settings import build_configuration_schema
+from cds_hooks.telemetry.logs import read_log_line_schema
 from mappings.export import validate
-from mappings.export.package import as_text, file_name, package, package_id
+from mappings.export.package import as_text, build_file_name, build_package, build_package_id
 from services.cli.common import ERRORS, config_option, load_all, load_tenant, tenant_option
 from services.cli.terminal import show_configuration
-from services.exports.build_sheet import as_html, build_sheet, criteria_codes
-from services.exports.fhir_package import knowledge_resources
-from services.hooks.regression_cases import case_schema
-from services.knowledge.configuration import clinical_tables
+from services.exports.build_sheet import as_html, build_sheet, list_criteria_codes
+from services.exports.fhir_package import build_knowledge_resources
+from services.hooks.regression_cases import build_case_schema
+from services.knowledge.configuration import get_clinical_tables
 
 
 @click.command("check-config")
@@ -41,21 +41,23 @@ def export_knowledge(config: Path | None, tenant_name: str | None, folder: Path)
     Value sets, code systems, concept maps, SARC-F, guidelines and orders as the site has them.
     """
     _settings, tenant, known = load_tenant(config, tenant_name)
-    publication, resources = knowledge_resources(known, tenant)
+    publication, resources = build_knowledge_resources(known, tenant)
     for resource in resources.values():
         validate(resource)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for resource in resources.values():
-            (folder / file_name(resource)).write_bytes(as_text(resource))
-        (folder / "package.tgz").write_bytes(package(publication, resources.values()))
+            (folder / build_file_name(resource)).write_bytes(as_text(resource))
+        (folder / "package.tgz").write_bytes(build_package(publication, resources.values()))
     except OSError as fault:
         ERRORS.print(f"{folder}: {fault.strerror}", style="red", markup=False)
         raise SystemExit(1) from None
     counted = Counter(str(resource["resourceType"]) for resource in resources.values())
     for kind, number in sorted(counted.items()):
         click.echo(f"{number:4} {kind}")
-    click.echo(f"{folder / 'package.tgz'}: {package_id(publication.base)} {publication.version}")
+    click.echo(
+        f"{folder / 'package.tgz'}: {build_package_id(publication.base)} {publication.version}"
+    )
 
 
 @click.command("build-sheet")
@@ -69,31 +71,31 @@ def build_sheet_(
     """Write what an EHR's analysts enter: endpoints, criteria, prefetch, scopes, reasons."""
     settings, tenant, known = load_tenant(config, tenant_name)
     if codes:
-        click.echo(criteria_codes(known), nl=False)
+        click.echo(list_criteria_codes(known), nl=False)
         return
     sheet = build_sheet(settings, tenant, known)
     click.echo(as_html(sheet) if as_page else sheet, nl=False)
 
 
 # Those that name hooks or dialects are made from the tables of them; the others are files.
-MADE = {
-    "log-line": log_line_schema,
-    "configuration": lambda: configuration_schema(clinical_tables()),
-    "case": case_schema,
+GENERATED_SCHEMAS = {
+    "log-line": read_log_line_schema,
+    "configuration": lambda: build_configuration_schema(get_clinical_tables()),
+    "case": build_case_schema,
 }
-WRITTEN = {
+SHIPPED_SCHEMAS = {
     "hook-request": ("cds_hooks.protocol", "hook_request"),
     "assessment": ("services.assessment", "assessment"),
 }
 
 
 @click.command("schema")
-@click.argument("name", type=click.Choice([*MADE, *WRITTEN]))
+@click.argument("name", type=click.Choice([*GENERATED_SCHEMAS, *SHIPPED_SCHEMAS]))
 def schema(name: str) -> None:
     """Print the JSON Schema of a log line, a configuration, a request, an assessment or a case."""
-    if name in MADE:
-        click.echo(json.dumps(MADE[name](), indent=2, ensure_ascii=False))
+    if name in GENERATED_SCHEMAS:
+        click.echo(json.dumps(GENERATED_SCHEMAS[name](), indent=2, ensure_ascii=False))
     else:
-        package, file = WRITTEN[name]
+        package, file = SHIPPED_SCHEMAS[name]
         path = files(package) / "schemas" / f"{file}.schema.json"
         click.echo(path.read_text("utf-8"), nl=False)

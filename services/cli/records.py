@@ -11,19 +11,19 @@ import orjson
 import rich_click as click
 from rich.console import Console
 
-from cds_hooks.config.settings import configuration_file
+from cds_hooks.config.settings import find_configuration_file
 from cds_hooks.config.tenants import Tenant
-from cds_hooks.records.audit_verification import verify
-from cds_hooks.records.database import RecordsUnavailable, connect, sqlite_file
+from cds_hooks.records.audit_verification import verify_chain
+from cds_hooks.records.database import RecordsUnavailableError, get_sqlite_file, make_engine
 from cds_hooks.records.keyring import read_keyring
-from cds_hooks.records.migrations import UnknownRevision
-from cds_hooks.records.queries import comments_of, kept_between
-from cds_hooks.records.retention import Removed, plan, purge
-from cds_hooks.records.setup import bring_to
+from cds_hooks.records.migrations import UnknownRevisionError
+from cds_hooks.records.queries import read_comments, read_records
+from cds_hooks.records.retention import PurgeCounts, plan_purge, purge_records
+from cds_hooks.records.setup import migrate_to
 from cds_hooks.records.store import Records
 from cds_hooks.web.maintenance import open_records
-from mappings.knowledge_file import canonical_of
-from services.cli.common import ERRORS, config_option, faults_told
+from mappings.knowledge_file import get_canonical
+from services.cli.common import ERRORS, config_option, exit_on_errors
 from services.knowledge.configuration import load_settings
 
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -34,22 +34,22 @@ until_option = click.option("--until", type=DAY, help="Until before this day (UT
 
 
 @contextmanager
-def _records_told() -> Iterator[None]:
+def _exit_on_record_errors() -> Iterator[None]:
     """Faults of configuration, keys and database on standard error, and exit 1."""
     try:
-        with faults_told():
+        with exit_on_errors():
             yield
-    except RecordsUnavailable as fault:
+    except RecordsUnavailableError as fault:
         ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
 @contextmanager
-def _opened(config: Path | None, name: str | None) -> Iterator[tuple[Records, list[Tenant]]]:
+def _open_records(config: Path | None, name: str | None) -> Iterator[tuple[Records, list[Tenant]]]:
     """The records, and the tenants that are meant."""
-    with _records_told():
-        settings = load_settings(configuration_file(config))
-        tenants = [settings.tenant(name)] if name else list(settings.tenants)
+    with _exit_on_record_errors():
+        settings = load_settings(find_configuration_file(config))
+        tenants = [settings.find_tenant(name)] if name else list(settings.tenants)
         records = open_records(settings)
         try:
             yield records, tenants
@@ -66,15 +66,17 @@ def migrate_(config: Path | None, target: str) -> None:
     `serve` does the former by itself when it starts. Going back loses what only the newer schema
     can hold: make a backup first.
     """
-    with _records_told():
-        settings = load_settings(configuration_file(config))
+    with _exit_on_record_errors():
+        settings = load_settings(find_configuration_file(config))
         url = settings.records_url
         # A new database gets its key first, as when `serve` makes it.
-        read_keyring(sqlite_file(url), settings.records_key_file, settings.records_old_key_files)
-        engine = connect(url)
+        read_keyring(
+            get_sqlite_file(url), settings.records_key_file, settings.records_old_key_files
+        )
+        engine = make_engine(url)
         try:
-            before, after = bring_to(target, engine)
-        except UnknownRevision as fault:
+            before, after = migrate_to(target, engine)
+        except UnknownRevisionError as fault:
             raise click.BadParameter(str(fault), param_hint="--to") from None
         finally:
             engine.dispose()
@@ -98,18 +100,20 @@ def purge_(config: Path | None, name: str | None, days: int | None, *, dry_run: 
     The audit's chain says that they were removed, so that it still verifies.
     """
     now = datetime.now(UTC)
-    with _opened(config, name) as (records, tenants):
+    with _open_records(config, name) as (records, tenants):
         for tenant in tenants:
             cutoff = now - timedelta(days=days or tenant.retention_days)
             gone = (
-                plan(records, tenant.id, cutoff)
+                plan_purge(records, tenant.id, cutoff)
                 if dry_run
-                else purge(records, tenant.id, cutoff, now)
+                else purge_records(records, tenant.id, cutoff, now)
             )
-            OUT.print(f"{tenant.id}: {_said(gone, dry_run=dry_run)} from before {cutoff:%Y-%m-%d}")
+            OUT.print(
+                f"{tenant.id}: {_describe_removal(gone, dry_run=dry_run)} from before {cutoff:%Y-%m-%d}"
+            )
 
 
-def _said(gone: Removed, *, dry_run: bool) -> str:
+def _describe_removal(gone: PurgeCounts, *, dry_run: bool) -> str:
     verb = "would remove" if dry_run else "removed"
     return f"{verb} {gone.decisions} decisions, {gone.feedback} answers, {gone.audit} audit rows"
 
@@ -132,9 +136,9 @@ def verify_(config: Path | None, name: str | None, head: str | None) -> None:
     if head and name is None:
         raise click.UsageError("--head belongs to one tenant: name it with --tenant")
     is_whole = True
-    with _opened(config, name) as (records, tenants):
+    with _open_records(config, name) as (records, tenants):
         for tenant in tenants:
-            found = verify(records, tenant.id, head)
+            found = verify_chain(records, tenant.id, head)
             OUT.print(f"{tenant.id}: {found.entries} rows, head {found.head or 'none'}")
             for fault in found.faults:
                 OUT.print(f"  {fault}", style="red")
@@ -155,12 +159,12 @@ def export_(
 
     Patients stand in them as keyed hashes, as in the records.
     """
-    from services.exports.audit_events import audit_event  # noqa: PLC0415  # models take a second
+    from services.exports.audit_events import build_audit_event  # noqa: PLC0415  # models take a second
 
     def events(records: Records, tenant: Tenant) -> Iterator[dict[str, Any]]:
-        base = canonical_of(tenant.clinical)
-        kept = kept_between(records, tenant.id, _utc(since), _utc(until))
-        return (audit_event(one, base) for one in kept)
+        base = get_canonical(tenant.service_tables)
+        kept = read_records(records, tenant.id, _make_utc(since), _make_utc(until))
+        return (build_audit_event(one, base) for one in kept)
 
     _write_lines(config, name, events)
 
@@ -180,7 +184,7 @@ def comments_(
     """
 
     def comments(records: Records, tenant: Tenant) -> Iterator[dict[str, Any]]:
-        return comments_of(records, tenant.id, _utc(since), _utc(until))
+        return read_comments(records, tenant.id, _make_utc(since), _make_utc(until))
 
     _write_lines(config, name, comments)
 
@@ -191,12 +195,12 @@ def _write_lines(
     documents: Callable[[Records, Tenant], Iterator[dict[str, Any]]],
 ) -> None:
     out = sys.stdout.buffer
-    with _opened(config, name) as (records, tenants):
+    with _open_records(config, name) as (records, tenants):
         for tenant in tenants:
             for document in documents(records, tenant):
                 out.write(orjson.dumps(document) + b"\n")
     out.flush()
 
 
-def _utc(day: datetime | None) -> datetime | None:
+def _make_utc(day: datetime | None) -> datetime | None:
     return day.replace(tzinfo=UTC) if day else None

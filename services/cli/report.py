@@ -17,7 +17,7 @@ from services.cli.common import ERRORS, config_option
 if TYPE_CHECKING:
     import duckdb
 
-    from services.reports.log_reader import Window
+    from services.reports.log_reader import ReportWindow
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -59,27 +59,27 @@ def report(
     A FILE holds log lines, plain or compressed by gzip or zstd; `-` is standard input. Without
     --csv, --html and --json, tables are shown here. Exit status 1 where nothing could be read.
     """
-    _check(from_logs=from_logs, from_records=from_records, files=files, html=html)
-    from services.reports.figures import compute  # noqa: PLC0415  # the embedded engine is large
-    from services.reports.highlights import findings  # noqa: PLC0415
-    from services.reports.log_reader import Window  # noqa: PLC0415
+    _check_options(from_logs=from_logs, from_records=from_records, files=files, html=html)
+    from services.reports.figures import compute_figures  # noqa: PLC0415  # the embedded engine is large
+    from services.reports.highlights import find_highlights  # noqa: PLC0415
+    from services.reports.log_reader import ReportWindow  # noqa: PLC0415
     from services.reports.output import as_document, show_report, write_csv  # noqa: PLC0415
 
-    window = Window(_day(since), _day(until), tenant, service, topic)
-    source = _from_records(config, window) if from_records else _from_logs(files, window)
+    window = ReportWindow(_get_date(since), _get_date(until), tenant, service, topic)
+    source = _load_records(config, window) if from_records else _load_logs(files, window)
     with source as connection:
-        figures = compute(connection)
-        found = findings(figures, connection)
+        figures = compute_figures(connection)
+        found = find_highlights(figures, connection)
     if csv is not None:
-        with _faults_of_files():
+        with _exit_on_file_errors():
             write_csv(csv, figures, found)
         ERRORS.print(f"{csv}: {len(figures) + 1} tables", markup=False, soft_wrap=True)
     if html is not None:
-        from services.reports.page import page  # noqa: PLC0415
+        from services.reports.page import render_page  # noqa: PLC0415
 
-        said = "the records of this service" if from_records else _files(files)
-        text = page(figures, found, window, said)
-        with _faults_of_files():
+        said = "the records of this service" if from_records else _describe_files(files)
+        text = render_page(figures, found, window, said)
+        with _exit_on_file_errors():
             html.write_text(text, encoding="utf-8")
         ERRORS.print(str(html), markup=False, soft_wrap=True)
     if json_:
@@ -88,7 +88,7 @@ def report(
         show_report(Console(), figures, found)
 
 
-def _check(
+def _check_options(
     *, from_logs: bool, from_records: bool, files: tuple[str, ...], html: Path | None
 ) -> None:
     if from_logs == from_records:
@@ -106,52 +106,62 @@ def _check(
         )
 
 
-def _files(files: tuple[str, ...]) -> str:
+def _describe_files(files: tuple[str, ...]) -> str:
     return "one log file" if len(files) == 1 else f"{len(files)} log files"
 
 
-def _day(given: datetime | None) -> date | None:
+def _get_date(given: datetime | None) -> date | None:
     return given.date() if given else None
 
 
 @contextmanager
-def _from_logs(files: tuple[str, ...], window: "Window") -> "Iterator[duckdb.DuckDBPyConnection]":
-    from services.reports.log_reader import Unreadable, gathered  # noqa: PLC0415
+def _load_logs(
+    files: tuple[str, ...], window: "ReportWindow"
+) -> "Iterator[duckdb.DuckDBPyConnection]":
+    from services.reports.log_reader import UnreadableLogError, open_events  # noqa: PLC0415
 
     try:
-        with _progress("reading") as told, gathered(files, window, None, told) as connection:
+        with (
+            _open_progress("reading") as told,
+            open_events(files, window, None, told) as connection,
+        ):
             yield connection
-    except Unreadable as fault:
+    except UnreadableLogError as fault:
         ERRORS.print(str(fault), style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
 @contextmanager
-def _from_records(config: Path | None, window: "Window") -> "Iterator[duckdb.DuckDBPyConnection]":
-    from cds_hooks.records.store import RecordsUnavailable  # noqa: PLC0415
+def _load_records(
+    config: Path | None, window: "ReportWindow"
+) -> "Iterator[duckdb.DuckDBPyConnection]":
+    from cds_hooks.records.store import RecordsUnavailableError  # noqa: PLC0415
     from services.cli.common import load_all  # noqa: PLC0415
-    from services.hooks.catalog import attention_of, override_reasons  # noqa: PLC0415
-    from services.reports.log_reader import gathered  # noqa: PLC0415
+    from services.hooks.catalog import list_override_reasons, read_attention_rules  # noqa: PLC0415
+    from services.reports.log_reader import open_events  # noqa: PLC0415
     from services.reports.records_reader import write_lines  # noqa: PLC0415
 
     settings, known = load_all(config)
     reasons: set[str] = set()
     for tenant in settings.tenants:
-        rules = attention_of(tenant.clinical.get("attention"), known[tenant.id])
-        reasons.update(*map(override_reasons, rules.values()))
-    with TemporaryDirectory(prefix="cobalamin-report-") as folder, _progress("reading") as told:
+        rules = read_attention_rules(tenant.service_tables.get("attention"), known[tenant.id])
+        reasons.update(*map(list_override_reasons, rules.values()))
+    with (
+        TemporaryDirectory(prefix="cobalamin-report-") as folder,
+        _open_progress("reading") as told,
+    ):
         file = Path(folder) / "lines"
         try:
             write_lines(settings.records_url, window, file, told)
-        except RecordsUnavailable as fault:
+        except RecordsUnavailableError as fault:
             ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
             raise SystemExit(1) from None
-        with gathered([str(file)], window, reasons) as connection:
+        with open_events([str(file)], window, reasons) as connection:
             yield connection
 
 
 @contextmanager
-def _faults_of_files() -> Iterator[None]:
+def _exit_on_file_errors() -> Iterator[None]:
     try:
         yield
     except OSError as fault:
@@ -161,7 +171,7 @@ def _faults_of_files() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Callable[[float], None]]:
+def _open_progress(what: str) -> Iterator[Callable[[float], None]]:
     with Progress(console=ERRORS, transient=True, disable=not ERRORS.is_terminal) as progress:
         task = progress.add_task(what, total=1.0)
         yield lambda part: progress.update(task, completed=part)
@@ -198,14 +208,14 @@ def backtest_report(*, where: str | None, into: Path | None, mask_below: int, ou
     nothing to report on.
     """
     from services.population.report.build import make_report  # noqa: PLC0415  # large
-    from services.population.report.dataset import ReportRefused  # noqa: PLC0415
+    from services.population.report.dataset import ReportError  # noqa: PLC0415
 
     try:
         make_report(out, where=where, into=into, mask_below=mask_below)
-    except ReportRefused as fault:
-        _end(str(fault))
+    except ReportError as fault:
+        _exit_with(str(fault))
     except OSError as fault:
-        _end(f"{fault.filename}: {fault.strerror}")
+        _exit_with(f"{fault.filename}: {fault.strerror}")
     if find_spec("vl_convert") is None:
         ERRORS.print(
             "Without drawings: install cobalamin-cds[charts] for them.",
@@ -216,6 +226,6 @@ def backtest_report(*, where: str | None, into: Path | None, mask_below: int, ou
     ERRORS.print(str(page), markup=False, highlight=False, soft_wrap=True)
 
 
-def _end(fault: str) -> None:
+def _exit_with(fault: str) -> None:
     ERRORS.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)

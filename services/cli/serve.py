@@ -6,15 +6,15 @@ from pathlib import Path
 import rich_click as click
 
 from cds_hooks.config.settings import (
-    VARIABLE,
-    ConfigurationFault,
-    configuration_file,
-    refuse_exposed,
+    FILE_VARIABLE,
+    ConfigurationError,
+    explain_exposure,
+    find_configuration_file,
 )
-from cds_hooks.records.store import RecordsUnavailable
+from cds_hooks.records.store import RecordsUnavailableError
 from cds_hooks.web.maintenance import open_records
-from services.cli.common import ERRORS, config_option, faults_told, load_all
-from services.cli.terminal import without_password
+from services.cli.common import ERRORS, config_option, exit_on_errors, load_all
+from services.cli.terminal import hide_password
 
 
 @click.command()
@@ -25,17 +25,17 @@ from services.cli.terminal import without_password
 def serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
     """Run the service under its production server, until interrupted."""
     from cds_hooks.web.server import run  # noqa: PLC0415  # the server is not needed by the others
-    from services.hooks.self_test import differences  # noqa: PLC0415
+    from services.hooks.self_test import find_failed_calls  # noqa: PLC0415
 
-    file = configuration_file(config)
+    file = find_configuration_file(config)
     settings, known = load_all(file)
-    settings = settings.listening_on(host, port, workers)
-    refused = refuse_exposed(settings)
+    settings = settings.override_address(host, port, workers)
+    refused = explain_exposure(settings)
     if refused:
         ERRORS.print(refused, style="red", markup=False)
         raise SystemExit(1)
     if file is not None:
-        os.environ[VARIABLE] = str(file.resolve())
+        os.environ[FILE_VARIABLE] = str(file.resolve())
     ERRORS.print(f"Cobalamin on http://{settings.host}:{settings.port}/cds-services", markup=False)
     for tenant in settings.tenants:
         labels = known[tenant.id].labels
@@ -43,16 +43,16 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         ERRORS.print(f"{who}: {labels['b12']} and {labels['sarcopenia']}", markup=False)
     if settings.is_open:
         ERRORS.print("No tenant is configured: open to callers on this machine, and to them only")
-    ERRORS.print(f"Records: {without_password(settings.records_url)}", soft_wrap=True)
+    ERRORS.print(f"Records: {hide_password(settings.records_url)}", soft_wrap=True)
     try:
         open_records(settings, patient=settings.spool is not None).close()
-    except (RecordsUnavailable, ConfigurationFault) as fault:
+    except (RecordsUnavailableError, ConfigurationError) as fault:
         ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
-    differing = differences(settings.tenants, known)
+    differing = find_failed_calls(settings.tenants, known)
     for name in differing:
         ERRORS.print(f"golden call {name}: not answered as it should be", style="red", markup=False)
     if differing:
         raise SystemExit(1)
-    with faults_told():
+    with exit_on_errors():
         run(settings, lambda line: ERRORS.print(line, markup=False, soft_wrap=True))

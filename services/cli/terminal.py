@@ -13,17 +13,17 @@ from rich.text import Text
 from cds_hooks.config.settings import Settings
 from cds_hooks.config.smart import SmartAccess
 from cds_hooks.config.tenants import Tenant
-from cds_hooks.net.urls import local_url
+from cds_hooks.net.urls import build_local_url
 from cds_hooks.protocol.dialects import Dialect
 from mappings.knowledge_file import CLINICAL, read_toml
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
-from mappings.terminology.site_codes import origin
-from services.cli.untranslated import messages, untranslated
-from services.hooks.catalog import attention_of, unmapped
-from services.hooks.offered_hooks import OFFERED_HOOKS, service_id
+from mappings.terminology.site_codes import describe_origin
+from services.cli.untranslated import find_untranslated, list_messages
+from services.hooks.catalog import find_unmapped_orders, read_attention_rules
+from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 from services.knowledge.language import Language
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
 
@@ -49,29 +49,31 @@ def show_cards(console: Console, sample: str, result: dict[str, Any]) -> None:
         console.print("No card: there is nothing to say.")
 
 
-def show_configuration(console: Console, settings: Settings, known: Mapping[str, Known]) -> None:
+def show_configuration(
+    console: Console, settings: Settings, known: Mapping[str, SiteKnowledge]
+) -> None:
     """What is in force, for the process and for each tenant."""
     limit = settings.requests_per_minute_and_address
     rows = {
         "listens on": f"{settings.host}:{settings.port}, {settings.workers} workers",
         "reached at": settings.base_url,
-        "services": ", ".join(map(service_id, OFFERED_HOOKS)),
+        "services": ", ".join(map(build_service_id, OFFERED_HOOKS)),
         "browser origins": ", ".join(settings.cors_origins)
         or ("this machine only" if settings.allow_loopback_origins else "none"),
         "trusted proxies": ", ".join(settings.trusted_proxies) or "none",
         "an address may send": "any number of requests"
         if settings.is_open
         else f"{limit} requests a minute to each worker",
-        "records": without_password(settings.records_url),
+        "records": hide_password(settings.records_url),
         "records cannot be kept": f"they wait in {settings.spool}"
         if settings.spool
         else "calls are refused",
         "log": f"{settings.log_level}; {settings.log_sample:.0%} of decisions without a card",
-        "metrics": local_url(settings.metrics.host, settings.metrics.port) + "/metrics"
+        "metrics": build_local_url(settings.metrics.host, settings.metrics.port) + "/metrics"
         if settings.metrics
         else "not shown",
         "traces": settings.traces_url or "not sent",
-        **_pages(settings),
+        **_describe_pages(settings),
     }
     if settings.bulk_export is not None:
         rows["bulk export"] = f"from {settings.bulk_export.server}"
@@ -80,7 +82,7 @@ def show_configuration(console: Console, settings: Settings, known: Mapping[str,
         _show_tenant(console, tenant, known[tenant.id])
 
 
-def _pages(settings: Settings) -> dict[str, str]:
+def _describe_pages(settings: Settings) -> dict[str, str]:
     """Who sees the pages for people."""
     pages, openid = settings.pages, settings.pages.openid
     if settings.is_open:
@@ -112,23 +114,23 @@ def _show_rows(console: Console, title: str, rows: Mapping[str, str]) -> None:
     console.print(table)
 
 
-def _show_tenant(console: Console, tenant: Tenant, known: Known) -> None:
+def _show_tenant(console: Console, tenant: Tenant, known: SiteKnowledge) -> None:
     guideline, definition = known.b12.guideline, known.muscle.definition
     fhir = tenant.fhir
     rows = {
-        **_known_by(tenant),
+        **_describe_callers(tenant),
         "B12 guideline": f"{guideline.label}: {guideline.title}",
         "reviewed": f"{guideline.reviewed}, {guideline.reviewer}",
         "sarcopenia": f"{definition.label}: {definition.title}",
         "sarcopenia from": f"{definition.minimum_age} years",
         "orders": f"{known.templates.locale}, {len(known.templates.by_id)} templates",
         "codes": f"{len(known.index.exact)} in {len(known.index.sets)} value sets",
-        **_own_files(known),
+        **_describe_own_files(known),
         "own FHIR artefacts": known.index.base,
         "FHIR server": ", ".join(fhir.servers)
         or ("this machine only" if fhir.allow_loopback else "none: prefetch alone"),
         "deadline for FHIR": f"{fhir.deadline_ms} ms in all",
-        "SMART app": _app(tenant.smart),
+        "SMART app": _describe_app(tenant.smart),
         "records": f"kept {tenant.retention_days} days; comments: {tenant.comments}",
     }
     _show_rows(console, f"Tenant {tenant.id}", rows)
@@ -144,7 +146,7 @@ def _show_tenant(console: Console, tenant: Tenant, known: Known) -> None:
     console.print(policy)
 
 
-def _app(access: SmartAccess | None) -> str:
+def _describe_app(access: SmartAccess | None) -> str:
     """How the EHR's authorisation server knows the app."""
     if access is None:
         return "none: cards link to no app"
@@ -153,23 +155,23 @@ def _app(access: SmartAccess | None) -> str:
     return f"client {access.client_id}, {proof}{frames}"
 
 
-def _own_files(known: Known) -> dict[str, str]:
+def _describe_own_files(known: SiteKnowledge) -> dict[str, str]:
     """What the site brought: codes, guidelines and definitions."""
     codes = [
         f"{one.file}: {len(one.rows)} for {one.value_set}, from "
-        + ", ".join(f"{origin(s)} by {s['imported_by']}" for s in one.sources)
+        + ", ".join(f"{describe_origin(s)} by {s['imported_by']}" for s in one.sources)
         for one in known.index.site_codes
     ]
     read: dict[str, Guideline | Definition] = {**known.guidelines(), **known.definitions()}
     guidelines = [
         f"{path.name}: {read[id_].label}, reviewed {read[id_].reviewed} by {read[id_].reviewer}"
-        for id_, path in known.own.items()
+        for id_, path in known.own_files.items()
     ]
     rows = {"own codes": "\n".join(codes), "own guidelines": "\n".join(guidelines)}
     return {name: text for name, text in rows.items() if text}
 
 
-def _known_by(tenant: Tenant) -> dict[str, str]:
+def _describe_callers(tenant: Tenant) -> dict[str, str]:
     """How its callers prove who they are."""
     rows: dict[str, str] = {}
     trust = tenant.trust
@@ -187,11 +189,11 @@ def _known_by(tenant: Tenant) -> dict[str, str]:
     return {**rows, "may send": f"{tenant.calls_per_minute} calls a minute to each worker"}
 
 
-def _show_dialect(console: Console, dialect: Dialect, known: Known) -> None:
+def _show_dialect(console: Console, dialect: Dialect, known: SiteKnowledge) -> None:
     """How the EHR is spoken to, and which orders its catalogue does not know."""
     console.print(f"EHR dialect: [bold]{dialect.name}[/], details as {dialect.detail}")
     if dialect.catalogue or dialect.needs_catalogue:
-        missing = unmapped(dialect, known)
+        missing = find_unmapped_orders(dialect, known)
         said = ", ".join(missing) or "none"
         lost = ": Epic is not offered these unless they carry a code it knows" if missing else ""
         console.print(f"orders not in the site's catalogue{lost}: {said}\n", markup=False)
@@ -199,21 +201,23 @@ def _show_dialect(console: Console, dialect: Dialect, known: Known) -> None:
 
 def _show_language(console: Console, language: Language) -> None:
     """In which language cards speak, and what they would still say in English."""
-    missing = untranslated(language)
-    console.print(f"language: {language.code}; {len(missing)} of {len(messages())} untranslated")
+    missing = find_untranslated(language)
+    console.print(
+        f"language: {language.code}; {len(missing)} of {len(list_messages())} untranslated"
+    )
     for text in missing:
         console.print(f"  {text}", style="yellow", markup=False, highlight=False)
 
 
-def _show_attention(console: Console, tenant: Tenant, known: Known) -> None:
+def _show_attention(console: Console, tenant: Tenant, known: SiteKnowledge) -> None:
     """How often each service may speak."""
     table = Table(title="Attention (set in \\[attention])")
-    rules = attention_of(tenant.clinical.get("attention"), known)
+    rules = read_attention_rules(tenant.service_tables.get("attention"), known)
     table.add_column("setting")
     for hook in OFFERED_HOOKS:
         table.add_column(hook)
     names = ("mode", "cards", "at_least", "snooze_days", "urgent_snooze_days", "repeat_guard")
-    by_hook = [rules[service_id(hook)] for hook in OFFERED_HOOKS]
+    by_hook = [rules[build_service_id(hook)] for hook in OFFERED_HOOKS]
     for name in names:
         table.add_row(name, *(str(getattr(one, name)) for one in by_hook))
     for name in ("off", "silent"):
@@ -221,7 +225,7 @@ def _show_attention(console: Console, tenant: Tenant, known: Known) -> None:
     console.print(table)
 
 
-def without_password(url: str) -> str:
+def hide_password(url: str) -> str:
     """A database URL as it may be shown."""
     scheme, separator, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")

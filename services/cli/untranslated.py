@@ -9,8 +9,8 @@ from babel.messages.extract import extract_from_dir
 
 from mappings.knowledge_file import CLINICAL, FOLDER, read_toml
 from mappings.publications.guideline import COMPARISON_WORDS, Undecided
-from mappings.terminology.value_set import derived_titles, load_value_sets
-from services.cards.b12 import INDICATOR_CLASSES
+from mappings.terminology.value_set import load_value_sets, read_derived_titles
+from services.cards.b12 import COMBINED_INDICATOR_CLASSES
 from services.cards.muscle import GAPS
 from services.knowledge.language import Language
 from services.sarcopenia import assess as muscle_assessment
@@ -37,20 +37,20 @@ METHODS = [
 LETTERS = re.compile(r"[A-Za-z]{2}")
 
 
-def messages() -> tuple[str, ...]:
+def list_messages() -> tuple[str, ...]:
     """All messages, each once, in a steady order: those of the code, then those of the files."""
-    found = dict.fromkeys((*_of_code(), *_of_words(), *_of_files()))
+    found = dict.fromkeys((*_extract_from_code(), *_list_words(), *_read_file_texts()))
     return tuple(text for text in found if LETTERS.search(re.sub(r"\{\w+\}", "", text)))
 
 
-def untranslated(language: Language) -> tuple[str, ...]:
+def find_untranslated(language: Language) -> tuple[str, ...]:
     """Messages that cards in `language` say in English."""
     if not language.messages:
         return ()
-    return tuple(text for text in messages() if text not in language.messages)
+    return tuple(text for text in list_messages() if text not in language.messages)
 
 
-def _of_code() -> Iterator[str]:
+def _extract_from_code() -> Iterator[str]:
     for package in PACKAGES:
         found = extract_from_dir(package, keywords=KEYWORDS, method_map=METHODS)
         for _file, _line, message, _comments, _context in sorted(found, key=lambda m: (m[0], m[1])):
@@ -58,11 +58,11 @@ def _of_code() -> Iterator[str]:
     yield from HEADINGS
 
 
-def _of_words() -> Iterator[str]:
+def _list_words() -> Iterator[str]:
     """Words that stand in tables of the code."""
     yield from COMPARISON_WORDS.values()
     yield from (reason.value for reason in Undecided)
-    yield from INDICATOR_CLASSES
+    yield from COMBINED_INDICATOR_CLASSES
     for table in (
         b12_wording.NEXT_STEPS,
         b12_wording.FLAGS,
@@ -90,11 +90,11 @@ def _of_words() -> Iterator[str]:
     yield from ("raised", "grossly raised")
 
 
-def _of_files() -> Iterator[str]:
+def _read_file_texts() -> Iterator[str]:
     index = load_value_sets()
     yield from (value_set.title for value_set in index.sets.values() if _is_named(value_set.kind))
     yield from (v.refused for v in index.sets.values() if v.refused)
-    yield from derived_titles().values()
+    yield from read_derived_titles().values()
     yield from (
         reason["display"] for reason in read_toml(CLINICAL / "override_reasons.toml")["reasons"]
     )
@@ -108,8 +108,8 @@ def _of_files() -> Iterator[str]:
             if "test" in template:
                 yield template["test"]
     for file in sorted((FOLDER / "guidelines").glob("*.toml")):
-        yield from _of_guideline(read_toml(file))
-    yield from _meanings(read_toml(CLINICAL / "laboratory.toml"))
+        yield from _read_guideline_texts(read_toml(file))
+    yield from _find_meanings(read_toml(CLINICAL / "laboratory.toml"))
     for cause in read_toml(CLINICAL / "differential.toml")["cause"]:
         yield from (cause["title"], cause["next"], cause["against"])
     comparison = read_toml(CLINICAL / "comparison.toml")
@@ -124,20 +124,20 @@ def _is_named(kind: str) -> bool:
     return kind not in ("route", "answer")
 
 
-def _of_guideline(document: dict[str, Any]) -> Iterator[str]:
+def _read_guideline_texts(document: dict[str, Any]) -> Iterator[str]:
     yield from (document["strength"], document["reviewer"])
     yield from (treatment["says"] for treatment in document.get("treatment", ()))
     if document["subject"] == "b12":  # a measure of muscle is told as low, not by its limit
-        yield from _meanings(document)
+        yield from _find_meanings(document)
 
 
-def _meanings(node: object) -> Iterator[str]:
+def _find_meanings(node: object) -> Iterator[str]:
     match node:
         case {"means": str(means)}:
             yield means.replace("_", " ")
         case dict():
             for value in node.values():
-                yield from _meanings(value)
+                yield from _find_meanings(value)
         case list():
             for value in node:
-                yield from _meanings(value)
+                yield from _find_meanings(value)

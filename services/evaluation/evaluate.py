@@ -3,20 +3,20 @@
 from typing import Any
 
 from services.chart.model import Chart
-from services.evaluation.combination import Together, together
-from services.knowledge.site import Known
+from services.evaluation.combination import Evaluation, combine_assessments
+from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.assess import assess as assess_muscle
 from services.vitamin_b12.assess import assess as assess_b12
 
 
-def evaluate(chart: Chart, known: Known) -> Together:
+def evaluate(chart: Chart, known: SiteKnowledge) -> Evaluation:
     """Both assessments of `chart`, with what they mean together."""
-    return together(
+    return combine_assessments(
         chart, assess_b12(chart, known.b12), assess_muscle(chart, known.muscle), known.muscle
     )
 
 
-def as_json(chart: Chart, found: Together) -> dict[str, Any]:
+def as_json(chart: Chart, found: Evaluation) -> dict[str, Any]:
     """The assessment as services/assessment/schemas/assessment.schema.json has it."""
     return {
         "patient": chart.patient,

@@ -11,19 +11,19 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.smart import app_scopes
+from cds_hooks.config.smart import build_app_scopes
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.protocol.dialects import Dialect
-from cds_hooks.protocol.prefetch import wanted_type
+from cds_hooks.protocol.prefetch import find_resource_type
 from cds_hooks.protocol.service import Service
 from mappings.knowledge_file import CLINICAL, read_toml
 from services.cards import b12 as b12_card
 from services.cards import muscle as muscle_card
-from services.cards.attention import AND_MUSCLE
-from services.cards.composer import order_topic
-from services.hooks.catalog import ROLE, services
+from services.cards.attention import COMBINED_SUFFIX
+from services.cards.composer import build_order_topic
+from services.hooks.catalog import ROLE, build_services
 from services.hooks.offered_hooks import OFFERED_HOOKS
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.labels import CATEGORIES
 from services.vitamin_b12.labels import TITLES
 
@@ -36,14 +36,17 @@ KINDS = {
 }
 
 
-def build_sheet(settings: Settings, tenant: Tenant, known: Known) -> str:
+def build_sheet(settings: Settings, tenant: Tenant, known: SiteKnowledge) -> str:
     """The sheet as Markdown. Raises KnowledgeFault."""
-    offered = services(
-        known, settings.base_url, tenant.clinical.get("attention"), app=tenant.smart is not None
+    offered = build_services(
+        known,
+        settings.base_url,
+        tenant.service_tables.get("attention"),
+        app=tenant.smart is not None,
     )
-    answering = [one for one in offered if tenant.dialect.answers(one.hook)]
+    answering = [one for one in offered if tenant.dialect.supports_hook(one.hook)]
     overrides = read_toml(CLINICAL / "override_reasons.toml")
-    template = _environment().get_template("build_sheet.md")
+    template = _get_environment().get_template("build_sheet.md")
     return template.render(
         tenant=tenant,
         trust=tenant.trust,
@@ -54,38 +57,38 @@ def build_sheet(settings: Settings, tenant: Tenant, known: Known) -> str:
         definition=known.muscle.definition,
         services=answering,
         criteria=[(one.hook, OFFERED_HOOKS[one.hook].criterion) for one in answering],
-        reasons=list(_reasons(known)),
-        prefetch=_prefetch(answering[0]),
-        scopes=_scopes(answering[0]),
+        reasons=list(_summarise_criteria(known)),
+        prefetch=_list_prefetch(answering[0]),
+        scopes=_list_scopes(answering[0]),
         app=settings.base_url,
-        app_scopes=app_scopes(_scopes(answering[0])),
+        app_scopes=build_app_scopes(_list_scopes(answering[0])),
         dialect=tenant.dialect,
-        orders=list(_orders(known, tenant.dialect)),
+        orders=list(_list_orders(known, tenant.dialect)),
         system=overrides["system"],
         overrides=overrides["reasons"],
-        topics=list(topics(known)),
+        topics=list(list_topics(known)),
     )
 
 
 def as_html(sheet: str) -> str:
     """The sheet as a page of its own, to read or print."""
     body = Markup(MarkdownIt().enable("table").render(sheet))  # noqa: S704  # escaped by the renderer
-    return _environment().get_template("build_sheet.html").render(body=body)
+    return _get_environment().get_template("build_sheet.html").render(body=body)
 
 
-def criteria_codes(known: Known) -> str:
+def list_criteria_codes(known: SiteKnowledge) -> str:
     """Every code of the criteria as CSV."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(("criterion", "kind", "system", "code", "display"))
-    for name in _criteria(known):
+    for name in _list_criteria(known):
         value_set = known.index.sets[name]
         for row in known.index.rows[name]:
             rows.writerow((name, value_set.kind, row.system, row.code, str(row.display)))
     return out.getvalue()
 
 
-def _environment() -> jinja2.Environment:
+def _get_environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.PackageLoader("services.exports"),
         autoescape=jinja2.select_autoescape(("html",)),
@@ -94,7 +97,7 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _criteria(known: Known) -> list[str]:
+def _list_criteria(known: SiteKnowledge) -> list[str]:
     """Value sets that are reason enough to ask when a chart is opened.
 
     Tiredness or low mood alone are none: with nothing else, the guideline asks for no test.
@@ -106,9 +109,9 @@ def _criteria(known: Known) -> list[str]:
     return [name for name in dict.fromkeys(members) if name in known.index.sets]
 
 
-def _reasons(known: Known) -> Iterator[Mapping[str, Any]]:
+def _summarise_criteria(known: SiteKnowledge) -> Iterator[Mapping[str, Any]]:
     """One row for each kind of criterion."""
-    sets = [known.index.sets[name] for name in _criteria(known)]
+    sets = [known.index.sets[name] for name in _list_criteria(known)]
     for kind, called in KINDS.items():
         of_kind = [one for one in sets if one.kind == kind]
         if of_kind:
@@ -119,19 +122,19 @@ def _reasons(known: Known) -> Iterator[Mapping[str, Any]]:
             }
 
 
-def _prefetch(service: Service) -> list[Mapping[str, Any]]:
+def _list_prefetch(service: Service) -> list[Mapping[str, Any]]:
     return [
         {"key": key, "needed": key in service.required, "query": query}
         for key, query in service.prefetch.items()
     ]
 
 
-def _scopes(service: Service) -> list[str]:
-    types = [wanted_type(query) for key, query in service.prefetch.items() if key != ROLE]
+def _list_scopes(service: Service) -> list[str]:
+    types = [find_resource_type(query) for key, query in service.prefetch.items() if key != ROLE]
     return list(dict.fromkeys(types))
 
 
-def _orders(known: Known, dialect: Dialect) -> Iterator[Mapping[str, Any]]:
+def _list_orders(known: SiteKnowledge, dialect: Dialect) -> Iterator[Mapping[str, Any]]:
     for name, template in known.templates.by_id.items():
         codes = dialect.catalogue.get(name, ())
         yield {
@@ -142,11 +145,11 @@ def _orders(known: Known, dialect: Dialect) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def topics(known: Known) -> Iterator[tuple[str, str]]:
+def list_topics(known: SiteKnowledge) -> Iterator[tuple[str, str]]:
     for category, title in TITLES.items():
-        yield b12_card.topic(category), title
-        yield f"{b12_card.topic(category)}{AND_MUSCLE}", f"{title}, and muscle"
+        yield b12_card.build_topic_code(category), title
+        yield f"{b12_card.build_topic_code(category)}{COMBINED_SUFFIX}", f"{title}, and muscle"
     for category, title in CATEGORIES.items():
-        yield muscle_card.topic(category), f"Muscle: {title}"
+        yield muscle_card.build_topic_code(category), f"Muscle: {title}"
     for rule in known.order_rules.values():
-        yield order_topic(rule.id), rule.title
+        yield build_order_topic(rule.id), rule.title

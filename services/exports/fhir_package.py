@@ -11,121 +11,131 @@ from cds_hooks.config.tenants import Tenant
 from mappings.actions.order_rules import OrderRule
 from mappings.actions.order_template import read_order_templates
 from mappings.export import Publication, own_artefacts
-from mappings.export.libraries import guideline_library, shared_library
-from mappings.export.orders import COUNTRIES, activity_definitions
-from mappings.export.package import implementation_guide
-from mappings.export.plans import applies, guideline_plan, plan, triggers
-from mappings.export.resource import by_place, cited, filled
+from mappings.export.libraries import build_guideline_library, build_shared_library
+from mappings.export.orders import COUNTRIES, build_activity_definitions
+from mappings.export.package import build_implementation_guide
+from mappings.export.plans import build_condition, build_guideline_plan, build_plan, build_triggers
+from mappings.export.resource import build_citation, drop_empty, index_resources
 from mappings.export.terminology import (
-    catalogue_map,
-    code_system,
-    concept_maps,
-    orders_map,
-    value_sets,
+    build_catalogue_map,
+    build_code_system,
+    build_concept_maps,
+    build_order_map,
+    build_value_sets,
 )
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
-from mappings.publications.guideline_file import GUIDELINES, shipped_file
-from services.exports.build_sheet import topics
-from services.hooks.offered_hooks import OFFERED_HOOKS, OfferedHook, service_id
-from services.knowledge.site import Known, chosen
+from mappings.publications.guideline_file import GUIDELINES, get_shipped_file
+from services.exports.build_sheet import list_topics
+from services.hooks.offered_hooks import OFFERED_HOOKS, OfferedHook, build_service_id
+from services.knowledge.site import SiteKnowledge, digest_choices
 from services.vitamin_b12.labels import NEXT_STEPS
 
 
-def knowledge_resources(
-    known: Known, tenant: Tenant
+def build_knowledge_resources(
+    known: SiteKnowledge, tenant: Tenant
 ) -> tuple[Publication, Mapping[str, dict[str, Any]]]:
     """Everything by "Type/id", the ImplementationGuide that lists it among it."""
-    publication = Publication(known.index.base, package_version(tenant), known.b12.titles)
+    publication = Publication(known.index.base, build_package_version(tenant), known.b12.titles)
     found = {
         **own_artefacts(known.index, known.readable.questionnaire),
-        **by_place(_resources(publication, known, tenant)),
+        **index_resources(_build_resources(publication, known, tenant)),
     }
-    guide = implementation_guide(publication, [one for _, one in sorted(found.items())])
-    return publication, dict(sorted({**found, **by_place([guide])}.items()))
+    guide = build_implementation_guide(publication, [one for _, one in sorted(found.items())])
+    return publication, dict(sorted({**found, **index_resources([guide])}.items()))
 
 
-def package_version(tenant: Tenant) -> str:
+def build_package_version(tenant: Tenant) -> str:
     """The version of the service; where a site chose something, with a mark of its choices.
 
     Two sites' packages then never pass for each other, and one site's changes with its choices.
     """
-    chosen = _chosen(tenant)
+    chosen = _list_choices(tenant)
     if not chosen:
         return version("cobalamin-cds")
     mark = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
     return f"{version('cobalamin-cds')}-site.h{mark}"
 
 
-def _chosen(tenant: Tenant) -> dict[str, Any]:
-    choices = {name: table for name, table in chosen(tenant.clinical).items() if name != "site"}
-    catalogue = list(_catalogue(tenant))
+def _list_choices(tenant: Tenant) -> dict[str, Any]:
+    choices = {
+        name: table
+        for name, table in digest_choices(tenant.service_tables).items()
+        if name != "site"
+    }
+    catalogue = list(_list_catalogue(tenant))
     return choices | ({"catalogue": catalogue} if catalogue else {})
 
 
-def _catalogue(tenant: Tenant) -> Iterator[tuple[str, str, str, str | None]]:
+def _list_catalogue(tenant: Tenant) -> Iterator[tuple[str, str, str, str | None]]:
     for template, codings in tenant.dialect.catalogue.items():
         for coding in codings:
             yield template, coding.system, coding.code, coding.display
 
 
-def _resources(publication: Publication, known: Known, tenant: Tenant) -> Iterator[dict[str, Any]]:
+def _build_resources(
+    publication: Publication, known: SiteKnowledge, tenant: Tenant
+) -> Iterator[dict[str, Any]]:
     templates = [read_order_templates(locale, known.index) for locale in COUNTRIES]
     labels = {one.id: one.label for of in templates for one in of.by_id.values()}
-    yield from _code_systems(publication, known, labels)
-    yield from value_sets(publication, known.index)
-    yield from concept_maps(publication, known.index)
+    yield from _build_code_systems(publication, known, labels)
+    yield from build_value_sets(publication, known.index)
+    yield from build_concept_maps(publication, known.index)
     orders = (one.resource for of in templates for one in of.by_id.values())
     for mapped in (
-        orders_map(publication, orders),
-        catalogue_map(publication, _catalogue(tenant)),
+        build_order_map(publication, orders),
+        build_catalogue_map(publication, _list_catalogue(tenant)),
     ):
         if mapped:
             yield mapped
     guidelines: list[Guideline | Definition] = [*known.guidelines().values()]
     guidelines += known.definitions().values()
     for guideline in guidelines:
-        is_own = guideline.id.partition("+")[0] in known.own
-        files = _files(guideline, known, tenant)
-        yield guideline_library(publication, guideline, known.index, files, own=is_own)
-        yield guideline_plan(
+        is_own = guideline.id.partition("+")[0] in known.own_files
+        files = _list_files(guideline, known, tenant)
+        yield build_guideline_library(publication, guideline, known.index, files, own=is_own)
+        yield build_guideline_plan(
             publication, guideline, known.index, OFFERED_HOOKS, NEXT_STEPS, own=is_own
         )
-    in_force = json.dumps(_in_force(known, tenant), indent=2).encode() + b"\n"
-    yield shared_library(publication, known.index, {"in-force.json": in_force})
+    in_force = json.dumps(_describe_knowledge(known, tenant), indent=2).encode() + b"\n"
+    yield build_shared_library(publication, known.index, {"in-force.json": in_force})
     for of_country in templates:
-        yield from activity_definitions(publication, of_country)
+        yield from build_activity_definitions(publication, of_country)
     for offered in OFFERED_HOOKS.values():
-        yield _service_plan(publication, known, offered)
+        yield _build_service_plan(publication, known, offered)
 
 
-def _code_systems(
-    publication: Publication, known: Known, labels: Mapping[str, str]
+def _build_code_systems(
+    publication: Publication, known: SiteKnowledge, labels: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     names = {**publication.titles, **{n: s.title for n, s in known.index.sets.items()}}
-    yield code_system(
+    yield build_code_system(
         publication,
         "clinical-concept",
         "What rules speak of: one for each value set",
         names.items(),
     )
-    yield code_system(publication, "order-template", "Orders that may be suggested", labels.items())
-    yield code_system(
-        publication, "card-topic", "What a card is about", dict(topics(known)).items()
+    yield build_code_system(
+        publication, "order-template", "Orders that may be suggested", labels.items()
+    )
+    yield build_code_system(
+        publication, "card-topic", "What a card is about", dict(list_topics(known)).items()
     )
 
 
-def _files(guideline: Guideline | Definition, known: Known, tenant: Tenant) -> list[Path]:
+def _list_files(
+    guideline: Guideline | Definition, known: SiteKnowledge, tenant: Tenant
+) -> list[Path]:
     """The file of a guideline, and the laboratory's where its limits are in force."""
     name, _, laboratory = guideline.id.partition("+")
-    files = [known.own.get(name, shipped_file(name))]
+    files = [known.own_files.get(name, get_shipped_file(name))]
     if laboratory:
         shipped = GUIDELINES / "laboratories" / f"{laboratory}.toml"
-        files.append(Path(tenant.clinical.get("b12", {}).get("laboratory", shipped)))
+        files.append(Path(tenant.service_tables.get("b12", {}).get("laboratory", shipped)))
     return files
 
 
-def _in_force(known: Known, tenant: Tenant) -> dict[str, Any]:
+def _describe_knowledge(known: SiteKnowledge, tenant: Tenant) -> dict[str, Any]:
     return {
         "guideline": known.b12.guideline.label,
         "laboratory": known.b12.guideline.laboratory,
@@ -133,48 +143,50 @@ def _in_force(known: Known, tenant: Tenant) -> dict[str, Any]:
         "minimumAge": known.muscle.definition.minimum_age,
         "orders": known.templates.locale,
         "policy": dict(known.b12.policy),
-        "attention": tenant.clinical.get("attention", {}),
+        "attention": tenant.service_tables.get("attention", {}),
     }
 
 
-def _service_plan(publication: Publication, known: Known, offered: OfferedHook) -> dict[str, Any]:
+def _build_service_plan(
+    publication: Publication, known: SiteKnowledge, offered: OfferedHook
+) -> dict[str, Any]:
     """One service of discovery: its hook, what is in force, the rules about orders."""
     plans = [
         {
             "title": one.title,
-            "definitionCanonical": publication.canonical("PlanDefinition", one.id),
+            "definitionCanonical": publication.build_url("PlanDefinition", one.id),
         }
         for one in (known.b12.guideline, known.muscle.definition)
     ]
     rules = known.order_rules.values() if offered.hook.is_about_orders else ()
-    return plan(
+    return build_plan(
         publication,
-        service_id(offered.hook.name),
+        build_service_id(offered.hook.name),
         f"Vitamin B12 deficiency and muscle loss, {offered.when}",
         "eca-rule",
         status="draft",
         description="The CDS Hooks service of this id, as this site has it. In words: conditions "
         "are not executable from here.",
-        library=[publication.canonical("Library", "shared-knowledge")],
+        library=[publication.build_url("Library", "shared-knowledge")],
         relatedArtifact=[
             {
                 "type": "depends-on",
                 "display": "Why a card may be set aside",
-                "resource": publication.canonical("ValueSet", "override-reason"),
+                "resource": publication.build_url("ValueSet", "override-reason"),
             }
         ],
         action=[
             {
                 "title": f"Evaluate {offered.when}",
-                "trigger": triggers([offered.hook.name]),
-                "action": [*plans, *(_about_orders(rule) for rule in rules)],
+                "trigger": build_triggers([offered.hook.name]),
+                "action": [*plans, *(_build_order_action(rule) for rule in rules)],
             }
         ],
     )
 
 
-def _about_orders(rule: OrderRule) -> dict[str, Any]:
-    source = filled({**cited(rule.source, rule.locator), "url": rule.url})
+def _build_order_action(rule: OrderRule) -> dict[str, Any]:
+    source = drop_empty({**build_citation(rule.source, rule.locator), "url": rule.url})
     return {
         "title": rule.title,
         "documentation": [source],
@@ -184,7 +196,7 @@ def _about_orders(rule: OrderRule) -> dict[str, Any]:
                 "title": case.summary,
                 "description": f"Indicator: {case.indicator}.",
                 "textEquivalent": case.says,
-                "condition": applies(f"the draft orders, and: {name.replace('-', ' ')}"),
+                "condition": build_condition(f"the draft orders, and: {name.replace('-', ' ')}"),
             }
             for name, case in rule.cases.items()
         ],

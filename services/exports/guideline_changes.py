@@ -9,7 +9,7 @@ Assessment = Mapping[str, Any]  # as services/assessment/schemas/assessment.sche
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LimitReading:
     """What one of the two says of a result, and the limit it goes by."""
 
     says: str
@@ -26,12 +26,12 @@ class ResultAtLimit:
     value: float
     unit: str
     day: str | None
-    a: Reading | None
-    b: Reading | None
+    a: LimitReading | None
+    b: LimitReading | None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CategoryChange:
     """A patient whose category differs, with the results that the two read differently."""
 
     patient: str
@@ -41,12 +41,12 @@ class Change:
 
 
 @dataclass(slots=True)
-class Changes:
+class CategoryChanges:
     """How many have which two categories, and who changes."""
 
     axis: str  # "b12" or "sarcopenia"
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
-    patients: list[Change] = field(default_factory=list)
+    patients: list[CategoryChange] = field(default_factory=list)
 
     @property
     def compared(self) -> int:
@@ -57,33 +57,35 @@ class Changes:
         return sum(number for (a, b), number in self.confusion.items() if a != b)
 
 
-def changed(
+def compare_categories(
     pairs: Iterable[tuple[Assessment, Assessment]], axis: str, most: int | None = None
-) -> Changes:
+) -> CategoryChanges:
     """The assessments of each patient by two guidelines, compared on one axis.
 
     `most` is how many changed patients are kept by name; all are counted.
     """
-    found = Changes(axis)
+    found = CategoryChanges(axis)
     for by_a, by_b in pairs:
         a, b = by_a[axis], by_b[axis]
         found.confusion[a["category"], b["category"]] += 1
         is_kept = most is None or len(found.patients) < most
         if a["category"] != b["category"] and is_kept:
             found.patients.append(
-                Change(by_a["patient"], a["category"], b["category"], _at_limit(a, b))
+                CategoryChange(by_a["patient"], a["category"], b["category"], _find_results(a, b))
             )
     return found
 
 
-def _at_limit(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[ResultAtLimit, ...]:
+def _find_results(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[ResultAtLimit, ...]:
     """The results whose limits differ; where none does, all that were compared with a limit."""
-    read: dict[tuple[Any, ...], dict[str, Reading]] = {}
+    read: dict[tuple[Any, ...], dict[str, LimitReading]] = {}
     for side, axis in (("a", a), ("b", b)):
         for entry in axis.get("evidence", ()):
             if "value" in entry and "limit" in entry:
                 key = (entry.get("resource"), entry["value"], entry.get("unit"), entry.get("date"))
-                read.setdefault(key, {})[side] = Reading(str(entry["says"]), str(entry["limit"]))
+                read.setdefault(key, {})[side] = LimitReading(
+                    str(entry["says"]), str(entry["limit"])
+                )
     results = [
         ResultAtLimit(value, unit, day, readings.get("a"), readings.get("b"))
         for (_resource, value, unit, day), readings in read.items()

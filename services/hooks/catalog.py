@@ -9,42 +9,42 @@ from cds_hooks.protocol import prefetch
 from cds_hooks.protocol.dialects import Dialect
 from cds_hooks.protocol.service import Call, Decision, Service
 from mappings.actions.attention import AttentionRules, read_attention
-from mappings.knowledge_file import CLINICAL, KnowledgeFault, read_toml
+from mappings.knowledge_file import CLINICAL, KnowledgeError, read_toml
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.value_set import ValueSetIndex
 from services.cards.composer import CardMaker
-from services.chart.fhir_values import as_list, codings
+from services.chart.fhir_values import as_list, read_codings
 from services.chart.model import Chart
 from services.chart.reader import read_chart
-from services.hooks.decide import Answer, answer
-from services.hooks.offered_hooks import OFFERED_HOOKS, service_id
-from services.knowledge.site import Known, load_knowledge
+from services.hooks.decide import CallAnswer, decide_cards
+from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
+from services.knowledge.site import SiteKnowledge, load_knowledge
 
 ROLE = "practitioner_role"  # asked for only where a site speaks to some specialties alone
-REQUIRED = frozenset({"patient", "observations"})
-PATIENT = "{{context.patientId}}"
+REQUIRED_KEYS = frozenset({"patient", "observations"})
+PATIENT_TOKEN = "{{context.patientId}}"  # noqa: S105  # of a query
 
 
-def prefetch_templates(index: ValueSetIndex) -> dict[str, str]:
+def build_prefetch_templates(index: ValueSetIndex) -> dict[str, str]:
     """The queries of discovery, made from the value sets: few, and plain enough for any client."""
-    found = f"Observation?patient={PATIENT}&code="
+    found = f"Observation?patient={PATIENT_TOKEN}&code="
     newest = "&_sort=-date&_count=200"
     return {
-        "patient": f"Patient/{PATIENT}",
-        "observations": f"{found}{_codes(index, None)}{newest}",
-        "muscle_observations": f"{found}{_codes(index, 'muscle')}{newest}",
-        "conditions": f"Condition?patient={PATIENT}&_count=200",
-        "medications": f"MedicationRequest?patient={PATIENT}&_count=200",
-        "medication_statements": f"MedicationStatement?patient={PATIENT}&_count=100",
-        "procedures": f"Procedure?patient={PATIENT}&_count=100",
-        "service_requests": f"ServiceRequest?patient={PATIENT}&_count=100",
-        "allergies": f"AllergyIntolerance?patient={PATIENT}&_count=50",
-        "questionnaire_responses": f"QuestionnaireResponse?patient={PATIENT}"
+        "patient": f"Patient/{PATIENT_TOKEN}",
+        "observations": f"{found}{_join_codes(index, None)}{newest}",
+        "muscle_observations": f"{found}{_join_codes(index, 'muscle')}{newest}",
+        "conditions": f"Condition?patient={PATIENT_TOKEN}&_count=200",
+        "medications": f"MedicationRequest?patient={PATIENT_TOKEN}&_count=200",
+        "medication_statements": f"MedicationStatement?patient={PATIENT_TOKEN}&_count=100",
+        "procedures": f"Procedure?patient={PATIENT_TOKEN}&_count=100",
+        "service_requests": f"ServiceRequest?patient={PATIENT_TOKEN}&_count=100",
+        "allergies": f"AllergyIntolerance?patient={PATIENT_TOKEN}&_count=50",
+        "questionnaire_responses": f"QuestionnaireResponse?patient={PATIENT_TOKEN}"
         f"&questionnaire={read_questionnaire(index.base).url}&_count=20",
     }
 
 
-def _codes(index: ValueSetIndex, topic: str | None) -> str:
+def _join_codes(index: ValueSetIndex, topic: str | None) -> str:
     """The codes of results about `topic`; those that are never read are not asked for."""
     return ",".join(
         f"{row.system}|{row.code}"
@@ -56,121 +56,127 @@ def _codes(index: ValueSetIndex, topic: str | None) -> str:
     )
 
 
-def chart_of(call: Call, known: Known) -> Chart:
+def read_call_chart(call: Call, known: SiteKnowledge) -> Chart:
     """The chart of the patient of a call."""
     answers = call.answers.values()
     return read_chart(
-        _resources(answers),
+        _list_resources(answers),
         call.request.patient_id,
         known.readable,
         today=call.today,
         last=call.today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         drafts=call.request.draft_orders,
-        about=call.request.selected(),
-        unknown=[answer.key for answer in answers if not answer.known],
-        incomplete=[answer.key for answer in answers if not answer.complete],
+        about=call.request.find_selected(),
+        unknown=[answer.key for answer in answers if not answer.is_known],
+        incomplete=[answer.key for answer in answers if not answer.is_complete],
     )
 
 
-def _resources(answers: Iterable[prefetch.Answer]) -> Iterator[Mapping[str, Any]]:
+def _list_resources(answers: Iterable[prefetch.PrefetchAnswer]) -> Iterator[Mapping[str, Any]]:
     for one in answers:
         yield from one.resources
 
 
-def answer_to(call: Call, chart: Chart, maker: CardMaker, rules: AttentionRules) -> Answer:
+def answer_call(call: Call, chart: Chart, maker: CardMaker, rules: AttentionRules) -> CallAnswer:
     """What a call is answered: a request and the command line alike."""
-    return answer(
+    return decide_cards(
         chart,
         call.request.draft_orders,
         maker,
         rules,
         hook=call.request.hook,
         encounter=call.request.encounter_id,
-        memory=call.memory,
+        memory=call.history,
         now=call.now,
-        specialties=_specialties(call.answers.get(ROLE)),
+        specialties=_read_specialties(call.answers.get(ROLE)),
     )
 
 
-def _specialties(role: prefetch.Answer | None) -> frozenset[str] | None:
+def _read_specialties(role: prefetch.PrefetchAnswer | None) -> frozenset[str] | None:
     """The user's specialties; None where none is known."""
-    if role is None or not role.known:
+    if role is None or not role.is_known:
         return None
     found = [
         f"{system}|{code}"
         for resource in role.resources
         if resource.get("resourceType") == "PractitionerRole"
         for specialty in as_list(resource.get("specialty"))
-        for system, code in codings(specialty)
+        for system, code in read_codings(specialty)
     ]
     return frozenset(found) or None
 
 
-def decider(maker: CardMaker, rules: AttentionRules) -> Callable[[Call], Decision]:
+def build_decide(maker: CardMaker, rules: AttentionRules) -> Callable[[Call], Decision]:
     """The decision behind a service."""
 
     def decide(call: Call) -> Decision:
-        answered = answer_to(call, chart_of(call, maker.known), maker, rules)
+        answered = answer_call(call, read_call_chart(call, maker.knowledge), maker, rules)
         return Decision(answered.cards, answered.record)
 
     return decide
 
 
-def attention_of(attention: Mapping[str, Any] | None, known: Known) -> Mapping[str, AttentionRules]:
+def read_attention_rules(
+    attention: Mapping[str, Any] | None, known: SiteKnowledge
+) -> Mapping[str, AttentionRules]:
     """What is in force for each service. Raises KnowledgeFault."""
     return read_attention(
         attention,
-        (service_id(hook) for hook in OFFERED_HOOKS),
+        (build_service_id(hook) for hook in OFFERED_HOOKS),
         (*known.order_rules, "b12", "muscle"),
     )
 
 
-def knowledge_of(tenants: Iterable[Tenant]) -> dict[str, Known]:
+def load_tenant_knowledge(tenants: Iterable[Tenant]) -> dict[str, SiteKnowledge]:
     """What each tenant is answered by; those who chose alike share it. Raises KnowledgeFault."""
-    loaded: list[tuple[Mapping[str, Any], Known]] = []
-    found: dict[str, Known] = {}
+    loaded: list[tuple[Mapping[str, Any], SiteKnowledge]] = []
+    found: dict[str, SiteKnowledge] = {}
     for tenant in tenants:
-        alike = (known for clinical, known in loaded if clinical == tenant.clinical)
-        known = next(alike, None) or load_knowledge(tenant.clinical)
-        loaded.append((tenant.clinical, known))
-        attention_of(tenant.clinical.get("attention"), known)
-        unmapped(tenant.dialect, known)
+        alike = (known for clinical, known in loaded if clinical == tenant.service_tables)
+        known = next(alike, None) or load_knowledge(tenant.service_tables)
+        loaded.append((tenant.service_tables, known))
+        read_attention_rules(tenant.service_tables.get("attention"), known)
+        find_unmapped_orders(tenant.dialect, known)
         found[tenant.id] = known
     return found
 
 
-def unmapped(dialect: Dialect, known: Known) -> tuple[str, ...]:
+def find_unmapped_orders(dialect: Dialect, known: SiteKnowledge) -> tuple[str, ...]:
     """Order templates that have no code of the site's catalogue.
 
     Raises KnowledgeFault where the catalogue names a template that does not exist.
     """
     for name in dialect.catalogue.keys() - known.templates.by_id.keys():
         there = ", ".join(sorted(known.templates.by_id))
-        raise KnowledgeFault(
+        raise KnowledgeError(
             "dialect.catalogue", name, f"no such order template; there are {there}"
         )
     return tuple(name for name in known.templates.by_id if name not in dialect.catalogue)
 
 
-def override_reasons(rules: AttentionRules) -> frozenset[str]:
+def list_override_reasons(rules: AttentionRules) -> frozenset[str]:
     """Codes for setting a card aside: those that cards offer, and those a site gave days to."""
     offered = read_toml(CLINICAL / "override_reasons.toml")["reasons"]
     return frozenset((*(reason["code"] for reason in offered), *rules.reasons))
 
 
-def services(
-    known: Known, base_url: str, attention: Mapping[str, Any] | None = None, *, app: bool = False
+def build_services(
+    known: SiteKnowledge,
+    base_url: str,
+    attention: Mapping[str, Any] | None = None,
+    *,
+    app: bool = False,
 ) -> tuple[Service, ...]:
     """The services of one configuration; with `app`, cards link to it. Raises KnowledgeFault."""
-    templates = prefetch_templates(known.index)
-    maker = CardMaker.at_start(known, base_url, app=app)
-    rules = attention_of(attention, known)
+    templates = build_prefetch_templates(known.index)
+    maker = CardMaker.from_site(known, base_url, app=app)
+    rules = read_attention_rules(attention, known)
     # A user known by a PractitionerRole is found by no Practitioner: then everybody is spoken to.
     user = {ROLE: "PractitionerRole?practitioner={{context.userId}}"}
     guideline, definition = known.b12.guideline, known.muscle.definition
     return tuple(
         Service(
-            id=service_id(hook),
+            id=build_service_id(hook),
             hook=hook,
             hook_version=offered.hook.version,
             title="Vitamin B12 deficiency and muscle loss",
@@ -184,10 +190,10 @@ def services(
                 "server; says what else could not be checked. B12 for people of "
                 f"{guideline.minimum_age} years and over, sarcopenia from {definition.minimum_age}."
             ),
-            prefetch=templates | (user if rules[service_id(hook)].audience else {}),
-            required=REQUIRED,
-            decide=decider(maker, rules[service_id(hook)]),
-            reasons=override_reasons(rules[service_id(hook)]),
+            prefetch=templates | (user if rules[build_service_id(hook)].audience else {}),
+            required=REQUIRED_KEYS,
+            decide=build_decide(maker, rules[build_service_id(hook)]),
+            override_reasons=list_override_reasons(rules[build_service_id(hook)]),
         )
         for hook, offered in OFFERED_HOOKS.items()
     )

@@ -5,31 +5,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cds_hooks.protocol.card_history import Memory
+from cds_hooks.protocol.card_history import CardHistory
 from cds_hooks.protocol.cards import Card
-from cds_hooks.protocol.hook_request import HOOKS, reference_of
+from cds_hooks.protocol.hook_request import HOOKS, build_reference
 from mappings.actions.attention import AttentionRules
-from services.cards.attention import HeldBack, attend
-from services.cards.composer import CardMaker, record_of
+from services.cards.attention import WithheldCard, select_cards
+from services.cards.composer import CardMaker, build_record
 from services.chart.model import Chart
-from services.evaluation.combination import Together
+from services.evaluation.combination import Evaluation
 from services.evaluation.evaluate import evaluate
-from services.evaluation.order_session import Session
-from services.knowledge.site import Known
+from services.evaluation.order_session import OrderSession
+from services.knowledge.site import SiteKnowledge
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallAnswer:
     """What was found, what is shown of it, and what the record and the log keep."""
 
-    found: Together
+    found: Evaluation
     cards: tuple[Card, ...]
     record: Mapping[str, Any]
-    held_back: tuple[HeldBack, ...] = ()  # cards that attention withheld
-    set_aside: tuple[str, ...] = ()  # what never became a card, and why: "silent:folic-acid"
+    withheld_cards: tuple[WithheldCard, ...] = ()  # cards that attention withheld
+    omissions: tuple[str, ...] = ()  # what never became a card, and why: "silent:folic-acid"
 
 
-def answer(
+def decide_cards(
     chart: Chart,
     drafts: Iterable[Mapping[str, Any]],
     maker: CardMaker,
@@ -37,45 +37,50 @@ def answer(
     *,
     hook: str,
     encounter: str | None,
-    memory: Memory,
+    memory: CardHistory,
     now: datetime,
     specialties: frozenset[str] | None = None,
-    found: Together | None = None,
-) -> Answer:
+    found: Evaluation | None = None,
+) -> CallAnswer:
     """Evaluates `chart`, and says what is worth saying.
 
     `drafts` are the orders of the session as they came. `specialties` ("system|code") are those
     of the user; None: not known, and then nothing is kept from anybody. `found` is what this very
     chart was evaluated to, where that has been done.
     """
-    known = maker.known
+    known = maker.knowledge
     found = found or evaluate(chart, known)
-    session = session_of(chart, found, known, drafts, hook)
-    candidates, before = maker.candidates(
-        session, encounter, unheard(rules, specialties), everything=rules.mode == "everything"
+    session = build_session(chart, found, known, drafts, hook)
+    candidates, before = maker.draft_candidates(
+        session,
+        encounter,
+        find_silenced_rules(rules, specialties),
+        everything=rules.mode == "everything",
     )
-    attended = attend(candidates, rules, memory, now)
+    attended = select_cards(candidates, rules, memory, now)
     topics = (candidate.topic for candidate in candidates)
-    record = record_of(found, known, (*before, *attended.withheld), topics)
-    return Answer(found, attended.cards, record, attended.held_back, before)
+    record = build_record(found, known, (*before, *attended.withheld), topics)
+    return CallAnswer(found, attended.cards, record, attended.withheld_cards, before)
 
 
-def session_of(
+def build_session(
     chart: Chart,
-    found: Together,
-    known: Known,
+    found: Evaluation,
+    known: SiteKnowledge,
     drafts: Iterable[Mapping[str, Any]],
     hook: str,
-) -> Session:
+) -> OrderSession:
     """The orders of a call of `hook` beside the patient, as rules about orders look at them."""
-    by_reference = {reference_of(draft): draft for draft in drafts}
+    by_reference = {build_reference(draft): draft for draft in drafts}
     of_hook = HOOKS[hook]
-    return Session(
+    return OrderSession(
         chart, found, known, by_reference, hook, of_hook.is_about_orders, of_hook.has_selections
     )
 
 
-def unheard(rules: AttentionRules, specialties: frozenset[str] | None) -> dict[str, str]:
+def find_silenced_rules(
+    rules: AttentionRules, specialties: frozenset[str] | None
+) -> dict[str, str]:
     """Rules that do not speak to this user, each with why."""
     if rules.mode == "everything":
         return {}

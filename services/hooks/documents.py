@@ -5,16 +5,16 @@ from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 
 from cds_hooks.protocol import prefetch
-from cds_hooks.protocol.card_history import NoMemory
+from cds_hooks.protocol.card_history import EmptyCardHistory
 from cds_hooks.protocol.cards import as_json
-from cds_hooks.protocol.errors import DataUnobtainable, Refusal
+from cds_hooks.protocol.errors import CallError, MissingDataError
 from cds_hooks.protocol.hook_request import (
     PATIENT_VIEW,
     HookRequest,
-    entries_of,
-    last_part,
+    extract_id,
+    read_entries,
     read_request,
-    resources_of,
+    read_resources,
 )
 from cds_hooks.protocol.service import Call
 from mappings.actions.attention import AttentionRules
@@ -24,26 +24,31 @@ from services.chart.orders import MEDICATION_TYPES, ORDER_TYPES
 from services.chart.reader import read_chart
 from services.evaluation.evaluate import as_json as evaluation_json
 from services.evaluation.evaluate import evaluate
-from services.hooks.catalog import REQUIRED, answer_to, chart_of, prefetch_templates
-from services.hooks.decide import Answer, answer
-from services.hooks.offered_hooks import OFFERED_HOOKS, service_id
-from services.knowledge.site import Known
+from services.hooks.catalog import (
+    REQUIRED_KEYS,
+    answer_call,
+    build_prefetch_templates,
+    read_call_chart,
+)
+from services.hooks.decide import CallAnswer, decide_cards
+from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
+from services.knowledge.site import SiteKnowledge
 
 
-class UnusableDocument(ValueError):
+class UnusableDocumentError(ValueError):
     """Why a document cannot be assessed: a path or a rule, never a value."""
 
 
-class Answered(NamedTuple):
+class AnsweredDocument(NamedTuple):
     """A document's chart, the hook and drafts that were answered about, and the answer."""
 
     chart: Chart
     hook: str
     drafts: tuple[dict[str, Any], ...]
-    answer: Answer
+    answer: CallAnswer
 
 
-def assessment_of(
+def assess_document(
     document: Any,
     maker: CardMaker,
     today: date,
@@ -55,98 +60,102 @@ def assessment_of(
 
     Raises UnusableDocument.
     """
-    known = maker.known
+    known = maker.knowledge
     match document:
         case {"hook": _}:
-            found = answer_of(document, maker, today, attention)
+            found = answer_document(document, maker, today, attention)
             cards = [as_json(card) for card in found.answer.cards]
             return {**evaluation_json(found.chart, found.answer.found), "cards": cards}
         case {"resourceType": "Bundle"}:
-            chart = _chart_of_bundle(document, known, today)
+            chart = _read_bundle_chart(document, known, today)
             return evaluation_json(chart, evaluate(chart, known))
-    raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
+    raise UnusableDocumentError("neither a FHIR Bundle nor a CDS Hooks request")
 
 
-def answer_of(
+def answer_document(
     document: Any,
     maker: CardMaker,
     today: date,
     attention: Mapping[str, AttentionRules],
     *,
     hook: str = PATIENT_VIEW.name,
-) -> Answered:
+) -> AnsweredDocument:
     """What a CDS Hooks request is answered, or a call of `hook` about a Bundle's patient.
 
     Raises UnusableDocument.
     """
     match document:
         case {"hook": str(named)} if named in OFFERED_HOOKS:
-            request = _request(document, named)
-            call = _call(request, maker.known, today)
-            chart = chart_of(call, maker.known)
-            made = answer_to(call, chart, maker, attention[service_id(named)])
-            return Answered(chart, named, request.draft_orders, made)
+            request = _read_request(document, named)
+            call = _build_call(request, maker.knowledge, today)
+            chart = read_call_chart(call, maker.knowledge)
+            made = answer_call(call, chart, maker, attention[build_service_id(named)])
+            return AnsweredDocument(chart, named, request.draft_orders, made)
         case {"hook": _}:
-            raise UnusableDocument("hook: none of the hooks that are answered")
+            raise UnusableDocumentError("hook: none of the hooks that are answered")
         case {"resourceType": "Bundle"}:
-            chart = _chart_of_bundle(document, maker.known, today)
-            drafts = tuple(filter(_is_draft, _flat(document)))
-            rules = attention[service_id(hook)]
-            return Answered(chart, hook, drafts, answer_again(chart, drafts, maker, rules, hook))
-    raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
+            chart = _read_bundle_chart(document, maker.knowledge, today)
+            drafts = tuple(filter(_is_draft, _flatten(document)))
+            rules = attention[build_service_id(hook)]
+            return AnsweredDocument(
+                chart, hook, drafts, answer_chart(chart, drafts, maker, rules, hook)
+            )
+    raise UnusableDocumentError("neither a FHIR Bundle nor a CDS Hooks request")
 
 
-def answer_again(
+def answer_chart(
     chart: Chart,
     drafts: Iterable[Mapping[str, Any]],
     maker: CardMaker,
     rules: AttentionRules,
     hook: str,
-) -> Answer:
+) -> CallAnswer:
     """What a call of `hook` about `chart` is answered where nothing was shown before."""
     now = datetime.combine(chart.today, time(), UTC)
-    return answer(
-        chart, drafts, maker, rules, hook=hook, encounter=None, memory=NoMemory(), now=now
+    return decide_cards(
+        chart, drafts, maker, rules, hook=hook, encounter=None, memory=EmptyCardHistory(), now=now
     )
 
 
-def chart_of_document(document: Any, known: Known, today: date) -> Chart:
+def read_document_chart(document: Any, known: SiteKnowledge, today: date) -> Chart:
     """The chart that `assessment_of` assesses. Raises UnusableDocument."""
     match document:
         case {"hook": str(hook)} if hook in OFFERED_HOOKS:
-            return chart_of(_call(_request(document, hook), known, today), known)
+            return read_call_chart(_build_call(_read_request(document, hook), known, today), known)
         case {"resourceType": "Bundle"}:
-            return _chart_of_bundle(document, known, today)
-    raise UnusableDocument("neither a FHIR Bundle nor a CDS Hooks request")
+            return _read_bundle_chart(document, known, today)
+    raise UnusableDocumentError("neither a FHIR Bundle nor a CDS Hooks request")
 
 
-def _request(document: Mapping[str, Any], hook: str) -> HookRequest:
+def _read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
     try:
         return read_request(document, hook)
-    except Refusal as refusal:
-        raise UnusableDocument(f"{', '.join(refusal.expressions)}: {refusal.diagnostics}") from None
+    except CallError as refusal:
+        raise UnusableDocumentError(
+            f"{', '.join(refusal.expressions)}: {refusal.diagnostics}"
+        ) from None
 
 
-def _call(request: HookRequest, known: Known, today: date) -> Call:
-    answers = prefetch.read(request, prefetch_templates(known.index))
-    missing = sorted(key for key in REQUIRED if not answers[key].known)
+def _build_call(request: HookRequest, known: SiteKnowledge, today: date) -> Call:
+    answers = prefetch.read_prefetch(request, build_prefetch_templates(known.index))
+    missing = sorted(key for key in REQUIRED_KEYS if not answers[key].is_known)
     if missing:
-        refusal = DataUnobtainable(f"prefetch does not hold: {', '.join(missing)}")
-        raise UnusableDocument(refusal.diagnostics)
+        refusal = MissingDataError(f"prefetch does not hold: {', '.join(missing)}")
+        raise UnusableDocumentError(refusal.diagnostics)
     return Call(request, answers, today, datetime.combine(today, time(), UTC))
 
 
-def _chart_of_bundle(bundle: Mapping[str, Any], known: Known, today: date) -> Chart:
-    resources = list(_flat(bundle))
+def _read_bundle_chart(bundle: Mapping[str, Any], known: SiteKnowledge, today: date) -> Chart:
+    resources = list(_flatten(bundle))
     patients = [r for r in resources if r.get("resourceType") == "Patient"]
     if len(patients) != 1:
-        raise UnusableDocument(f"a Bundle about one patient, this one has {len(patients)}")
+        raise UnusableDocumentError(f"a Bundle about one patient, this one has {len(patients)}")
     id_ = patients[0].get("id")
-    urls = [url for url, resource in entries_of(bundle) if url and resource is patients[0]]
+    urls = [url for url, resource in read_entries(bundle) if url and resource is patients[0]]
     if not isinstance(id_, str) or not id_:
         if not urls:
-            raise UnusableDocument("the Patient has neither an id nor a fullUrl")
-        id_ = last_part(urls[0])
+            raise UnusableDocumentError("the Patient has neither an id nor a fullUrl")
+        id_ = extract_id(urls[0])
         resources = [{**r, "id": id_} if r is patients[0] else r for r in resources]
     return read_chart(
         [r for r in resources if not _is_draft(r)],
@@ -164,10 +173,10 @@ def _is_draft(resource: Mapping[str, Any]) -> bool:
     return resource.get("status") == "draft" and resource.get("resourceType") in orders
 
 
-def _flat(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _flatten(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The resources of a Bundle and of Bundles inside it."""
-    for resource in resources_of(bundle):
+    for resource in read_resources(bundle):
         if resource["resourceType"] == "Bundle":
-            yield from _flat(resource)
+            yield from _flatten(resource)
         else:
             yield resource

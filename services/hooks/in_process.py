@@ -18,17 +18,17 @@ from cds_hooks.config.tenants import FhirAccess, Tenant
 from cds_hooks.protocol.service import Service
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.metrics import Metrics, Series
-from cds_hooks.web.app import create_app, now_utc
-from services.hooks.catalog import services
-from services.knowledge.site import Known
+from cds_hooks.web.app import create_app, get_utc_now
+from services.hooks.catalog import build_services
+from services.knowledge.site import SiteKnowledge
 
 VERSION = version("cobalamin-cds")
 
 
-class _Nothing:
+class _NullSeries:
     """A metric that says nothing: what is rehearsed beside a running service is not its work."""
 
-    def labels(self, *_values: str) -> "_Nothing":
+    def labels(self, *_values: str) -> "_NullSeries":
         return self
 
     def inc(self, _amount: float = 1) -> None:
@@ -41,33 +41,33 @@ class _Nothing:
         pass
 
 
-class Uncounted(Metrics):
+class NullMetrics(Metrics):
     """What a rehearsal counts, nowhere."""
 
-    def _counter(self, _name: str, _says: str, *_labels: str) -> Series:
-        return Series(_Nothing())
+    def _make_counter(self, _name: str, _says: str, *_labels: str) -> Series:
+        return Series(_NullSeries())
 
-    def _timer(
+    def _make_timer(
         self,
         _name: str,
         _says: str,
         *_labels: str,
         buckets: tuple[float, ...] = (),  # noqa: ARG002  # as Metrics has it
     ) -> Series:
-        return Series(_Nothing())
+        return Series(_NullSeries())
 
-    def _gauge(
+    def _make_gauge(
         self,
         _name: str,
         _says: str,
         *_labels: str,
         of_workers: str = "",  # noqa: ARG002  # as Metrics has it
     ) -> Series:
-        return Series(_Nothing())
+        return Series(_NullSeries())
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class InProcessService:
     """A client of the service as it would answer this tenant, and the log's lines as they come."""
 
     client: Client
@@ -76,9 +76,9 @@ class Rehearsal:
 
 
 @contextmanager
-def rehearsal(
-    settings: Settings, tenant: Tenant, known: Known, now: datetime | None = None
-) -> Iterator[Rehearsal]:
+def run_in_process(
+    settings: Settings, tenant: Tenant, known: SiteKnowledge, now: datetime | None = None
+) -> Iterator[InProcessService]:
     """Everybody is let in, as `tenant`; its FHIR server is out of reach."""
     lines: list[dict[str, Any]] = []
 
@@ -89,8 +89,11 @@ def rehearsal(
     guest = replace(tenant, trust=None, certificate=None, fhir=FhirAccess())
     with TemporaryDirectory(prefix="cobalamin-") as folder:
         records = Records.open(f"sqlite:///{Path(folder) / 'records.sqlite3'}")
-        offered = services(
-            known, settings.base_url, tenant.clinical.get("attention"), app=tenant.smart is not None
+        offered = build_services(
+            known,
+            settings.base_url,
+            tenant.service_tables.get("attention"),
+            app=tenant.smart is not None,
         )
         app = create_app(
             {guest.id: offered},
@@ -98,11 +101,11 @@ def rehearsal(
             records,
             structlog.wrap_logger(None, processors=[keep]),
             version=VERSION,
-            metrics=Uncounted(),
-            clock=now_utc if now is None else lambda: now,
+            metrics=NullMetrics(),
+            clock=get_utc_now if now is None else lambda: now,
         )
-        answering = tuple(one for one in offered if tenant.dialect.answers(one.hook))
+        answering = tuple(one for one in offered if tenant.dialect.supports_hook(one.hook))
         try:
-            yield Rehearsal(app.test_client(), answering, lines)
+            yield InProcessService(app.test_client(), answering, lines)
         finally:
             records.close()

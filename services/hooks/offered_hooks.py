@@ -50,6 +50,6 @@ OFFERED_HOOKS: Mapping[str, OfferedHook] = {
 }
 
 
-def service_id(hook: str) -> str:
+def build_service_id(hook: str) -> str:
     """ "b12-muscle-patient-view": in URLs, records and each site's configuration."""
     return f"b12-muscle-{hook}"

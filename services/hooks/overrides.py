@@ -8,15 +8,20 @@ from cds_hooks.config.tenants import Tenant
 from cds_hooks.protocol.dialects import DIALECTS
 from mappings.actions.attention import AttentionRules
 from services.cards.composer import CardMaker
-from services.hooks.catalog import attention_of
-from services.knowledge.site import DEFAULT_DEFINITION, DEFAULT_GUIDELINE, Known, load_knowledge
+from services.hooks.catalog import read_attention_rules
+from services.knowledge.site import (
+    DEFAULT_DEFINITION,
+    DEFAULT_GUIDELINE,
+    SiteKnowledge,
+    load_knowledge,
+)
 
 EVERYTHING, CONFIGURED = "everything", "configured"
 ATTENTION = (EVERYTHING, CONFIGURED)
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class VariantOptions:
     """`attention`: "everything", or "configured" for what the site lets interrupt."""
 
     guideline: str
@@ -27,9 +32,9 @@ class Choices:
     attention: str = EVERYTHING
 
     @classmethod
-    def of_site(cls, tenant: Tenant, known: Known) -> "Choices":
+    def from_site(cls, tenant: Tenant, known: SiteKnowledge) -> "VariantOptions":
         """As the site has it; but everything is said."""
-        clinical = tenant.clinical
+        clinical = tenant.service_tables
         return cls(
             guideline=clinical.get("b12", {}).get("guideline", DEFAULT_GUIDELINE),
             definition=clinical.get("sarcopenia", {}).get("definition", DEFAULT_DEFINITION),
@@ -43,19 +48,19 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Variant:
     """The choices, and all that is evaluated and shown by them."""
 
-    choices: Choices
+    choices: VariantOptions
     tenant: Tenant
-    known: Known
+    known: SiteKnowledge
     maker: CardMaker
     attention: Mapping[str, AttentionRules]  # by service
 
 
-def choose(tenant: Tenant, choices: Choices, base_url: str) -> Chosen:
+def build_variant(tenant: Tenant, choices: VariantOptions, base_url: str) -> Variant:
     """The knowledge and settings that `tenant` would have. Raises KnowledgeFault."""
-    clinical: dict[str, Any] = dict(tenant.clinical)
+    clinical: dict[str, Any] = dict(tenant.service_tables)
     clinical["b12"] = {
         **clinical.get("b12", {}),
         "guideline": choices.guideline,
@@ -69,10 +74,10 @@ def choose(tenant: Tenant, choices: Choices, base_url: str) -> Chosen:
     same = choices.dialect == tenant.dialect.name
     dialect = tenant.dialect if same else DIALECTS[choices.dialect]()
     known = load_knowledge(clinical)
-    return Chosen(
+    return Variant(
         choices,
-        replace(tenant, clinical=clinical, dialect=dialect),
+        replace(tenant, service_tables=clinical, dialect=dialect),
         known,
-        CardMaker.at_start(known, base_url),
-        attention_of(clinical.get("attention"), known),
+        CardMaker.from_site(known, base_url),
+        read_attention_rules(clinical.get("attention"), known),
     )

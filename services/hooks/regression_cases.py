@@ -15,31 +15,33 @@ from jsonschema import Draft202012Validator
 
 from cds_hooks.protocol.cards import as_json
 from cds_hooks.protocol.dialects import DIALECTS
-from cds_hooks.protocol.service import Decision, in_dialect
+from cds_hooks.protocol.service import Decision, adapt_decision
 from services.evaluation.evaluate import as_json as evaluation_json
-from services.hooks.documents import Answered, UnusableDocument, answer_of
+from services.hooks.documents import AnsweredDocument, UnusableDocumentError, answer_document
 from services.hooks.offered_hooks import OFFERED_HOOKS
-from services.hooks.overrides import Choices, Chosen
+from services.hooks.overrides import Variant, VariantOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CaseResult:
     """What a document is answered, as this EHR shows it."""
 
-    answered: Answered
+    answered: AnsweredDocument
     assessment: Mapping[str, Any]  # as services/assessment/schemas/assessment.schema.json has it
     cards: tuple[Mapping[str, Any], ...]
     withheld: tuple[str, ...]  # "snoozed:b12Indeterminate", "unsupported:refer_dietitian"
 
 
-def show(document: Any, chosen: Chosen, day: date, hook: str) -> Shown:
+def answer_case(document: Any, chosen: Variant, day: date, hook: str) -> CaseResult:
     """The answer to a request, or to a call of `hook` about a Bundle. Raises UnusableDocument."""
-    answered = answer_of(document, chosen.maker, day, chosen.attention, hook=hook)
-    if not chosen.tenant.dialect.answers(answered.hook):
-        raise UnusableDocument(f"hook: EHRs of the dialect {chosen.choices.dialect} never call it")
+    answered = answer_document(document, chosen.maker, day, chosen.attention, hook=hook)
+    if not chosen.tenant.dialect.supports_hook(answered.hook):
+        raise UnusableDocumentError(
+            f"hook: EHRs of the dialect {chosen.choices.dialect} never call it"
+        )
     answer = answered.answer
-    decision = in_dialect(Decision(answer.cards, answer.record), chosen.tenant.dialect)
-    return Shown(
+    decision = adapt_decision(Decision(answer.cards, answer.record), chosen.tenant.dialect)
+    return CaseResult(
         answered,
         evaluation_json(answered.chart, answer.found),
         tuple(as_json(card) for card in decision.cards),
@@ -47,7 +49,7 @@ def show(document: Any, chosen: Chosen, day: date, hook: str) -> Shown:
     )
 
 
-def expectation(shown: Shown) -> dict[str, Any]:
+def build_expectation(shown: CaseResult) -> dict[str, Any]:
     """What a case expects: names and words, no ids that are made anew each time."""
     return {
         "b12Category": shown.assessment["b12"]["category"],
@@ -66,7 +68,9 @@ def expectation(shown: Shown) -> dict[str, Any]:
     }
 
 
-def case_of(name: str, document: Any, chosen: Chosen, day: date, shown: Shown) -> dict[str, Any]:
+def build_case(
+    name: str, document: Any, chosen: Variant, day: date, shown: CaseResult
+) -> dict[str, Any]:
     """The answer as it is now, to be kept."""
     return {
         "name": name,
@@ -74,11 +78,11 @@ def case_of(name: str, document: Any, chosen: Chosen, day: date, shown: Shown) -
         "hook": shown.answered.hook,
         "choices": chosen.choices.as_json(),
         "document": document,
-        "expected": expectation(shown),
+        "expected": build_expectation(shown),
     }
 
 
-def case_schema() -> dict[str, Any]:
+def build_case_schema() -> dict[str, Any]:
     """The JSON Schema of a case, with the hooks and dialects that there are."""
     path = files("services.hooks") / "schemas" / "case.schema.json"
     schema: dict[str, Any] = orjson.loads(path.read_bytes())
@@ -90,48 +94,48 @@ def case_schema() -> dict[str, Any]:
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(case_schema())
+def _build_validator() -> Draft202012Validator:
+    return Draft202012Validator(build_case_schema())
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class RegressionCase:
     """A case as it was read."""
 
     name: str
     day: date
     hook: str
-    choices: Choices
+    choices: VariantOptions
     document: Any
     expected: Mapping[str, Any]
 
 
-def read_case(document: Any) -> Case:
+def read_case(document: Any) -> RegressionCase:
     """Raises UnusableDocument with the path of what is wrong."""
-    for fault in _validator().iter_errors(document):
+    for fault in _build_validator().iter_errors(document):
         path = ".".join(str(part) for part in fault.absolute_path)
-        raise UnusableDocument(f"{path or '$'}: does not meet '{fault.validator}' of a case")
+        raise UnusableDocumentError(f"{path or '$'}: does not meet '{fault.validator}' of a case")
     try:
         day = date.fromisoformat(document["day"])
     except ValueError:
-        raise UnusableDocument("day: there is no such day") from None
-    return Case(
+        raise UnusableDocumentError("day: there is no such day") from None
+    return RegressionCase(
         name=document["name"],
         day=day,
         hook=document["hook"],
-        choices=Choices(**document["choices"]),
+        choices=VariantOptions(**document["choices"]),
         document=document["document"],
         expected=document["expected"],
     )
 
 
-def differences(case: Case, chosen: Chosen) -> Iterator[str]:
+def find_case_differences(case: RegressionCase, chosen: Variant) -> Iterator[str]:
     """What is answered otherwise than expected, in words. Raises UnusableDocument."""
-    found = expectation(show(case.document, chosen, case.day, case.hook))
+    found = build_expectation(answer_case(case.document, chosen, case.day, case.hook))
     for key, expected in case.expected.items():
         if key != "cards":
             if found[key] != expected:
-                yield f"{key}: expected {_told(expected)}, found {_told(found[key])}"
+                yield f"{key}: expected {_format_value(expected)}, found {_format_value(found[key])}"
             continue
         if len(expected) != len(found["cards"]):
             yield f"cards: expected {len(expected)}, found {len(found['cards'])}"
@@ -139,10 +143,10 @@ def differences(case: Case, chosen: Chosen) -> Iterator[str]:
             for part, wanted in one.items():
                 if other[part] != wanted:
                     where = f"cards[{place}].{part}"
-                    yield f"{where}: expected {_told(wanted)}, found {_told(other[part])}"
+                    yield f"{where}: expected {_format_value(wanted)}, found {_format_value(other[part])}"
 
 
-def _told(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(value) or "none"
     return str(value)

@@ -18,23 +18,25 @@ from cds_hooks.protocol import prefetch
 from cds_hooks.protocol.cards import as_json
 from cds_hooks.protocol.hook_request import read_request
 from cds_hooks.protocol.service import Call, Service
-from services.hooks.catalog import services
-from services.knowledge.site import Known
+from services.hooks.catalog import build_services
+from services.knowledge.site import SiteKnowledge
 
 EVERYTHING = {"mode": "everything"}  # whatever a site's attention would withhold
-NOON = 12
+NOON_HOUR = 12
 
 
-def differences(tenants: Iterable[Tenant], known: Mapping[str, Known]) -> tuple[str, ...]:
+def find_failed_calls(
+    tenants: Iterable[Tenant], known: Mapping[str, SiteKnowledge]
+) -> tuple[str, ...]:
     """The names of golden calls that were not answered as they should be, by any knowledge."""
-    tested: list[Known] = []
+    tested: list[SiteKnowledge] = []
     found: dict[str, None] = {}
     for tenant in tenants:
         knows = known[tenant.id]
         if any(knows is one for one in tested):
             continue
         tested.append(knows)
-        differing = [name for name, is_right in _answered(knows) if not is_right]
+        differing = [name for name, is_right in _check_golden_calls(knows) if not is_right]
         if not has_own_rules(tenant):
             found |= dict.fromkeys(differing)
     return tuple(found)
@@ -42,7 +44,7 @@ def differences(tenants: Iterable[Tenant], known: Mapping[str, Known]) -> tuple[
 
 def has_own_rules(tenant: Tenant) -> bool:
     """Whether a site changed what a limit, a code or a policy means."""
-    match tenant.clinical:
+    match tenant.service_tables:
         case {"policy": _} | {"local_code": _} | {"value_set": _} | {"guideline": _}:
             return True
         case {"b12": {"laboratory": _}} | {"sarcopenia": {"minimum_age": _}}:
@@ -50,25 +52,25 @@ def has_own_rules(tenant: Tenant) -> bool:
     return False
 
 
-def _answered(known: Known) -> Iterator[tuple[str, bool]]:
+def _check_golden_calls(known: SiteKnowledge) -> Iterator[tuple[str, bool]]:
     """Each golden call, and whether its cards are about what they should be about."""
-    by_hook = {one.hook: one for one in services(known, "https://cds.example", EVERYTHING)}
-    for name, topics in golden("golden/topics").items():
-        yield name, _topics(dict(golden(name)), by_hook) == topics
+    by_hook = {one.hook: one for one in build_services(known, "https://cds.example", EVERYTHING)}
+    for name, topics in read_golden("golden/topics").items():
+        yield name, _find_topics(dict(read_golden(name)), by_hook) == topics
 
 
-def _topics(document: dict[str, Any], by_hook: Mapping[str, Service]) -> list[str]:
+def _find_topics(document: dict[str, Any], by_hook: Mapping[str, Service]) -> list[str]:
     today = date.fromisoformat(document.pop("sampleDay"))
     service = by_hook[document["hook"]]
     request = read_request(document, service.hook)
-    answers = prefetch.read(request, service.prefetch)
-    now = datetime(today.year, today.month, today.day, NOON, tzinfo=UTC)
+    answers = prefetch.read_prefetch(request, service.prefetch)
+    now = datetime(today.year, today.month, today.day, NOON_HOUR, tzinfo=UTC)
     cards = [as_json(card) for card in service.decide(Call(request, answers, today, now)).cards]
     return [card["source"]["topic"]["code"] for card in cards]
 
 
 @cache
-def golden(name: str) -> dict[str, Any]:
+def read_golden(name: str) -> dict[str, Any]:
     """A file of this package: `golden/...` or `samples/...`."""
     found: dict[str, Any] = orjson.loads((files("services.hooks") / f"{name}.json").read_bytes())
     return found

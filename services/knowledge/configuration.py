@@ -9,7 +9,7 @@ from cds_hooks.config import settings
 from cds_hooks.config.settings import ServiceTables, Settings
 
 SCHEMA = Path(__file__).parent / "schemas" / "clinical_configuration.schema.json"
-FILES = ("value_set", "guideline")  # tables that each name a file of the site's own
+FILE_TABLES = ("value_set", "guideline")  # tables that each name a file of the site's own
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -17,19 +17,19 @@ def load_settings(path: Path | None) -> Settings:
 
     Raises ConfigurationFault with every fault of the file.
     """
-    return settings.load_settings(path, clinical_tables())
+    return settings.load_settings(path, get_clinical_tables())
 
 
-def clinical_tables() -> ServiceTables:
+def get_clinical_tables() -> ServiceTables:
     """The tables that say what is assessed, by which knowledge, and when a card is shown."""
     schema = json.loads(SCHEMA.read_bytes())
-    return ServiceTables(schema, of_file=frozenset({"site"}), resolve_paths=resolve_paths)
+    return ServiceTables(schema, file_only=frozenset({"site"}), resolve_paths=resolve_paths)
 
 
 def resolve_paths(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The tables with the site's own files by their whole paths."""
     resolved = dict(tables)
-    for name in FILES:
+    for name in FILE_TABLES:
         if name in tables:
             resolved[name] = [{"file": str(folder / entry["file"])} for entry in tables[name]]
     match resolved:

@@ -15,8 +15,8 @@ from babel.dates import format_date
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
-from mappings.knowledge_file import KnowledgeFault
-from mappings.text import Named, Numeral, Part, Said, Small, english
+from mappings.knowledge_file import KnowledgeError
+from mappings.text import CodeName, LowercasedText, Numeral, Part, Text, format_english
 
 FOLDER = Path(__file__).parent / "languages"
 ENGLISH = "en"
@@ -35,18 +35,20 @@ class Language:
         if self.code == ENGLISH:
             return text
         match text:
-            case Said():
+            case Text():
                 template = self.messages.get(text.template, text.template)
-                return template.format(**{n: self._part(p) for n, p in text.parts.items()})
-            case Small():
+                return template.format(
+                    **{n: self._translate_part(p) for n, p in text.parts.items()}
+                )
+            case LowercasedText():
                 return self(text.whole)
-            case Named():
+            case CodeName():
                 return self.messages.get(text) or self.messages.get(text.general) or str(text)
             case Numeral():
                 return str(format_decimal(Decimal(text), format="0.######", locale=self.code))
         return self.messages.get(text, text)
 
-    def _part(self, part: Part) -> str:
+    def _translate_part(self, part: Part) -> str:
         match part:
             case str():
                 return self(part)
@@ -54,17 +56,17 @@ class Language:
                 return ", ".join(map(self, part))
             case date():
                 return self.day(part)
-        return self(Numeral(english(part)))
+        return self(Numeral(format_english(part)))
 
     def day(self, day: date) -> str:
         if self.code == ENGLISH:
-            return english(day)
+            return format_english(day)
         return format_date(
             day, format="d. MMM y" if self.code == "de" else "medium", locale=self.code
         )
 
 
-def languages() -> tuple[str, ...]:
+def list_languages() -> tuple[str, ...]:
     """Codes of the languages there are."""
     return (ENGLISH, *sorted(path.stem for path in FOLDER.glob("*.po")))
 
@@ -75,7 +77,7 @@ def read_language(code: str) -> Language:
         return Language()
     path = FOLDER / f"{code}.po"
     if not path.is_file():
-        raise KnowledgeFault("language", "code", f"{code} is none of {', '.join(languages())}")
+        raise KnowledgeError("language", "code", f"{code} is none of {', '.join(list_languages())}")
     with path.open("rb") as file:
         catalogue = read_po(file, locale=code)
     messages: dict[str, str] = {}
@@ -83,13 +85,13 @@ def read_language(code: str) -> Language:
         if not message.id or not message.string or message.fuzzy:
             continue
         said, translated = str(message.id), str(message.string)
-        if _fields(said) != _fields(translated):
-            raise KnowledgeFault(path.name, said[:60], "the translation has other {parts}")
+        if _find_fields(said) != _find_fields(translated):
+            raise KnowledgeError(path.name, said[:60], "the translation has other {parts}")
         messages[said] = translated
     return Language(code, messages)
 
 
-def _fields(template: str) -> set[str]:
+def _find_fields(template: str) -> set[str]:
     try:
         return {name for _text, name, _spec, _conversion in Formatter().parse(template) if name}
     except ValueError:

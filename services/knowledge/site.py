@@ -8,13 +8,13 @@ from typing import Any
 
 from mappings.actions.order_rules import OrderRule, read_order_rules
 from mappings.actions.order_template import OrderTemplates, read_order_templates
-from mappings.knowledge_file import CLINICAL, canonical_of, read_toml
+from mappings.knowledge_file import CLINICAL, get_canonical, read_toml
 from mappings.publications.definition import Definition, read_definition
 from mappings.publications.differential import read_comparison, read_differential
 from mappings.publications.guideline import Guideline
 from mappings.publications.guideline_file import (
-    guideline_ids,
-    own_guidelines,
+    find_own_guidelines,
+    list_guideline_ids,
     read_group_texts,
     read_groups,
     read_guideline,
@@ -23,31 +23,33 @@ from mappings.publications.guideline_file import (
 )
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.site_codes import read_site_codes
-from mappings.terminology.value_set import ValueSetIndex, derived_titles, load_value_sets
-from services.chart.builder import Readable
-from services.chart.medications import ug_per_day
+from mappings.terminology.value_set import ValueSetIndex, load_value_sets, read_derived_titles
+from services.chart.builder import ChartKnowledge
+from services.chart.medications import read_daily_dose
 from services.knowledge.language import ENGLISH, Language, read_language
-from services.knowledge.site_checks import check_own
-from services.sarcopenia.knowledge import Knowledge as MuscleKnowledge
-from services.vitamin_b12.knowledge import Knowledge
+from services.knowledge.site_checks import check_own_guidelines
+from services.sarcopenia.knowledge import SarcopeniaKnowledge as MuscleKnowledge
+from services.vitamin_b12.knowledge import B12Knowledge
 
 DEFAULT_GUIDELINE = "uk-ng239"
 DEFAULT_DEFINITION = "ewgsop2-2019"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SiteKnowledge:
     """What `assess`, a hook call and a population run are all evaluated by."""
 
     index: ValueSetIndex
-    readable: Readable
-    b12: Knowledge
+    readable: ChartKnowledge
+    b12: B12Knowledge
     muscle: MuscleKnowledge
     comparison: Mapping[str, Any]  # mappings/clinical/comparison.toml
     templates: OrderTemplates
     order_rules: Mapping[str, OrderRule]
     language: Language = field(default_factory=Language)
-    own: Mapping[str, Path] = field(default_factory=dict)  # a site's guidelines and definitions
+    own_files: Mapping[str, Path] = field(
+        default_factory=dict
+    )  # a site's guidelines and definitions
 
     @property
     def labels(self) -> dict[str, str]:
@@ -56,20 +58,25 @@ class Known:
 
     def guidelines(self) -> dict[str, Guideline]:
         """Every guideline there is to choose, the one in force as the site has it."""
-        read = (read_guideline(id_, self.index, own=self.own) for id_ in self._ids("b12"))
+        read = (
+            read_guideline(id_, self.index, own=self.own_files) for id_ in self._list_ids("b12")
+        )
         return {one.id: one for one in (*read, self.b12.guideline)}
 
     def definitions(self) -> dict[str, Definition]:
         """Every definition there is to choose, the one in force as the site has it."""
-        read = (read_definition(id_, self.index, own=self.own) for id_ in self._ids("sarcopenia"))
+        read = (
+            read_definition(id_, self.index, own=self.own_files)
+            for id_ in self._list_ids("sarcopenia")
+        )
         return {one.id: one for one in (*read, self.muscle.definition)}
 
-    def _ids(self, subject: str) -> list[str]:
-        own = (id_ for id_, path in self.own.items() if read_toml(path)["subject"] == subject)
-        return [*guideline_ids(subject), *own]
+    def _list_ids(self, subject: str) -> list[str]:
+        own = (id_ for id_, path in self.own_files.items() if read_toml(path)["subject"] == subject)
+        return [*list_guideline_ids(subject), *own]
 
 
-def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
+def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
     """The knowledge that the clinical tables of a configuration choose.
 
     Raises KnowledgeFault where a table names what does not exist, or a shipped file is broken.
@@ -78,41 +85,43 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> Known:
     index = load_value_sets(
         tables.get("local_code", ()),
         [read_site_codes(Path(entry["file"])) for entry in tables.get("value_set", ())],
-        canonical_of(tables),
+        get_canonical(tables),
     )
-    own = own_guidelines(Path(entry["file"]) for entry in tables.get("guideline", ()))
-    check_own(own, index)
+    own = find_own_guidelines(Path(entry["file"]) for entry in tables.get("guideline", ()))
+    check_own_guidelines(own, index)
     b12 = tables.get("b12", {})
     laboratory_file = Path(b12["laboratory"]) if "laboratory" in b12 else None
     guideline = read_guideline(b12.get("guideline", DEFAULT_GUIDELINE), index, laboratory_file, own)
     laboratory, plausible = read_laboratory_limits(index)
     policy, groups = read_policy(tables.get("policy")), read_groups(index)
     titles = {
-        **derived_titles(),
+        **read_derived_titles(),
         **{name: value_set.title for name, value_set in index.sets.items()},
     }
-    return Known(
+    return SiteKnowledge(
         index=index,
-        readable=Readable(index, plausible, read_questionnaire(index.base)),
-        b12=Knowledge(
+        readable=ChartKnowledge(index, plausible, read_questionnaire(index.base)),
+        b12=B12Knowledge(
             guideline=guideline,
             laboratory=laboratory,
             policy=policy,
             groups=groups,
-            said=read_group_texts(),
+            group_texts=read_group_texts(),
             indicator=read_toml(CLINICAL / "combined_indicator.toml"),
             titles=titles,
         ),
-        muscle=_muscle(tables.get("sarcopenia", {}), index, policy, groups, titles, own),
+        muscle=_build_muscle_knowledge(
+            tables.get("sarcopenia", {}), index, policy, groups, titles, own
+        ),
         comparison=read_comparison(),
-        templates=_order_templates(b12.get("locale", guideline.locale), index),
+        templates=_read_order_templates(b12.get("locale", guideline.locale), index),
         order_rules=read_order_rules(),
         language=read_language(tables.get("language", {}).get("code", ENGLISH)),
-        own=own,
+        own_files=own,
     )
 
 
-def chosen(clinical: Mapping[str, Any]) -> dict[str, Any]:
+def digest_choices(clinical: Mapping[str, Any]) -> dict[str, Any]:
     """What a site chose, its files by what is in them: their paths are nobody's business."""
     choices = dict(clinical)
     for name in ("guideline", "value_set"):
@@ -128,17 +137,17 @@ def _digest(file: str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def _order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
+def _read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
     """The orders of `locale`, each with the daily dose that its FHIR resource states."""
     templates = read_order_templates(locale, index)
     by_id = {
-        name: replace(template, ug_per_day=ug_per_day(dict(template.resource), None))
+        name: replace(template, ug_per_day=read_daily_dose(dict(template.resource), None))
         for name, template in templates.by_id.items()
     }
     return replace(templates, by_id=by_id)
 
 
-def _muscle(
+def _build_muscle_knowledge(
     chosen: Mapping[str, Any],
     index: ValueSetIndex,
     policy: Mapping[str, float],
@@ -157,7 +166,7 @@ def _muscle(
         best_of_day=frozenset(n for n, s in index.sets.items() if s.of_one_day == "highest"),
         refused={n: s.refused for n, s in index.sets.items() if s.refused is not None},
         sarc_f_items={
-            index.lookup(*coded)[0].value_set.name: questionnaire.highest[link_id]
+            index.look_up(*coded)[0].value_set.name: questionnaire.max_scores[link_id]
             for link_id, coded in questionnaire.items.items()
         },
         causes=read_differential(index),

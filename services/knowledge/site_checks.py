@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mappings.knowledge_file import KnowledgeFault, read_toml
+from mappings.knowledge_file import KnowledgeError, read_toml
 from mappings.publications.definition import read_definition
 from mappings.publications.guideline import Guideline
 from mappings.publications.guideline_file import read_guideline
@@ -11,21 +11,21 @@ from mappings.terminology.value_set import ValueSetIndex
 from services.vitamin_b12.labels import FLAGS, NEXT_STEPS
 
 # Pages of the evidence beside those of guidelines: /evidence/orders.
-TAKEN = {"b12-and-muscle", "orders", "rules", "choices", "side-by-side", "codes"}
+RESERVED_IDS = {"b12-and-muscle", "orders", "rules", "choices", "side-by-side", "codes"}
 
 
-def check_own(own: Mapping[str, Path], index: ValueSetIndex) -> None:
+def check_own_guidelines(own: Mapping[str, Path], index: ValueSetIndex) -> None:
     """Raises KnowledgeFault for a file that cannot be relied on."""
     for id_, path in own.items():
-        if id_ in TAKEN:
-            raise KnowledgeFault(path.name, "id", f"{id_} is the name of another page")
+        if id_ in RESERVED_IDS:
+            raise KnowledgeError(path.name, "id", f"{id_} is the name of another page")
         match read_toml(path).get("subject"):
             case "b12":
                 refuse_unknown_words(read_guideline(id_, index, own=own), path.name)
             case "sarcopenia":
                 read_definition(id_, index, own=own)
             case _:
-                raise KnowledgeFault(path.name, "subject", "is neither b12 nor sarcopenia")
+                raise KnowledgeError(path.name, "subject", "is neither b12 nor sarcopenia")
 
 
 def refuse_unknown_words(guideline: Guideline, file: str) -> None:
@@ -33,15 +33,15 @@ def refuse_unknown_words(guideline: Guideline, file: str) -> None:
 
     It would be left out of the card, and nobody would miss it.
     """
-    for key, step in _steps(guideline):
+    for key, step in _list_steps(guideline):
         if step not in NEXT_STEPS:
-            raise KnowledgeFault(file, key, f"no sentence for the next step {step}")
+            raise KnowledgeError(file, key, f"no sentence for the next step {step}")
     for flag in guideline.flags:
         if flag not in FLAGS:
-            raise KnowledgeFault(file, "flags", f"no sentence for the flag {flag}")
+            raise KnowledgeError(file, "flags", f"no sentence for the flag {flag}")
 
 
-def _steps(guideline: Guideline) -> Iterator[tuple[str, str]]:
+def _list_steps(guideline: Guideline) -> Iterator[tuple[str, str]]:
     """(key, word) of every next step that the file names."""
     testing = guideline.testing
     yield "testing.offer_step", testing.offer_step

@@ -6,43 +6,43 @@ from typing import Any
 import duckdb
 
 from services.reports.highlight import (
-    FEW_CALLS,
-    TIMES,
+    FACTOR,
+    MIN_CALLS,
     Figures,
-    Finding,
-    Rule,
-    at,
-    beside,
-    named,
-    number,
-    plural,
+    Highlight,
+    HighlightRule,
+    compare_days,
+    format_day,
+    format_number,
+    format_time,
+    make_plural,
 )
 
 OVERRIDDEN_PERCENT, FEW_ANSWERS = 80, 20
-FEW_SHOWN = 50  # cards without a single answer
-FEW_CARDS = 20
+MIN_SHOWN = 50  # cards without a single answer
+MIN_CARDS = 20
 
 
-def _overridden(figures: Figures, _connection: Any) -> Iterator[Finding]:
-    reasons = figures["override_reasons"].dicts()
-    for one in sorted(figures["answers"].dicts(), key=lambda one: -one["overridden"]):
+def _find_overridden_topics(figures: Figures, _connection: Any) -> Iterator[Highlight]:
+    reasons = figures["override_reasons"].as_dicts()
+    for one in sorted(figures["answers"].as_dicts(), key=lambda one: -one["overridden"]):
         answered = one["accepted"] + one["overridden"]
         if answered >= FEW_ANSWERS and 100 * one["overridden"] > OVERRIDDEN_PERCENT * answered:
             said = next(r for r in reasons if r["topic"] == one["topic"])
-            yield Finding(
-                f"{one['topic']} is overridden {number(one['overridden'])} of "
-                f"{number(answered)} times ({one['overridden %']:.0f} %)",
-                f"Reason given most often: {said['reason']} ({number(said['answers'])}).",
+            yield Highlight(
+                f"{one['topic']} is overridden {format_number(one['overridden'])} of "
+                f"{format_number(answered)} times ({one['overridden %']:.0f} %)",
+                f"Reason given most often: {said['reason']} ({format_number(said['answers'])}).",
                 "answers",
                 f"{one['topic']} ({one['overridden %']:.0f} %)",
             )
 
 
-def _no_feedback(figures: Figures, _connection: Any) -> Iterator[Finding]:
-    for one in figures["answers_by_service"].dicts():
-        if one["shown"] >= FEW_SHOWN and not one["answered"]:
-            yield Finding(
-                f"None of {number(one['shown'])} cards of {one['service']} was answered "
+def _find_missing_feedback(figures: Figures, _connection: Any) -> Iterator[Highlight]:
+    for one in figures["answers_by_service"].as_dicts():
+        if one["shown"] >= MIN_SHOWN and not one["answered"]:
+            yield Highlight(
+                f"None of {format_number(one['shown'])} cards of {one['service']} was answered "
                 f"at {one['tenant']}",
                 "Perhaps this client sends no feedback.",
                 "answers_by_service",
@@ -51,32 +51,34 @@ def _no_feedback(figures: Figures, _connection: Any) -> Iterator[Finding]:
             )
 
 
-def _more_cards(_figures: Figures, connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+def _find_card_surges(
+    _figures: Figures, connection: duckdb.DuckDBPyConnection
+) -> Iterator[Highlight]:
     found = connection.execute(
         """SELECT moment::DATE AS day, sum(cards) AS cards, 1e2 * sum(cards) / count(*) AS rate
            FROM decision GROUP BY day HAVING count(*) >= $few ORDER BY day""",
-        {"few": FEW_CALLS},
+        {"few": MIN_CALLS},
     ).fetchall()
     days = [{"day": day, "cards": cards, "rate": float(rate)} for day, cards, rate in found]
-    for day, others in beside(days, "rate"):
-        if day["cards"] >= FEW_CARDS and day["rate"] > TIMES * others:
-            yield Finding(
-                f"{number(day['rate'])} cards per 100 calls on {named(day['day'])}, "
-                f"on the other days {number(others)}",
+    for day, others in compare_days(days, "rate"):
+        if day["cards"] >= MIN_CARDS and day["rate"] > FACTOR * others:
+            yield Highlight(
+                f"{format_number(day['rate'])} cards per 100 calls on {format_day(day['day'])}, "
+                f"on the other days {format_number(others)}",
                 "Something asks more often, or something is found more often.",
                 "cards_by_day",
-                named(day["day"]),
+                format_day(day["day"]),
             )
 
 
-def _new_knowledge(figures: Figures, _connection: Any) -> Iterator[Finding]:
+def _find_new_knowledge(figures: Figures, _connection: Any) -> Iterator[Highlight]:
     seen: dict[tuple[str, str], str] = {}
-    for one in figures["knowledge"].dicts():
+    for one in figures["knowledge"].as_dicts():
         before = seen.get((one["tenant"], one["axis"]))
         if before is not None:
-            yield Finding(
+            yield Highlight(
                 f"{one['axis']} of {one['tenant']} is judged by {one['knowledge']} "
-                f"since {at(one['first'])}",
+                f"since {format_time(one['first'])}",
                 f"Before it was {before}.",
                 "knowledge",
                 f"{one['knowledge']} of {one['tenant']}",
@@ -85,13 +87,13 @@ def _new_knowledge(figures: Figures, _connection: Any) -> Iterator[Finding]:
         seen[one["tenant"], one["axis"]] = one["knowledge"]
 
 
-def _unread(figures: Figures, _connection: Any) -> Iterator[Finding]:
-    kinds = [one for one in figures["lines"].dicts() if one["kind"] != "read"]
+def _find_unread_lines(figures: Figures, _connection: Any) -> Iterator[Highlight]:
+    kinds = [one for one in figures["lines"].as_dicts() if one["kind"] != "read"]
     lines = sum(one["lines"] for one in kinds)
     if lines:
-        yield Finding(
-            f"{number(lines)} {plural(lines, 'line')} of the logs could not be used",
-            ", ".join(f"{one['kind']}: {number(one['lines'])}" for one in kinds) + ".",
+        yield Highlight(
+            f"{format_number(lines)} {make_plural(lines, 'line')} of the logs could not be used",
+            ", ".join(f"{one['kind']}: {format_number(one['lines'])}" for one in kinds) + ".",
             "lines",
             "lines",
             problem=False,
@@ -99,16 +101,18 @@ def _unread(figures: Figures, _connection: Any) -> Iterator[Finding]:
 
 
 RULES = (
-    Rule(
+    HighlightRule(
         f"A topic overridden in over {OVERRIDDEN_PERCENT} % of at least {FEW_ANSWERS} answers.",
-        _overridden,
+        _find_overridden_topics,
     ),
-    Rule(
-        f"A day with at least {FEW_CARDS} cards, more per 100 calls than {TIMES} times the median "
+    HighlightRule(
+        f"A day with at least {MIN_CARDS} cards, more per 100 calls than {FACTOR} times the median "
         "of the other days.",
-        _more_cards,
+        _find_card_surges,
     ),
-    Rule(f"At least {FEW_SHOWN} cards of a service, none of them answered.", _no_feedback),
-    Rule("Another version of the knowledge.", _new_knowledge),
-    Rule("Lines that could not be used.", _unread),
+    HighlightRule(
+        f"At least {MIN_SHOWN} cards of a service, none of them answered.", _find_missing_feedback
+    ),
+    HighlightRule("Another version of the knowledge.", _find_new_knowledge),
+    HighlightRule("Lines that could not be used.", _find_unread_lines),
 )

@@ -6,34 +6,34 @@ reader.
 
 from collections.abc import Callable, Mapping
 
-from services.reports.figures import Computed
+from services.reports.figures import ComputedFigure
 from services.reports.vega import (
     NARROW,
+    ChartSpec,
     Drawing,
-    Drawn,
     Spec,
-    amount,
-    bars,
-    coloured,
-    columns,
-    days,
-    drawn,
-    over_time,
+    build_amount_axis,
+    build_bars,
+    build_colour_scale,
+    build_columns,
+    build_day_axis,
+    build_time_axis,
+    draw_all,
 )
 
-DAYS_BY_HOUR = 3  # a report of so few days is drawn hour by hour
-MOST_BARS = 12
-HEAT = (5, 10, 25, 50, 100, 250, 500)  # limits of the shades, in milliseconds
+MAX_DAYS_BY_HOUR = 3  # a report of so few days is drawn hour by hour
+MAX_BARS = 12
+HEAT_LIMITS = (5, 10, 25, 50, 100, 250, 500)  # limits of the shades, in milliseconds
 
 
-def drawings(figures: Mapping[str, Computed]) -> Mapping[str, Drawing]:
+def draw_charts(figures: Mapping[str, ComputedFigure]) -> Mapping[str, Drawing]:
     """By the figure that each belongs to; none where there is nothing to draw."""
-    return drawn(CHARTS, figures)
+    return draw_all(CHARTS, figures)
 
 
-def _latency(figures: Mapping[str, Computed]) -> Drawn:
-    by_hour = len(figures["latency_by_day"].rows) <= DAYS_BY_HOUR
-    rows = figures["latency_by_hour" if by_hour else "latency_by_day"].dicts()
+def _draw_latency(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
+    by_hour = len(figures["latency_by_day"].rows) <= MAX_DAYS_BY_HOUR
+    rows = figures["latency_by_hour" if by_hour else "latency_by_day"].as_dicts()
     if len(rows) < 2:
         return None
     key = "hour" if by_hour else "day"
@@ -51,9 +51,11 @@ def _latency(figures: Mapping[str, Computed]) -> Drawn:
             "data": {"values": data},
             "mark": {"type": "line", "point": {"size": 40}, "strokeWidth": 2},
             "encoding": {
-                "x": over_time(by_hour=by_hour),
-                "y": amount("ms", "milliseconds"),
-                "color": coloured("mark", marks, ("var(--calm)", "var(--accent)", "var(--warm)")),
+                "x": build_time_axis(by_hour=by_hour),
+                "y": build_amount_axis("ms", "milliseconds"),
+                "color": build_colour_scale(
+                    "mark", marks, ("var(--calm)", "var(--accent)", "var(--warm)")
+                ),
                 "strokeDash": {
                     "field": "mark",
                     "sort": list(marks),
@@ -68,18 +70,18 @@ def _latency(figures: Mapping[str, Computed]) -> Drawn:
     )
 
 
-def _heat(figures: Mapping[str, Computed]) -> Drawn:
-    rows = figures["latency_by_hour"].dicts()
+def _draw_heat_map(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
+    rows = figures["latency_by_hour"].as_dicts()
     if len({row["hour"].date() for row in rows}) < 2:
         return None
     data = [
         {"day": row["hour"].date().isoformat(), "of_day": row["hour"].hour, "ms": row["p95"]}
         for row in rows
     ]
-    shades = [f"var(--heat-{step})" for step in range(len(HEAT) + 1)]
-    names = [*(f"to {limit}" for limit in HEAT), f"over {HEAT[-1]} ms"]
+    shades = [f"var(--heat-{step})" for step in range(len(HEAT_LIMITS) + 1)]
+    names = [*(f"to {limit}" for limit in HEAT_LIMITS), f"over {HEAT_LIMITS[-1]} ms"]
     for row in data:
-        row["shade"] = names[sum(row["ms"] > limit for limit in HEAT)]
+        row["shade"] = names[sum(row["ms"] > limit for limit in HEAT_LIMITS)]
 
     def spec(width: int) -> Spec:
         columns = 4 if width <= NARROW else len(names)
@@ -89,10 +91,10 @@ def _heat(figures: Mapping[str, Computed]) -> Drawn:
             "data": {"values": data},
             "mark": {"type": "rect", "stroke": "var(--paper)", "strokeWidth": 1},
             "encoding": {
-                "x": days("day"),
+                "x": build_day_axis("day"),
                 "y": {"field": "of_day", "type": "ordinal", "title": "hour (UTC)"},
                 "color": {
-                    **coloured("shade", names, shades),
+                    **build_colour_scale("shade", names, shades),
                     "legend": {"symbolType": "square", "columns": columns, "columnPadding": 14},
                 },
             },
@@ -105,8 +107,8 @@ def _heat(figures: Mapping[str, Computed]) -> Drawn:
     )
 
 
-def _traffic(figures: Mapping[str, Computed]) -> Drawn:
-    rows = figures["by_day"].dicts()
+def _draw_traffic(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
+    rows = figures["by_day"].as_dicts()
     if len(rows) < 2:
         return None
     kinds = ("answered", "errors", "refused")
@@ -117,14 +119,14 @@ def _traffic(figures: Mapping[str, Computed]) -> Drawn:
     ]
     busiest = max(rows, key=lambda row: row["answered"])
     colours = ("var(--calm)", "var(--accent)", "var(--warm)")
-    return columns(data, "calls", "calls", kinds, colours, "kind"), (
+    return build_columns(data, "calls", "calls", kinds, colours, "kind"), (
         f"Columns of calls for each day. Most were answered on {busiest['day']}: "
         f"{busiest['answered']}."
     )
 
 
-def _cards(figures: Mapping[str, Computed]) -> Drawn:
-    rows = figures["cards_by_day"].dicts()
+def _draw_cards(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
+    rows = figures["cards_by_day"].as_dicts()
     if len({row["day"] for row in rows}) < 2:
         return None
     indicators = ("info", "warning", "critical")
@@ -133,12 +135,12 @@ def _cards(figures: Mapping[str, Computed]) -> Drawn:
         for r in rows
     ]
     colours = ("var(--calm)", "var(--warm)", "var(--accent)")
-    spec = columns(data, "rate", "cards per 100 calls", indicators, colours, "indicator")
+    spec = build_columns(data, "rate", "cards per 100 calls", indicators, colours, "indicator")
     return spec, "Columns of cards per 100 calls for each day, by indicator."
 
 
-def _answers(figures: Mapping[str, Computed]) -> Drawn:
-    rows = figures["answers"].dicts()[:MOST_BARS]
+def _draw_answers(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
+    rows = figures["answers"].as_dicts()[:MAX_BARS]
     if not rows:
         return None
     outcomes = ("accepted", "overridden", "unanswered")
@@ -149,21 +151,21 @@ def _answers(figures: Mapping[str, Computed]) -> Drawn:
     ]
     colours = ("var(--good)", "var(--accent)", "var(--idle)")
     order = [row["topic"] or "(none)" for row in rows]
-    return bars(data, "topic", order, "cards", outcomes, colours, "outcome"), (
+    return build_bars(data, "topic", order, "cards", outcomes, colours, "outcome"), (
         "Bars of cards shown for each topic, by what became of them. "
         f"The most frequent is {order[0]}."
     )
 
 
-def _withheld(figures: Mapping[str, Computed]) -> Drawn:
+def _draw_withheld(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
     times: dict[str, int] = {}
-    for row in figures["withheld"].dicts():
+    for row in figures["withheld"].as_dicts():
         times[row["reason"]] = times.get(row["reason"], 0) + row["times"]
-    return _plain(times, "times", "Bars of how often something was withheld, by reason.")
+    return _draw_bars(times, "times", "Bars of how often something was withheld, by reason.")
 
 
-def _prefetch(figures: Mapping[str, Computed]) -> Drawn:
-    rows = figures["prefetch"].dicts()[:MOST_BARS]
+def _draw_prefetch(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
+    rows = figures["prefetch"].as_dicts()[:MAX_BARS]
     if not rows:
         return None
     ways = ("supplied", "fetched", "failed")
@@ -175,37 +177,37 @@ def _prefetch(figures: Mapping[str, Computed]) -> Drawn:
     order = [row["service"] or "" for row in rows]
     colours = ("var(--good)", "var(--calm)", "var(--accent)")
     return (
-        bars(data, "service", order, "percent", ways, colours, "way"),
+        build_bars(data, "service", order, "percent", ways, colours, "way"),
         "Bars of where the keys of each service came from, in percent.",
     )
 
 
-def _categories(figures: Mapping[str, Computed]) -> Drawn:
+def _draw_categories(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
     counts = {
         row["category"]: row["calls"]
-        for row in figures["categories"].dicts()
+        for row in figures["categories"].as_dicts()
         if row["axis"] == "B12"
     }
-    return _plain(counts, "calls", "Bars of calls for each category of the B12 axis.")
+    return _draw_bars(counts, "calls", "Bars of calls for each category of the B12 axis.")
 
 
-def _plain(counts: Mapping[str, int], unit: str, says: str) -> Drawn:
+def _draw_bars(counts: Mapping[str, int], unit: str, says: str) -> ChartSpec:
     """One bar for each name, the longest first."""
     if not counts:
         return None
-    order = sorted(counts, key=lambda name: -counts[name])[:MOST_BARS]
+    order = sorted(counts, key=lambda name: -counts[name])[:MAX_BARS]
     data = [{"name": name, unit: counts[name], "all": unit} for name in order]
-    spec = bars(data, "name", order, unit, (unit,), ("var(--calm)",), None)
+    spec = build_bars(data, "name", order, unit, (unit,), ("var(--calm)",), None)
     return spec, f"{says} The longest is {order[0]}: {counts[order[0]]}."
 
 
-CHARTS: Mapping[str, Callable[[Mapping[str, Computed]], Drawn]] = {
-    "latency_by_day": _latency,
-    "latency_by_hour": _heat,
-    "by_day": _traffic,
-    "cards_by_day": _cards,
-    "answers": _answers,
-    "withheld": _withheld,
-    "prefetch": _prefetch,
-    "categories": _categories,
+CHARTS: Mapping[str, Callable[[Mapping[str, ComputedFigure]], ChartSpec]] = {
+    "latency_by_day": _draw_latency,
+    "latency_by_hour": _draw_heat_map,
+    "by_day": _draw_traffic,
+    "cards_by_day": _draw_cards,
+    "answers": _draw_answers,
+    "withheld": _draw_withheld,
+    "prefetch": _draw_prefetch,
+    "categories": _draw_categories,
 }

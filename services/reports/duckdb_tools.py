@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 
 
-def bounded(connection: duckdb.DuckDBPyConnection, folder: Path, memory: str) -> None:
+def limit_connection(connection: duckdb.DuckDBPyConnection, folder: Path, memory: str) -> None:
     """Keeps `connection` within `memory`: what is more goes to `folder`. It fetches nothing."""
     connection.execute(f"SET memory_limit = '{memory}'")
     connection.execute("SET temp_directory = $folder", {"folder": str(folder)})
@@ -15,26 +15,26 @@ def bounded(connection: duckdb.DuckDBPyConnection, folder: Path, memory: str) ->
     connection.execute("SET autoload_known_extensions = false")
 
 
-def quoted(text: object) -> str:
+def quote_text(text: object) -> str:
     """Text for a statement that takes no parameters."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
-def identifier(name: str) -> str:
+def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+def fetch_number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     """The one number that `query` answers with."""
     found = connection.execute(query).fetchone()
     return int(found[0]) if found is not None else 0
 
 
-MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+MAGIC_NUMBERS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
-def compression_of(file: Path) -> str | None:
+def detect_compression(file: Path) -> str | None:
     """ "gzip" or "zstd"; None for neither. Raises OSError."""
     with file.open("rb") as stream:
         begins = stream.read(4)
-    return next((name for magic, name in MAGIC.items() if begins.startswith(magic)), None)
+    return next((name for magic, name in MAGIC_NUMBERS.items() if begins.startswith(magic)), None)

@@ -17,25 +17,27 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class ComputedFigure:
     """A figure with its rows."""
 
     figure: Figure
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
-    def dicts(self) -> list[dict[str, Any]]:
+    def as_dicts(self) -> list[dict[str, Any]]:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-def computed(connection: duckdb.DuckDBPyConnection, figure: Figure) -> Computed:
+def compute_figure(connection: duckdb.DuckDBPyConnection, figure: Figure) -> ComputedFigure:
     """`figure` by its query."""
     found = connection.execute(figure.query)
     columns = tuple(column[0] for column in found.description or ())
-    return Computed(figure, columns, tuple(tuple(map(printable, row)) for row in found.fetchall()))
+    return ComputedFigure(
+        figure, columns, tuple(tuple(map(make_printable, row)) for row in found.fetchall())
+    )
 
 
-def printable(value: Any) -> Any:
+def make_printable(value: Any) -> Any:
     """A text without what would steer a terminal or break a drawing; any other value as it is."""
     if not isinstance(value, str) or value.isprintable():
         return value
@@ -44,12 +46,12 @@ def printable(value: Any) -> Any:
     )
 
 
-def compute(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Computed]:
+def compute_figures(connection: duckdb.DuckDBPyConnection) -> Mapping[str, ComputedFigure]:
     """Every figure, by its name."""
-    return {figure.name: computed(connection, figure) for figure in FIGURES}
+    return {figure.name: compute_figure(connection, figure) for figure in FIGURES}
 
 
-def _latency(*groups: str) -> str:
+def _build_latency_query(*groups: str) -> str:
     named = ", ".join(groups)
     marks = ", ".join(
         f"round(quantile_cont(ms, {mark / 100}), 1) AS p{mark}" for mark in (50, 90, 95, 99)
@@ -60,12 +62,12 @@ def _latency(*groups: str) -> str:
     """
 
 
-def _share(part: str, whole: str) -> str:
+def _build_share(part: str, whole: str) -> str:
     return f"round(1e2 * {part} / nullif({whole}, 0), 1)"
 
 
-CALLS = "(SELECT count(*) FROM decision)"
-DAY = "moment::DATE AS day"
+CALL_COUNT = "(SELECT count(*) FROM decision)"
+DAY_COLUMN = "moment::DATE AS day"
 
 FIGURES = (
     Figure(
@@ -83,19 +85,19 @@ FIGURES = (
         "latency",
         "How long calls take",
         "Milliseconds of answered calls, by service and tenant.",
-        _latency("service", "tenant"),
+        _build_latency_query("service", "tenant"),
     ),
     Figure(
         "latency_by_day",
         "How long calls take, day by day",
         "Milliseconds of answered calls.",
-        _latency(DAY),
+        _build_latency_query(DAY_COLUMN),
     ),
     Figure(
         "latency_by_hour",
         "How long calls take, hour by hour",
         "Milliseconds of answered calls in each hour that had any.",
-        _latency("date_trunc('hour', moment) AS hour"),
+        _build_latency_query("date_trunc('hour', moment) AS hour"),
         long=True,
     ),
     Figure(
@@ -103,9 +105,9 @@ FIGURES = (
         "Where the data came from",
         "Keys that a call brought, that were fetched, and that could not be had, in percent.",
         f"""SELECT service, sum(supplied + fetched + failed)::BIGINT AS keys,
-                {_share("sum(supplied)", "keys")} AS "supplied %",
-                {_share("sum(fetched)", "keys")} AS "fetched %",
-                {_share("sum(failed)", "keys")} AS "failed %"
+                {_build_share("sum(supplied)", "keys")} AS "supplied %",
+                {_build_share("sum(fetched)", "keys")} AS "fetched %",
+                {_build_share("sum(failed)", "keys")} AS "failed %"
             FROM decision GROUP BY ALL HAVING keys > 0 ORDER BY ALL""",
     ),
     Figure(
@@ -122,9 +124,9 @@ FIGURES = (
         "How often cards are shown",
         "Calls with a card, and cards, for each 100 calls.",
         f"""SELECT service, tenant, count(*) AS calls,
-                {_share("count(*) FILTER (cards > 0)", "count(*)")} AS "with a card %",
+                {_build_share("count(*) FILTER (cards > 0)", "count(*)")} AS "with a card %",
                 sum(cards)::BIGINT AS cards,
-                {_share("sum(cards)", "count(*)")} AS "cards per 100 calls"
+                {_build_share("sum(cards)", "count(*)")} AS "cards per 100 calls"
             FROM decision GROUP BY ALL ORDER BY ALL""",
     ),
     Figure(
@@ -132,7 +134,7 @@ FIGURES = (
         "Which cards are shown",
         "By topic and indicator, and for each 100 calls.",
         f"""SELECT topic, indicator, count(*) AS cards,
-                {_share("count(*)", CALLS)} AS "per 100 calls"
+                {_build_share("count(*)", CALL_COUNT)} AS "per 100 calls"
             FROM card GROUP BY ALL ORDER BY cards DESC, topic, indicator""",
     ),
     Figure(
@@ -140,9 +142,9 @@ FIGURES = (
         "Cards, day by day",
         "For each 100 calls of the day, by indicator.",
         f"""SELECT day, indicator, count(uuid) AS cards,
-                {_share("count(uuid)", "any_value(calls)")} AS "per 100 calls"
-            FROM (SELECT {DAY}, count(*) AS calls FROM decision GROUP BY day)
-            JOIN (SELECT {DAY}, indicator, uuid FROM card) USING (day)
+                {_build_share("count(uuid)", "any_value(calls)")} AS "per 100 calls"
+            FROM (SELECT {DAY_COLUMN}, count(*) AS calls FROM decision GROUP BY day)
+            JOIN (SELECT {DAY_COLUMN}, indicator, uuid FROM card) USING (day)
             GROUP BY day, indicator ORDER BY day, indicator""",
         long=True,
     ),
@@ -151,7 +153,7 @@ FIGURES = (
         "What was withheld, and why",
         "Cards and suggestions that there was reason to show, and reason not to.",
         f"""SELECT reason, topic, count(*) AS times,
-                {_share("count(*)", CALLS)} AS "per 100 calls"
+                {_build_share("count(*)", CALL_COUNT)} AS "per 100 calls"
             FROM withheld GROUP BY ALL ORDER BY times DESC, reason, topic""",
     ),
     Figure(
@@ -159,7 +161,7 @@ FIGURES = (
         "What silent rules would have said",
         "Cards of rules in silent mode: judged and recorded, not shown.",
         f"""SELECT topic, service, count(*) AS times, count(DISTINCT moment::DATE) AS days,
-                {_share("count(*)", CALLS)} AS "per 100 calls"
+                {_build_share("count(*)", CALL_COUNT)} AS "per 100 calls"
             FROM withheld WHERE reason = 'silent'
             GROUP BY ALL ORDER BY times DESC, topic, service""",
     ),
@@ -172,9 +174,9 @@ FIGURES = (
                 count(*) FILTER (outcome = 'accepted') AS accepted,
                 count(*) FILTER (outcome = 'overridden') AS overridden,
                 count(*) FILTER (outcome IS NULL) AS unanswered,
-                {_share("accepted", "accepted + overridden")} AS "accepted %",
-                {_share("overridden", "accepted + overridden")} AS "overridden %",
-                {_share("unanswered", "count(*)")} AS "unanswered %"
+                {_build_share("accepted", "accepted + overridden")} AS "accepted %",
+                {_build_share("overridden", "accepted + overridden")} AS "overridden %",
+                {_build_share("unanswered", "count(*)")} AS "unanswered %"
             FROM shown AS one GROUP BY topic ORDER BY count(*) DESC, topic""",
     ),
     Figure(
@@ -182,7 +184,7 @@ FIGURES = (
         "Why cards are overridden",
         "Codes that the service offers; other is any other code, none is no code at all.",
         f"""SELECT topic, reason, answers,
-                {_share("answers", "sum(answers) OVER (PARTITION BY topic)")}
+                {_build_share("answers", "sum(answers) OVER (PARTITION BY topic)")}
                     AS "of the topic's overrides %"
             FROM (SELECT topic, coalesce(reason, 'none') AS reason, count(*) AS answers
                   FROM shown WHERE outcome = 'overridden' GROUP BY ALL)
@@ -193,7 +195,7 @@ FIGURES = (
         "Answers by service",
         "Answered % is of cards shown. A client that sends no feedback answers none.",
         f"""SELECT service, tenant, count(*) AS shown, count(outcome) AS answered,
-                {_share("answered", "count(*)")} AS "answered %"
+                {_build_share("answered", "count(*)")} AS "answered %"
             FROM shown AS one GROUP BY ALL ORDER BY ALL""",
     ),
     Figure(
@@ -219,16 +221,16 @@ FIGURES = (
         f"""SELECT day, count(*) FILTER (kind = 'answered') AS answered,
                 count(*) FILTER (kind = 'error') AS errors,
                 count(*) FILTER (kind = 'refused') AS refused
-            FROM (SELECT {DAY}, 'answered' AS kind FROM decision
-                  UNION ALL SELECT {DAY}, 'error' FROM error
-                  UNION ALL SELECT {DAY}, 'refused' FROM auth_refused)
+            FROM (SELECT {DAY_COLUMN}, 'answered' AS kind FROM decision
+                  UNION ALL SELECT {DAY_COLUMN}, 'error' FROM error
+                  UNION ALL SELECT {DAY_COLUMN}, 'refused' FROM auth_refused)
             GROUP BY day ORDER BY day""",
     ),
     Figure(
         "categories",
         "What was found",
         "Calls by the category of each axis and by tier.",
-        f"""SELECT axis, category, count(*) AS calls, {_share("count(*)", CALLS)} AS "of calls %"
+        f"""SELECT axis, category, count(*) AS calls, {_build_share("count(*)", CALL_COUNT)} AS "of calls %"
             FROM (SELECT axis, category FROM finding
                   UNION ALL SELECT 'tier', tier FROM decision WHERE tier IS NOT NULL)
             GROUP BY ALL ORDER BY axis, calls DESC, category""",

@@ -8,16 +8,16 @@ from typing import Any
 
 import duckdb
 
-from services.reports.figures import Computed
+from services.reports.figures import ComputedFigure
 
-FEW_CALLS = 20  # of a day or a service: fewer say nothing of it
-TIMES = 3  # as much as on the other days
+MIN_CALLS = 20  # of a day or a service: fewer say nothing of it
+FACTOR = 3  # as much as on the other days
 
-Figures = Mapping[str, Computed]
+Figures = Mapping[str, ComputedFigure]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Highlight:
     says: str
     more: str
     where: str  # name of the figure to look at
@@ -26,12 +26,12 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class HighlightRule:
     says: str
-    find: Callable[[Figures, duckdb.DuckDBPyConnection], Iterator[Finding]]
+    find: Callable[[Figures, duckdb.DuckDBPyConnection], Iterator[Highlight]]
 
 
-def beside(days: list[dict[str, Any]], name: str) -> Iterator[tuple[dict[str, Any], float]]:
+def compare_days(days: list[dict[str, Any]], name: str) -> Iterator[tuple[dict[str, Any], float]]:
     """Each of at least three days, and the median of the others."""
     if len(days) < 3:
         return
@@ -39,17 +39,17 @@ def beside(days: list[dict[str, Any]], name: str) -> Iterator[tuple[dict[str, An
         yield day, median(other[name] for other in days if other is not day)
 
 
-def named(day: date) -> str:
+def format_day(day: date) -> str:
     return f"{day:%A} {day.day} {day:%B %Y}"
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.1f}"
 
 
-def at(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def plural(count: int, word: str) -> str:
+def make_plural(count: int, word: str) -> str:
     return word if count == 1 else f"{word}s"

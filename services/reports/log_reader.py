@@ -17,22 +17,22 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from services.reports.duckdb_tools import bounded, compression_of
-from services.reports.tables import DONE_WITH, SHAPE, TABLES, UNWRAPPED
+from services.reports.duckdb_tools import detect_compression, limit_connection
+from services.reports.tables import CREATE_TABLES, DROP_TABLES, LINE_SHAPE, UNWRAP_QUERY
 
-MEMORY = "512MB"  # what is more goes to disk
-LONGEST_LINE = 4 * 1024 * 1024
-LOOK_SECONDS = 0.1  # between two looks at how far a file is read
+MEMORY_LIMIT = "512MB"  # what is more goes to disk
+MAX_LINE_BYTES = 4 * 1024 * 1024
+POLL_SECONDS = 0.1  # between two looks at how far a file is read
 
-Progress = Callable[[float], None]  # told the part that is read, 0 to 1
+ProgressCallback = Callable[[float], None]  # told the part that is read, 0 to 1
 
 
-class Unreadable(Exception):
+class UnreadableLogError(Exception):
     """A file that cannot be read. Says which and why, never what stands in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ReportWindow:
     """What a report is about; None is no limit. Days are UTC's; both are in it.
 
     A topic is of cards, what was withheld and what was answered; calls have none.
@@ -44,7 +44,7 @@ class Window:
     service: str | None = None
     topic: str | None = None
 
-    def variables(self) -> dict[str, object]:
+    def as_variables(self) -> dict[str, object]:
         after = None if self.until is None else self.until + timedelta(days=1)
         return {
             "since": self.since,
@@ -56,11 +56,11 @@ class Window:
 
 
 @contextmanager
-def gathered(
+def open_events(
     files: Iterable[str],
-    window: Window,
+    window: ReportWindow,
     reasons: Iterable[str] | None = None,
-    progress: Progress = lambda _part: None,
+    progress: ProgressCallback = lambda _part: None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database of the files' events, gone afterwards. "-" is standard input.
 
@@ -69,26 +69,26 @@ def gathered(
     """
     with TemporaryDirectory(prefix="cobalamin-report-") as made:
         folder = Path(made)
-        paths = [_kept(file, folder) for file in _once(files)]
+        paths = [_keep_copy(file, folder) for file in _remove_repeats(files)]
         with duckdb.connect(folder / "report.duckdb") as connection:
-            _prepare(connection, folder)
-            _read(connection, paths, folder / "file", progress)
-            _divide(connection, window, reasons)
+            _configure_engine(connection, folder)
+            _read_files(connection, paths, folder / "file", progress)
+            _create_tables(connection, window, reasons)
             yield connection
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    bounded(connection, folder, MEMORY)
+def _configure_engine(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    limit_connection(connection, folder, MEMORY_LIMIT)
     connection.execute("SET enable_progress_bar = true")  # else there is no query_progress()
     connection.execute("SET enable_progress_bar_print = false")
 
 
-def _once(files: Iterable[str]) -> Iterable[str]:
+def _remove_repeats(files: Iterable[str]) -> Iterable[str]:
     """Each file once, however often and by whatever path it is named."""
     return {file if file == "-" else os.path.realpath(file): file for file in files}.values()
 
 
-def _kept(file: str, folder: Path) -> Path:
+def _keep_copy(file: str, folder: Path) -> Path:
     """A file that can be read twice: standard input and pipes are kept until the report is made."""
     path = Path(file)
     if file != "-" and not path.is_fifo():
@@ -103,21 +103,24 @@ def _kept(file: str, folder: Path) -> Path:
     return kept
 
 
-def _compression(path: Path) -> str:
+def _find_compression(path: Path) -> str:
     """As the engine calls it."""
     try:
-        return compression_of(path) or "none"
+        return detect_compression(path) or "none"
     except OSError as fault:
-        raise Unreadable(f"{path}: {fault.strerror}") from None
+        raise UnreadableLogError(f"{path}: {fault.strerror}") from None
 
 
-def _read(
-    connection: duckdb.DuckDBPyConnection, paths: list[Path], alias: Path, progress: Progress
+def _read_files(
+    connection: duckdb.DuckDBPyConnection,
+    paths: list[Path],
+    alias: Path,
+    progress: ProgressCallback,
 ) -> None:
-    compressions = [_compression(path) for path in paths]
+    compressions = [_find_compression(path) for path in paths]
     sizes = [path.stat().st_size for path in paths]
     whole, done = max(sum(sizes), 1), 0
-    connection.execute(f"CREATE TABLE line (read STRUCT({SHAPE}), moment TIMESTAMP)")
+    connection.execute(f"CREATE TABLE line (read STRUCT({LINE_SHAPE}), moment TIMESTAMP)")
     connection.execute("CREATE TABLE unread (lines BIGINT)")
     with ThreadPoolExecutor(1) as threads:
         for path, compression, size in zip(paths, compressions, sizes, strict=True):
@@ -125,17 +128,19 @@ def _read(
             alias.unlink(missing_ok=True)
             alias.symlink_to(path.resolve())
             reading = threads.submit(_read_file, connection, alias, path, compression)
-            for part in _parts(connection, reading):
+            for part in _track_reading(connection, reading):
                 progress((done + part * size) / whole)
             done += size
             progress(done / whole)
 
 
-def _parts(connection: duckdb.DuckDBPyConnection, reading: "Future[None]") -> Iterator[float]:
+def _track_reading(
+    connection: duckdb.DuckDBPyConnection, reading: "Future[None]"
+) -> Iterator[float]:
     """How much of a file is read, until it is."""
     while True:
         try:
-            reading.result(timeout=LOOK_SECONDS)
+            reading.result(timeout=POLL_SECONDS)
         except TimeoutError:
             yield min(max(connection.query_progress(), 0.0) / 100, 1.0)
         except KeyboardInterrupt:
@@ -152,13 +157,13 @@ def _read_file(
     lines = f"""
         read_csv($path, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false,
             delim = '\x1f', quote = '', escape = '', strict_mode = false,
-            compression = '{compression}', max_line_size = {LONGEST_LINE},
+            compression = '{compression}', max_line_size = {MAX_LINE_BYTES},
             ignore_errors = true, store_rejects = true, rejects_table = 'reject',
             rejects_scan = 'reject_scan', rejects_limit = 0)
     """
     try:
         connection.execute(
-            f"INSERT INTO line {UNWRAPPED.format(lines=lines)}", {"path": str(alias)}
+            f"INSERT INTO line {UNWRAP_QUERY.format(lines=lines)}", {"path": str(alias)}
         )
         connection.execute(
             "INSERT INTO unread SELECT count(DISTINCT (scan_id, file_id, line)) FROM reject"
@@ -166,17 +171,17 @@ def _read_file(
         connection.execute("DROP TABLE reject")
         connection.execute("DROP TABLE reject_scan")
     except duckdb.Error as fault:
-        raise Unreadable(f"{path}: {type(fault).__name__}") from None
+        raise UnreadableLogError(f"{path}: {type(fault).__name__}") from None
 
 
-def _divide(
-    connection: duckdb.DuckDBPyConnection, window: Window, reasons: Iterable[str] | None
+def _create_tables(
+    connection: duckdb.DuckDBPyConnection, window: ReportWindow, reasons: Iterable[str] | None
 ) -> None:
     """One table for each kind of event, of what lies in the window."""
     named = None if reasons is None else sorted(reasons)
-    for name, value in {**window.variables(), "reasons": named}.items():
+    for name, value in {**window.as_variables(), "reasons": named}.items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
-    for statement in TABLES:
+    for statement in CREATE_TABLES:
         connection.execute(statement)
-    for statement in DONE_WITH:
+    for statement in DROP_TABLES:
         connection.execute(statement)

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.reports.figures import Computed
-from services.reports.highlight import Finding, at, number
+from services.reports.figures import ComputedFigure
+from services.reports.highlight import Highlight, format_number, format_time
 
-MOST_ROWS = 15  # of one table on a terminal
+MAX_ROWS = 15  # of one table on a terminal
 
 
 def show_report(
-    console: Console, figures: Mapping[str, Computed], found: Iterable[Finding]
+    console: Console, figures: Mapping[str, ComputedFigure], found: Iterable[Highlight]
 ) -> None:
     """What stands out, then every table that has rows."""
     console.print(Text("\nWhat stands out\n", style="bold"))
@@ -34,11 +34,11 @@ def show_report(
         console.print("Nothing, by the rules of this report.")
     for computed in figures.values():
         if computed.rows and not computed.figure.long:
-            console.print(_table(computed))
+            console.print(_build_table(computed))
 
 
-def _table(computed: Computed) -> Table:
-    figure, left = computed.figure, len(computed.rows) - MOST_ROWS
+def _build_table(computed: ComputedFigure) -> Table:
+    figure, left = computed.figure, len(computed.rows) - MAX_ROWS
     caption = figure.says + (f" {left} more rows: see --csv." if left > 0 else "")
     table = Table(
         title=Text(f"\n{figure.title}"), caption=Text(caption), title_justify="left",
@@ -47,42 +47,44 @@ def _table(computed: Computed) -> Table:
     for place, column in enumerate(computed.columns):
         numeric = is_numeric(computed, place)
         table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
-    for row in computed.rows[:MOST_ROWS]:
-        table.add_row(*(Text(shown(value)) for value in row))
+    for row in computed.rows[:MAX_ROWS]:
+        table.add_row(*(Text(format_value(value)) for value in row))
     return table
 
 
-def is_numeric(computed: Computed, place: int) -> bool:
+def is_numeric(computed: ComputedFigure, place: int) -> bool:
     values = [row[place] for row in computed.rows if row[place] is not None]
     return bool(values) and all(isinstance(value, int | float) for value in values)
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value of a figure for readers."""
     match value:
         case None:
             return ""
         case datetime():
-            return at(value)
+            return format_time(value)
         case date():
             return f"{value:%a} {value.isoformat()}"
         case int():
-            return number(value)
+            return format_number(value)
         case float():
             return f"{value:,.1f}"
     return str(value)
 
 
-def write_csv(folder: Path, figures: Mapping[str, Computed], found: Iterable[Finding]) -> None:
+def write_csv(
+    folder: Path, figures: Mapping[str, ComputedFigure], found: Iterable[Highlight]
+) -> None:
     """One file for each figure, and one for what stands out."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, computed in figures.items():
-        _write(folder / f"{name}.csv", computed.columns, computed.rows)
+        _write_rows(folder / f"{name}.csv", computed.columns, computed.rows)
     findings = [(f.problem, f.says, f.more, f.where) for f in found]
-    _write(folder / "findings.csv", ("problem", "says", "more", "see"), findings)
+    _write_rows(folder / "findings.csv", ("problem", "says", "more", "see"), findings)
 
 
-def as_document(figures: Mapping[str, Computed], found: Iterable[Finding]) -> bytes:
+def as_document(figures: Mapping[str, ComputedFigure], found: Iterable[Highlight]) -> bytes:
     """The same as JSON: each figure with its words, columns and rows, and what stands out.
 
     Days and moments are text as CSV has them.
@@ -102,7 +104,7 @@ def as_document(figures: Mapping[str, Computed], found: Iterable[Finding]) -> by
     return orjson.dumps(document, default=str, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
-def _write(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+def _write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

@@ -10,16 +10,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from services.reports.charts import drawings
-from services.reports.figures import Computed
-from services.reports.highlight import Finding, number
+from services.reports.charts import draw_charts
+from services.reports.figures import ComputedFigure
+from services.reports.highlight import Highlight, format_number
 from services.reports.highlights import RULES
-from services.reports.log_reader import Window
-from services.reports.output import is_numeric, shown
+from services.reports.log_reader import ReportWindow
+from services.reports.output import format_value, is_numeric
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class DisplayTable:
     """A table as a reader sees it; `total` rows stand in its CSV."""
 
     title: str
@@ -29,7 +29,7 @@ class Laid:
     total: int
 
 
-def rendered(template: str, shows: Mapping[str, Any], style: str = "") -> str:
+def render_template(template: str, shows: Mapping[str, Any], style: str = "") -> str:
     """The page that `template` makes of what it `shows`; `style` goes behind that of all pages."""
     styled = (files("services.reports") / "templates" / "report.css").read_text(
         encoding="utf-8"
@@ -50,8 +50,8 @@ def rendered(template: str, shows: Mapping[str, Any], style: str = "") -> str:
     )
 
 
-MOST_ROWS = 200  # of one table; what is more stands in the CSV
-AT_SIGHT = 12  # rows of a table; one that is longer opens when asked
+MAX_ROWS = 200  # of one table; what is more stands in the CSV
+MAX_OPEN_ROWS = 12  # rows of a table; one that is longer opens when asked
 # The sections of the page, and the figures of each.
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Calls": ("by_day", "calls"),
@@ -66,40 +66,43 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 }
 
 
-def page(
-    figures: Mapping[str, Computed], found: Sequence[Finding], window: Window, source: str
+def render_page(
+    figures: Mapping[str, ComputedFigure],
+    found: Sequence[Highlight],
+    window: ReportWindow,
+    source: str,
 ) -> str:
     """The page. `source` says in words what was read."""
-    return rendered(
+    return render_template(
         "report.html",
         {
             "sections": SECTIONS,
             "figures": figures,
-            "drawings": drawings(figures),
+            "drawings": draw_charts(figures),
             "findings": found,
             "rules": RULES,
-            "tiles": _tiles(figures),
-            "period": _period(figures),
+            "tiles": _build_tiles(figures),
+            "period": _format_period(figures),
             "window": window,
             "source": source,
-            "laid": {name: _laid_out(computed) for name, computed in figures.items()},
-            "at_sight": AT_SIGHT,
+            "laid": {name: _build_display(computed) for name, computed in figures.items()},
+            "at_sight": MAX_OPEN_ROWS,
         },
     )
 
 
-def _laid_out(computed: Computed) -> Laid:
-    return Laid(
+def _build_display(computed: ComputedFigure) -> DisplayTable:
+    return DisplayTable(
         computed.figure.title,
         computed.columns,
         tuple(is_numeric(computed, place) for place in range(len(computed.columns))),
-        tuple(tuple(map(shown, row)) for row in computed.rows[:MOST_ROWS]),
+        tuple(tuple(map(format_value, row)) for row in computed.rows[:MAX_ROWS]),
         len(computed.rows),
     )
 
 
-def _period(figures: Mapping[str, Computed]) -> str:
-    days = [day["day"] for day in figures["by_day"].dicts()]
+def _format_period(figures: Mapping[str, ComputedFigure]) -> str:
+    days = [day["day"] for day in figures["by_day"].as_dicts()]
     if not days:
         return "no day with a call"
     first, last = min(days), max(days)
@@ -109,19 +112,19 @@ def _period(figures: Mapping[str, Computed]) -> str:
     return f"{start} to {last.day} {last:%B %Y}"
 
 
-def _tiles(figures: Mapping[str, Computed]) -> list[tuple[str, str]]:
+def _build_tiles(figures: Mapping[str, ComputedFigure]) -> list[tuple[str, str]]:
     """The few numbers to begin with."""
-    days = figures["by_day"].dicts()
+    days = figures["by_day"].as_dicts()
     calls = sum(day["answered"] for day in days)
-    answers = figures["answers"].dicts()
+    answers = figures["answers"].as_dicts()
     shown_cards = sum(one["shown"] for one in answers)
     overridden = sum(one["overridden"] for one in answers)
     answered = overridden + sum(one["accepted"] for one in answers)
     errors, refused = (sum(day[kind] for day in days) for kind in ("errors", "refused"))
-    tiles = [("calls answered", number(calls)), ("cards shown", number(shown_cards))]
+    tiles = [("calls answered", format_number(calls)), ("cards shown", format_number(shown_cards))]
     if calls:
         tiles.append(("cards per 100 calls", f"{100 * shown_cards / calls:.1f}"))
-    tiles += [("answers", number(answered))]
+    tiles += [("answers", format_number(answered))]
     if answered:
         tiles.append(("of answers overridden", f"{100 * overridden / answered:.0f} %"))
-    return [*tiles, ("errors", number(errors)), ("callers refused", number(refused))]
+    return [*tiles, ("errors", format_number(errors)), ("callers refused", format_number(refused))]

@@ -22,59 +22,61 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_hooks.records.database import RecordsUnavailable, connect, sqlite_file
+from cds_hooks.records.database import RecordsUnavailableError, get_sqlite_file, make_engine
 from cds_hooks.records.tables import card, decision, feedback, finding
-from services.reports.log_reader import Progress, Window
+from services.reports.log_reader import ProgressCallback, ReportWindow
 
-AT_ONCE = 2000  # decisions, and then what belongs to them
+BATCH_SIZE = 2000  # decisions, and then what belongs to them
 # Columns of the table `decision`, by topic, in a database that is not migrated to version 0004.
-OLD_CATEGORIES = {"b12": "b12_category", "sarcopenia": "sarcopenia_category"}
+OLD_CATEGORY_COLUMNS = {"b12": "b12_category", "sarcopenia": "sarcopenia_category"}
 
 
-def write_lines(url: str, window: Window, file: Path, progress: Progress) -> None:
-    """What the records at `url` hold of `window`, as lines into `file`. Raises RecordsUnavailable.
+def write_lines(url: str, window: ReportWindow, file: Path, progress: ProgressCallback) -> None:
+    """What the records at `url` hold of `window`, as lines into `file`. Raises RecordsUnavailableError.
 
     Nothing is migrated and no key is needed: hashes of patients stay where they are.
     """
-    database = sqlite_file(url)
+    database = get_sqlite_file(url)
     if database is not None and not database.is_file():
-        raise RecordsUnavailable("there is no such file yet")
-    engine = connect(url)
+        raise RecordsUnavailableError("there is no such file yet")
+    engine = make_engine(url)
     try:
         with file.open("wb") as out:
-            for line in _lines(engine, window, progress):
+            for line in _read_lines(engine, window, progress):
                 out.write(orjson.dumps(line) + b"\n")
     except SQLAlchemyError as fault:
         kind = type(getattr(fault, "orig", None) or fault).__name__
-        raise RecordsUnavailable(kind) from None
+        raise RecordsUnavailableError(kind) from None
     finally:
         engine.dispose()
 
 
-def _lines(engine: Engine, window: Window, progress: Progress) -> Iterator[dict[str, Any]]:
-    of_window = _inside(window, decision, decision.c.at)
+def _read_lines(
+    engine: Engine, window: ReportWindow, progress: ProgressCallback
+) -> Iterator[dict[str, Any]]:
+    of_window = _build_conditions(window, decision, decision.c.at)
     # Answers may come after their card's day.
-    answers = _inside(window, feedback)
+    answers = _build_conditions(window, feedback)
     with engine.connect() as connection:
-        told = _telling(connection, progress, of_window, answers)
+        told = _make_counter(connection, progress, of_window, answers)
         wanted = select(decision).where(*of_window).order_by(decision.c.at)
-        options = {"yield_per": AT_ONCE}
+        options = {"yield_per": BATCH_SIZE}
         with engine.connect() as beside:
-            source = _findings_table(beside)
+            source = _find_findings_table(beside)
             for rows in connection.execute(wanted, execution_options=options).partitions():
                 ids = [row.id for row in rows]
-                cards, findings = _cards(beside, ids), _findings(beside, source, ids)
+                cards, findings = _read_cards(beside, ids), _read_findings(beside, source, ids)
                 for row in rows:
-                    yield _decision(row, cards.get(row.id, []), findings.get(row.id, {}))
+                    yield _build_decision(row, cards.get(row.id, []), findings.get(row.id, {}))
                 told(len(rows))
         given = select(feedback).where(*answers).order_by(feedback.c.received_at, feedback.c.id)
         for rows in connection.execute(given, execution_options=options).partitions():
-            yield from map(_feedback, rows)
+            yield from map(_build_feedback, rows)
             told(len(rows))
 
 
-def _inside(
-    window: Window, of: Table, at: ColumnElement[datetime] | None = None
+def _build_conditions(
+    window: ReportWindow, of: Table, at: ColumnElement[datetime] | None = None
 ) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if window.tenant is not None:
@@ -88,8 +90,8 @@ def _inside(
     return conditions
 
 
-def _telling(
-    connection: Connection, progress: Progress, of_window: Any, answers: Any
+def _make_counter(
+    connection: Connection, progress: ProgressCallback, of_window: Any, answers: Any
 ) -> Callable[[int], None]:
     counts = (
         select(func.count()).select_from(decision).where(*of_window),
@@ -106,7 +108,7 @@ def _telling(
     return told
 
 
-def _cards(connection: Connection, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+def _read_cards(connection: Connection, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     wanted = select(card.c.decision, card.c.uuid, card.c.topic, card.c.indicator)
     cards: dict[str, list[dict[str, Any]]] = {}
     for row in connection.execute(wanted.where(card.c.decision.in_(ids))):
@@ -115,21 +117,21 @@ def _cards(connection: Connection, ids: list[str]) -> dict[str, list[dict[str, A
     return cards
 
 
-def _findings_table(connection: Connection) -> FromClause:
+def _find_findings_table(connection: Connection) -> FromClause:
     """Where decision, topic and category are read."""
     if inspect(connection).has_table(finding.name):
         return finding
-    old = table("decision", column("id"), *map(column, OLD_CATEGORIES.values()))
+    old = table("decision", column("id"), *map(column, OLD_CATEGORY_COLUMNS.values()))
     columns = (
         select(
             old.c.id.label("decision"), literal(topic).label("topic"), old.c[name].label("category")
         )
-        for topic, name in OLD_CATEGORIES.items()
+        for topic, name in OLD_CATEGORY_COLUMNS.items()
     )
     return union_all(*columns).subquery()
 
 
-def _findings(
+def _read_findings(
     connection: Connection, source: FromClause, ids: list[str]
 ) -> dict[str, dict[str, str | None]]:
     """The category by topic, for each of these decisions."""
@@ -140,7 +142,7 @@ def _findings(
     return findings
 
 
-def _decision(
+def _build_decision(
     row: Any, cards: list[dict[str, Any]], findings: dict[str, str | None]
 ) -> dict[str, Any]:
     return {
@@ -162,7 +164,7 @@ def _decision(
     }
 
 
-def _feedback(row: Any) -> dict[str, Any]:
+def _build_feedback(row: Any) -> dict[str, Any]:
     answer = {"card": row.card, "outcome": row.outcome, "reason": row.reason_code}
     return {
         "event": "feedback",

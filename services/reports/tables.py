@@ -4,7 +4,7 @@ Members that a line lacks, or has in another shape than ours, are null.
 """
 
 # Members of log lines that figures use; everything else is left where it is.
-SHAPE = """
+LINE_SHAPE = """
     event VARCHAR, time VARCHAR, version VARCHAR, tenant VARCHAR, service VARCHAR, hook VARCHAR,
     status INTEGER, durationMs DOUBLE,
     prefetch STRUCT(supplied INTEGER, fetched INTEGER, failed INTEGER),
@@ -28,7 +28,7 @@ _JSON_SHAPE = """{
 }""".replace("{", "{{").replace("}", "}}")
 
 # Container runtimes put lines into envelopes of their own: Kubernetes' a prefix, Docker's a member.
-UNWRAPPED = f"""
+UNWRAP_QUERY = f"""
     SELECT read, try_cast(read.time AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS moment FROM (
         SELECT try(json_transform(bare, '{_JSON_SHAPE}')) AS read
         FROM (
@@ -48,7 +48,7 @@ EVENTS = ("decision", "feedback", "fetch", "auth-refused", "error", "start", "st
 _EVENTS = ", ".join(f"'{event}'" for event in EVENTS)
 
 
-def _by_topic(table: str, column: str, values: str) -> str:
+def _build_topic_table(table: str, column: str, values: str) -> str:
     """A table of what decisions have for each topic: `values` is a map from topics."""
     return f"""CREATE TABLE {table} AS
         SELECT moment, tenant, CASE entry.key WHEN 'b12' THEN 'B12' ELSE entry.key END AS axis,
@@ -60,7 +60,7 @@ def _by_topic(table: str, column: str, values: str) -> str:
 
 # The report's days, tenant, service and topic, and the override reasons that may be named, are
 # variables; null is no limit.
-TABLES = (
+CREATE_TABLES = (
     f"""CREATE TABLE source AS
         SELECT CASE
             WHEN read IS NULL THEN 'not JSON'
@@ -89,12 +89,12 @@ TABLES = (
                 OR one.topic IS NOT DISTINCT FROM getvariable('topic'))), 0) AS cards
         FROM inside WHERE event = 'decision'""",
     # Lines of version 1 have a member for each category in place of `findings`.
-    _by_topic(
+    _build_topic_table(
         "finding",
         "category",
         "coalesce(findings, MAP {'b12': b12Category, 'sarcopenia': sarcopeniaCategory})",
     ),
-    _by_topic("knowledge", "label", "knowledge"),
+    _build_topic_table("knowledge", "label", "knowledge"),
     """CREATE TABLE card AS
         SELECT moment, tenant, service, card.uuid AS uuid, coalesce(card.topic, '') AS topic,
             card.indicator AS indicator
@@ -141,4 +141,4 @@ TABLES = (
         WHERE getvariable('topic') IS NULL OR topic = getvariable('topic')""",
 )
 
-DONE_WITH = ("DROP VIEW inside", "DROP VIEW usable", "DROP TABLE line", "DROP TABLE unread")
+DROP_TABLES = ("DROP VIEW inside", "DROP VIEW usable", "DROP TABLE line", "DROP TABLE unread")

@@ -9,11 +9,11 @@ from typing import Any
 
 import vl_convert
 
-from services.reports.figures import Computed
+from services.reports.figures import ComputedFigure
 
 WIDE, NARROW = 800, 336  # CSS pixels of a desk and of a telephone, text the same size on both
-LABEL = 260  # of a bar, at most
-WIDEST_LETTER = 7.3  # on average, in the widest of the usual fonts
+MAX_LABEL_WIDTH = 260  # of a bar, at most
+LETTER_WIDTH = 7.3  # on average, in the widest of the usual fonts
 
 FONT = "system-ui, sans-serif"
 INK, SOFT, LINE = "var(--ink)", "var(--soft-ink)", "var(--rule)"
@@ -48,7 +48,7 @@ CONFIG: dict[str, Any] = {
 }
 
 Spec = dict[str, Any]
-Drawn = tuple[Callable[[int], Spec], str] | None  # by width, and what it shows in words
+ChartSpec = tuple[Callable[[int], Spec], str] | None  # by width, and what it shows in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +60,19 @@ class Drawing:
     says: str
 
 
-def drawn(
-    charts: Mapping[str, Callable[[Mapping[str, Computed]], Drawn]],
-    figures: Mapping[str, Computed],
+def draw_all(
+    charts: Mapping[str, Callable[[Mapping[str, ComputedFigure]], ChartSpec]],
+    figures: Mapping[str, ComputedFigure],
 ) -> Mapping[str, Drawing]:
     """By the figure that each belongs to; none where there is nothing to draw."""
     return {
-        name: Drawing(svg(made[0], WIDE), svg(made[0], NARROW), made[1])
+        name: Drawing(render_svg(made[0], WIDE), render_svg(made[0], NARROW), made[1])
         for name, draw in charts.items()
         if (made := draw(figures)) is not None
     }
 
 
-def svg(make: Callable[[int], Spec], width: int) -> str:
+def render_svg(make: Callable[[int], Spec], width: int) -> str:
     drawn = make(width)
     padded = {"width": width, "autosize": {"type": "fit", "contains": "padding"}}
     svg: str = vl_convert.vegalite_to_svg({**padded, **drawn, "config": CONFIG}, vl_version="6.1")
@@ -81,7 +81,7 @@ def svg(make: Callable[[int], Spec], width: int) -> str:
     )
 
 
-def over_time(*, by_hour: bool) -> Spec:
+def build_time_axis(*, by_hour: bool) -> Spec:
     ticks = {"interval": "hours", "step": 6} if by_hour else {"interval": "day", "step": 1}
     form = "%a %-d %b %H:%M" if by_hour else "%a %-d %b"
     return {
@@ -93,7 +93,7 @@ def over_time(*, by_hour: bool) -> Spec:
     }
 
 
-def days(field: str) -> Spec:
+def build_day_axis(field: str) -> Spec:
     """An axis of days in columns. Days are UTC's, wherever the page is made."""
     label = "utcFormat(toDate(datum.value), '%a %-d %b')"
     return {
@@ -104,11 +104,11 @@ def days(field: str) -> Spec:
     }
 
 
-def amount(field: str, title: str) -> Spec:
+def build_amount_axis(field: str, title: str) -> Spec:
     return {"field": field, "type": "quantitative", "title": title, "axis": {"tickCount": 5}}
 
 
-def coloured(field: str, domain: Sequence[str], colours: Sequence[str]) -> Spec:
+def build_colour_scale(field: str, domain: Sequence[str], colours: Sequence[str]) -> Spec:
     return {
         "field": field,
         "type": "nominal",
@@ -117,7 +117,7 @@ def coloured(field: str, domain: Sequence[str], colours: Sequence[str]) -> Spec:
     }
 
 
-def columns(
+def build_columns(
     data: list[Spec],
     field: str,
     title: str,
@@ -131,12 +131,12 @@ def columns(
         return {
             "height": 200,
             "data": {"values": data},
-            "transform": [_place(part, parts)],
+            "transform": [_order_parts(part, parts)],
             "mark": {"type": "bar", "width": {"band": 0.75}},
             "encoding": {
-                "x": days("at"),
-                "y": amount(field, title),
-                "color": coloured(part, parts, colours),
+                "x": build_day_axis("at"),
+                "y": build_amount_axis(field, title),
+                "color": build_colour_scale(part, parts, colours),
                 "order": {"field": "place", "type": "quantitative"},
             },
         }
@@ -144,7 +144,7 @@ def columns(
     return spec
 
 
-def bars(
+def build_bars(
     data: list[Spec],
     name: str,
     order: Sequence[str],
@@ -157,8 +157,8 @@ def bars(
 
     def spec(width: int) -> Spec:
         narrow = width <= NARROW
-        axis: Spec = {"title": None, "labelLimit": LABEL, "domain": False, "ticks": False}
-        axis |= _above_bars() if narrow else {"minExtent": _extent(order)}
+        axis: Spec = {"title": None, "labelLimit": MAX_LABEL_WIDTH, "domain": False, "ticks": False}
+        axis |= _place_labels_above() if narrow else {"minExtent": _measure_labels(order)}
         padding = {"paddingInner": 0.62 if narrow else 0.3, "paddingOuter": 0.5 if narrow else 0.15}
         encoding: Spec = {
             "y": {
@@ -168,8 +168,10 @@ def bars(
                 "axis": axis,
                 "scale": padding,
             },
-            "x": {**amount(field, field), "axis": {"tickCount": 5, "grid": True}},
-            "color": {"value": colours[0]} if part is None else coloured(part, parts, colours),
+            "x": {**build_amount_axis(field, field), "axis": {"tickCount": 5, "grid": True}},
+            "color": {"value": colours[0]}
+            if part is None
+            else build_colour_scale(part, parts, colours),
         }
         if part is not None:
             encoding["order"] = {"field": "place", "type": "quantitative"}
@@ -177,7 +179,7 @@ def bars(
             "height": {"step": 40 if narrow else 26},
             "autosize": {"type": "fit-x", "contains": "padding"},
             "data": {"values": data},
-            "transform": [_place(part, parts)] if part is not None else [],
+            "transform": [_order_parts(part, parts)] if part is not None else [],
             "mark": {"type": "bar"},
             "encoding": encoding,
         }
@@ -185,7 +187,7 @@ def bars(
     return spec
 
 
-def _above_bars() -> Spec:
+def _place_labels_above() -> Spec:
     """For the names of bars, so that bars have the whole width."""
     return {
         "labelAlign": "left",
@@ -196,12 +198,12 @@ def _above_bars() -> Spec:
     }
 
 
-def _extent(names: Sequence[str]) -> int:
+def _measure_labels(names: Sequence[str]) -> int:
     """Room for names in any reader's font: which it will be is not known here."""
-    return min(LABEL, round(WIDEST_LETTER * max(map(len, names))))
+    return min(MAX_LABEL_WIDTH, round(LETTER_WIDTH * max(map(len, names))))
 
 
-def _place(part: str, parts: Sequence[str]) -> Spec:
+def _order_parts(part: str, parts: Sequence[str]) -> Spec:
     """The order in which parts are stacked: as the legend names them."""
     said = ", ".join(f"'{one}'" for one in parts)
     return {"calculate": f"indexof([{said}], datum['{part}'])", "as": "place"}

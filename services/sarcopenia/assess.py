@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 
-from mappings.publications.definition import ADULT
+from mappings.publications.definition import ADULT_AGE
 from mappings.publications.guideline import Cutoff
-from mappings.text import amount, as_amount, say
-from services.assessment.evidence import Evidence, Notes, Outcome, under
+from mappings.text import as_amount, format_amount, make_text
+from services.assessment.evidence import AssessmentLog, Evidence, Outcome, make_age_reason
 from services.chart.model import Chart
-from services.sarcopenia.findings import NOTHING_MEASURED, Findings, findings
-from services.sarcopenia.knowledge import Knowledge
-from services.sarcopenia.measures import Tested, is_fresh
-from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, Assessment
-from services.sarcopenia.stages import ALGORITHMS, USES
-from services.sarcopenia.weight import weight_loss
+from services.sarcopenia.findings import NOTHING_MEASURED, MuscleFindings, read_findings
+from services.sarcopenia.knowledge import SarcopeniaKnowledge
+from services.sarcopenia.measures import MeasureResult, is_fresh
+from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, SarcopeniaAssessment
+from services.sarcopenia.stages import ALGORITHMS, MEASURES_USED
+from services.sarcopenia.weight import find_weight_loss
 
 REASONS = {
     "sex": "the limits of men and women part here, and the sex to apply is not known",
@@ -32,50 +32,52 @@ UNREADABLE_UNIT = frozenset({"no-unit", "unknown-unit", "no-distance", "wrong-sp
 RULES = {"low_strength": "strength", "low_mass": "mass", "low_performance": "performance"}
 
 
-def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
+def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment:
     """The assessment of `chart` on the day `chart.today`."""
     definition = knowledge.definition
-    notes, triggers = Notes(), triggers_of(chart, knowledge)
-    in_scope = chart.age_at_least(definition.minimum_age)
-    if chart.age_at_least(ADULT) is False:
-        notes.remark("age", under(ADULT), outcome=Outcome.NOT_APPLIED)
+    notes, triggers = AssessmentLog(), list_triggers(chart, knowledge)
+    in_scope = chart.has_reached_age(definition.minimum_age)
+    if chart.has_reached_age(ADULT_AGE) is False:
+        notes.add_remark("age", make_age_reason(ADULT_AGE), outcome=Outcome.NOT_APPLIED)
         return _conclude(triggers, knowledge, notes, "out_of_scope_age", None)
-    found = findings(chart, knowledge)
+    found = read_findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
         found.strength, found.mass, found.performance, found.screen.outcome, found.attempted
     )
     if found is not NOTHING_MEASURED:
-        _evidence(found, knowledge, notes)
+        _write_evidence(found, knowledge, notes)
     if triggers:
-        _trigger_evidence(chart, knowledge, notes)
+        _write_triggers(chart, knowledge, notes)
     if in_scope is False:
         locator = definition.minimum_age_locator
         years = definition.minimum_age
-        notes.remark("age", under(years), locator, Outcome.NOT_APPLIED)
+        notes.add_remark("age", make_age_reason(years), locator, Outcome.NOT_APPLIED)
         if found.strength == "low":
-            notes.flag("low_grip_below_reference")
-        _flags(found, "out_of_scope_age", chart, knowledge, notes)
+            notes.add_flag("low_grip_below_reference")
+        _write_flags(found, "out_of_scope_age", chart, knowledge, notes)
         return _conclude(triggers, knowledge, notes, "out_of_scope_age", found)
-    _flags(found, category, chart, knowledge, notes)
+    _write_flags(found, category, chart, knowledge, notes)
     if in_scope is None and triggers:
-        notes.step("record_birth_date")
+        notes.add_step("record_birth_date")
     if in_scope is None and category != "not_assessed":
-        notes.remark("age", say("the birth date does not say whether the definition holds"))
-        _clarify(found, notes)
+        notes.add_remark(
+            "age", make_text("the birth date does not say whether the definition holds")
+        )
+        _write_clarifications(found, notes)
         return _conclude(triggers, knowledge, notes, "indeterminate", found)
-    _steps(found, category, triggers, USES[definition.algorithm], notes)
+    _write_steps(found, category, triggers, MEASURES_USED[definition.algorithm], notes)
     return _conclude(triggers, knowledge, notes, category, found)
 
 
 def _conclude(
     triggers: tuple[str, ...],
-    knowledge: Knowledge,
-    notes: Notes,
+    knowledge: SarcopeniaKnowledge,
+    notes: AssessmentLog,
     category: str,
-    found: Findings | None,
-) -> Assessment:
+    found: MuscleFindings | None,
+) -> SarcopeniaAssessment:
     definition = knowledge.definition
-    return Assessment(
+    return SarcopeniaAssessment(
         definition=definition.id,
         definition_version=definition.version,
         category=category,
@@ -92,13 +94,13 @@ def _conclude(
     )
 
 
-def triggers_of(chart: Chart, knowledge: Knowledge) -> tuple[str, ...]:
+def list_triggers(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[str, ...]:
     """Why muscle is looked at; never age alone. "measured" for any measure, old ones included."""
     reasons = list(filter(chart.holds.__contains__, knowledge.groups["muscle_trigger"]))
-    fallen = chart.latest("falls_12_months")
+    fallen = chart.get_latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
         reasons.append("falls")
-    if weight_loss(chart, knowledge):
+    if find_weight_loss(chart, knowledge):
         reasons.append("weight_loss")
     sources = (chart.measurements, chart.unusable, chart.unable)
     if not all(map(knowledge.of_muscle.isdisjoint, sources)):
@@ -106,77 +108,85 @@ def triggers_of(chart: Chart, knowledge: Knowledge) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reasons))
 
 
-def _trigger_evidence(chart: Chart, knowledge: Knowledge, notes: Notes) -> None:
+def _write_triggers(chart: Chart, knowledge: SarcopeniaKnowledge, notes: AssessmentLog) -> None:
     """Why muscle is looked at, besides what was measured."""
-    notes.findings("trigger", chart.present(knowledge.groups["muscle_trigger"]))
-    fallen = chart.latest("falls_12_months")
+    notes.add_findings("trigger", chart.list_present(knowledge.groups["muscle_trigger"]))
+    fallen = chart.get_latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
-        notes.result("trigger", Outcome.PRESENT, fallen, _title(knowledge, fallen.observation))
-    for weight in weight_loss(chart, knowledge):
-        notes.result("trigger", Outcome.PRESENT, weight, say("Weight, falling"))
+        notes.add_result(
+            "trigger", Outcome.PRESENT, fallen, _get_title(knowledge, fallen.observation)
+        )
+    for weight in find_weight_loss(chart, knowledge):
+        notes.add_result("trigger", Outcome.PRESENT, weight, make_text("Weight, falling"))
 
 
-def _evidence(found: Findings, knowledge: Knowledge, notes: Notes) -> None:
+def _write_evidence(
+    found: MuscleFindings, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
+) -> None:
     for test in found.tests:
-        rule = RULES.get(_meaning(test, knowledge), "measure")
-        _write(test, rule, knowledge, notes)
+        rule = RULES.get(_find_meaning(test, knowledge), "measure")
+        _write_measure(test, rule, knowledge, notes)
     for test in found.screen.tests:
-        _write(test, "screen", knowledge, notes)
+        _write_measure(test, "screen", knowledge, notes)
     for measure in found.stale:
-        says = say("{title}: too old to decide", title=_title(knowledge, measure.observation))
-        notes.result("stale", Outcome.STALE, measure, says)
+        says = make_text(
+            "{title}: too old to decide", title=_get_title(knowledge, measure.observation)
+        )
+        notes.add_result("stale", Outcome.STALE, measure, says)
     for result in found.refused:
         why = knowledge.refused[result.observation]
-        says = say(
-            "{title} is not used: {why}", title=_title(knowledge, result.observation), why=why
+        says = make_text(
+            "{title} is not used: {why}", title=_get_title(knowledge, result.observation), why=why
         )
-        notes.unusable("refused", result, says, Outcome.REFUSED)
+        notes.add_unusable("refused", result, says, Outcome.REFUSED)
     for grip in found.asymmetry:
-        says = say("Grip strength, {side} hand", side=grip.side or "")
-        notes.result("asymmetry", Outcome.PRESENT, grip, says)
+        says = make_text("Grip strength, {side} hand", side=grip.side or "")
+        notes.add_result("asymmetry", Outcome.PRESENT, grip, says)
 
 
-def _meaning(test: Tested, knowledge: Knowledge) -> str:
+def _find_meaning(test: MeasureResult, knowledge: SarcopeniaKnowledge) -> str:
     rows: Iterable[Cutoff] = knowledge.definition.cutoffs
     met = next((row.means for row in rows if row.observation == test.observation), "")
     return "low_strength" if met == "intermediate_strength" else met
 
 
-def _write(test: Tested, rule: str, knowledge: Knowledge, notes: Notes) -> None:
+def _write_measure(
+    test: MeasureResult, rule: str, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
+) -> None:
     result, row = test.result, test.row
-    title = _title(knowledge, test.observation)
+    title = _get_title(knowledge, test.observation)
     if test.unable is not None:
-        meaning = knowledge.definition.if_unable(test.observation)
-        says = say("{title}: {reason}", title=title, reason=REASONS["unable"])
+        meaning = knowledge.definition.find_unable(test.observation)
+        says = make_text("{title}: {reason}", title=title, reason=REASONS["unable"])
         if meaning:
-            says = say("{title}, {means}", title=says, means=test.level)
+            says = make_text("{title}, {means}", title=says, means=test.level)
         unable = test.unable
         locator = meaning.locator if meaning else None
-        outcome = _outcome(test, rule) if meaning else Outcome.NOT_DONE
+        outcome = _choose_outcome(test, rule) if meaning else Outcome.NOT_DONE
         notes.evidence.append(
             Evidence(rule, outcome, says, unable.resource, day=unable.day, locator=locator)
         )
         return
     if test.unusable is not None:
-        says = say(
+        says = make_text(
             "{title}: {reason}",
-            title=_title(knowledge, test.unusable.observation),
+            title=_get_title(knowledge, test.unusable.observation),
             reason=REASONS[test.unusable.reason],
         )
-        notes.unusable("unit-safety", test.unusable, says)
+        notes.add_unusable("unit-safety", test.unusable, says)
     if result is None:
         return
-    outcome = _outcome(test, rule)
-    says = say("{title} {means}", title=title, means=_said(test, outcome))
-    if result.reported and result.reported != amount(result.value, result.unit):
-        says = say("{what} ({amount})", what=says, amount=as_amount(result.reported))
+    outcome = _choose_outcome(test, rule)
+    says = make_text("{title} {means}", title=title, means=_format_outcome(test, outcome))
+    if result.reported and result.reported != format_amount(result.value, result.unit):
+        says = make_text("{what} ({amount})", what=says, amount=as_amount(result.reported))
     locator = None
     if row is not None:
         locator = f"{row.source}: {row.locator}" if row.source else row.locator
-    notes.result(rule, outcome, result, says, str(row) if row else None, locator)
+    notes.add_result(rule, outcome, result, says, str(row) if row else None, locator)
 
 
-def _outcome(test: Tested, rule: str) -> Outcome:
+def _choose_outcome(test: MeasureResult, rule: str) -> Outcome:
     if test.level == "unknown":
         return Outcome.UNDECIDED
     if rule == "screen":
@@ -184,100 +194,110 @@ def _outcome(test: Tested, rule: str) -> Outcome:
     return Outcome.INTERMEDIATE if test.intermediate else Outcome(test.level)
 
 
-def _said(test: Tested, outcome: Outcome) -> str:
+def _format_outcome(test: MeasureResult, outcome: Outcome) -> str:
     match outcome:
         case Outcome.UNDECIDED:
-            return say("undecided, {reason}", reason=REASONS.get(test.why, test.why))
+            return make_text("undecided, {reason}", reason=REASONS.get(test.reason, test.reason))
         case Outcome.POSITIVE:
-            return say("positive")
+            return make_text("positive")
         case Outcome.NEGATIVE:
-            return say("negative")
+            return make_text("negative")
         case Outcome.INTERMEDIATE:
-            return say("intermediate")
+            return make_text("intermediate")
     return test.level
 
 
-def _title(knowledge: Knowledge, observation: str) -> str:
+def _get_title(knowledge: SarcopeniaKnowledge, observation: str) -> str:
     return knowledge.titles.get(observation, observation)
 
 
-def _flags(
-    found: Findings, category: str, chart: Chart, knowledge: Knowledge, notes: Notes
+def _write_flags(
+    found: MuscleFindings,
+    category: str,
+    chart: Chart,
+    knowledge: SarcopeniaKnowledge,
+    notes: AssessmentLog,
 ) -> None:
     if found is NOTHING_MEASURED:
         return
     tests = (*found.tests, *found.screen.tests)
     if chart.sex is None and any(test.row is not None and test.row.sex for test in tests):
-        notes.flag("sex_missing")
+        notes.add_flag("sex_missing")
     masses = [t for t in found.tests if t.observation.startswith("asm") and t.result is not None]
     if any(test.result is not None and test.result.method is None for test in masses):
-        notes.flag("method_missing")
-    if any(test.why == "method" for test in tests):
-        notes.flag("method_required")
+        notes.add_flag("method_missing")
+    if any(test.reason == "method" for test in tests):
+        notes.add_flag("method_required")
     if found.stale:
-        notes.flag("stale")
+        notes.add_flag("stale")
     if found.discordant:
-        notes.flag("mass_index_absolute_discordant")
+        notes.add_flag("mass_index_absolute_discordant")
     if found.asymmetry:
-        notes.flag("grip_asymmetry_red_flag")
+        notes.add_flag("grip_asymmetry_red_flag")
     if found.screen.at_limit:
-        notes.flag("equality_conflict")
+        notes.add_flag("equality_conflict")
     if found.mass == "normal" and found.strength == "low":
-        notes.flag("mass_normal_strength_low")
+        notes.add_flag("mass_normal_strength_low")
     if found.mass == "low" and category == "no_sarcopenia":
-        notes.flag("low_mass_only")
+        notes.add_flag("low_mass_only")
     awgs = knowledge.definition.algorithm == "awgs2019"
     if awgs and found.performance == "unknown" and found.strength != "unknown":
-        notes.flag("awgs_performance_not_assessed")
+        notes.add_flag("awgs_performance_not_assessed")
 
 
-def _steps(
-    found: Findings, category: str, triggers: tuple[str, ...], uses: frozenset[str], notes: Notes
+def _write_steps(
+    found: MuscleFindings,
+    category: str,
+    triggers: tuple[str, ...],
+    uses: frozenset[str],
+    notes: AssessmentLog,
 ) -> None:
     """What to do, or the cheapest thing to find out."""
     if category in POSITIVE:
-        notes.step("assess_secondary_causes", "refer_physio_resistance_exercise")
-        _measure_unknown(found, uses, notes)
+        notes.add_step("assess_secondary_causes", "refer_physio_resistance_exercise")
+        _write_unknown_measures(found, uses, notes)
     if category in CONFIRMED:
-        notes.step("refer_dietitian_protein", "falls_assessment")
+        notes.add_step("refer_dietitian_protein", "falls_assessment")
     elif category in POSITIVE and "falls" in triggers:
-        notes.step("falls_assessment")
+        notes.add_step("falls_assessment")
     if category in SCREENED_POSITIVE:
-        notes.step("measure_grip", "measure_chair_stand")
-    _clarify(found, notes)
+        notes.add_step("measure_grip", "measure_chair_stand")
+    _write_clarifications(found, notes)
     if category == "not_assessed" and triggers:
         if found.screen.score is None or not found.screen.score.complete:
-            notes.step("complete_sarc_f")
-        notes.step("measure_grip")
+            notes.add_step("complete_sarc_f")
+        notes.add_step("measure_grip")
     if category == "indeterminate":
         if found.strength == "unknown":
-            notes.step("measure_grip", "measure_chair_stand")
+            notes.add_step("measure_grip", "measure_chair_stand")
         else:
-            _measure_unknown(found, uses, notes)
+            _write_unknown_measures(found, uses, notes)
     if found.asymmetry:
-        notes.step("neuro_exam")
+        notes.add_step("neuro_exam")
 
 
-def _measure_unknown(found: Findings, uses: frozenset[str], notes: Notes) -> None:
+def _write_unknown_measures(
+    found: MuscleFindings, uses: frozenset[str], notes: AssessmentLog
+) -> None:
     """Mass, where strength or performance is low; performance, where the definition uses it."""
     low = "low" in (found.strength, found.performance)
     if found.mass == "unknown" and "mass" in uses and low:
-        notes.step("order_muscle_mass_dxa_bia")
+        notes.add_step("order_muscle_mass_dxa_bia")
     if found.performance == "unknown" and "performance" in uses:
-        notes.step("measure_gait_or_sppb")
+        notes.add_step("measure_gait_or_sppb")
 
 
-def _clarify(found: Findings, notes: Notes) -> None:
+def _write_clarifications(found: MuscleFindings, notes: AssessmentLog) -> None:
     """What on record cannot be read, and what would make it readable."""
     if found is NOTHING_MEASURED:
         return
     tests = (*found.tests, *found.screen.tests)
-    reasons = {test.why for test in tests} | {
+    reasons = {test.reason for test in tests} | {
         test.unusable.reason for test in tests if test.unusable is not None
     }
     if reasons & UNREADABLE_UNIT:
-        notes.step("clarify_unit")
+        notes.add_step("clarify_unit")
     if "sex" in reasons:
-        notes.step("record_sex_parameter")
+        notes.add_step("record_sex_parameter")
     if found.height_missing:
-        notes.step("record_height")
+        notes.add_step("record_height")

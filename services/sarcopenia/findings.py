@@ -3,24 +3,24 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.chart.model import Chart, Measurement, Unusable
-from services.sarcopenia.knowledge import Knowledge
-from services.sarcopenia.mass import mass_tests
-from services.sarcopenia.measures import Tested, is_fresh, read_test
-from services.sarcopenia.screening import Screen, screen
+from services.chart.model import Chart, Measurement, UnusableResult
+from services.sarcopenia.knowledge import SarcopeniaKnowledge
+from services.sarcopenia.mass import read_mass
+from services.sarcopenia.measures import MeasureResult, is_fresh, read_measure
+from services.sarcopenia.screening import ScreeningResult, screen
 
 
-class Findings(NamedTuple):
+class MuscleFindings(NamedTuple):
     """Everything the definition looks at."""
 
     strength: str
     mass: str
     performance: str
-    tests: tuple[Tested, ...]  # of strength, mass and performance, in this order
-    screen: Screen
+    tests: tuple[MeasureResult, ...]  # of strength, mass and performance, in this order
+    screen: ScreeningResult
     discordant: bool  # index and absolute mass disagree
     stale: tuple[Measurement, ...]  # measures too old to decide, where nothing newer is there
-    refused: tuple[Unusable, ...]
+    refused: tuple[UnusableResult, ...]
     asymmetry: tuple[Measurement, ...]  # right and left grip that differ too much
     height_missing: bool
 
@@ -30,12 +30,12 @@ class Findings(NamedTuple):
         return "unknown" in [test.level for test in self.tests]
 
 
-NOTHING_MEASURED = Findings(
+NOTHING_MEASURED = MuscleFindings(
     strength="unknown",
     mass="unknown",
     performance="unknown",
     tests=(),
-    screen=Screen(outcome=None, tests=(), score=None, at_limit=False),
+    screen=ScreeningResult(outcome=None, tests=(), score=None, at_limit=False),
     discordant=False,
     stale=(),
     refused=(),
@@ -44,7 +44,7 @@ NOTHING_MEASURED = Findings(
 )
 
 
-def findings(chart: Chart, knowledge: Knowledge) -> Findings:
+def read_findings(chart: Chart, knowledge: SarcopeniaKnowledge) -> MuscleFindings:
     """What the chart's measures say by the definition."""
     if (
         knowledge.looked_at.isdisjoint(chart.measurements)
@@ -52,59 +52,61 @@ def findings(chart: Chart, knowledge: Knowledge) -> Findings:
         and knowledge.looked_at.isdisjoint(chart.unable)
     ):
         return NOTHING_MEASURED
-    strength = _tests("low_strength", chart, knowledge)
-    performance = _tests("low_performance", chart, knowledge)
-    mass = mass_tests(chart, knowledge)
+    strength = _read_measures("low_strength", chart, knowledge)
+    performance = _read_measures("low_performance", chart, knowledge)
+    mass = read_mass(chart, knowledge)
     decided = [test for test in mass if test.level != "unknown"]
-    return Findings(
-        strength=_level(strength),
+    return MuscleFindings(
+        strength=_combine_levels(strength),
         mass=decided[0].level if decided else "unknown",
-        performance=_level(performance),
+        performance=_combine_levels(performance),
         tests=(*strength, *mass, *performance),
         screen=screen(chart, knowledge),
-        discordant=_discordant(decided),
-        stale=tuple(_stale(chart, knowledge)),
-        refused=tuple(_refused(chart, knowledge)),
-        asymmetry=_asymmetry(chart, knowledge),
+        discordant=_is_discordant(decided),
+        stale=tuple(_list_stale(chart, knowledge)),
+        refused=tuple(_list_refused(chart, knowledge)),
+        asymmetry=_find_asymmetry(chart, knowledge),
         height_missing="asm_height2" in knowledge.definition.mass_order
         and bool(chart.measurements.get("asm"))
         and not any(test.observation == "asm_height2" for test in mass),
     )
 
 
-def _discordant(decided: list[Tested]) -> bool:
+def _is_discordant(decided: list[MeasureResult]) -> bool:
     """Whether index and absolute mass of one day disagree; of two days it may be a change."""
     days = {test.result.day for test in decided if test.result is not None}
     return len({test.level for test in decided}) > 1 and len(days) == 1
 
 
-def _tests(meaning: str, chart: Chart, knowledge: Knowledge) -> tuple[Tested, ...]:
+def _read_measures(
+    meaning: str, chart: Chart, knowledge: SarcopeniaKnowledge
+) -> tuple[MeasureResult, ...]:
     tests = (
-        read_test(name, chart.measurements.get(name, ()), chart, knowledge)
+        read_measure(name, chart.measurements.get(name, ()), chart, knowledge)
         for name in knowledge.tests_of.get(meaning, ())
     )
     return tuple(test for test in tests if test is not None)
 
 
-def _level(tests: Iterable[Tested]) -> str:
+def _combine_levels(tests: Iterable[MeasureResult]) -> str:
     """Low by any test is low; each test suffices by itself, so one normal one is normal."""
     levels = {test.level for test in tests}
     return "low" if "low" in levels else "normal" if "normal" in levels else "unknown"
 
 
-def _stale(chart: Chart, knowledge: Knowledge) -> Iterable[Measurement]:
+def _list_stale(chart: Chart, knowledge: SarcopeniaKnowledge) -> Iterable[Measurement]:
     for name in knowledge.measures:
-        latest = chart.latest(name)
+        latest = chart.get_latest(name)
         if latest is not None and not is_fresh(chart, knowledge, latest):
             yield latest
 
 
-def _refused(chart: Chart, knowledge: Knowledge) -> Iterable[Unusable]:
+def _list_refused(chart: Chart, knowledge: SarcopeniaKnowledge) -> Iterable[UnusableResult]:
     for name in knowledge.refused:
         yield from (u for u in chart.unusable.get(name, ()) if is_fresh(chart, knowledge, u))
 
 
-def _asymmetry(chart: Chart, knowledge: Knowledge) -> tuple[Measurement, ...]:
+def _find_asymmetry(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[Measurement, ...]:
     """The best of each hand on the newest day, where they differ by more than the site's choice."""
     grips = [g for g in chart.measurements.get("grip_strength", ()) if g.comparator is None]
     if not grips or not is_fresh(chart, knowledge, grips[0]):

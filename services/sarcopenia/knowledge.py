@@ -7,14 +7,14 @@ from mappings.publications.definition import Definition
 from mappings.publications.differential import Cause
 
 # Measures of the body that are needed for an index; on their own they say nothing of muscle.
-BODY = frozenset({"height", "weight", "bmi"})
+BODY_MEASURES = frozenset({"height", "weight", "bmi"})
 
 # What the rules ask for by name, whether or not the definition has a limit for it.
-BY_NAME = frozenset({"asm", "calf_circumference", "grip_strength", "sarc_f"})
+NAMED_MEASURES = frozenset({"asm", "calf_circumference", "grip_strength", "sarc_f"})
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class SarcopeniaKnowledge:
     """Read and checked once, at start."""
 
     definition: Definition
@@ -34,15 +34,15 @@ class Knowledge:
 
     def __post_init__(self) -> None:
         means = dict.fromkeys(row.means for row in self.definition.cutoffs)
-        tests = {meaning: self.definition.observations(meaning) for meaning in means}
+        tests = {meaning: self.definition.list_observations(meaning) for meaning in means}
         object.__setattr__(self, "tests_of", tests)
         named = dict.fromkeys(row.observation for row in self.definition.cutoffs)
         object.__setattr__(self, "measures", tuple(named))
         otherwise = self.groups["strength_measured_otherwise"]
         parts = ("asm",) if self.definition.mass_order else ()  # what an index is made of
         shown = frozenset((*named, *self.sarc_f_items, *otherwise, *parts))
-        object.__setattr__(self, "of_muscle", shown - BODY)
-        looked_at = frozenset((*named, *self.sarc_f_items, *self.refused, *BY_NAME))
+        object.__setattr__(self, "of_muscle", shown - BODY_MEASURES)
+        looked_at = frozenset((*named, *self.sarc_f_items, *self.refused, *NAMED_MEASURES))
         object.__setattr__(self, "looked_at", looked_at)
         object.__setattr__(self, "cause_of", {cause.id: cause for cause in self.causes})
         naming: dict[str, tuple[int, ...]] = {}

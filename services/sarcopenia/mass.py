@@ -1,19 +1,23 @@
 """Appendicular muscle mass: measured as an index, or made one with height or BMI."""
 
-from mappings.terminology.units import to_unit
-from mappings.text import amount, as_amount, say
+from mappings.terminology.units import convert_unit
+from mappings.text import as_amount, format_amount, make_text
 from services.chart.model import Chart, Measurement
-from services.sarcopenia.knowledge import Knowledge
-from services.sarcopenia.measures import Tested, is_fresh, read_test
+from services.sarcopenia.knowledge import SarcopeniaKnowledge
+from services.sarcopenia.measures import MeasureResult, is_fresh, read_measure
 
 
-def results_of(name: str, chart: Chart, knowledge: Knowledge) -> tuple[Measurement, ...]:
+def list_mass_results(
+    name: str, chart: Chart, knowledge: SarcopeniaKnowledge
+) -> tuple[Measurement, ...]:
     """Results of `asm`, `asm_height2` or `asm_bmi`, newest first; what was measured as such goes
     before what is computed on the same day."""
     measured = chart.measurements.get(name, ())
     if name == "asm":
         return measured
-    divisor = _height_squared(chart) if name == "asm_height2" else _bmi(chart, knowledge)
+    divisor = (
+        _calculate_height_squared(chart) if name == "asm_height2" else _find_bmi(chart, knowledge)
+    )
     if divisor is None:
         return measured
     by, number = divisor
@@ -23,40 +27,45 @@ def results_of(name: str, chart: Chart, knowledge: Knowledge) -> tuple[Measureme
             observation=name,
             value=mass.value / number,
             unit=unit,
-            reported=say("{title}, {means}", title=as_amount(mass.reported), means=by),
+            reported=make_text("{title}, {means}", title=as_amount(mass.reported), means=by),
         )
         for mass in chart.measurements.get("asm", ())
     )
     return tuple(sorted((*measured, *computed), key=lambda r: r.day, reverse=True))
 
 
-def _height_squared(chart: Chart) -> tuple[str, float] | None:
-    height = chart.latest("height")
+def _calculate_height_squared(chart: Chart) -> tuple[str, float] | None:
+    height = chart.get_latest("height")
     if height is None or height.comparator is not None:
         return None
-    metres = to_unit(height.value, height.unit, "m")
+    metres = convert_unit(height.value, height.unit, "m")
     return (
         None
         if metres is None
-        else (say("height {amount}", amount=amount(height.value, height.unit)), metres**2)
+        else (
+            make_text("height {amount}", amount=format_amount(height.value, height.unit)),
+            metres**2,
+        )
     )
 
 
-def _bmi(chart: Chart, knowledge: Knowledge) -> tuple[str, float] | None:
-    measured = chart.latest("bmi")
+def _find_bmi(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[str, float] | None:
+    measured = chart.get_latest("bmi")
     if measured and measured.comparator is None and is_fresh(chart, knowledge, measured):
-        return say("BMI {amount}", amount=amount(measured.value, "kg/m2")), measured.value
-    weight, height = chart.latest("weight"), _height_squared(chart)
+        return make_text(
+            "BMI {amount}", amount=format_amount(measured.value, "kg/m2")
+        ), measured.value
+    weight, height = chart.get_latest("weight"), _calculate_height_squared(chart)
     if weight is None or height is None or not is_fresh(chart, knowledge, weight):
         return None
     bmi = weight.value / height[1]
-    return say("BMI {amount}", amount=amount(bmi, "kg/m2", digits=".1f")), bmi
+    return make_text("BMI {amount}", amount=format_amount(bmi, "kg/m2", digits=".1f")), bmi
 
 
-def mass_tests(chart: Chart, knowledge: Knowledge) -> tuple[Tested, ...]:
+def read_mass(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[MeasureResult, ...]:
     """What each measure of mass says, in the definition's order of preference."""
     tests = (
-        read_test(name, results_of(name, chart, knowledge), chart, knowledge)
+        read_measure(name, list_mass_results(name, chart, knowledge), chart, knowledge)
         for name in knowledge.definition.mass_order
     )
     return tuple(test for test in tests if test is not None)

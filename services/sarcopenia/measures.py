@@ -5,8 +5,8 @@ from itertools import product
 from typing import NamedTuple
 
 from mappings.publications.guideline import Cutoff, Undecided
-from services.chart.model import Chart, Measurement, Unable, Unusable, months_before
-from services.sarcopenia.knowledge import Knowledge
+from services.chart.model import Chart, FailedTest, Measurement, UnusableResult, subtract_months
+from services.sarcopenia.knowledge import SarcopeniaKnowledge
 
 SEXES = ("male", "female")
 METHODS = ("DXA", "BIA")
@@ -19,27 +19,33 @@ LEVELS = {
 }
 
 
-class Tested(NamedTuple):
+class MeasureResult(NamedTuple):
     """What one measure says. `level` is "low", "normal" or "unknown"."""
 
     observation: str
     level: str
     result: Measurement | None = None  # None: nothing usable, or the test could not be done
     row: Cutoff | None = None  # the limit that it was compared with
-    why: str = ""  # why unknown: "sex", "method", "bound", "best-trial", or an Unusable's reason
+    reason: str = ""  # why unknown: "sex", "method", "bound", "best-trial", or an Unusable's reason
     intermediate: bool = False
     resource: str = ""
-    unable: Unable | None = None
-    unusable: Unusable | None = None
+    unable: FailedTest | None = None
+    unusable: UnusableResult | None = None
 
 
-def is_fresh(chart: Chart, knowledge: Knowledge, measured: Measurement | Unable | Unusable) -> bool:
+def is_fresh(
+    chart: Chart,
+    knowledge: SarcopeniaKnowledge,
+    measured: Measurement | FailedTest | UnusableResult,
+) -> bool:
     """Whether a measure is recent enough to decide. An undated unreadable one counts as recent."""
     months = int(knowledge.policy["muscle_measure_max_age_months"])
-    return measured.day is None or measured.day >= months_before(chart.today, months)
+    return measured.day is None or measured.day >= subtract_months(chart.today, months)
 
 
-def decide(result: Measurement, chart: Chart, knowledge: Knowledge) -> Tested | None:
+def decide(
+    result: Measurement, chart: Chart, knowledge: SarcopeniaKnowledge
+) -> MeasureResult | None:
     """The level of one result; None where the definition prints no limit for it.
 
     Where sex or method is not known, the limits of each are tried: what they agree on holds, and
@@ -63,14 +69,14 @@ def decide(result: Measurement, chart: Chart, knowledge: Knowledge) -> Tested | 
         rows[0],
     )
     if any(isinstance(row, Undecided) for row in read.values()):
-        return Tested(name, "unknown", result, shown, "bound", resource=result.resource)
-    levels = {key: _level(row) for key, row in read.items()}
+        return MeasureResult(name, "unknown", result, shown, "bound", resource=result.resource)
+    levels = {key: _get_level(row) for key, row in read.items()}
     if len(set(levels.values())) > 1:
         by_sex = any(len({levels[s, m] for s in sexes}) > 1 for m in methods)
         why = "sex" if by_sex else "method"
-        return Tested(name, "unknown", result, shown, why, resource=result.resource)
+        return MeasureResult(name, "unknown", result, shown, why, resource=result.resource)
     met = next((row for row in read.values() if isinstance(row, Cutoff)), None)
-    return Tested(
+    return MeasureResult(
         name,
         next(iter(levels.values())),
         result,
@@ -80,16 +86,16 @@ def decide(result: Measurement, chart: Chart, knowledge: Knowledge) -> Tested | 
     )
 
 
-def _level(row: Cutoff | Undecided | None) -> str:
+def _get_level(row: Cutoff | Undecided | None) -> str:
     return LEVELS[row.means] if isinstance(row, Cutoff) else "normal"
 
 
-def read_test(
+def read_measure(
     observation: str,
     results: Sequence[Measurement],
     chart: Chart,
-    knowledge: Knowledge,
-) -> Tested | None:
+    knowledge: SarcopeniaKnowledge,
+) -> MeasureResult | None:
     """What the newest day's results say; None where nothing recent is on record.
 
     Of grip and walking the best trial of the day counts: one normal trial is normal, and low
@@ -99,15 +105,15 @@ def read_test(
         return None
     fresh = [r for r in results if is_fresh(chart, knowledge, r)]
     unusable = [u for u in chart.unusable.get(observation, ()) if is_fresh(chart, knowledge, u)]
-    failed = _not_done(observation, fresh, chart, knowledge)
+    failed = _find_failed_test(observation, fresh, chart, knowledge)
     if failed is not None:
         return failed
     if not fresh:
         if not unusable:
             return None
         first = unusable[0]
-        return Tested(
-            observation, "unknown", why=first.reason, resource=first.resource, unusable=first
+        return MeasureResult(
+            observation, "unknown", reason=first.reason, resource=first.resource, unusable=first
         )
     day = fresh[0].day
     counted = [r for r in fresh if r.day == day]
@@ -123,18 +129,20 @@ def read_test(
         tested[0],
     )
     if unread is not None and best.level == "low" and observation in knowledge.best_of_day:
-        return best._replace(level="unknown", why="best-trial", unusable=unread)
+        return best._replace(level="unknown", reason="best-trial", unusable=unread)
     return best if unread is None else best._replace(unusable=unread)
 
 
-def _not_done(
-    observation: str, fresh: list[Measurement], chart: Chart, knowledge: Knowledge
-) -> Tested | None:
+def _find_failed_test(
+    observation: str, fresh: list[Measurement], chart: Chart, knowledge: SarcopeniaKnowledge
+) -> MeasureResult | None:
     """A test that could not be done, where that is the newest that is known of it."""
     failures = [u for u in chart.unable.get(observation, ()) if is_fresh(chart, knowledge, u)]
     if not failures or (fresh and fresh[0].day >= failures[0].day):
         return None
     failure = failures[0]
-    meaning = knowledge.definition.if_unable(observation)
+    meaning = knowledge.definition.find_unable(observation)
     level = LEVELS[meaning.means] if meaning else "unknown"
-    return Tested(observation, level, why="unable", resource=failure.resource, unable=failure)
+    return MeasureResult(
+        observation, level, reason="unable", resource=failure.resource, unable=failure
+    )

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from services.assessment.evidence import Evidence
-from services.sarcopenia.measures import Tested
+from services.sarcopenia.measures import MeasureResult
 
 # Categories that say low strength or performance at least, and those that say sarcopenia.
 POSITIVE = frozenset(
@@ -14,7 +14,7 @@ SCREENED_POSITIVE = frozenset({"find_positive", "screen_positive"})
 LACKS_DATA = frozenset({"not_assessed", "indeterminate"}) | SCREENED_POSITIVE
 
 
-class Assessment(NamedTuple):
+class SarcopeniaAssessment(NamedTuple):
     """What the rules say of one patient's muscle."""
 
     definition: str
@@ -27,8 +27,8 @@ class Assessment(NamedTuple):
     flags: tuple[str, ...]
     next_steps: tuple[str, ...]
     triggers: tuple[str, ...]  # why muscle is looked at: "measured", or names of value sets
-    low: tuple[Tested, ...]  # the measures that are low, strength first
-    screened: tuple[Tested, ...] = ()  # the screening tests that are positive
+    low: tuple[MeasureResult, ...]  # the measures that are low, strength first
+    screened: tuple[MeasureResult, ...] = ()  # the screening tests that are positive
     asymmetry: tuple[str, ...] = ()  # the grip results of two hands that differ
 
     @property

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from services.chart.model import Chart, Measurement
-from services.sarcopenia.knowledge import Knowledge
-from services.sarcopenia.measures import Tested, decide, is_fresh, read_test
+from services.sarcopenia.knowledge import SarcopeniaKnowledge
+from services.sarcopenia.measures import MeasureResult, decide, is_fresh, read_measure
 
 
-class Score(NamedTuple):
+class SarcFScore(NamedTuple):
     """SARC-F between what is known and what the unanswered questions could add."""
 
     lower: Measurement
@@ -19,29 +19,33 @@ class Score(NamedTuple):
         return self.unanswered == 0
 
 
-class Screen(NamedTuple):
+class ScreeningResult(NamedTuple):
     """What screening says: "positive", "negative", or None where nothing is known or decided."""
 
     outcome: str | None
-    tests: tuple[Tested, ...]
-    score: Score | None
+    tests: tuple[MeasureResult, ...]
+    score: SarcFScore | None
     at_limit: bool  # a calf exactly at its limit, on which SARC-CalF and AWGS part
 
 
-def screen(chart: Chart, knowledge: Knowledge) -> Screen:
+def screen(chart: Chart, knowledge: SarcopeniaKnowledge) -> ScreeningResult:
     """Screening by the tests that the definition names."""
-    score = sarc_f(chart, knowledge)
-    tests: list[Tested] = []
+    score = score_sarc_f(chart, knowledge)
+    tests: list[MeasureResult] = []
     at_limit = False
     for name in knowledge.tests_of.get("positive_screen", ()):
         if name == "sarc_f":
-            test = _by_bounds(score, chart, knowledge) if score else _unread(chart, knowledge)
+            test = (
+                _decide_by_bounds(score, chart, knowledge)
+                if score
+                else _find_unreadable(chart, knowledge)
+            )
         elif name == "sarc_calf":
-            test = read_test(name, chart.measurements.get(name, ()), chart, knowledge)
+            test = read_measure(name, chart.measurements.get(name, ()), chart, knowledge)
             if test is None:
-                test, at_limit = _sarc_calf(score, chart, knowledge)
+                test, at_limit = _score_sarc_calf(score, chart, knowledge)
         else:
-            test = read_test(name, chart.measurements.get(name, ()), chart, knowledge)
+            test = read_measure(name, chart.measurements.get(name, ()), chart, knowledge)
         if test is not None:
             tests.append(test)
     levels = {test.level for test in tests}
@@ -50,53 +54,59 @@ def screen(chart: Chart, knowledge: Knowledge) -> Screen:
         # A bound that leaves SARC-F open leaves the screen open, whatever the calf says.
         decided = next(t for t in tests if t.observation == "sarc_f").level
         outcome = None if decided == "unknown" else outcome
-    return Screen(outcome, tuple(tests), score, at_limit)
+    return ScreeningResult(outcome, tuple(tests), score, at_limit)
 
 
-def sarc_f(chart: Chart, knowledge: Knowledge) -> Score | None:
+def score_sarc_f(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcFScore | None:
     """The newest SARC-F, from its total or its questions; of one day's the total goes first."""
-    total = chart.latest("sarc_f")
-    items = {name: chart.latest(name) for name in knowledge.sarc_f_items}
+    total = chart.get_latest("sarc_f")
+    items = {name: chart.get_latest(name) for name in knowledge.sarc_f_items}
     newest = max((item.day for item in items.values() if item is not None), default=None)
     answered = {n: item for n, item in items.items() if item is not None and item.day == newest}
     if total is not None and (newest is None or total.day >= newest):
-        return Score(total, total, 0) if is_fresh(chart, knowledge, total) else None
+        return SarcFScore(total, total, 0) if is_fresh(chart, knowledge, total) else None
     first = next(iter(answered.values()), None)
     if first is None or not is_fresh(chart, knowledge, first):
         return None
     known = sum(item.value for item in answered.values())
     missing = [most for name, most in knowledge.sarc_f_items.items() if name not in answered]
     lower = first._replace(observation="sarc_f", value=known, reported="")
-    return Score(lower, lower._replace(value=known + sum(missing)), len(missing))
+    return SarcFScore(lower, lower._replace(value=known + sum(missing)), len(missing))
 
 
-def _by_bounds(score: Score, chart: Chart, knowledge: Knowledge) -> Tested | None:
+def _decide_by_bounds(
+    score: SarcFScore, chart: Chart, knowledge: SarcopeniaKnowledge
+) -> MeasureResult | None:
     low, high = (decide(result, chart, knowledge) for result in (score.lower, score.upper))
     if low is None or high is None or score.complete:
         return low
     if low.level != high.level:
         at_least = score.lower._replace(comparator=">=")
-        return Tested("sarc_f", "unknown", at_least, low.row, "unanswered", resource=low.resource)
+        return MeasureResult(
+            "sarc_f", "unknown", at_least, low.row, "unanswered", resource=low.resource
+        )
     if low.level == "low":
         return low._replace(result=score.lower._replace(comparator=">="))
     return high._replace(result=score.upper._replace(comparator="<="))
 
 
-def _unread(chart: Chart, knowledge: Knowledge) -> Tested | None:
+def _find_unreadable(chart: Chart, knowledge: SarcopeniaKnowledge) -> MeasureResult | None:
     """A SARC-F that is on record and cannot be read."""
     names = ("sarc_f", *knowledge.sarc_f_items)
     found = (u for name in names for u in chart.unusable.get(name, ()))
     first = next((u for u in found if is_fresh(chart, knowledge, u)), None)
     if first is None:
         return None
-    return Tested("sarc_f", "unknown", why=first.reason, resource=first.resource, unusable=first)
+    return MeasureResult(
+        "sarc_f", "unknown", reason=first.reason, resource=first.resource, unusable=first
+    )
 
 
-def _sarc_calf(
-    score: Score | None, chart: Chart, knowledge: Knowledge
-) -> tuple[Tested | None, bool]:
+def _score_sarc_calf(
+    score: SarcFScore | None, chart: Chart, knowledge: SarcopeniaKnowledge
+) -> tuple[MeasureResult | None, bool]:
     """SARC-F with the calf's points; not computed where the calf is exactly at its limit."""
-    calf = read_test(
+    calf = read_measure(
         "calf_circumference", chart.measurements.get("calf_circumference", ()), chart, knowledge
     )
     if calf is None or calf.result is None or calf.row is None:

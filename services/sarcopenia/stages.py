@@ -10,7 +10,9 @@ from typing import TypeAlias
 Algorithm: TypeAlias = Callable[[str, str, str, str | None, bool], str]
 
 
-def ewgsop2(strength: str, mass: str, performance: str, screen: str | None, attempted: bool) -> str:
+def classify_ewgsop2(
+    strength: str, mass: str, performance: str, screen: str | None, attempted: bool
+) -> str:
     """EWGSOP2: find, assess, confirm, severity. Strength decides; low mass alone is nothing."""
     if strength == "normal":
         return "no_sarcopenia"
@@ -25,7 +27,7 @@ def ewgsop2(strength: str, mass: str, performance: str, screen: str | None, atte
     )
 
 
-def awgs2019(
+def classify_awgs2019(
     strength: str, mass: str, performance: str, screen: str | None, attempted: bool
 ) -> str:
     """AWGS 2019: possible by low strength or low performance, sarcopenia with low mass as well,
@@ -43,21 +45,21 @@ def awgs2019(
     )
 
 
-def sdoc2020(
+def classify_sdoc2020(
     strength: str, _mass: str, performance: str, _screen: str | None, attempted: bool
 ) -> str:
     """SDOC 2020: low grip strength and slow gait; mass is left out."""
-    return _both(strength, performance, attempted=attempted)
+    return _classify_by_both(strength, performance, attempted=attempted)
 
 
-def fnih2014(
+def classify_fnih2014(
     strength: str, mass: str, _performance: str, _screen: str | None, attempted: bool
 ) -> str:
     """FNIH 2014: weakness and low lean mass; slowness is shown beside."""
-    return _both(strength, mass, attempted=attempted)
+    return _classify_by_both(strength, mass, attempted=attempted)
 
 
-def _both(one: str, other: str, *, attempted: bool) -> str:
+def _classify_by_both(one: str, other: str, *, attempted: bool) -> str:
     """Both must be low: one that is normal rules out, one that is unknown leaves open."""
     if "normal" in (one, other):
         return "no_sarcopenia"
@@ -69,13 +71,13 @@ def _both(one: str, other: str, *, attempted: bool) -> str:
 
 
 ALGORITHMS: Mapping[str, Algorithm] = {
-    "ewgsop2": ewgsop2,
-    "awgs2019": awgs2019,
-    "sdoc2020": sdoc2020,
-    "fnih2014": fnih2014,
+    "ewgsop2": classify_ewgsop2,
+    "awgs2019": classify_awgs2019,
+    "sdoc2020": classify_sdoc2020,
+    "fnih2014": classify_fnih2014,
 }
 # What each algorithm looks at; what it leaves out is never asked for.
-USES: Mapping[str, frozenset[str]] = {
+MEASURES_USED: Mapping[str, frozenset[str]] = {
     "ewgsop2": frozenset({"strength", "mass", "performance"}),
     "awgs2019": frozenset({"strength", "mass", "performance"}),
     "sdoc2020": frozenset({"strength", "performance"}),

@@ -1,23 +1,23 @@
 """Weight lost, from weights on record."""
 
-from services.chart.model import Chart, Measurement, months_before
-from services.sarcopenia.knowledge import Knowledge
+from services.chart.model import Chart, Measurement, subtract_months
+from services.sarcopenia.knowledge import SarcopeniaKnowledge
 
 
-def recent(name: str, chart: Chart, knowledge: Knowledge) -> Measurement | None:
+def get_recent(name: str, chart: Chart, knowledge: SarcopeniaKnowledge) -> Measurement | None:
     """The newest result, where it is recent enough for a laboratory result to decide."""
-    result = chart.latest(name)
+    result = chart.get_latest(name)
     months = int(knowledge.policy["result_max_age_months"])
-    return result if result and result.day >= months_before(chart.today, months) else None
+    return result if result and result.day >= subtract_months(chart.today, months) else None
 
 
-def weight_loss(chart: Chart, knowledge: Knowledge) -> tuple[Measurement, ...]:
+def find_weight_loss(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[Measurement, ...]:
     """The newest weight and the highest of the months before, where the fall is large enough."""
     weights = chart.measurements.get("weight", ())
-    newest = recent("weight", chart, knowledge) if len(weights) > 1 else None
+    newest = get_recent("weight", chart, knowledge) if len(weights) > 1 else None
     if newest is None:
         return ()
-    since = months_before(newest.day, int(knowledge.policy["weight_loss_months"]))
+    since = subtract_months(newest.day, int(knowledge.policy["weight_loss_months"]))
     earlier = [w for w in weights if since <= w.day < newest.day]
     if not earlier:
         return ()

@@ -7,187 +7,191 @@ urgency in each of them.
 
 from functools import partial
 
-from mappings.text import say
-from services.assessment.evidence import Notes, Outcome, under
-from services.chart.model import Chart, months_before
+from mappings.text import make_text
+from services.assessment.evidence import AssessmentLog, Outcome, make_age_reason
+from services.chart.model import Chart, subtract_months
 from services.vitamin_b12 import next_steps
 from services.vitamin_b12.case import Case, read_case
-from services.vitamin_b12.cautions import cautions, data_quality
-from services.vitamin_b12.combined_indicator import combined_indicator
-from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.outcome import DEFICIENT, Assessment
+from services.vitamin_b12.cautions import write_cautions, write_data_quality
+from services.vitamin_b12.combined_indicator import calculate_combined_indicator
+from services.vitamin_b12.knowledge import B12Knowledge
+from services.vitamin_b12.outcome import DEFICIENT, B12Assessment
 from services.vitamin_b12.results import Reading
-from services.vitamin_b12.testing import test_is_called_for
-from services.vitamin_b12.treatment import situation, urgency
+from services.vitamin_b12.testing import is_test_indicated
+from services.vitamin_b12.treatment import choose_situation, rate_urgency
 
 
-def assess(chart: Chart, knowledge: Knowledge) -> Assessment:
+def assess(chart: Chart, knowledge: B12Knowledge) -> B12Assessment:
     """The assessment of `chart` on the day `chart.today`."""
     case = read_case(chart, knowledge)
-    notes = Notes()
-    if chart.age_at_least(knowledge.guideline.minimum_age) is False:
-        notes.step("paediatric-specialist-advice")
+    notes = AssessmentLog()
+    if chart.has_reached_age(knowledge.guideline.minimum_age) is False:
+        notes.add_step("paediatric-specialist-advice")
         years = knowledge.guideline.minimum_age
-        notes.remark("age", under(years), outcome=Outcome.NOT_APPLIED)
+        notes.add_remark("age", make_age_reason(years), outcome=Outcome.NOT_APPLIED)
         return _conclude(case, notes, "out-of-scope")
     if chart.born is None:
-        notes.flag("age-unknown")
-    data_quality(case, notes)
-    cautions(case, notes)
-    category = _category(case, notes)
-    next_steps.write(case, notes, category)
+        notes.add_flag("age-unknown")
+    write_data_quality(case, notes)
+    write_cautions(case, notes)
+    category = _classify(case, notes)
+    next_steps.write_next_steps(case, notes, category)
     return _conclude(case, notes, category)
 
 
-def _conclude(case: Case, notes: Notes, category: str) -> Assessment:
+def _conclude(case: Case, notes: AssessmentLog, category: str) -> B12Assessment:
     guideline = case.knowledge.guideline
-    acted_on = category in DEFICIENT and not case.replacement.any
-    return Assessment(
+    acted_on = category in DEFICIENT and not case.replacement.is_present
+    return B12Assessment(
         guideline=guideline.id,
         guideline_version=guideline.version,
         category=category,
-        urgency=urgency(case, category),
+        urgency=rate_urgency(case, category),
         neurological=bool(case.features.neurological),
         evidence=tuple(notes.evidence),
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
-        combined_indicator=combined_indicator(
-            case.chart, case.knowledge, partial(_indicator_flags, case)
+        combined_indicator=calculate_combined_indicator(
+            case.chart, case.knowledge, partial(_list_indicator_flags, case)
         ),
-        situation=situation(case) if acted_on else None,
-        deciding=case.first,
+        situation=choose_situation(case) if acted_on else None,
+        deciding=case.deciding,
         session_steps=frozenset(notes.session_steps),
     )
 
 
-def _indicator_flags(case: Case) -> tuple[str, ...]:
+def _list_indicator_flags(case: Case) -> tuple[str, ...]:
     flags = {
         "flag-folate-raises-hcy": case.folate_low is not None,
         "flag-renal-confounding": case.kidneys != "working",
-        "on-treatment": case.replacement.any,
+        "on-treatment": case.replacement.is_present,
         "nitrous-oxide": bool(case.features.nitrous_oxide),
     }
     return tuple(name for name, holds in flags.items() if holds)
 
 
-def _category(case: Case, notes: Notes) -> str:
+def _classify(case: Case, notes: AssessmentLog) -> str:
     given = case.replacement
-    if given.under_way and not _untreated_result_decides(case) and not _dietary_dose_fails(case):
-        notes.findings("replacement", (*given.parenteral, *given.oral))
+    if given.under_way and not _precedes_treatment(case) and not _is_dietary_dose_failing(case):
+        notes.add_findings("replacement", (*given.parenteral, *given.oral))
         return "on-treatment"
     if case.features.nitrous_oxide:
-        exposed = _after_nitrous_oxide(case, notes)
+        exposed = _classify_after_nitrous_oxide(case, notes)
         if exposed is not None:
             return exposed
-    if case.first is None:
-        return _without_first_line(case, notes)
-    if case.features.pregnant and case.first.result.observation == "total_b12":
-        notes.remark(
+    if case.deciding is None:
+        return _classify_without_first_line(case, notes)
+    if case.features.pregnant and case.deciding.result.observation == "total_b12":
+        notes.add_remark(
             "pregnancy",
-            say("total B12 falls in pregnancy without deficiency"),
+            make_text("total B12 falls in pregnancy without deficiency"),
             case.knowledge.guideline.testing.pregnancy_locator,
             Outcome.NOT_APPLIED,
         )
-        return "uninterpretable" if not _shown_functional(case) else "deficient-functional"
-    return _by_band(case, case.first, notes)
+        return "uninterpretable" if not _is_functional_deficiency(case) else "deficient-functional"
+    return _classify_by_band(case, case.deciding, notes)
 
 
-def _untreated_result_decides(case: Case) -> bool:
+def _precedes_treatment(case: Case) -> bool:
     """Whether the deciding result was taken before a treatment that only just began.
 
     Until the first review is due, the result that led to treatment still tells the patient's
     state; after it, treatment is what is followed.
     """
     since = case.replacement.since
-    if case.first is None or since is None or case.first.result.day > since:
+    if case.deciding is None or since is None or case.deciding.result.day > since:
         return False
-    return since >= months_before(case.chart.today, case.knowledge.guideline.follow_up.months)
+    return since >= subtract_months(case.chart.today, case.knowledge.guideline.follow_up.months)
 
 
-def _dietary_dose_fails(case: Case) -> bool:
+def _is_dietary_dose_failing(case: Case) -> bool:
     """A low result under a dose that only suits dietary lack is not being treated."""
-    low = case.first is not None and case.first.means == "deficient"
+    low = case.deciding is not None and case.deciding.means == "deficient"
     return low and not case.replacement.therapeutic
 
 
-def _after_nitrous_oxide(case: Case, notes: Notes) -> str | None:
+def _classify_after_nitrous_oxide(case: Case, notes: AssessmentLog) -> str | None:
     """Rule R9: a normal B12 does not reassure after nitrous oxide. None: the bands decide."""
-    notes.findings(
+    notes.add_findings(
         "nitrous-oxide",
         case.features.nitrous_oxide,
         case.knowledge.guideline.testing.nitrous_oxide_locator,
     )
-    if case.first is not None and case.first.means == "deficient":
+    if case.deciding is not None and case.deciding.means == "deficient":
         return None
-    if _raised(case.mma_means) or _raised(case.hcy_means):
+    if _is_raised(case.mma_means) or _is_raised(case.hcy_means):
         return "deficient-functional"
     symptomatic = bool(case.features.symptoms or case.features.neurological)
     if case.mma_means == "normal" and case.hcy_means == "normal" and not symptomatic:
         return "unlikely"
-    measured = case.first is not None or case.mma is not None or case.hcy is not None
+    measured = case.deciding is not None or case.mma is not None or case.hcy is not None
     return "uninterpretable" if measured else None
 
 
-def _raised(means: str | None) -> bool:
+def _is_raised(means: str | None) -> bool:
     return means in ("raised", "grossly_raised")
 
 
-def _shown_functional(case: Case) -> bool:
+def _is_functional_deficiency(case: Case) -> bool:
     """Rules R6 and R7: a raised MMA with working kidneys, or grossly raised with the picture."""
     if case.mma_means == "grossly_raised" and (
         case.features.neurological or case.features.symptoms
     ):
         return True
-    return _raised(case.mma_means) and case.kidneys == "working"
+    return _is_raised(case.mma_means) and case.kidneys == "working"
 
 
-def _without_first_line(case: Case, notes: Notes) -> str:
+def _classify_without_first_line(case: Case, notes: AssessmentLog) -> str:
     if case.unusable or case.incomparable:
         return "insufficient-data"
-    if case.mma_means == "grossly_raised" and _shown_functional(case):
+    if case.mma_means == "grossly_raised" and _is_functional_deficiency(case):
         return "deficient-functional"
     nothing = case.mma is None and case.hcy is None
     if case.features.strong and nothing:
-        notes.remark("neurological", say("strong neurological signs and nothing measured"))
+        notes.add_remark(
+            "neurological", make_text("strong neurological signs and nothing measured")
+        )
         return "insufficient-data"
-    return "at-risk-untested" if test_is_called_for(case, notes) else "no-action"
+    return "at-risk-untested" if is_test_indicated(case, notes) else "no-action"
 
 
-def _by_band(case: Case, first: Reading, notes: Notes) -> str:
+def _classify_by_band(case: Case, first: Reading, notes: AssessmentLog) -> str:
     if first.means == "deficient":
         return "deficient"
-    if _shown_functional(case):
+    if _is_functional_deficiency(case):
         return "deficient-functional"
     if first.means == "high":
-        return _high(case, notes)
+        return _classify_high(case, notes)
     resolved = first.means == "indeterminate" and case.mma_means == "normal"
     if case.replacement.oral and not resolved:
-        notes.flag("note-supplement-masks")
-        notes.findings("supplement", case.replacement.oral)
+        notes.add_flag("note-supplement-masks")
+        notes.add_findings("supplement", case.replacement.oral)
         return "uninterpretable"
     if first.means == "indeterminate":
         return "unlikely" if resolved else "indeterminate"
-    return _unlikely(case, first, notes)
+    return _classify_normal(case, first, notes)
 
 
-def _high(case: Case, notes: Notes) -> str:
-    if case.replacement.any:
-        notes.flag("note-supplement-masks")
-        notes.findings("supplement", (*case.replacement.parenteral, *case.replacement.oral))
+def _classify_high(case: Case, notes: AssessmentLog) -> str:
+    if case.replacement.is_present:
+        notes.add_flag("note-supplement-masks")
+        notes.add_findings("supplement", (*case.replacement.parenteral, *case.replacement.oral))
         return "uninterpretable"
     if case.has_group("raises_b12"):
-        notes.findings("high-b12", case.chart.present(case.knowledge.groups["raises_b12"]))
+        notes.add_findings("high-b12", case.chart.list_present(case.knowledge.groups["raises_b12"]))
         return "uninterpretable"
     return "high-b12"
 
 
-def _unlikely(case: Case, first: Reading, notes: Notes) -> str:
+def _classify_normal(case: Case, first: Reading, notes: AssessmentLog) -> str:
     """A normal result, unless something on record is known to make it look normal."""
     total = first.result.observation == "total_b12"
     if total and case.interfering_antibody:
-        notes.flag("flag-assay-interference")
+        notes.add_flag("flag-assay-interference")
         return "uninterpretable"
     if total and case.chart.has("transcobalamin_deficiency"):
-        notes.findings("transcobalamin", case.chart.present(("transcobalamin_deficiency",)))
+        notes.add_findings(
+            "transcobalamin", case.chart.list_present(("transcobalamin_deficiency",))
+        )
         return "uninterpretable"
     return "unlikely"

@@ -3,17 +3,17 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.chart.model import Chart, Measurement, Unusable
-from services.vitamin_b12.findings import Features, features
-from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.replacement import Replacement, replacement
+from services.chart.model import Chart, Measurement, UnusableResult
+from services.vitamin_b12.findings import Features, read_features
+from services.vitamin_b12.knowledge import B12Knowledge
+from services.vitamin_b12.replacement import Replacement, read_replacement
 from services.vitamin_b12.results import (
     FIRST_LINE,
-    Incomparable,
+    IncomparableResult,
     Reading,
-    by_common_limits,
+    assess_kidneys,
     is_fresh,
-    kidneys,
+    read_by_common_limits,
     read_first_line,
     read_metabolite,
 )
@@ -25,16 +25,16 @@ class Case(NamedTuple):
     """One patient, as the rules see the patient."""
 
     chart: Chart
-    knowledge: Knowledge
+    knowledge: B12Knowledge
     features: Features
     replacement: Replacement
-    first: Reading | None  # the first-line result that decides
-    beside: tuple[Reading, ...]  # other recent first-line results, newest first
-    incomparable: tuple[Incomparable, ...]
-    unusable: tuple[Unusable, ...]  # unreadable and no older than what could be read
+    deciding: Reading | None  # the first-line result that decides
+    other_readings: tuple[Reading, ...]  # other recent first-line results, newest first
+    incomparable: tuple[IncomparableResult, ...]
+    unusable: tuple[UnusableResult, ...]  # unreadable and no older than what could be read
     stale_low: Reading | None
-    mma: Reading | Incomparable | None
-    hcy: Reading | Incomparable | None
+    mma: Reading | IncomparableResult | None
+    hcy: Reading | IncomparableResult | None
     kidneys: str
     egfr: Measurement | None
     folate_low: Reading | None
@@ -56,50 +56,52 @@ class Case(NamedTuple):
 
     @property
     def interfering_antibody(self) -> bool:
-        return self.antibody("intrinsic_factor_antibody") is True
+        return self.get_antibody("intrinsic_factor_antibody") is True
 
-    def antibody(self, name: str) -> bool | None:
+    def get_antibody(self, name: str) -> bool | None:
         """Whether the newest result is positive; None where there is none."""
         results = self.chart.qualitative.get(name)
         return results[0].positive if results else None
 
     @property
-    def drafted_folic_acid(self) -> bool:
-        return bool(self.chart.drafted(("folic_acid",)))
+    def has_folic_acid_draft(self) -> bool:
+        return bool(self.chart.list_drafted_drugs(("folic_acid",)))
 
     @property
-    def drafted_nitrous_oxide(self) -> bool:
-        return bool(self.chart.drafted(("nitrous_oxide",)))
+    def has_nitrous_oxide_draft(self) -> bool:
+        return bool(self.chart.list_drafted_drugs(("nitrous_oxide",)))
 
 
-def read_case(chart: Chart, knowledge: Knowledge) -> Case:
+def read_case(chart: Chart, knowledge: B12Knowledge) -> Case:
     """Reads every result that a rule may ask for."""
-    found = features(chart, knowledge)
-    readings, incomparable = _first_line(chart, knowledge)
-    first, beside = _deciding(readings, found, chart)
-    status, egfr = kidneys(chart, knowledge)
+    found = read_features(chart, knowledge)
+    readings, incomparable = _read_first_line_results(chart, knowledge)
+    first, beside = _choose_deciding(readings, found, chart)
+    status, egfr = assess_kidneys(chart, knowledge)
     return Case(
         chart=chart,
         knowledge=knowledge,
         features=found,
-        replacement=replacement(chart, knowledge),
-        first=first,
-        beside=beside,
+        replacement=read_replacement(chart, knowledge),
+        deciding=first,
+        other_readings=beside,
         incomparable=tuple(incomparable),
-        unusable=tuple(_unusable(chart, knowledge, FIRST_LINE, first)),
-        stale_low=_stale_low(chart, knowledge),
+        unusable=tuple(_list_unusable(chart, knowledge, FIRST_LINE, first)),
+        stale_low=_find_stale_low(chart, knowledge),
         mma=read_metabolite("methylmalonic_acid", chart, knowledge),
         hcy=read_metabolite("homocysteine", chart, knowledge),
         kidneys=status,
         egfr=egfr,
-        folate_low=by_common_limits("folate_serum", chart, knowledge),
-        potassium_low=by_common_limits("potassium", chart, knowledge),
+        folate_low=read_by_common_limits("folate_serum", chart, knowledge),
+        potassium_low=read_by_common_limits("potassium", chart, knowledge),
     )
 
 
-def _first_line(chart: Chart, knowledge: Knowledge) -> tuple[list[Reading], list[Incomparable]]:
+def _read_first_line_results(
+    chart: Chart, knowledge: B12Knowledge
+) -> tuple[list[Reading], list[IncomparableResult]]:
     readings: list[Reading] = []
-    incomparable: list[Incomparable] = []
+    incomparable: list[IncomparableResult] = []
     if chart.measurements.keys().isdisjoint(FIRST_LINE):
         return readings, incomparable
     for observation in FIRST_LINE:
@@ -114,7 +116,7 @@ def _first_line(chart: Chart, knowledge: Knowledge) -> tuple[list[Reading], list
     return readings, incomparable
 
 
-def _deciding(
+def _choose_deciding(
     readings: list[Reading], found: Features, chart: Chart
 ) -> tuple[Reading | None, tuple[Reading, ...]]:
     """The newest first-line result decides; of one day's, the worse.
@@ -128,21 +130,21 @@ def _deciding(
     if active is not None and (found.pregnant or chart.has("hormonal_contraceptive")):
         return active, tuple(r for r in readings if r is not active)
     day = readings[0].result.day
-    same_day = [_newest_of(kind, day, readings) for kind in FIRST_LINE]
+    same_day = [_find_newest(kind, day, readings) for kind in FIRST_LINE]
     present = [reading for reading in same_day if reading is not None]
     decides = min(present, key=lambda reading: WORST_FIRST.index(reading.means))
     return decides, tuple(reading for reading in readings if reading is not decides)
 
 
-def _newest_of(observation: str, day: object, readings: Iterable[Reading]) -> Reading | None:
+def _find_newest(observation: str, day: object, readings: Iterable[Reading]) -> Reading | None:
     return next(
         (r for r in readings if r.result.observation == observation and r.result.day == day), None
     )
 
 
-def _unusable(
-    chart: Chart, knowledge: Knowledge, names: Iterable[str], first: Reading | None
-) -> Iterable[Unusable]:
+def _list_unusable(
+    chart: Chart, knowledge: B12Knowledge, names: Iterable[str], first: Reading | None
+) -> Iterable[UnusableResult]:
     for name in names if chart.unusable else ():
         for result in chart.unusable.get(name, ()):
             newer = first is None or result.day is None or result.day >= first.result.day
@@ -150,16 +152,16 @@ def _unusable(
                 yield result
 
 
-def is_fresh_day(result: Unusable, chart: Chart, knowledge: Knowledge) -> bool:
+def is_fresh_day(result: UnusableResult, chart: Chart, knowledge: B12Knowledge) -> bool:
     """Whether an unreadable result is recent enough to matter."""
     placeholder = Measurement(result.observation, 0.0, "", result.day or chart.today, "")
     return is_fresh(placeholder, chart, knowledge)
 
 
-def _stale_low(chart: Chart, knowledge: Knowledge) -> Reading | None:
+def _find_stale_low(chart: Chart, knowledge: B12Knowledge) -> Reading | None:
     """The newest result of each first-line test, where it is too old to decide and was low."""
     for observation in FIRST_LINE:
-        result = chart.latest(observation)
+        result = chart.get_latest(observation)
         if result is not None and not is_fresh(result, chart, knowledge):
             read = read_first_line(result, chart, knowledge)
             if isinstance(read, Reading) and read.means == "deficient":

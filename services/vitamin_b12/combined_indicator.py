@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from services.chart.model import Chart, completed_years
-from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.results import fresh
+from services.chart.model import Chart, calculate_age
+from services.vitamin_b12.knowledge import B12Knowledge
+from services.vitamin_b12.results import get_fresh
 
 MARKERS = ("active_b12", "total_b12", "methylmalonic_acid", "homocysteine")
 
@@ -21,19 +21,19 @@ class CombinedIndicator(NamedTuple):
     """Either a value with its class, or the reason why there is none."""
 
     value: float | None = None
-    klass: str | None = None
-    refused: str | None = None
+    class_name: str | None = None
+    refusal: str | None = None
     flags: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        if self.refused is not None:
-            return {"refused": self.refused}
+        if self.refusal is not None:
+            return {"refused": self.refusal}
         flags = {"flags": list(self.flags)} if self.flags else {}
-        return {"value": self.value, "class": self.klass, **flags}
+        return {"value": self.value, "class": self.class_name, **flags}
 
 
-def combined_indicator(
-    chart: Chart, knowledge: Knowledge, cautions: Callable[[], tuple[str, ...]]
+def calculate_combined_indicator(
+    chart: Chart, knowledge: B12Knowledge, cautions: Callable[[], tuple[str, ...]]
 ) -> CombinedIndicator | None:
     """cB12 of recent results; None where no marker was measured.
 
@@ -42,24 +42,24 @@ def combined_indicator(
     """
     if chart.measurements.keys().isdisjoint(MARKERS):
         return None
-    results = {name: fresh(chart, name, knowledge) for name in MARKERS}
+    results = {name: get_fresh(chart, name, knowledge) for name in MARKERS}
     if not any(results.values()):
         return None
     constants = knowledge.indicator
     missing = [name for name, result in results.items() if result is None]
     if missing:
-        return CombinedIndicator(refused="not measured: " + ", ".join(missing))
+        return CombinedIndicator(refusal="not measured: " + ", ".join(missing))
     if any(r is not None and r.comparator for r in results.values()):
-        return CombinedIndicator(refused="a result is a bound, not a value")
+        return CombinedIndicator(refusal="a result is a bound, not a value")
     if chart.born is None or chart.born[0].year != chart.born[1].year:
-        return CombinedIndicator(refused="age unknown")
+        return CombinedIndicator(refusal="age unknown")
     values = {name: r.value for name, r in results.items() if r is not None}
     units = {name: r.unit for name, r in results.items() if r is not None}
     if units["total_b12"] == "ng/L":
         values["total_b12"] *= 1000 / constants["b12_molar_mass"]
     if units["homocysteine"] != "umol/L" or min(values.values()) <= 0:
-        return CombinedIndicator(refused="a result cannot be used in the formula")
-    age = completed_years(chart.born[1], chart.today)
+        return CombinedIndicator(refusal="a result cannot be used in the formula")
+    age = calculate_age(chart.born[1], chart.today)
     raw = math.log10(
         values["active_b12"]
         * values["total_b12"]
@@ -69,10 +69,12 @@ def combined_indicator(
         1 + (age / constants["age_scale"]) ** constants["age_exponent"]
     )
     value = raw - factor
-    return CombinedIndicator(round(value, 2), _class(value, constants["classes"]), flags=cautions())
+    return CombinedIndicator(
+        round(value, 2), _find_class(value, constants["classes"]), flags=cautions()
+    )
 
 
-def _class(value: float, classes: list[Mapping[str, Any]]) -> str:
+def _find_class(value: float, classes: list[Mapping[str, Any]]) -> str:
     for row in classes:
         if "below" in row and value < row["below"]:
             return str(row["means"])

@@ -5,12 +5,12 @@ from datetime import date
 from typing import NamedTuple
 
 from mappings.publications.guideline import Duration
-from mappings.text import say
-from services.chart.model import Chart, Finding, Medication, completed_years
-from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.results import Reading, by_common_limits
+from mappings.text import make_text
+from services.chart.model import Chart, Finding, Medication, calculate_age
+from services.vitamin_b12.knowledge import B12Knowledge
+from services.vitamin_b12.results import Reading, read_by_common_limits
 
-BLOOD = ("mcv", "hemoglobin")  # what a blood count shows counts as a sign
+BLOOD_COUNT = ("mcv", "hemoglobin")  # what a blood count shows counts as a sign
 COUNTED_AS = {"severe_anaemia": "anaemia"}
 
 
@@ -35,14 +35,14 @@ class Features(NamedTuple):
         return any(reading.means == "severe_anaemia" for reading in self.blood)
 
 
-def features(chart: Chart, knowledge: Knowledge) -> Features:
+def read_features(chart: Chart, knowledge: B12Knowledge) -> Features:
     """Everything on record that the guideline's lists name."""
     testing = knowledge.guideline.testing
     pregnant = is_pregnant(chart, knowledge)
-    blood = _blood(chart, knowledge, pregnant=pregnant)
+    blood = _read_blood_count(chart, knowledge, pregnant=pregnant)
     signs = {COUNTED_AS.get(reading.means, reading.means) for reading in blood} | chart.holds
     noted = [name for name in testing.symptoms if name in signs] if signs else []
-    neurological = _findings(chart, knowledge.groups["neurological"])
+    neurological = _list_findings(chart, knowledge.groups["neurological"])
     concepts = {finding.concept for finding in neurological}
     return Features(
         neurological=neurological,
@@ -50,27 +50,31 @@ def features(chart: Chart, knowledge: Knowledge) -> Features:
         myelopathy=not concepts.isdisjoint(knowledge.groups["myelopathy"]),
         symptoms=tuple(noted),
         risks=(
-            *chart.present(testing.risk_factors),
-            *chart.present(testing.further_risk_factors),
-            *past_deficiency(chart, knowledge),
+            *chart.list_present(testing.risk_factors),
+            *chart.list_present(testing.further_risk_factors),
+            *list_past_deficiencies(chart, knowledge),
         ),
         blood=blood,
         pregnant=pregnant,
-        nitrous_oxide=exposed_to_nitrous_oxide(chart),
+        nitrous_oxide=list_nitrous_oxide_exposures(chart),
     )
 
 
-def _blood(chart: Chart, knowledge: Knowledge, *, pregnant: bool) -> tuple[Reading, ...]:
-    read = [by_common_limits(name, chart, knowledge, pregnant=pregnant) for name in BLOOD]
+def _read_blood_count(
+    chart: Chart, knowledge: B12Knowledge, *, pregnant: bool
+) -> tuple[Reading, ...]:
+    read = [
+        read_by_common_limits(name, chart, knowledge, pregnant=pregnant) for name in BLOOD_COUNT
+    ]
     return tuple([reading for reading in read if reading is not None])
 
 
-def _findings(chart: Chart, concepts: Collection[str]) -> tuple[Finding, ...]:
-    present = chart.present(concepts)
+def _list_findings(chart: Chart, concepts: Collection[str]) -> tuple[Finding, ...]:
+    present = chart.list_present(concepts)
     return tuple([found for found in present if isinstance(found, Finding)]) if present else ()
 
 
-def past_deficiency(chart: Chart, knowledge: Knowledge) -> tuple[Finding, ...]:
+def list_past_deficiencies(chart: Chart, knowledge: B12Knowledge) -> tuple[Finding, ...]:
     """Deficiency that the record calls resolved: still a reason to look again."""
     if not chart.findings:
         return ()
@@ -82,14 +86,14 @@ def past_deficiency(chart: Chart, knowledge: Knowledge) -> tuple[Finding, ...]:
     )
 
 
-def exposed_to_nitrous_oxide(chart: Chart) -> tuple[Finding | Medication, ...]:
+def list_nitrous_oxide_exposures(chart: Chart) -> tuple[Finding | Medication, ...]:
     """Exposure on record. A draft order is not an exposure yet."""
     drugs = chart.medications.get("nitrous_oxide")
     given = tuple([drug for drug in drugs if drug.status != "draft"]) if drugs else ()
-    return (*_findings(chart, ("nitrous_oxide",)), *given)
+    return (*_list_findings(chart, ("nitrous_oxide",)), *given)
 
 
-def is_pregnant(chart: Chart, knowledge: Knowledge) -> bool:
+def is_pregnant(chart: Chart, knowledge: B12Knowledge) -> bool:
     """Whether a pregnancy on record can still be going on. Undated, it is taken as it stands."""
     if "pregnancy" not in chart.holds:
         return False
@@ -101,7 +105,7 @@ def is_pregnant(chart: Chart, knowledge: Knowledge) -> bool:
     )
 
 
-def course_start(chart: Chart, concept: str, knowledge: Knowledge) -> date | None:
+def find_course_start(chart: Chart, concept: str, knowledge: B12Knowledge) -> date | None:
     """Since when a drug that is taken now has been taken without a long pause.
 
     None where it is not taken now or no start is recorded.
@@ -122,15 +126,15 @@ def course_start(chart: Chart, concept: str, knowledge: Knowledge) -> date | Non
     return since
 
 
-def duration_met(chart: Chart, row: Duration, knowledge: Knowledge) -> str | None:
+def explain_duration(chart: Chart, row: Duration, knowledge: B12Knowledge) -> str | None:
     """What meets `row`, in words; None where nothing does or it cannot be known."""
     if row.subject == "age":
         if chart.born is None:
             return None
         # The latest day of birth that the record allows gives the age that is certain.
-        age = completed_years(chart.born[1], chart.today)
-        return say("age {age}", age=age) if row.is_met_by(age) else None
-    since = course_start(chart, row.subject, knowledge)
+        age = calculate_age(chart.born[1], chart.today)
+        return make_text("age {age}", age=age) if row.is_met_by(age) else None
+    since = find_course_start(chart, row.subject, knowledge)
     if since is None:
         return None
     months = (chart.today.year - since.year) * 12 + chart.today.month - since.month
@@ -138,4 +142,4 @@ def duration_met(chart: Chart, row: Duration, knowledge: Knowledge) -> str | Non
     # Strictly more than 4 months is 4 months and a day.
     whole = since.day == chart.today.day
     elapsed = months if whole else months + 0.5
-    return say("since {day}", day=since) if row.is_met_by(elapsed) else None
+    return make_text("since {day}", day=since) if row.is_met_by(elapsed) else None

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mappings.publications.guideline import Guideline, Limits
+from mappings.publications.guideline import CutoffTable, Guideline
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class B12Knowledge:
     """Read and checked once, at start."""
 
     guideline: Guideline
-    laboratory: Limits
+    laboratory: CutoffTable
     policy: Mapping[str, float]
     groups: Mapping[str, tuple[str, ...]]  # mappings/clinical/clinical_sets.toml
-    said: Mapping[str, tuple[str, str]]  # of each group: what it says, and by which source
+    group_texts: Mapping[str, tuple[str, str]]  # of each group: what it says, and by which source
     indicator: Mapping[str, Any]  # mappings/clinical/combined_indicator.toml
     titles: Mapping[str, str]  # a value set's name -> what it is called
     result_max_age_months: int = field(init=False)  # of the policy: older results decide nothing

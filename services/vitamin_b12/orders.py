@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from mappings.actions.order_template import OrderTemplate, OrderTemplates
 from services.chart.model import Chart, Order
-from services.vitamin_b12.knowledge import Knowledge
-from services.vitamin_b12.outcome import Assessment
-from services.vitamin_b12.results import fresh
+from services.vitamin_b12.knowledge import B12Knowledge
+from services.vitamin_b12.outcome import B12Assessment
+from services.vitamin_b12.results import get_fresh
 
-MOST = 4
+MAX_SUGGESTIONS = 4
 # Next steps that a test answers, the more useful first.
-TESTS = {
+TESTS_BY_STEP = {
     "order-hcy-or-mma": ("order_homocysteine", "order_mma"),
     "order-mma": ("order_mma",),
     "consider-mma": ("order_mma",),
@@ -34,27 +34,29 @@ RESULT_OF = {"order_cbc": "hemoglobin", "creatinine": "egfr"}  # where the resul
 ALTERNATIVES = frozenset({"order-total-or-active-b12"})  # one of the tests suffices
 
 
-def suggested(
-    assessment: Assessment, chart: Chart, knowledge: Knowledge, templates: OrderTemplates
+def suggest_orders(
+    assessment: B12Assessment, chart: Chart, knowledge: B12Knowledge, templates: OrderTemplates
 ) -> tuple[OrderTemplate, ...]:
     """At most four templates, treatment first, then tests in the order of their use."""
     found: dict[str, OrderTemplate] = {}
-    for template in _treatments(assessment, chart, knowledge, templates):
+    for template in _list_treatments(assessment, chart, knowledge, templates):
         found[template.id] = template
     steps = {*assessment.next_steps}
-    for step, names in TESTS.items():
+    for step, names in TESTS_BY_STEP.items():
         if step in steps:
             offered = [templates.by_id[name] for name in names]
-            if step in ALTERNATIVES and any(is_held(t, chart, knowledge) for t in offered):
+            if step in ALTERNATIVES and any(
+                is_pending_or_resulted(t, chart, knowledge) for t in offered
+            ):
                 continue
             for template in offered:
-                if not is_held(template, chart, knowledge):
+                if not is_pending_or_resulted(template, chart, knowledge):
                     found[template.id] = template
-    return tuple(found.values())[:MOST]
+    return tuple(found.values())[:MAX_SUGGESTIONS]
 
 
-def _treatments(
-    assessment: Assessment, chart: Chart, knowledge: Knowledge, templates: OrderTemplates
+def _list_treatments(
+    assessment: B12Assessment, chart: Chart, knowledge: B12Knowledge, templates: OrderTemplates
 ) -> Iterator[OrderTemplate]:
     if assessment.situation is None or chart.findings.get("cobalamin_allergy"):
         return
@@ -68,7 +70,7 @@ def _treatments(
     yield from (templates.by_id[name] for name in names if name in templates.by_id)
 
 
-def open_orders(name: str, chart: Chart, knowledge: Knowledge) -> list[Order]:
+def list_open_orders(name: str, chart: Chart, knowledge: B12Knowledge) -> list[Order]:
     """Orders of a test that are drafted, or made and not forgotten; an undated one is open."""
     since = chart.today - timedelta(days=knowledge.policy["pending_order_days"])
     return [
@@ -78,14 +80,14 @@ def open_orders(name: str, chart: Chart, knowledge: Knowledge) -> list[Order]:
     ]
 
 
-def on_its_way(name: str, chart: Chart, knowledge: Knowledge) -> bool:
+def is_pending(name: str, chart: Chart, knowledge: B12Knowledge) -> bool:
     """Whether the test is drafted or ordered, and its result to be expected."""
-    return bool(open_orders(name, chart, knowledge))
+    return bool(list_open_orders(name, chart, knowledge))
 
 
-def is_held(template: OrderTemplate, chart: Chart, knowledge: Knowledge) -> bool:
+def is_pending_or_resulted(template: OrderTemplate, chart: Chart, knowledge: B12Knowledge) -> bool:
     """Whether the test is on its way, or has a recent result."""
     name = template.concept
-    if on_its_way(name, chart, knowledge) or chart.qualitative.get(name):
+    if is_pending(name, chart, knowledge) or chart.qualitative.get(name):
         return True
-    return fresh(chart, RESULT_OF.get(name, name), knowledge) is not None
+    return get_fresh(chart, RESULT_OF.get(name, name), knowledge) is not None

@@ -10,7 +10,7 @@ from services.vitamin_b12.results import Reading
 DEFICIENT = frozenset({"deficient", "deficient-functional"})
 
 
-class Assessment(NamedTuple):
+class B12Assessment(NamedTuple):
     """What the rules say of one patient's B12."""
 
     guideline: str

@@ -3,9 +3,9 @@
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from services.chart.model import Chart, Medication, months_before
-from services.vitamin_b12.findings import past_deficiency
-from services.vitamin_b12.knowledge import Knowledge
+from services.chart.model import Chart, Medication, subtract_months
+from services.vitamin_b12.findings import list_past_deficiencies
+from services.vitamin_b12.knowledge import B12Knowledge
 
 
 class Replacement(NamedTuple):
@@ -23,19 +23,19 @@ class Replacement(NamedTuple):
         return bool(self.parenteral) or (bool(self.oral) and self.known_deficiency)
 
     @property
-    def any(self) -> bool:
+    def is_present(self) -> bool:
         return bool(self.parenteral or self.oral)
 
 
-NONE = Replacement((), (), since=None, therapeutic=False, known_deficiency=False)
+NO_REPLACEMENT = Replacement((), (), since=None, therapeutic=False, known_deficiency=False)
 
 
-def replacement(chart: Chart, knowledge: Knowledge) -> Replacement:
+def read_replacement(chart: Chart, knowledge: B12Knowledge) -> Replacement:
     """What B12 the patient is under, by injection within the window or by mouth."""
     known = chart.has(knowledge.groups["known_deficiency"])
-    known = known or bool(past_deficiency(chart, knowledge))
+    known = known or bool(list_past_deficiencies(chart, knowledge))
     if chart.medications.keys().isdisjoint(knowledge.groups["replacement"]):
-        return NONE._replace(known_deficiency=True) if known else NONE
+        return NO_REPLACEMENT._replace(known_deficiency=True) if known else NO_REPLACEMENT
     given = [
         drug
         for concept in knowledge.groups["replacement"]
@@ -44,26 +44,26 @@ def replacement(chart: Chart, knowledge: Knowledge) -> Replacement:
     ]
     injected = [drug for drug in given if is_injected(drug, knowledge)]
     swallowed = [d for d in given if d not in injected]
-    parenteral = tuple(d for d in injected if _within_window(d, chart, knowledge))
-    oral = tuple(d for d in swallowed if _still_hides(d, chart, knowledge))
-    treats = any(suffices(drug, knowledge) for drug in oral)
+    parenteral = tuple(d for d in injected if _is_within_window(d, chart, knowledge))
+    oral = tuple(d for d in swallowed if _is_still_masking(d, chart, knowledge))
+    treats = any(is_therapeutic(drug, knowledge) for drug in oral)
     return Replacement(
         parenteral=parenteral,
         oral=oral,
-        since=_since((*parenteral, *oral), given, knowledge),
+        since=_find_start((*parenteral, *oral), given, knowledge),
         therapeutic=bool(parenteral) or treats,
         known_deficiency=known,
     )
 
 
-def is_injected(drug: Medication, knowledge: Knowledge) -> bool:
+def is_injected(drug: Medication, knowledge: B12Knowledge) -> bool:
     """Whether the drug is injected; where no route is recorded, by its nature."""
     if drug.route is None:
         return drug.concept in knowledge.groups["parenteral_by_nature"]
     return drug.parenteral
 
 
-def suffices(drug: Medication, knowledge: Knowledge) -> bool:
+def is_therapeutic(drug: Medication, knowledge: B12Knowledge) -> bool:
     """Whether an oral dose treats rather than supplements; an unknown dose is taken to."""
     limit = knowledge.policy["therapeutic_oral_ug_per_day"]
     return drug.ug_per_day is None or drug.ug_per_day >= limit
@@ -75,7 +75,7 @@ def is_antidote(drug: Medication, chart: Chart) -> bool:
     return any(drug.resource == antidote.resource for antidote in antidotes)
 
 
-def _within_window(drug: Medication, chart: Chart, knowledge: Knowledge) -> bool:
+def _is_within_window(drug: Medication, chart: Chart, knowledge: B12Knowledge) -> bool:
     stopped = [f.onset for f in chart.findings.get("b12_injections_stopped", ()) if f.onset]
     last = drug.end or drug.start
     over = [day for day in stopped if drug.start is None or day >= drug.start]
@@ -83,10 +83,10 @@ def _within_window(drug: Medication, chart: Chart, knowledge: Knowledge) -> bool
         return True
     last = max(over) if drug.status == "current" and over else last
     window = int(knowledge.policy["parenteral_window_months"])
-    return last is not None and last >= months_before(chart.today, window)
+    return last is not None and last >= subtract_months(chart.today, window)
 
 
-def _still_hides(drug: Medication, chart: Chart, knowledge: Knowledge) -> bool:
+def _is_still_masking(drug: Medication, chart: Chart, knowledge: B12Knowledge) -> bool:
     if drug.status == "current":
         return True
     window = timedelta(days=knowledge.policy["supplement_window_days"])
@@ -94,8 +94,8 @@ def _still_hides(drug: Medication, chart: Chart, knowledge: Knowledge) -> bool:
     return last is not None and last >= chart.today - window
 
 
-def _since(
-    present: tuple[Medication, ...], given: list[Medication], knowledge: Knowledge
+def _find_start(
+    present: tuple[Medication, ...], given: list[Medication], knowledge: B12Knowledge
 ) -> date | None:
     """The first day of the course that goes on now; None where any part of it is undated."""
     if not present or any(drug.start is None for drug in present):

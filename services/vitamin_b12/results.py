@@ -5,12 +5,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mappings.publications.guideline import Cutoff, Undecided
-from mappings.text import Numeral, amount, say
-from services.chart.model import Chart, Measurement, months_before
-from services.vitamin_b12.knowledge import Knowledge
+from mappings.text import Numeral, format_amount, make_text
+from services.chart.model import Chart, Measurement, subtract_months
+from services.vitamin_b12.knowledge import B12Knowledge
 
 FIRST_LINE = ("total_b12", "active_b12")
-REQUESTS = {  # what an unusable result asks for (rule R20)
+FLAGS_BY_REASON = {  # what an unusable result asks for (rule R20)
     "no-unit": "request-unit",
     "unknown-unit": "request-unit",
     "impossible-value": "verify-result",
@@ -30,70 +30,72 @@ class Reading(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Incomparable:
+class IncomparableResult:
     """A result that no limit can be applied to. Never taken for a normal one."""
 
     result: Measurement
     reason: Undecided
 
 
-def is_fresh(result: Measurement, chart: Chart, knowledge: Knowledge) -> bool:
+def is_fresh(result: Measurement, chart: Chart, knowledge: B12Knowledge) -> bool:
     """Whether `result` is recent enough to decide anything."""
-    return result.day >= months_before(chart.today, knowledge.result_max_age_months)
+    return result.day >= subtract_months(chart.today, knowledge.result_max_age_months)
 
 
-def fresh(chart: Chart, observation: str, knowledge: Knowledge) -> Measurement | None:
+def get_fresh(chart: Chart, observation: str, knowledge: B12Knowledge) -> Measurement | None:
     """The newest result, where it is recent enough."""
     results = chart.measurements.get(observation)
     return results[0] if results and is_fresh(results[0], chart, knowledge) else None
 
 
 def read_first_line(
-    result: Measurement, chart: Chart, knowledge: Knowledge
-) -> Reading | Incomparable:
+    result: Measurement, chart: Chart, knowledge: B12Knowledge
+) -> Reading | IncomparableResult:
     """The band of a total or active B12: "deficient", "indeterminate", "unlikely" or "high"."""
     row = knowledge.guideline.read(
         result.observation, result.value, result.comparator, result.unit, sex=chart.sex
     )
     if isinstance(row, Undecided):
-        return Incomparable(result, row)
+        return IncomparableResult(result, row)
     if row is None:
-        return Incomparable(result, Undecided.NO_LIMIT)
-    return Reading(result, row.means, band_text(row, knowledge), locator_text(row))
+        return IncomparableResult(result, Undecided.NO_LIMIT)
+    return Reading(result, row.means, format_band(row, knowledge), format_locator(row))
 
 
-def band_text(row: Cutoff, knowledge: Knowledge) -> str:
+def format_band(row: Cutoff, knowledge: B12Knowledge) -> str:
     """The limits that bound a band: "180 to 350 ng/L" for what lies between two rows."""
     if row.comparison in ("at_most", "below"):
         rows = knowledge.guideline.rows(row.observation, row.unit)
         below = [r.limit for r in rows if r.comparison == "below" and r.limit < row.limit]
         if below:
-            return _between(max(below), row.limit, row.unit, within=row.comparison == "at_most")
+            return _format_limits(
+                max(below), row.limit, row.unit, within=row.comparison == "at_most"
+            )
     return row.said
 
 
 @lru_cache(256)
-def _between(low: float, high: float, unit: str, *, within: bool) -> str:
-    begins, ends = Numeral(f"{low:g}"), amount(high, unit)
+def _format_limits(low: float, high: float, unit: str, *, within: bool) -> str:
+    begins, ends = Numeral(f"{low:g}"), format_amount(high, unit)
     if within:
-        return say("{low} to {amount}", low=begins, amount=ends)
-    return say("{low} to below {amount}", low=begins, amount=ends)
+        return make_text("{low} to {amount}", low=begins, amount=ends)
+    return make_text("{low} to below {amount}", low=begins, amount=ends)
 
 
-def locator_text(row: Cutoff) -> str:
+def format_locator(row: Cutoff) -> str:
     """Where the limit is printed, with the publication where it is another one."""
     return f"{row.source}: {row.locator}" if row.source else row.locator
 
 
 def read_metabolite(
-    observation: str, chart: Chart, knowledge: Knowledge
-) -> Reading | Incomparable | None:
+    observation: str, chart: Chart, knowledge: B12Knowledge
+) -> Reading | IncomparableResult | None:
     """Methylmalonic acid or homocysteine: "normal", "raised" or "grossly_raised".
 
     The laboratory's own upper limit goes before the guideline's default, which NG239 does not
     print. None where nothing recent was measured.
     """
-    result = fresh(chart, observation, knowledge)
+    result = get_fresh(chart, observation, knowledge)
     if result is None:
         return None
     row = knowledge.guideline.read(
@@ -101,16 +103,18 @@ def read_metabolite(
     )
     gross = isinstance(row, Cutoff) and row.means == "grossly_raised"
     if result.reference_high is not None:
-        return _by_laboratory(result, result.reference_high, gross=gross)
+        return _read_by_laboratory(result, result.reference_high, gross=gross)
     if isinstance(row, Undecided):
-        return Incomparable(result, row)
+        return IncomparableResult(result, row)
     rows = knowledge.guideline.rows(observation, result.unit)
     shown = row or rows[-1]
     means = row.means if row else "normal"
-    return Reading(result, means, str(shown), locator_text(shown))
+    return Reading(result, means, str(shown), format_locator(shown))
 
 
-def _by_laboratory(result: Measurement, high: float, *, gross: bool) -> Reading | Incomparable:
+def _read_by_laboratory(
+    result: Measurement, high: float, *, gross: bool
+) -> Reading | IncomparableResult:
     match result.comparator:
         case None:
             raised = result.value > high
@@ -119,18 +123,18 @@ def _by_laboratory(result: Measurement, high: float, *, gross: bool) -> Reading 
         case ">" | ">=" if result.value >= high:
             raised = True
         case _:
-            return Incomparable(result, Undecided.SPANS)
+            return IncomparableResult(result, Undecided.SPANS)
     means = ("grossly_raised" if gross else "raised") if raised else "normal"
-    limit = say("above {amount}", amount=amount(high, result.unit))
+    limit = make_text("above {amount}", amount=format_amount(high, result.unit))
     return Reading(result, means, limit, "the laboratory's reference range", by_laboratory=True)
 
 
-def kidneys(chart: Chart, knowledge: Knowledge) -> tuple[str, Measurement | None]:
+def assess_kidneys(chart: Chart, knowledge: B12Knowledge) -> tuple[str, Measurement | None]:
     """ "working", "impaired" or "unknown", and the eGFR that says so.
 
     Where no recent eGFR can be read, kidney disease on record counts as impaired.
     """
-    result = fresh(chart, "egfr", knowledge)
+    result = get_fresh(chart, "egfr", knowledge)
     if result is not None:
         row = knowledge.laboratory.read("egfr", result.value, result.comparator, result.unit)
         if isinstance(row, Cutoff):
@@ -142,15 +146,15 @@ def kidneys(chart: Chart, knowledge: Knowledge) -> tuple[str, Measurement | None
     return "unknown", None
 
 
-def by_common_limits(
-    observation: str, chart: Chart, knowledge: Knowledge, *, pregnant: bool = False
+def read_by_common_limits(
+    observation: str, chart: Chart, knowledge: B12Knowledge, *, pregnant: bool = False
 ) -> Reading | None:
     """What a recent blood finding means by the limits common to all guidelines.
 
     The laboratory's own range goes first for MCV, haemoglobin and potassium, and only confirms
     "macrocytosis", "anaemia" or "low". None: not measured, not remarkable, or not comparable.
     """
-    result = fresh(chart, observation, knowledge)
+    result = get_fresh(chart, observation, knowledge)
     if result is None:
         return None
     row = knowledge.laboratory.read(
@@ -161,23 +165,27 @@ def by_common_limits(
         sex=chart.sex,
         pregnant=pregnant,
     )
-    own = _outside_own_range(result)
+    own = _is_outside_own_range(result)
     if isinstance(row, Cutoff) and (own is not False or row.means == "severe_anaemia"):
-        return Reading(result, row.means, str(row), locator_text(row))
+        return Reading(result, row.means, str(row), format_locator(row))
     if own is True:
         high, low = result.reference_high or 0.0, result.reference_low or 0.0
         limit = (
-            say("above {amount}", amount=amount(high, result.unit))
+            make_text("above {amount}", amount=format_amount(high, result.unit))
             if observation == "mcv"
-            else say("below {amount}", amount=amount(low, result.unit))
+            else make_text("below {amount}", amount=format_amount(low, result.unit))
         )
         return Reading(
-            result, MEANS_OUTSIDE[observation], limit, "the laboratory's reference range", True
+            result,
+            MEANINGS_OUTSIDE_RANGE[observation],
+            limit,
+            "the laboratory's reference range",
+            True,
         )
     return None
 
 
-MEANS_OUTSIDE = {
+MEANINGS_OUTSIDE_RANGE = {
     "mcv": "macrocytosis",
     "hemoglobin": "anaemia",
     "potassium": "low",
@@ -185,9 +193,13 @@ MEANS_OUTSIDE = {
 }
 
 
-def _outside_own_range(result: Measurement) -> bool | None:
+def _is_outside_own_range(result: Measurement) -> bool | None:
     """Whether the laboratory's own range calls the value remarkable; None where it gives none."""
     edge = result.reference_high if result.observation == "mcv" else result.reference_low
-    if edge is None or result.comparator is not None or result.observation not in MEANS_OUTSIDE:
+    if (
+        edge is None
+        or result.comparator is not None
+        or result.observation not in MEANINGS_OUTSIDE_RANGE
+    ):
         return None
     return result.value > edge if result.observation == "mcv" else result.value < edge

@@ -1,14 +1,14 @@
 """Treatment steps for a deficiency and during B12 treatment, and how urgent they are."""
 
-from mappings.text import say
-from services.assessment.evidence import Notes
-from services.chart.model import months_before
+from mappings.text import make_text
+from services.assessment.evidence import AssessmentLog
+from services.chart.model import subtract_months
 from services.vitamin_b12.case import Case
-from services.vitamin_b12.findings import course_start
-from services.vitamin_b12.results import fresh
+from services.vitamin_b12.findings import find_course_start
+from services.vitamin_b12.results import get_fresh
 
 
-def situation(case: Case) -> str:
+def choose_situation(case: Case) -> str:
     """Which of the guideline's treatments fits; nerves go first, then the cause."""
     found = case.features
     if found.neurological:
@@ -25,7 +25,7 @@ def situation(case: Case) -> str:
     return "dietary" if case.has_group("dietary") else "other"
 
 
-def urgency(case: Case, category: str) -> str:
+def rate_urgency(case: Case, category: str) -> str:
     """Rule R10: neurological findings do not wait for results."""
     found = case.features
     neurological = bool(found.neurological)
@@ -47,139 +47,141 @@ def urgency(case: Case, category: str) -> str:
         case "on-treatment":
             return "soon" if neurological else "routine"
         case "high-b12":
-            return "soon" if twice_high(case) else "routine"
+            return "soon" if is_twice_high(case) else "routine"
         case "unlikely":
             return "routine" if found.symptoms or neurological else "none"
     return "none"
 
 
-def twice_high(case: Case) -> bool:
+def is_twice_high(case: Case) -> bool:
     """Rule R17: above the limit in two measurements."""
-    readings = [reading for reading in (case.first, *case.beside) if reading is not None]
+    readings = [reading for reading in (case.deciding, *case.other_readings) if reading is not None]
     return sum(reading.means == "high" for reading in readings) > 1
 
 
-def deficient(case: Case, notes: Notes) -> None:
-    if case.replacement.any:
-        _already_begun(case, notes)
+def write_deficient(case: Case, notes: AssessmentLog) -> None:
+    if case.replacement.is_present:
+        _write_treatment_begun(case, notes)
     else:
-        _begin(case, notes)
-    _safety(case, notes)
-    _work_up(case, notes)
+        _write_first_treatment(case, notes)
+    _write_safety(case, notes)
+    _write_work_up(case, notes)
     guideline = case.knowledge.guideline
     pregnant = case.features.pregnant and guideline.follow_up.pregnancy_months == 1
-    notes.step("review-1-month" if pregnant else "review-symptoms-3-months")
-    first = case.first
+    notes.add_step("review-1-month" if pregnant else "review-symptoms-3-months")
+    first = case.deciding
     if first is not None and first.means == "deficient" and first.result.observation == "total_b12":
         if case.chart.has("hormonal_contraceptive"):
-            notes.flag("flag-coc-lowers-total-b12")
-            notes.step("consider-active-b12-or-mma")
+            notes.add_flag("flag-coc-lowers-total-b12")
+            notes.add_step("consider-active-b12-or-mma")
         if case.mma_means == "normal":
-            notes.flag("flag-discordance")
+            notes.add_flag("flag-discordance")
     if first is not None and first.means != "deficient":
-        notes.flag("flag-discordance")
-        notes.step("check-supplement-use")
+        notes.add_flag("flag-discordance")
+        notes.add_step("check-supplement-use")
 
 
-def _begin(case: Case, notes: Notes) -> None:
-    treatment = case.knowledge.guideline.treatments[situation(case)]
+def _write_first_treatment(case: Case, notes: AssessmentLog) -> None:
+    treatment = case.knowledge.guideline.treatments[choose_situation(case)]
     steps = [step for step in treatment.steps if step != "diet-advice-or-supplement"]
-    notes.step("start-b12-replacement", *steps)
-    notes.findings("risk-factor", case.features.risks)
+    notes.add_step("start-b12-replacement", *steps)
+    notes.add_findings("risk-factor", case.features.risks)
     if case.has_group("leber"):
-        notes.remark("treatment", *case.knowledge.said["leber"])
+        notes.add_remark("treatment", *case.knowledge.group_texts["leber"])
     else:
-        notes.remark("treatment", treatment.says, treatment.locator)
+        notes.add_remark("treatment", treatment.says, treatment.locator)
     if case.features.neurological:
-        notes.step("start-im-b12-neuro-regimen", "urgent-neurology-haematology-advice")
+        notes.add_step("start-im-b12-neuro-regimen", "urgent-neurology-haematology-advice")
         if case.has_group("autoimmune_gastritis") or case.has_group("surgical"):
-            notes.step("lifelong-im-b12-recommended")
+            notes.add_step("lifelong-im-b12-recommended")
     if case.has_group("dietary"):
-        notes.step("diet-advice-or-supplement")
+        notes.add_step("diet-advice-or-supplement")
     if case.chart.has("leber_optic_neuropathy"):
-        notes.step("use-hydroxocobalamin", "suggest-hydroxocobalamin-im")
+        notes.add_step("use-hydroxocobalamin", "suggest-hydroxocobalamin-im")
 
 
-def _already_begun(case: Case, notes: Notes) -> None:
+def _write_treatment_begun(case: Case, notes: AssessmentLog) -> None:
     """Deficient by a result from before, or under a dose that plainly fails."""
-    notes.findings("replacement", (*case.replacement.parenteral, *case.replacement.oral))
+    notes.add_findings("replacement", (*case.replacement.parenteral, *case.replacement.oral))
     if case.replacement.oral and not case.replacement.parenteral:
-        notes.step("check-adherence")
+        notes.add_step("check-adherence")
         absorbs_badly = any(
             case.has_group(g) for g in ("autoimmune_gastritis", "surgical", "malabsorption")
         )
         if absorbs_badly or case.features.neurological or not case.replacement.therapeutic:
-            notes.step("switch-to-im-or-oral-1mg")
+            notes.add_step("switch-to-im-or-oral-1mg")
         if case.features.neurological:
-            notes.step("start-im-b12-neuro-regimen", "urgent-neurology-haematology-advice")
+            notes.add_step("start-im-b12-neuro-regimen", "urgent-neurology-haematology-advice")
 
 
-def _work_up(case: Case, notes: Notes) -> None:
+def _write_work_up(case: Case, notes: AssessmentLog) -> None:
     """Rule R19: the cause where none is plain; folate and blood count beside."""
     chart = case.chart
     plain = ("autoimmune_gastritis", "surgical", "malabsorption", "dietary")
     if not any(case.has_group(group) for group in plain) and not case.features.nitrous_oxide:
-        notes.step("identify-cause")
-        if case.antibody("intrinsic_factor_antibody") is None:
-            notes.step("check-if-antibody")
-        if chart.latest("ttg_iga") is None:
-            notes.step("coeliac-serology")
-    if case.antibody("intrinsic_factor_antibody") is False:
-        notes.flag("negative-if-ab-does-not-exclude")
+        notes.add_step("identify-cause")
+        if case.get_antibody("intrinsic_factor_antibody") is None:
+            notes.add_step("check-if-antibody")
+        if chart.get_latest("ttg_iga") is None:
+            notes.add_step("coeliac-serology")
+    if case.get_antibody("intrinsic_factor_antibody") is False:
+        notes.add_flag("negative-if-ab-does-not-exclude")
     if case.interfering_antibody and not case.has_group("autoimmune_gastritis"):
-        notes.step("lifelong-im-b12-recommended")
-    if fresh(chart, "hemoglobin", case.knowledge) is None:
-        notes.step("check-cbc")
-    if fresh(chart, "folate_serum", case.knowledge) is None:
-        notes.step("check-folate")
+        notes.add_step("lifelong-im-b12-recommended")
+    if get_fresh(chart, "hemoglobin", case.knowledge) is None:
+        notes.add_step("check-cbc")
+    if get_fresh(chart, "folate_serum", case.knowledge) is None:
+        notes.add_step("check-folate")
 
 
-def _safety(case: Case, notes: Notes) -> None:
-    notes.flag("warn-avoid-nitrous-oxide")
+def _write_safety(case: Case, notes: AssessmentLog) -> None:
+    notes.add_flag("warn-avoid-nitrous-oxide")
     if case.features.severe_anaemia:
-        notes.step("urgent-haematology-advice", "monitor-potassium")
+        notes.add_step("urgent-haematology-advice", "monitor-potassium")
     if case.potassium_low is not None:
-        notes.reading("potassium", case.potassium_low, say("Potassium low"))
+        notes.add_reading("potassium", case.potassium_low, make_text("Potassium low"))
     if case.potassium_low is not None or case.chart.has("hypokalaemia"):
-        notes.step("correct-hypokalaemia", "monitor-potassium")
+        notes.add_step("correct-hypokalaemia", "monitor-potassium")
     if case.features.nitrous_oxide:
-        notes.step("stop-nitrous-oxide")
+        notes.add_step("stop-nitrous-oxide")
     if case.folate_low is not None or case.chart.has(("folate_deficiency", "folic_acid")):
-        notes.step("b12-before-or-with-folic-acid", "do-not-give-folic-acid-alone")
+        notes.add_step("b12-before-or-with-folic-acid", "do-not-give-folic-acid-alone")
     if case.chart.has("chloramphenicol"):
-        notes.flag("note-reduced-haematological-response")
+        notes.add_flag("note-reduced-haematological-response")
     if case.chart.has("polycythaemia_vera"):
-        notes.flag("caution-polycythaemia-vera")
+        notes.add_flag("caution-polycythaemia-vera")
     if case.features.neurological and not case.features.blood:
-        notes.flag("do-not-dismiss")
+        notes.add_flag("do-not-dismiss")
 
 
-def on_treatment(case: Case, notes: Notes) -> None:
+def write_on_treatment(case: Case, notes: AssessmentLog) -> None:
     found, given = case.features, case.replacement
-    begun = given.since is not None and given.since > months_before(
+    begun = given.since is not None and given.since > subtract_months(
         case.chart.today, case.knowledge.guideline.follow_up.months
     )
-    notes.flag("warn-avoid-nitrous-oxide")
-    notes.step("review-1-month" if found.pregnant else "review-symptoms-3-months")
+    notes.add_flag("warn-avoid-nitrous-oxide")
+    notes.add_step("review-1-month" if found.pregnant else "review-symptoms-3-months")
     if given.parenteral:
-        notes.flag("do-not-interpret-b12-level")
+        notes.add_flag("do-not-interpret-b12-level")
         if found.neurological and not begun:
-            notes.step("increase-injection-frequency", "reassess-if-symptoms-persist")
+            notes.add_step("increase-injection-frequency", "reassess-if-symptoms-persist")
     else:
-        _on_oral_treatment(case, notes, begun=begun)
-    if case.chart.has("leber_optic_neuropathy") and course_start(
+        _write_oral_treatment(case, notes, begun=begun)
+    if case.chart.has("leber_optic_neuropathy") and find_course_start(
         case.chart, "cyanocobalamin", case.knowledge
     ):
-        notes.step("use-hydroxocobalamin")
+        notes.add_step("use-hydroxocobalamin")
 
 
-def _on_oral_treatment(case: Case, notes: Notes, *, begun: bool) -> None:
+def _write_oral_treatment(case: Case, notes: AssessmentLog, *, begun: bool) -> None:
     found = case.features
-    low = case.first is not None and case.first.means == "deficient"
+    low = case.deciding is not None and case.deciding.means == "deficient"
     lifelong = case.has_group("autoimmune_gastritis") or case.has_group("surgical")
     if low:
-        notes.step("check-adherence", "switch-to-im-or-oral-1mg")
+        notes.add_step("check-adherence", "switch-to-im-or-oral-1mg")
     if found.neurological and not begun:
-        notes.step("check-adherence", "consider-alternative-diagnosis", "switch-to-im-or-oral-1mg")
+        notes.add_step(
+            "check-adherence", "consider-alternative-diagnosis", "switch-to-im-or-oral-1mg"
+        )
     elif not (found.symptoms or low or lifelong or begun):
-        notes.step("consider-stop-if-cause-addressed")
+        notes.add_step("consider-stop-if-cause-addressed")

@@ -13,26 +13,26 @@ from flask import current_app, g, redirect, request, session
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from cds_hooks.config.pages import PUBLIC
+from cds_hooks.config.pages import PUBLIC_AREAS
 from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.net.urls import is_loopback
-from cds_hooks.records.store import RecordsUnavailable
-from cds_hooks.security.authentication import Unauthenticated
-from cds_hooks.web.app import context_of
+from cds_hooks.records.store import RecordsUnavailableError
+from cds_hooks.security.authentication import AuthenticationError
+from cds_hooks.web.app import get_context
 
 SIGN_IN = "sign-in"  # the area that everybody may enter where there is a provider
-NOBODYS = ""  # in the records, whose used tokens the sessions are that were signed out of
-MOST_PATH = 512  # characters of a path that is kept through a sign-in
+NO_TENANT = ""  # in the records, whose used tokens the sessions are that were signed out of
+MAX_PATH_LENGTH = 512  # characters of a path that is kept through a sign-in
 
 
-class NotHers(Unauthenticated):
+class ForbiddenError(AuthenticationError):
     """Somebody is signed in, and what she asks for is not hers to see."""
 
     status = 403
 
 
-class Misdirected(HTTPException):
+class WrongHostError(HTTPException):
     """A page of this machine alone was asked for by another name.
 
     A page elsewhere could have had its name lead here, to read what this machine's user may see.
@@ -50,14 +50,14 @@ class User:
     tenants: tuple[str, ...]
 
 
-def is_browser() -> bool:
+def wants_html() -> bool:
     """Whether who asks would rather have a page than JSON; who takes anything gets JSON."""
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
-def own_path(text: str | None) -> str:
+def safe_redirect(text: str | None) -> str:
     """`text` where it is a path of this service, to go to after signing in; else the first page."""
-    if not text or len(text) > MOST_PATH or not text.isprintable() or "\\" in text:
+    if not text or len(text) > MAX_PATH_LENGTH or not text.isprintable() or "\\" in text:
         return "/"
     try:
         parts = urlsplit(text)
@@ -86,36 +86,36 @@ class Access:
         """
         g.user = None
         if self.settings.is_open:
-            if area not in PUBLIC and not self._is_here(request.host):
-                raise Misdirected
+            if area not in PUBLIC_AREAS and not self._is_local_host(request.host):
+                raise WrongHostError
             everyone = tuple(tenant.id for tenant in self.settings.tenants)
             g.user = User("", "", everyone)
             return None
         is_public = area in self.settings.pages.public
         if self.signs_in:
             try:
-                g.user = self._signed_in()
-            except RecordsUnavailable:
+                g.user = self._find_user()
+            except RecordsUnavailableError:
                 if not is_public:
                     raise
                 # What everybody may read, a stranger may.
-            self._choose(request.args.get("tenant"))
+            self._choose_tenant(request.args.get("tenant"))
         is_for_all = is_public or (area == SIGN_IN and self.signs_in)
-        return None if is_for_all else self._only_users()
+        return None if is_for_all else self._require_user()
 
-    def _only_users(self) -> Response | None:
+    def _require_user(self) -> Response | None:
         if not self.signs_in:
             raise NotFound
         if g.user is None:
-            if request.method == "GET" and is_browser():
+            if request.method == "GET" and wants_html():
                 back = request.full_path.removesuffix("?")
                 return redirect(f"/sign-in?next={quote(back, safe='/')}")
-            raise Unauthenticated("not signed in")
+            raise AuthenticationError("not signed in")
         if not g.user.tenants:
-            raise NotHers("no tenant")
+            raise ForbiddenError("no tenant")
         return None
 
-    def _is_here(self, host: str) -> bool:
+    def _is_local_host(self, host: str) -> bool:
         """Whether a request named this machine, or the service as the configuration does."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
@@ -124,10 +124,10 @@ class Access:
         named = urlsplit(self.settings.base_url).hostname
         return is_loopback(name) or name.endswith(".localhost") or name == named
 
-    def _signed_in(self) -> User | None:
+    def _find_user(self) -> User | None:
         """Who is signed in, unless for too long or too long ago, or in a session that she left.
 
-        Raises RecordsUnavailable where that cannot be looked up.
+        Raises RecordsUnavailableError where that cannot be looked up.
         """
         kept: Mapping[str, Any] | None = session.get("user")
         if kept is None:
@@ -135,7 +135,7 @@ class Access:
         now, pages = time.time(), self.settings.pages
         is_over = now - session["began"] > pages.session_hours * 3600
         is_idle = now - session["seen"] > pages.idle_minutes * 60
-        if is_over or is_idle or self._was_left(session.get("id")):
+        if is_over or is_idle or self._is_signed_out(session.get("id")):
             session.clear()
             return None
         session["seen"] = int(now)
@@ -143,17 +143,19 @@ class Access:
         there = [tenant.id for tenant in self.settings.tenants if tenant.id in kept["tenants"]]
         return User(kept["subject"], kept["name"], tuple(there))
 
-    def _was_left(self, id_: str | None) -> bool:
-        return id_ is None or context_of(current_app).records.is_used(NOBODYS, _digest(id_))
+    def _is_signed_out(self, id_: str | None) -> bool:
+        return id_ is None or get_context(current_app).records.is_token_used(
+            NO_TENANT, _hash_session_id(id_)
+        )
 
-    def _choose(self, tenant: str | None) -> None:
+    def _choose_tenant(self, tenant: str | None) -> None:
         if not tenant or g.user is None:
             return
         if tenant not in g.user.tenants:
-            raise NotHers("another tenant")
+            raise ForbiddenError("another tenant")
         session["tenant"] = tenant
 
-    def begin(self, user: User) -> None:
+    def begin_session(self, user: User) -> None:
         """A new session, with nothing of the one before: a stranger may have laid that there."""
         session.clear()
         session.permanent = True
@@ -162,15 +164,15 @@ class Access:
         session.update(id=secrets.token_urlsafe(16), user=kept, began=now, seen=now)
         g.user = user
 
-    def end(self) -> None:
+    def end_session(self) -> None:
         """The session is over, in every copy of its cookie: one may have been taken, and an answer
-        under way brings another. Raises RecordsUnavailable; it then is over in this browser alone.
+        under way brings another. Raises RecordsUnavailableError; it then is over in this browser alone.
         """
         id_, began = session.get("id"), session.get("began", 0)
         session.clear()
         if id_ is not None:
             until = datetime.fromtimestamp(began + self.settings.pages.session_hours * 3600, UTC)
-            context_of(current_app).records.use_token(NOBODYS, _digest(id_), until)
+            get_context(current_app).records.use_token(NO_TENANT, _hash_session_id(id_), until)
 
     def areas(self) -> tuple[str, ...]:
         """The areas that this request's user is shown a way to."""
@@ -184,10 +186,10 @@ class Access:
         first, else the first."""
         user = g.get("user")
         if user is None or not user.tenants:
-            return self.settings.tenant()
+            return self.settings.find_tenant()
         chosen = session.get("tenant") if user.subject else None
-        return self.settings.tenant(chosen if chosen in user.tenants else user.tenants[0])
+        return self.settings.find_tenant(chosen if chosen in user.tenants else user.tenants[0])
 
 
-def _digest(id_: str) -> str:
+def _hash_session_id(id_: str) -> str:
     return blake2b(id_.encode(), digest_size=16).hexdigest()

@@ -18,17 +18,17 @@ from markupsafe import Markup
 from werkzeug.exceptions import BadRequest
 
 from cds_hooks.config.secrets import KEY_BYTES, make_key, read_key
-from cds_hooks.config.settings import Settings, state_directory
-from cds_hooks.records.database import sqlite_file
-from services.knowledge.site import Known
-from services.web.access import Access, is_browser
+from cds_hooks.config.settings import Settings, find_state_directory
+from cds_hooks.records.database import get_sqlite_file
+from services.knowledge.site import SiteKnowledge
+from services.web.access import Access, wants_html
 
-HERE = Path(__file__).parent
-CHARTS = Path(chartkick.__file__).parent / "django" / "static" / "chartkick"
-SETTING = "pages.key_file"
-A_YEAR = timedelta(days=365)
+PACKAGE_FOLDER = Path(__file__).parent
+CHARTKICK_FOLDER = Path(chartkick.__file__).parent / "django" / "static" / "chartkick"
+KEY_SETTING = "pages.key_file"
+STATIC_MAX_AGE = timedelta(days=365)
 # Nothing from elsewhere, nothing inline, in nobody's frame. Bootstrap's own signs are data: URLs.
-POLICY = {
+CONTENT_SECURITY_POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
@@ -48,14 +48,16 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 _CSRF = CSRFProtect()
 
 
-def markdown(text: str) -> Markup:
+def render_markdown(text: str) -> Markup:
     """Markdown as a card carries it; HTML in it stays text."""
     return Markup(_MARKDOWN.render(text))  # noqa: S704  # escaped by the renderer
 
 
-def policy(**others: str) -> str:
+def build_policy(**others: str) -> str:
     """The Content-Security-Policy of a page, with other values for some of its directives."""
-    directives = POLICY | {name.replace("_", "-"): value for name, value in others.items()}
+    directives = CONTENT_SECURITY_POLICY | {
+        name.replace("_", "-"): value for name, value in others.items()
+    }
     return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
@@ -64,16 +66,16 @@ class Frame:
     """What pages are made with; made once for each process."""
 
     settings: Settings
-    known: Mapping[str, Known]  # by tenant
+    knowledge_by_tenant: Mapping[str, SiteKnowledge]  # by tenant
     version: str
     access: Access
 
     @property
-    def here(self) -> Known:
+    def knowledge(self) -> SiteKnowledge:
         """The knowledge that this request's pages show."""
-        return self.known[self.access.tenant().id]
+        return self.knowledge_by_tenant[self.access.tenant().id]
 
-    def blueprint(
+    def make_blueprint(
         self, area: str, *, own_door: bool = False, fault: str = "pages/fault.html"
     ) -> Blueprint:
         """The routes of one area: behind its door, with its headers, faults told as pages.
@@ -93,10 +95,10 @@ class Frame:
 
         @pages.after_request
         def guarded(response: Response) -> Response:
-            if response.status_code >= 400 and is_browser():
-                response = self._told(response, fault)
+            if response.status_code >= 400 and wants_html():
+                response = self._render_error(response, fault)
             if response.mimetype == "text/html":
-                response.headers.setdefault("Content-Security-Policy", policy())
+                response.headers.setdefault("Content-Security-Policy", build_policy())
                 for name, value in HEADERS.items():
                     response.headers.setdefault(name, value)
             if session.modified or session.get("user") is not None:
@@ -105,34 +107,37 @@ class Frame:
 
         return pages
 
-    def _told(self, refused: Response, fault: str) -> Response:
+    def _render_error(self, refused: Response, fault: str) -> Response:
         """An OperationOutcome as a page; what else the answer says stays."""
         status = HTTPStatus(refused.status_code)
-        response = self.page(fault, status=status, outcome=refused.get_json(silent=True))
+        response = self.render_page(fault, status=status, outcome=refused.get_json(silent=True))
         response.status_code = status
         for name in ("Allow", "Retry-After"):
             if name in refused.headers:
                 response.headers[name] = refused.headers[name]
         return response
 
-    def page(self, template: str, **values: Any) -> Response:
+    def render_page(self, template: str, **values: Any) -> Response:
         """`template` in the frame."""
         return Response(render_template(template, **values), mimetype="text/html")
 
-    def common(self) -> Blueprint:
+    def make_common_blueprint(self) -> Blueprint:
         """Styles and scripts, and what the application needs for all pages. Raises
         ConfigurationFault for the key that signs sessions."""
         key = self.key()
         common = Blueprint(
             "pages",
             __name__,
-            static_folder=str(HERE / "static"),
+            static_folder=str(PACKAGE_FOLDER / "static"),
             static_url_path="/pages",
-            template_folder=str(HERE / "templates"),
+            template_folder=str(PACKAGE_FOLDER / "templates"),
         )
         common.register_blueprint(
             Blueprint(
-                "charts", __name__, static_folder=str(CHARTS), static_url_path="/pages/charts"
+                "charts",
+                __name__,
+                static_folder=str(CHARTKICK_FOLDER),
+                static_url_path="/pages/charts",
             )
         )
 
@@ -144,7 +149,7 @@ class Frame:
             app.config.update(
                 BOOTSTRAP_SERVE_LOCAL=True,
                 PERMANENT_SESSION_LIFETIME=timedelta(hours=self.settings.pages.session_hours),
-                SEND_FILE_MAX_AGE_DEFAULT=A_YEAR,
+                SEND_FILE_MAX_AGE_DEFAULT=STATIC_MAX_AGE,
                 SESSION_COOKIE_HTTPONLY=True,
                 SESSION_COOKIE_NAME="__Host-cobalamin" if is_secure else "cobalamin",
                 SESSION_COOKIE_SAMESITE="Lax",
@@ -156,7 +161,7 @@ class Frame:
             app.static_url_path = "/pages"  # what Bootstrap-Flask puts its own behind
             Bootstrap5(app)
             _CSRF.init_app(app)
-            app.jinja_env.filters["markdown"] = markdown
+            app.jinja_env.filters["markdown"] = render_markdown
             app.jinja_env.globals.update(frame=self, csrf_token=generate_csrf)
 
         return common
@@ -171,8 +176,8 @@ class Frame:
         if path is None and not (self.settings.is_open or self.access.signs_in or has_app):
             return secrets.token_bytes(KEY_BYTES)
         if path is None:
-            database = sqlite_file(self.settings.records_url)
-            path = (database.parent if database else state_directory()) / "pages.key"
+            database = get_sqlite_file(self.settings.records_url)
+            path = (database.parent if database else find_state_directory()) / "pages.key"
             if not path.exists():
-                make_key(path, SETTING)
-        return read_key(path, SETTING)
+                make_key(path, KEY_SETTING)
+        return read_key(path, KEY_SETTING)

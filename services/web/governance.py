@@ -15,20 +15,20 @@ from flask import Blueprint, g, request
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
 
-from cds_hooks.web.openapi import READING, refusals
-from services.exports.build_sheet import topics
-from services.hooks.offered_hooks import OFFERED_HOOKS, service_id
+from cds_hooks.web.openapi import READ_STATUSES, build_refusals
+from services.exports.build_sheet import list_topics
+from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 from services.web.frame import Frame
-from services.web.governance_charts import plots
-from services.web.report_process import Asked, Figure, Report, Reports
+from services.web.governance_charts import build_plots
+from services.web.report_process import Figure, Report, ReportQuery, ReportRunner
 
 AREA = "governance"
 PERIODS = (7, 30, 90)  # days that are offered
 DEFAULT_DAYS = 30
 EARLIEST, LATEST = 1970, 2999  # years of a day that is asked for
 UNKNOWN = "unknown"
-AT_SIGHT = 12  # rows of a table; one that is longer opens when asked
-TOPIC = re.compile(r"[A-Za-z0-9]{1,128}")
+MAX_VISIBLE_ROWS = 12  # rows of a table; one that is longer opens when asked
+TOPIC_PATTERN = re.compile(r"[A-Za-z0-9]{1,128}")
 # The sections of the page and the figures of each. What stands in logs alone is not among them.
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Answers": ("answers", "override_reasons", "answers_by_service"),
@@ -39,11 +39,11 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Assessments": ("categories",),
     "Versions": ("knowledge", "versions"),
 }
-FIGURES = tuple(name for names in SECTIONS.values() for name in names)
-IN_CSV_ALONE = ("latency_by_hour",)
-AT_HAND = ("answers", "silent")  # tables that stay open beside their chart
+FIGURE_NAMES = tuple(name for names in SECTIONS.values() for name in names)
+CSV_ONLY_FIGURES = ("latency_by_hour",)
+OPEN_FIGURES = ("answers", "silent")  # tables that stay open beside their chart
 # Columns that only logs can fill, and what the table says without them: a 0 would be read as none.
-OF_LOGS = {
+LOG_COLUMNS = {
     "by_day": (("errors", "refused"), "Calls answered."),
     "versions": (("starts", "stops"), "Calls that each version answered."),
 }
@@ -51,9 +51,9 @@ OF_LOGS = {
 
 def governance_paths() -> dict[str, Any]:
     """What the OpenAPI document says of these pages."""
-    refused = refusals(READING)
+    refused = build_refusals(READ_STATUSES)
     refused["504"] = {**refused["503"], "description": "So many records take too long."}
-    figure = {"name": "figure", "in": "path", "required": True, "schema": {"enum": FIGURES}}
+    figure = {"name": "figure", "in": "path", "required": True, "schema": {"enum": FIGURE_NAMES}}
     return {
         "/governance": {
             "get": {
@@ -75,40 +75,40 @@ def _text(says: str, kind: str) -> dict[str, Any]:
     return {"description": says, "content": {kind: {"schema": {"type": "string"}}}}
 
 
-def governance_pages(frame: Frame, reports: Reports) -> Blueprint:
-    pages = frame.blueprint(AREA)
+def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
+    pages = frame.make_blueprint(AREA)
 
     @pages.get("/governance")
     def governance() -> Response:
-        asked = _asked(frame)
+        asked = _read_query(frame)
         report = reports.of(asked)
-        return frame.page(
+        return frame.render_page(
             "pages/governance.html",
             asked=asked,
-            figures={name: of_records(name, report) for name in FIGURES},
-            findings=report.findings,
-            tiles=tiles(report),
-            period=period(report),
-            plots=plots(report.figures),
-            at_hand=AT_HAND,
+            figures={name: drop_log_columns(name, report) for name in FIGURE_NAMES},
+            findings=report.highlights,
+            tiles=build_tiles(report),
+            period=find_period(report),
+            plots=build_plots(report.figures),
+            at_hand=OPEN_FIGURES,
             sections=SECTIONS,
-            in_csv_alone=IN_CSV_ALONE,
-            at_sight=AT_SIGHT,
-            services=[service_id(hook) for hook in OFFERED_HOOKS],
-            topics=dict(topics(frame.here)),
-            periods={days: _day(days) for days in PERIODS},
+            in_csv_alone=CSV_ONLY_FIGURES,
+            at_sight=MAX_VISIBLE_ROWS,
+            services=[build_service_id(hook) for hook in OFFERED_HOOKS],
+            topics=dict(list_topics(frame.knowledge)),
+            periods={days: _find_first_day(days) for days in PERIODS},
             tenants=g.user.tenants,
-            query=_query(asked),
-            written=written,
-            numeric=numeric,
+            query=_format_query(asked),
+            written=format_value,
+            numeric=find_numeric_columns,
         )
 
     @pages.get("/governance/<figure>.csv")
     def table(figure: str) -> Response:
-        if figure not in FIGURES:
+        if figure not in FIGURE_NAMES:
             raise NotFound
-        asked = _asked(frame)
-        text = as_csv(of_records(figure, reports.of(asked)))
+        asked = _read_query(frame)
+        text = as_csv(drop_log_columns(figure, reports.of(asked)))
         name = "-".join(filter(None, (figure, asked.tenant, asked.since, asked.until)))
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(text, mimetype="text/csv", headers=headers)
@@ -116,19 +116,21 @@ def governance_pages(frame: Frame, reports: Reports) -> Blueprint:
     return pages
 
 
-def _asked(frame: Frame) -> Asked:
+def _read_query(frame: Frame) -> ReportQuery:
     """What the address asks for, of a tenant that is this user's. Raises BadRequest."""
     given = request.args
     service, topic = given.get("service") or None, given.get("topic") or None
-    if service is not None and service not in map(service_id, OFFERED_HOOKS):
+    if service is not None and service not in map(build_service_id, OFFERED_HOOKS):
         raise BadRequest
-    if topic is not None and not TOPIC.fullmatch(topic):
+    if topic is not None and not TOPIC_PATTERN.fullmatch(topic):
         raise BadRequest
-    since = _date(given.get("from", _day(DEFAULT_DAYS)))
-    return Asked(frame.access.tenant().id, since, _date(given.get("to", "")), service, topic)
+    since = _parse_date(given.get("from", _find_first_day(DEFAULT_DAYS)))
+    return ReportQuery(
+        frame.access.tenant().id, since, _parse_date(given.get("to", "")), service, topic
+    )
 
 
-def _date(text: str) -> str | None:
+def _parse_date(text: str) -> str | None:
     if not text:
         return None
     try:
@@ -140,12 +142,12 @@ def _date(text: str) -> str | None:
     return day.isoformat()
 
 
-def _day(days: int) -> str:
+def _find_first_day(days: int) -> str:
     """The first of so many days, today the last of them."""
     return (datetime.now(UTC).date() - timedelta(days=days - 1)).isoformat()
 
 
-def _query(asked: Asked) -> str:
+def _format_query(asked: ReportQuery) -> str:
     """The same question as an address has it."""
     chosen = {
         "tenant": asked.tenant,
@@ -157,10 +159,10 @@ def _query(asked: Asked) -> str:
     return urlencode(chosen)
 
 
-def of_records(name: str, report: Report) -> Figure:
+def drop_log_columns(name: str, report: Report) -> Figure:
     """A figure without what records do not hold."""
     figure = report.figures[name]
-    left_out, says = OF_LOGS.get(name, ((), figure.says))
+    left_out, says = LOG_COLUMNS.get(name, ((), figure.says))
     kept = [place for place, column in enumerate(figure.columns) if column not in left_out]
     return Figure(
         figure.title,
@@ -179,13 +181,13 @@ def as_csv(figure: Figure) -> str:
     return text.getvalue()
 
 
-def period(report: Report) -> tuple[str, str] | None:
+def find_period(report: Report) -> tuple[str, str] | None:
     """First and last day with a call; None: there was none."""
     days = [row["day"] for row in report.figures["by_day"].dicts()]
     return (min(days), max(days)) if days else None
 
 
-def tiles(report: Report) -> list[tuple[str, str, str]]:
+def build_tiles(report: Report) -> list[tuple[str, str, str]]:
     """The few numbers to begin with: what, how much, and of what."""
     answers = report.figures["answers"].dicts()
     times = report.figures["latency"].dicts()
@@ -199,32 +201,32 @@ def tiles(report: Report) -> list[tuple[str, str, str]]:
     of_answers = f"of {answered:,} answers"
     return [
         ("Calls answered", f"{calls:,}", ""),
-        ("Cards shown", f"{cards:,}", f"{_share(cards, calls)} per 100 calls"),
-        ("Answered", _percent(answered, cards), f"{answered:,} of {cards:,} cards"),
-        ("Accepted", _percent(accepted, answered), f"{accepted:,} {of_answers}"),
-        ("Overridden", _percent(overridden, answered), f"{overridden:,} {of_answers}"),
+        ("Cards shown", f"{cards:,}", f"{_format_share(cards, calls)} per 100 calls"),
+        ("Answered", _format_percent(answered, cards), f"{answered:,} of {cards:,} cards"),
+        ("Accepted", _format_percent(accepted, answered), f"{accepted:,} {of_answers}"),
+        ("Overridden", _format_percent(overridden, answered), f"{overridden:,} {of_answers}"),
         ("Not shown: silent", f"{silent:,}", "cards"),
-        ("p50", *_slowest(times, "p50")),
-        ("p95", *_slowest(times, "p95")),
+        ("p50", *_describe_latency(times, "p50")),
+        ("p95", *_describe_latency(times, "p95")),
     ]
 
 
-def _slowest(times: Sequence[Mapping[str, Any]], mark: str) -> tuple[str, str]:
+def _describe_latency(times: Sequence[Mapping[str, Any]], mark: str) -> tuple[str, str]:
     if not times:
         return UNKNOWN, ""
     row = max(times, key=lambda row: row[mark])
     return f"{row[mark]:,.1f} ms", f"{row['service'].removeprefix('b12-muscle-')}, the slowest"
 
 
-def _share(part: int, whole: int) -> str:
+def _format_share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}" if whole else UNKNOWN
 
 
-def _percent(part: int, whole: int) -> str:
+def _format_percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else UNKNOWN
 
 
-def written(column: str, value: Any) -> str:
+def format_value(column: str, value: Any) -> str:
     """A value of a table for readers."""
     match value:
         case None:
@@ -238,7 +240,7 @@ def written(column: str, value: Any) -> str:
     return str(value)
 
 
-def numeric(figure: Figure) -> list[bool]:
+def find_numeric_columns(figure: Figure) -> list[bool]:
     """Which columns hold numbers."""
     return [
         any(isinstance(value, int | float) for value in values)

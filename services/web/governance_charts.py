@@ -7,40 +7,40 @@ from typing import Any
 from services.web.chart_data import Axis, Plot, Series, Tone
 from services.web.report_process import Figure
 
-MOST_BARS = 14
-BAR = 26  # pixels of a bar with its room
-AXES = 84  # pixels of the axis and the legend
-DAYS = Axis("", "time")
-OUTCOMES: Mapping[str, Tone] = {"accepted": "good", "overridden": "bad", "unanswered": "plain"}
-INDICATORS: Mapping[str, Tone] = {"info": "plain", "warning": "watch", "critical": "bad"}
+MAX_BARS = 14
+BAR_HEIGHT = 26  # pixels of a bar with its room
+AXES_HEIGHT = 84  # pixels of the axis and the legend
+DAY_AXIS = Axis("", "time")
+OUTCOME_TONES: Mapping[str, Tone] = {"accepted": "good", "overridden": "bad", "unanswered": "plain"}
+INDICATOR_TONES: Mapping[str, Tone] = {"info": "plain", "warning": "watch", "critical": "bad"}
 
 
-def plots(figures: Mapping[str, Figure]) -> dict[str, Plot]:
+def build_plots(figures: Mapping[str, Figure]) -> dict[str, Plot]:
     """By the figure that each belongs to; none where there is nothing to draw."""
     made = {
-        "by_day": _calls(figures["by_day"].dicts()),
-        "cards_by_day": _cards(figures["cards_by_day"].dicts()),
-        "latency_by_day": _latency(figures["latency_by_day"].dicts()),
-        "answers": _answers(figures["answers"].dicts()),
-        "override_reasons": _counted(
+        "by_day": _plot_calls(figures["by_day"].dicts()),
+        "cards_by_day": _plot_cards(figures["cards_by_day"].dicts()),
+        "latency_by_day": _plot_latency(figures["latency_by_day"].dicts()),
+        "answers": _plot_answers(figures["answers"].dicts()),
+        "override_reasons": _plot_counts(
             figures["override_reasons"].dicts(), "reason", "answers", "overrides", "bad"
         ),
-        "withheld": _counted(figures["withheld"].dicts(), "reason", "times", "times", "plain"),
-        "silent": _counted(figures["silent"].dicts(), "topic", "times", "cards", "watch"),
+        "withheld": _plot_counts(figures["withheld"].dicts(), "reason", "times", "times", "plain"),
+        "silent": _plot_counts(figures["silent"].dicts(), "topic", "times", "cards", "watch"),
     }
     return {name: plot for name, plot in made.items() if plot is not None}
 
 
-def _calls(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+def _plot_calls(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
     if len(rows) < 2:
         return None
     busiest = max(rows, key=lambda row: row["answered"])
     says = f"Calls answered on each day. Most on {busiest['day']}: {busiest['answered']}."
     points = [(row["day"], row["answered"]) for row in rows]
-    return Plot(says, DAYS, Axis("calls", least=0), [Series("answered", points, "bar")])
+    return Plot(says, DAY_AXIS, Axis("calls", least=0), [Series("answered", points, "bar")])
 
 
-def _cards(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+def _plot_cards(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
     if len({row["day"] for row in rows}) < 2:
         return None
     series = [
@@ -54,14 +54,14 @@ def _cards(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
             "bar",
             tone,
         )
-        for name, tone in INDICATORS.items()
+        for name, tone in INDICATOR_TONES.items()
     ]
     says = "Cards for each 100 calls on each day, by indicator."
     there = [one for one in series if one.points]
-    return Plot(says, DAYS, Axis("cards per 100 calls", least=0), there, stacked=True)
+    return Plot(says, DAY_AXIS, Axis("cards per 100 calls", least=0), there, stacked=True)
 
 
-def _latency(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+def _plot_latency(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
     if len(rows) < 2:
         return None
     slowest = max(rows, key=lambda row: row["p95"])
@@ -74,16 +74,16 @@ def _latency(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
         Series(mark, [(row["day"], row[mark]) for row in rows], tone=tone)
         for mark, tone in marks.items()
     ]
-    return Plot(says, DAYS, Axis("milliseconds", least=0), series)
+    return Plot(says, DAY_AXIS, Axis("milliseconds", least=0), series)
 
 
-def _answers(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
-    shown = rows[:MOST_BARS]
+def _plot_answers(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
+    shown = rows[:MAX_BARS]
     if not shown:
         return None
     series = [
         Series(outcome, [(row[outcome], row["topic"]) for row in shown], "bar", tone)
-        for outcome, tone in OUTCOMES.items()
+        for outcome, tone in OUTCOME_TONES.items()
     ]
     return Plot(
         "What became of the cards of each rule: accepted, overridden or unanswered. "
@@ -91,19 +91,19 @@ def _answers(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
         Axis("cards", least=0),
         Axis("", "category", names=[row["topic"] for row in shown]),
         series,
-        height=AXES + BAR * len(shown),
+        height=AXES_HEIGHT + BAR_HEIGHT * len(shown),
         stacked=True,
     )
 
 
-def _counted(
+def _plot_counts(
     rows: Sequence[Mapping[str, Any]], name: str, amount: str, unit: str, tone: Tone
 ) -> Plot | None:
     """A bar for each `name`, the longest first."""
     counts: Counter[str] = Counter()
     for row in rows:
         counts[row[name]] += row[amount]
-    most = counts.most_common(MOST_BARS)
+    most = counts.most_common(MAX_BARS)
     if not most:
         return None
     return Plot(
@@ -111,5 +111,5 @@ def _counted(
         Axis(unit, least=0),
         Axis("", "category", names=[one for one, _ in most]),
         [Series(unit, [(count, one) for one, count in most], "bar", tone)],
-        height=AXES - 24 + BAR * len(most),
+        height=AXES_HEIGHT - 24 + BAR_HEIGHT * len(most),
     )

@@ -19,30 +19,30 @@ import orjson
 from werkzeug.exceptions import GatewayTimeout, ServiceUnavailable
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.telemetry.metrics import DIRECTORY
+from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE
 
 COMMAND = (sys.executable, "-m", "services.cli.report", "--from-records", "--json")
-MOST_SECONDS = 40.0  # for one report; proxies wait for about a minute
-FRESH_SECONDS = 60.0
-MOST_KEPT = 16  # reports
-MOST_WAITING = 3  # requests, the one that is answered among them: hooks need threads too
+MAX_SECONDS = 40.0  # for one report; proxies wait for about a minute
+CACHE_SECONDS = 60.0
+MAX_CACHED = 16  # reports
+MAX_WAITING = 3  # requests, the one that is answered among them: hooks need threads too
 NICENESS = 10  # hooks go first
 
 
-class ReportFailed(ServiceUnavailable):
+class ReportFailedError(ServiceUnavailable):
     """The command ended without a report: the records are down, or it could not be run."""
 
 
-class ReportBusy(ServiceUnavailable):
+class ReportBusyError(ServiceUnavailable):
     """Others wait for reports already."""
 
 
-class ReportTooSlow(GatewayTimeout):
+class ReportTimeoutError(GatewayTimeout):
     """It was ended: so many records take longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportQuery:
     """What a report is about: always one tenant; None is no limit."""
 
     tenant: str
@@ -51,7 +51,7 @@ class Asked:
     service: str | None = None
     topic: str | None = None
 
-    def options(self) -> list[str]:
+    def as_options(self) -> list[str]:
         chosen = {
             "tenant": self.tenant,
             "since": self.since,
@@ -76,7 +76,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Highlight:
     """One thing that stands out. `where` names the figure to look at."""
 
     says: str
@@ -88,10 +88,10 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Report:
     figures: Mapping[str, Figure]
-    findings: Sequence[Finding]
+    highlights: Sequence[Highlight]
 
 
-class Reports:
+class ReportRunner:
     """Of one worker: one at a time."""
 
     def __init__(
@@ -99,67 +99,69 @@ class Reports:
         settings: Settings,
         *,
         command: Sequence[str] = COMMAND,
-        seconds: float = MOST_SECONDS,
+        seconds: float = MAX_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         file = ["--config", settings.file] if settings.file else []
         self._command = [*command, *file]
         self._seconds = seconds
         self._now = now
-        self._kept: dict[Asked, tuple[float, Report]] = {}
+        self._kept: dict[ReportQuery, tuple[float, Report]] = {}
         self._turn = threading.Lock()
-        self._places = threading.BoundedSemaphore(MOST_WAITING)
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
 
-    def of(self, asked: Asked) -> Report:
+    def of(self, asked: ReportQuery) -> Report:
         """Raises ReportFailed, ReportBusy and ReportTooSlow."""
-        kept = self._fresh(asked)
+        kept = self._find_fresh(asked)
         if kept is not None:
             return kept
         if not self._places.acquire(blocking=False):
-            raise ReportBusy
+            raise ReportBusyError
         try:
             if not self._turn.acquire(timeout=self._seconds):
-                raise ReportBusy
+                raise ReportBusyError
             try:
-                return self._fresh(asked) or self._keep(asked, self._made(asked))
+                return self._find_fresh(asked) or self._store(asked, self._make_report(asked))
             finally:
                 self._turn.release()
         finally:
             self._places.release()
 
-    def _fresh(self, asked: Asked) -> Report | None:
+    def _find_fresh(self, asked: ReportQuery) -> Report | None:
         made, report = self._kept.get(asked, (0.0, None))
-        return report if self._now() - made < FRESH_SECONDS else None
+        return report if self._now() - made < CACHE_SECONDS else None
 
-    def _keep(self, asked: Asked, report: Report) -> Report:
+    def _store(self, asked: ReportQuery, report: Report) -> Report:
         self._kept.pop(asked, None)
-        while len(self._kept) >= MOST_KEPT:
+        while len(self._kept) >= MAX_CACHED:
             del self._kept[next(iter(self._kept))]
         self._kept[asked] = self._now(), report
         return report
 
-    def _made(self, asked: Asked) -> Report:
-        told = self._told([*self._command, *asked.options()])
+    def _make_report(self, asked: ReportQuery) -> Report:
+        told = self._run_command([*self._command, *asked.as_options()])
         try:
             document = orjson.loads(told)
             return Report(
                 {name: Figure(**figure) for name, figure in document["figures"].items()},
                 [
-                    Finding(one["says"], one["more"], one["where"], one["problem"])
+                    Highlight(one["says"], one["more"], one["where"], one["problem"])
                     for one in document["findings"]
                 ],
             )
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            raise ReportFailed from None
+            raise ReportFailedError from None
 
-    def _told(self, command: Sequence[str]) -> bytes:
+    def _run_command(self, command: Sequence[str]) -> bytes:
         # What the command lays aside goes with this, however it ends.
         with TemporaryDirectory(prefix="cobalamin-governance-") as folder:
-            return self._told_in(folder, command)
+            return self._run_in(folder, command)
 
-    def _told_in(self, folder: str, command: Sequence[str]) -> bytes:
+    def _run_in(self, folder: str, command: Sequence[str]) -> bytes:
         # Not into the metrics of this service: the command is no worker of it.
-        environment = {name: value for name, value in os.environ.items() if name != DIRECTORY}
+        environment = {
+            name: value for name, value in os.environ.items() if name != DIRECTORY_VARIABLE
+        }
         environment["TMPDIR"] = folder
         try:
             process = subprocess.Popen(  # noqa: S603  # our own command; what is chosen is checked
@@ -170,7 +172,7 @@ class Reports:
                 env=environment,
             )
         except OSError:
-            raise ReportFailed from None
+            raise ReportFailedError from None
         with process:
             with contextlib.suppress(OSError):  # it is gone already, or may not be told to
                 os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
@@ -178,7 +180,7 @@ class Reports:
                 told, _ = process.communicate(timeout=self._seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
-                raise ReportTooSlow from None
+                raise ReportTimeoutError from None
         if process.returncode != 0:
-            raise ReportFailed
+            raise ReportFailedError
         return told

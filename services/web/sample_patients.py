@@ -6,16 +6,16 @@ from datetime import date
 from typing import Any
 
 from cds_hooks.config.tenants import Tenant
-from mappings.text import amount, english
+from mappings.text import format_amount, format_english
 from services.cards.composer import CardMaker
-from services.chart.model import Chart, Medication, completed_years
-from services.hooks.catalog import attention_of
-from services.hooks.documents import assessment_of, chart_of_document
-from services.knowledge.site import Known
-from services.web.what_if.query import SAMPLES, sample
+from services.chart.model import Chart, Medication, calculate_age
+from services.hooks.catalog import read_attention_rules
+from services.hooks.documents import assess_document, read_document_chart
+from services.knowledge.site import SiteKnowledge
+from services.web.what_if.query import SAMPLE_NAMES, read_sample
 
-FIRST = "neuropathy"  # shown where nothing is chosen
-SEX = {"female": "Woman", "male": "Man"}
+FIRST_SAMPLE = "neuropathy"  # shown where nothing is chosen
+SEX_TITLES = {"female": "Woman", "male": "Man"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,52 +49,52 @@ class Sample:
         return ", ".join(fact.says for fact in self.facts if fact.kind != "result")
 
 
-def sample_patients(known: Known, base_url: str, tenant: Tenant) -> dict[str, Sample]:
+def assess_samples(known: SiteKnowledge, base_url: str, tenant: Tenant) -> dict[str, Sample]:
     """All of them by name, assessed as `cobalamin try` does."""
-    maker = CardMaker.at_start(known, base_url)
-    names = sorted(SAMPLES, key=lambda name: name != FIRST)
-    return {name: _sample(name, maker, tenant) for name in names}
+    maker = CardMaker.from_site(known, base_url)
+    names = sorted(SAMPLE_NAMES, key=lambda name: name != FIRST_SAMPLE)
+    return {name: _assess_sample(name, maker, tenant) for name in names}
 
 
-def _sample(name: str, maker: CardMaker, tenant: Tenant) -> Sample:
-    document, day = sample(name)
-    known = maker.known
-    chart = chart_of_document(document, known, day)
-    attention = attention_of(tenant.clinical.get("attention"), known)
-    result = assessment_of(document, maker, day, attention)
-    age = f", {completed_years(chart.born[0], day)} years" if chart.born else ""
+def _assess_sample(name: str, maker: CardMaker, tenant: Tenant) -> Sample:
+    document, day = read_sample(name)
+    known = maker.knowledge
+    chart = read_document_chart(document, known, day)
+    attention = read_attention_rules(tenant.service_tables.get("attention"), known)
+    result = assess_document(document, maker, day, attention)
+    age = f", {calculate_age(chart.born[0], day)} years" if chart.born else ""
     return Sample(
         name,
-        f"{SEX.get(chart.sex or '', 'Patient')}{age}",
-        english(day),
+        f"{SEX_TITLES.get(chart.sex or '', 'Patient')}{age}",
+        format_english(day),
         document["hook"],
-        tuple(_facts(chart, known)),
+        tuple(_list_facts(chart, known)),
         tuple(result["cards"]),
     )
 
 
-def _facts(chart: Chart, known: Known) -> Iterator[Fact]:
+def _list_facts(chart: Chart, known: SiteKnowledge) -> Iterator[Fact]:
     for found in chart.findings.values():
         for one in found:
             says = one.text or known.b12.titles[one.concept]
             yield Fact(
-                "on record", says if one.active else f"{says}, resolved", day=_day(one.onset)
+                "on record", says if one.active else f"{says}, resolved", day=_format_day(one.onset)
             )
     for drugs in chart.medications.values():
         for drug in drugs:
-            yield _drug(drug, known)
+            yield _describe_drug(drug, known)
     for name, results in chart.measurements.items():
         for result in results:
-            value = amount(result.value, result.unit, result.comparator)
+            value = format_amount(result.value, result.unit, result.comparator)
             side = f", {result.side}" if result.side else ""
             title = f"{known.b12.titles[name]}{side}"
-            yield Fact("result", title, str(value), _day(result.day))
+            yield Fact("result", title, str(value), _format_day(result.day))
 
 
-def _drug(drug: Medication, known: Known) -> Fact:
+def _describe_drug(drug: Medication, known: SiteKnowledge) -> Fact:
     kind = {"draft": "being ordered", "past": "took"}.get(drug.status, "takes")
-    return Fact(kind, drug.text or known.b12.titles[drug.concept], day=_day(drug.start))
+    return Fact(kind, drug.text or known.b12.titles[drug.concept], day=_format_day(drug.start))
 
 
-def _day(day: date | None) -> str:
-    return english(day) if day else ""
+def _format_day(day: date | None) -> str:
+    return format_english(day) if day else ""

@@ -7,29 +7,29 @@ from werkzeug.wrappers import Response
 
 from cds_hooks.config.pages import OpenID
 from cds_hooks.config.settings import Settings
-from cds_hooks.web.openapi import answer, refusals
-from services.web.access import SIGN_IN, NotHers, User, own_path
+from cds_hooks.web.openapi import build_refusals, build_response
+from services.web.access import SIGN_IN, ForbiddenError, User, safe_redirect
 from services.web.frame import Frame
-from services.web.openid import Provider, claim, texts
+from services.web.openid import Provider, find_claim, list_texts
 
-BACK = "next"  # where to after signing in, by the state of the sign-in
-MOST_NAME = 80  # characters
+NEXT_PARAMETER = "next"  # where to after signing in, by the state of the sign-in
+MAX_NAME_LENGTH = 80  # characters
 
 
-def user_of(openid: OpenID, claims: Any, settings: Settings) -> User:
+def build_user(openid: OpenID, claims: Any, settings: Settings) -> User:
     """Who the provider says she is, and which of our tenants that opens."""
-    values = texts(claim(claims, openid.tenants_claim))
+    values = list_texts(find_claim(claims, openid.tenants_claim))
     there = [tenant.id for tenant in settings.tenants]
     names = [claims.get(name) for name in ("name", "preferred_username", "email", "sub")]
     name = next((one for one in names if isinstance(one, str) and one.strip()), "")
-    return User(str(claims["sub"]), name[:MOST_NAME], openid.tenants_of(values, there))
+    return User(str(claims["sub"]), name[:MAX_NAME_LENGTH], openid.find_tenants(values, there))
 
 
 def sign_in_paths() -> dict[str, Any]:
     """What the OpenAPI document says of these pages."""
     moved = {"302": {"description": "To the provider of identities, or back to a page."}}
-    page = answer(None, "Who is signed out.", "text/html")
-    refused = refusals((400, 401, 404, 405, 408, 413, 429, 500, 503))
+    page = build_response(None, "Who is signed out.", "text/html")
+    refused = build_refusals((400, 401, 404, 405, 408, 413, 429, 500, 503))
     return {
         "/sign-in": {"get": {"operationId": "sign-in", "responses": {**moved, **refused}}},
         "/sign-in/callback": {"get": {"operationId": "back", "responses": {**moved, **refused}}},
@@ -43,38 +43,38 @@ def sign_in_paths() -> dict[str, Any]:
     }
 
 
-def sign_in_pages(frame: Frame, openid: OpenID) -> Blueprint:
+def make_sign_in_pages(frame: Frame, openid: OpenID) -> Blueprint:
     """Raises ConfigurationFault for the client's secret."""
-    pages = frame.blueprint(SIGN_IN)
+    pages = frame.make_blueprint(SIGN_IN)
     provider = Provider(openid)
     base_url = frame.settings.base_url
 
     @pages.get("/sign-in")
     def sign_in() -> Response:
-        gone: Response = provider.begun(f"{base_url}/sign-in/callback")
-        session[BACK] = own_path(request.args.get(BACK))
+        gone: Response = provider.start_sign_in(f"{base_url}/sign-in/callback")
+        session[NEXT_PARAMETER] = safe_redirect(request.args.get(NEXT_PARAMETER))
         return gone
 
     @pages.get("/sign-in/callback")
     def back() -> Response:
-        claims = provider.identity()
-        path = own_path(session.get(BACK))
-        user = user_of(openid, claims, frame.settings)
+        claims = provider.read_identity()
+        path = safe_redirect(session.get(NEXT_PARAMETER))
+        user = build_user(openid, claims, frame.settings)
         if not user.tenants:
             session.clear()
             g.user = None
-            raise NotHers("no tenant")
-        frame.access.begin(user)
+            raise ForbiddenError("no tenant")
+        frame.access.begin_session(user)
         return redirect(path)
 
     @pages.post("/sign-out")
     def sign_out() -> Response:
-        frame.access.end()
+        frame.access.end_session()
         return redirect("/sign-out", code=303)
 
     @pages.get("/sign-out")
     def signed_out() -> Response:
-        url = None if g.user else provider.end_url(f"{base_url}/sign-out")
-        return frame.page("pages/signed_out.html", end_url=url)
+        url = None if g.user else provider.find_sign_out_url(f"{base_url}/sign-out")
+        return frame.render_page("pages/signed_out.html", end_url=url)
 
     return pages

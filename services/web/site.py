@@ -9,41 +9,43 @@ from typing import Any
 from flask import Blueprint
 
 from cds_hooks.config.settings import Settings
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 from services.web.access import Access
 from services.web.evidence.openapi import evidence_paths
-from services.web.evidence.pages import evidence_pages
+from services.web.evidence.pages import make_evidence_pages
 from services.web.frame import Frame
-from services.web.governance import governance_pages, governance_paths
-from services.web.report_process import Reports
-from services.web.start import start_pages, start_paths
-from services.web.what_if.pages import what_if_pages, what_if_paths
+from services.web.governance import governance_paths, make_governance_pages
+from services.web.report_process import ReportRunner
+from services.web.start import make_start_pages, start_paths
+from services.web.what_if.pages import make_what_if_pages, what_if_paths
 
 
-def pages(settings: Settings, known: Mapping[str, Known], version: str) -> list[Blueprint]:
+def make_pages(
+    settings: Settings, known: Mapping[str, SiteKnowledge], version: str
+) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
-    return [*_pages(Frame(settings, known, version, Access(settings)))]
+    return [*_make_pages(Frame(settings, known, version, Access(settings)))]
 
 
-def _pages(frame: Frame) -> Iterator[Blueprint]:
-    yield frame.common()
-    yield start_pages(frame)
-    yield evidence_pages(frame)
-    yield what_if_pages(frame)
+def _make_pages(frame: Frame) -> Iterator[Blueprint]:
+    yield frame.make_common_blueprint()
+    yield make_start_pages(frame)
+    yield make_evidence_pages(frame)
+    yield make_what_if_pages(frame)
     openid = frame.settings.pages.openid
     if _has_records_pages(frame.settings):
-        yield governance_pages(frame, Reports(frame.settings))
+        yield make_governance_pages(frame, ReportRunner(frame.settings))
     if openid is not None and frame.access.signs_in:
-        from services.web.sign_in import sign_in_pages  # noqa: PLC0415  # as said above
+        from services.web.sign_in import make_sign_in_pages  # noqa: PLC0415  # as said above
 
-        yield sign_in_pages(frame, openid)
+        yield make_sign_in_pages(frame, openid)
     if _has_app(frame.settings):
-        from services.web.smart_app.launch_routes import Door  # noqa: PLC0415  # as said above
-        from services.web.smart_app.pages import app_pages  # noqa: PLC0415
+        from services.web.smart_app.launch_routes import LaunchRoutes  # noqa: PLC0415  # as said above
+        from services.web.smart_app.pages import make_app_pages  # noqa: PLC0415
 
-        door = Door(frame)
-        yield door.routes()
-        yield app_pages(frame, door.opened)
+        door = LaunchRoutes(frame)
+        yield door.make_blueprint()
+        yield make_app_pages(frame, door.opened)
 
 
 def _has_app(settings: Settings) -> bool:
@@ -56,11 +58,11 @@ def _has_records_pages(settings: Settings) -> bool:
     return settings.is_open or settings.pages.openid is not None
 
 
-def page_paths(settings: Settings, known: Mapping[str, Known]) -> dict[str, Any]:
+def page_paths(settings: Settings, known: Mapping[str, SiteKnowledge]) -> dict[str, Any]:
     """What the OpenAPI document says of them."""
     return {
         **start_paths(),
-        **evidence_paths(known[settings.tenant().id]),
+        **evidence_paths(known[settings.find_tenant().id]),
         **what_if_paths(),
         **(governance_paths() if _has_records_pages(settings) else {}),
         **(_sign_in_paths() if Access(settings).signs_in else {}),

@@ -1,10 +1,10 @@
 """Units as people write them, on pages that show every unit there is."""
 
-from services.cards.b12_summary import SPELLINGS
-from services.cards.muscle import units_spelt
+from services.cards.b12_summary import UNIT_SPELLINGS
+from services.cards.muscle import spell_muscle_units
 
-FURTHER = {  # beyond those of cards; the longer first
-    **SPELLINGS,
+UNIT_SPELLINGS = {  # beyond those of cards; the longer first
+    **UNIT_SPELLINGS,
     "m[IU]/L": "mIU/L",
     "[arb'U]/mL": "arbitrary units/mL",
     "10*3/uL": "10³/µL",
@@ -17,13 +17,13 @@ FURTHER = {  # beyond those of cards; the longer first
     "umol": "µmol",
     "ug/": "µg/",
 }
-ALONE = {"m2": "m²", "/a": "a year"}  # a unit that is the whole text
+WHOLE_SPELLINGS = {"m2": "m²", "/a": "a year"}  # a unit that is the whole text
 
 
-def spelt(text: str) -> str:
+def spell_units(text: str) -> str:
     """Text with its units as people write them."""
-    if text in ALONE:
-        return ALONE[text]
-    for unit, spelling in FURTHER.items():
+    if text in WHOLE_SPELLINGS:
+        return WHOLE_SPELLINGS[text]
+    for unit, spelling in UNIT_SPELLINGS.items():
         text = text.replace(unit, spelling)
-    return units_spelt(text)
+    return spell_muscle_units(text)

@@ -11,9 +11,9 @@ from patients import known
 from token_issuers import Issuer, Key
 
 from cds_hooks.records.store import Records
-from cds_hooks.telemetry.logs import stamp
+from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import services
+from services.hooks.catalog import build_services
 from services.knowledge.configuration import load_settings
 
 BASE = "https://cds.example.org"
@@ -67,10 +67,10 @@ class Hospital:
         self.settings = load_settings(folder / "cobalamin.toml")
         self.records = Records.open(self.settings.records_url)
         self.app = create_app(
-            {tenant.id: services(known(), BASE) for tenant in self.settings.tenants},
+            {tenant.id: build_services(known(), BASE) for tenant in self.settings.tenants},
             self.settings,
             self.records,
-            structlog.wrap_logger(None, processors=[stamp, self._keep]),
+            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
             version="test",
         )
         self.client = self.app.test_client()

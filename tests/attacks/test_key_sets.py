@@ -10,7 +10,12 @@ from token_issuers import Issuer, Key, place
 from waiting import wait_until
 
 from cds_hooks.security import key_sets
-from cds_hooks.security.key_sets import FRESH_SECONDS, UNKNOWN_SECONDS, FetchedKeys, KeysUnavailable
+from cds_hooks.security.key_sets import (
+    FRESH_SECONDS,
+    UNKNOWN_KEY_SECONDS,
+    FetchedKeys,
+    KeysUnavailableError,
+)
 
 
 class Clock:
@@ -55,7 +60,7 @@ def test_a_new_key_is_found_when_it_is_first_used(ehr, fetched):
     keys, clock, _told = fetched
     assert keys.key("one", "ES384") is not None
     ehr.answer = Issuer("x", Key(kid="two")).jwks
-    clock.now += UNKNOWN_SECONDS
+    clock.now += UNKNOWN_KEY_SECONDS
     assert keys.key("two", "ES384") is not None
     assert keys.key("one", "ES384") is None  # it was withdrawn
 
@@ -66,7 +71,7 @@ def test_unknown_keys_make_few_fetches(ehr, fetched):
     for second in range(300):
         clock.now = 1000.0 + second
         assert keys.key(f"invented-{second}", "ES384") is None
-    assert len(ehr.paths) == 300 / UNKNOWN_SECONDS
+    assert len(ehr.paths) == 300 / UNKNOWN_KEY_SECONDS
 
 
 def test_many_threads_make_one_fetch(ehr, fetched):
@@ -103,7 +108,7 @@ def test_while_the_endpoint_is_down_keys_stay_good_for_a_while(ehr, fetched, cas
     if case["known"]:
         assert keys.key("one", "ES384") is not None
     else:
-        with pytest.raises(KeysUnavailable):
+        with pytest.raises(KeysUnavailableError):
             keys.key("one", "ES384")
         assert told[-1] == "status-503"
 
@@ -111,12 +116,12 @@ def test_while_the_endpoint_is_down_keys_stay_good_for_a_while(ehr, fetched, cas
 def test_an_endpoint_that_comes_back_is_heard(ehr, fetched):
     keys, clock, _told = fetched
     ehr.status = 500
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         keys.key("one", "ES384")
     ehr.status = 200
-    with pytest.raises(KeysUnavailable):  # not at once
+    with pytest.raises(KeysUnavailableError):  # not at once
         keys.key("one", "ES384")
-    clock.now += UNKNOWN_SECONDS
+    clock.now += UNKNOWN_KEY_SECONDS
     assert keys.key("one", "ES384") is not None
 
 
@@ -136,7 +141,7 @@ BROKEN = {
 def test_what_is_no_key_set_is_none(ehr, fetched, answer, status, headers, reason):
     keys, _clock, told = fetched
     ehr.answer, ehr.status, ehr.headers = answer, status, headers
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         keys.key("one", "ES384")
     assert reason in told[-1]
     assert len(ehr.paths) == 1
@@ -145,7 +150,7 @@ def test_what_is_no_key_set_is_none(ehr, fetched, answer, status, headers, reaso
 def test_an_endpoint_that_is_not_there_is_told(fetched, ehr):
     told = []
     keys = FetchedKeys("http://127.0.0.1:9/jwks.json", told.append)
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         keys.key("one", "ES384")
     assert told == ["ConnectionError"]
 
@@ -154,7 +159,7 @@ def test_a_slow_endpoint_holds_nobody_for_long(ehr, fetched, monkeypatch):
     monkeypatch.setattr(key_sets, "TIMEOUT", (0.2, 0.2))
     keys, _clock, told = fetched
     ehr.answering.clear()  # and it does not answer before the test is over
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         keys.key("one", "ES384")
     assert len(told) == 1
 
@@ -176,7 +181,7 @@ def test_an_endpoint_that_drips_holds_nobody_for_long(monkeypatch):
         thread.start()
         told = []
         keys = FetchedKeys(f"http://127.0.0.1:{listening.getsockname()[1]}/keys", told.append)
-        with pytest.raises(KeysUnavailable):  # while it still drips
+        with pytest.raises(KeysUnavailableError):  # while it still drips
             keys.key("one", "ES384")
         over.set()
         thread.join()

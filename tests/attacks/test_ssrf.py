@@ -8,10 +8,10 @@ from token_issuers import Issuer, Key, place
 
 from cds_hooks.config.tenants import FhirAccess
 from cds_hooks.fhir.client import FhirClient
-from cds_hooks.protocol.errors import NotACall
+from cds_hooks.protocol.errors import InvalidRequestError
 from cds_hooks.protocol.hook_request import read_request
-from cds_hooks.protocol.prefetch import State, read
-from cds_hooks.security.key_sets import FetchedKeys, KeysUnavailable
+from cds_hooks.protocol.prefetch import PrefetchState, read_prefetch
+from cds_hooks.security.key_sets import FetchedKeys, KeysUnavailableError
 
 SERVER = "https://ehr.example.org/fhir"
 TEMPLATES = {"observations": "Observation?patient={{context.patientId}}"}
@@ -34,7 +34,7 @@ def call(server, prefetch=None):
 
 def asked(client, server, prefetch=None):
     request = call(server, prefetch)
-    answers, fetches = client.complete(request, read(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete(request, read_prefetch(request, TEMPLATES), TEMPLATES)
     return answers["observations"], [fetch.reason for fetch in fetches]
 
 
@@ -131,7 +131,7 @@ def test_no_server_but_the_tenants_is_asked(client, connections, names, server):
     answer, reasons = asked(client, server)
     assert connections == []
     assert reasons == []
-    assert answer.state is State.LEFT_OUT
+    assert answer.state is PrefetchState.LEFT_OUT
 
 
 PRIVATE = [
@@ -149,7 +149,7 @@ def test_a_name_that_leads_inside_is_not_followed(client, connections, names, ad
     answer, reasons = asked(client, SERVER)
     assert connections == []
     assert reasons == ["private-address"]
-    assert answer.state is State.FAILED
+    assert answer.state is PrefetchState.FAILED
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -157,7 +157,7 @@ def test_keys_are_not_fetched_from_inside_either(connections, names, address):
     names.append(address)
     told = []
     keys = FetchedKeys("https://ehr.example.org/jwks.json", told.append)
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         keys.key("k", "ES384")
     assert connections == []
     assert told == ["InvalidIPAddress"]
@@ -213,7 +213,7 @@ def test_no_redirect_is_followed(ehr, evil, status, path):
     answer, reasons = asked(client, f"{ehr.base}/fhir")
     client.close()
     assert reasons == [f"status-{status}"]
-    assert answer.state is State.FAILED
+    assert answer.state is PrefetchState.FAILED
     assert evil.paths == []
     assert len(ehr.paths) == 1
 
@@ -278,9 +278,9 @@ def test_an_id_stays_one_value_of_the_query(ehr, patient):
         "fhirServer": f"{ehr.base}/fhir",
     }
     client = of(ehr)
-    with suppress(NotACall):  # what cannot be an id is refused already
+    with suppress(InvalidRequestError):  # what cannot be an id is refused already
         read_it = read_request(request, "patient-view")
-        client.complete(read_it, read(read_it, TEMPLATES), TEMPLATES)
+        client.complete(read_it, read_prefetch(read_it, TEMPLATES), TEMPLATES)
     client.close()
     assert len(ehr.paths) <= 1
     for path in ehr.paths:

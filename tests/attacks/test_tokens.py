@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tables import cases
 from token_issuers import Issuer, Key, part, place, signed
 
-from cds_hooks.config.tenants import Trust
+from cds_hooks.config.tenants import TokenTrust
 from cds_hooks.security.authentication import (
-    Expected,
+    AuthenticationError,
     Token,
-    Unauthenticated,
-    check,
+    TokenExpectation,
     check_signature,
+    check_token,
     read_token,
 )
-from cds_hooks.security.key_sets import usable_keys
+from cds_hooks.security.key_sets import read_usable_keys
 
 NORTH_JKU = "https://ehr.north.example/.well-known/jwks.json"
 STRANGER = Key("ES384")
@@ -457,27 +457,29 @@ KNOWN = json.loads((Path(__file__).parent / "known_tokens.json").read_text())
 def test_published_tokens_are_read_as_their_publishers_meant_them(name):
     """The specification's own example, and a token by the sandbox's published key."""
     known = KNOWN[name]
-    trust = Trust(
+    trust = TokenTrust(
         known["issuer"], known["audience"], known["jku"], claim=known["claim"], max_lifetime_s=10**9
     )
     token = read_token(known["token"])
-    check(token, Expected(trust, [known["audience"] + known["path"]], known["within"]))
-    key = usable_keys(known["jwks"])[token.header["kid"], "ES384"]
+    check_token(
+        token, TokenExpectation(trust, [known["audience"] + known["path"]], known["within"])
+    )
+    key = read_usable_keys(known["jwks"])[token.header["kid"], "ES384"]
     check_signature(token, key, "ES384")
     altered = read_token(changed_signature(known["token"], lambda s: s[:-4] + "AAAA"))
-    with pytest.raises(Unauthenticated, match="signature"):
+    with pytest.raises(AuthenticationError, match="signature"):
         check_signature(altered, key, "ES384")
 
 
 def test_the_example_of_the_specification_is_long_over_and_lives_too_long():
     known = KNOWN["specification"]
     token = read_token(known["token"])
-    trust = Trust(known["issuer"], known["audience"], known["jku"], claim=known["claim"])
+    trust = TokenTrust(known["issuer"], known["audience"], known["jku"], claim=known["claim"])
     audiences = [known["audience"] + known["path"]]
-    with pytest.raises(Unauthenticated, match="expired"):
-        check(token, Expected(trust, audiences, time.time()))
-    with pytest.raises(Unauthenticated, match="lifetime"):
-        check(token, Expected(trust, audiences, known["within"]))
+    with pytest.raises(AuthenticationError, match="expired"):
+        check_token(token, TokenExpectation(trust, audiences, time.time()))
+    with pytest.raises(AuthenticationError, match="lifetime"):
+        check_token(token, TokenExpectation(trust, audiences, known["within"]))
 
 
 def plain(**claims):
@@ -501,12 +503,12 @@ def plain(**claims):
 """)
 def test_the_edges_of_a_lifetime(case):
     """Seconds after the token was issued, for 300 seconds."""
-    trust = Trust("i", BASE, leeway_s=int(case["leeway"]))
+    trust = TokenTrust("i", BASE, leeway_s=int(case["leeway"]))
     token = plain(exp=1300)
     try:
-        check(token, Expected(trust, [DISCOVERY], 1000 + int(case["moment"])))
+        check_token(token, TokenExpectation(trust, [DISCOVERY], 1000 + int(case["moment"])))
         reason = ""
-    except Unauthenticated as refused:
+    except AuthenticationError as refused:
         reason = refused.reason
     assert reason == case["reason"]
 
@@ -520,11 +522,13 @@ def test_the_edges_of_a_lifetime(case):
     1        | 600     | yes
 """)
 def test_the_edges_of_how_long_a_token_may_live(case):
-    trust = Trust("i", BASE, max_lifetime_s=int(case["longest"]))
+    trust = TokenTrust("i", BASE, max_lifetime_s=int(case["longest"]))
     token = plain(exp=1000 + int(case["lifetime"]))
-    refused = nullcontext() if case["let in"] else pytest.raises(Unauthenticated, match="lifetime")
+    refused = (
+        nullcontext() if case["let in"] else pytest.raises(AuthenticationError, match="lifetime")
+    )
     with refused:
-        check(token, Expected(trust, [DISCOVERY], 1000))
+        check_token(token, TokenExpectation(trust, [DISCOVERY], 1000))
 
 
 WEAK = Key("RS384", "weak", bits=1024)
@@ -558,15 +562,15 @@ SETS = {
 def test_which_keys_of_a_set_count(document, usable):
     if usable is None:
         with pytest.raises(ValueError, match="no key set"):
-            usable_keys(document)
+            read_usable_keys(document)
     else:
-        assert set(usable_keys(document)) == usable
+        assert set(read_usable_keys(document)) == usable
 
 
 def test_a_private_key_in_a_set_is_used_as_a_public_one():
     """Some publish the whole pair by mistake; what is kept of it is the public half."""
     document = jwt.get_algorithm_by_name("ES384").to_jwk(STRANGER.private, as_dict=True)
-    [key] = usable_keys({"keys": [{**document, "kid": "k"}]}).values()
+    [key] = read_usable_keys({"keys": [{**document, "kid": "k"}]}).values()
     assert not hasattr(key, "sign")
 
 

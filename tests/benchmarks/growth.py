@@ -22,7 +22,7 @@ from benchmarks.hospital import Hospital, configuration
 from benchmarks.in_process import Answering
 from benchmarks.processes import load_average
 
-from mappings.terminology.value_set import Row, load_value_sets
+from mappings.terminology.value_set import CodeRow, load_value_sets
 
 SIZE = 20_000
 TIMES = 10
@@ -48,7 +48,7 @@ def local_codes(times: int) -> str:
     return "".join(tables)
 
 
-def _table(name: str, row: Row, number: int) -> str:
+def _table(name: str, row: CodeRow, number: int) -> str:
     said = {"side": row.side, "distance_m": row.distance_m, "method": row.method}
     code = f"{name}-{row.code.rstrip('*')}-{number}"
     parts = {"system": "https://local.example/codes", "code": code, "value_set": name, **said}

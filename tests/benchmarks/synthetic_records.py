@@ -60,7 +60,7 @@ def known(name: str, code: str) -> dict[str, Any]:
 
 def unread(system: str, code: str, display: str) -> dict[str, Any]:
     """A code that no rule reads. Raises LookupError where one does."""
-    if _index().lookup(system, code):
+    if _index().look_up(system, code):
         raise LookupError(f"{code} is read")
     return lines.concept(system, code, display)
 
@@ -308,7 +308,7 @@ DRUGS = (
 
 
 def _order(code: dict[str, Any], share: float, ages: tuple[int, int] = ADULT) -> Held:
-    return Held(lines.order(code), share, ages, still=0.3)
+    return Held(lines.sort_key(code), share, ages, still=0.3)
 
 
 def _procedure(

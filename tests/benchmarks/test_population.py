@@ -54,7 +54,7 @@ def test_every_resource_is_valid_and_about_one_of_the_patients(small):
 
 
 def test_results_are_as_many_and_as_often_read_as_said(small):
-    lookup = load_value_sets().lookup
+    lookup = load_value_sets().look_up
     observations = [one for one in resources_in(small) if one["resourceType"] == "Observation"]
     sets = [
         {

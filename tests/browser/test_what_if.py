@@ -2,7 +2,7 @@
 
 import json
 
-from services.web.what_if.query import sample
+from services.web.what_if.query import read_sample
 
 PATIENT = (
     "/what-if?age=72&sex=female&total_b12=212&methylmalonic_acid=0.41&egfr=52&mcv=103"
@@ -68,7 +68,7 @@ def test_what_is_pasted_is_answered_and_has_no_address(look):
     page.locator("#document").fill('{"hook": "patient-view"}')
     page.get_by_role("button", name="Answer it").click()
     assert "is required" in page.get_by_role("alert").inner_text()
-    page.locator("#document").fill(json.dumps(sample("muscle-loss")[0]))
+    page.locator("#document").fill(json.dumps(read_sample("muscle-loss")[0]))
     page.get_by_role("button", name="Answer it").click()
     assert "severe" in page.locator(".verdicts").inner_text()
     assert page.locator("#share").count() == 0

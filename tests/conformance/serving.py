@@ -19,7 +19,7 @@ import requests
 from answer_schemas import CHECKED
 from jsonschema import Draft202012Validator
 
-from cds_hooks.telemetry.logs import log_line_schema
+from cds_hooks.telemetry.logs import read_log_line_schema
 
 DAY = re.compile(r"^(\d{4}-\d{2}-\d{2})(T.*)?$")
 ID = "b12-muscle-{}"
@@ -67,7 +67,7 @@ def today() -> date:
 
 def log_faults(lines: Iterable[dict[str, Any]]) -> list[str]:
     """Where lines break the schema that is published for them."""
-    validator = Draft202012Validator(log_line_schema())
+    validator = Draft202012Validator(read_log_line_schema())
     return [
         f"{line.get('event')} {error.json_path}: {error.message}"
         for line in lines

@@ -202,15 +202,15 @@ def test_workers_of_another_server_are_shown_by_an_application_of_its_own(tmp_pa
 
 def test_an_address_that_nobody_chose_may_be_taken(monkeypatch):
     """By another service of this machine: this one goes without, and says so."""
-    from cds_hooks.config.settings import MetricsPage, Settings
-    from cds_hooks.web.server import metrics_page
+    from cds_hooks.config.settings import MetricsAddress, Settings
+    from cds_hooks.web.server import open_metrics_page
 
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
-        page = MetricsPage(port=holder.getsockname()[1])
+        page = MetricsAddress(port=holder.getsockname()[1])
         said = []
-        with metrics_page(Settings(metrics=page), said.append):
+        with open_metrics_page(Settings(metrics=page), said.append):
             assert "Metrics are not shown" in said[0]
 
 

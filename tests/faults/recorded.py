@@ -8,7 +8,7 @@ from faults.load import Tally
 from sqlalchemy import select
 from waiting import PATIENCE, wait_until
 
-from cds_hooks.records.audit_verification import verify
+from cds_hooks.records.audit_verification import verify_chain
 from cds_hooks.records.store import Records
 from cds_hooks.records.tables import audit, card, decision
 
@@ -52,7 +52,7 @@ def figures(url: str, tally: Tally, key: Path | None = None, tenant: str = "loca
             shown: dict[str, set[str]] = {}
             for uuid, of in connection.execute(select(card.c.uuid, card.c.decision)):
                 shown.setdefault(of, set()).add(uuid)
-        verified = verify(records, tenant)
+        verified = verify_chain(records, tenant)
     finally:
         records.close()
     kept = Counter(ids)

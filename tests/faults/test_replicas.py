@@ -11,7 +11,7 @@ from faults.recorded import drained, figures
 from faults.replicas import connections_cut, replicas
 from postgresql import postgresql_server
 
-from cds_hooks.records.store import chain_lock
+from cds_hooks.records.store import compute_lock_id
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_lock_that_somebody_holds_makes_no_call_wait_long(folder, url):
     """As a replica would that froze in the middle of a record."""
     with replicas(folder, url) as two, psycopg.connect(url) as holder:
         assert once(two.ports[0], two.hospital.token()) == 200
-        holder.execute("SELECT pg_advisory_xact_lock(%s)", (chain_lock("north"),))
+        holder.execute("SELECT pg_advisory_xact_lock(%s)", (compute_lock_id("north"),))
         began = time.monotonic()
         assert once(two.ports[0], two.hospital.token()) == 503
         assert once(two.ports[1], two.hospital.token()) == 503

@@ -25,13 +25,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from cds_hooks.config.pages import Pages
+from cds_hooks.config.pages import PageAccess
 from cds_hooks.config.secrets import make_key
 from cds_hooks.config.settings import Settings
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import services
-from services.web.site import page_paths, pages
+from services.hooks.catalog import build_services
+from services.web.site import make_pages, page_paths
 
 BASE = "http://127.0.0.1:8000"
 CHECKS = [
@@ -54,18 +54,18 @@ def application(folder: Path) -> Any:
     (folder / "cobalamin.toml").write_text(f'[records]\nurl = "{url}"\n')
     served = Settings(
         base_url=BASE,
-        pages=Pages(key_file=folder / "pages.key"),
+        pages=PageAccess(key_file=folder / "pages.key"),
         records_url=url,
         file=str(folder / "cobalamin.toml"),
     )
     make_key(folder / "pages.key", "pages.key_file")
     return create_app(
-        {"local": services(known(), BASE)},
+        {"local": build_services(known(), BASE)},
         served,
         Records.open(url),
         structlog.wrap_logger(None, processors=[drop]),
         version="test",
-        pages=pages(served, {"local": known()}, "test"),
+        pages=make_pages(served, {"local": known()}, "test"),
         page_paths=page_paths(served, {"local": known()}),
     )
 

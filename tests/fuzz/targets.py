@@ -17,31 +17,31 @@ from fuzz.oddities import SERVERS
 from patients import known
 from token_issuers import Issuer, Key
 
-from cds_hooks.config.tenants import Trust
-from cds_hooks.fhir.client import _following, _parts, _under
+from cds_hooks.config.tenants import TokenTrust
+from cds_hooks.fhir.client import _find_host, _is_under, _resolve_link
 from cds_hooks.net.urls import is_fhir_base_url, is_origin, is_web_url
 from cds_hooks.protocol import prefetch
-from cds_hooks.protocol.errors import Refusal
+from cds_hooks.protocol.errors import CallError
 from cds_hooks.protocol.feedback import read_feedback
 from cds_hooks.protocol.hook_request import read_json, read_request
-from cds_hooks.protocol.strict_json import Unreadable, loads
+from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
 from cds_hooks.security.authentication import (
-    Expected,
-    Unauthenticated,
-    check,
-    digest_of,
+    AuthenticationError,
+    TokenExpectation,
+    check_token,
+    compute_token_digest,
     read_token,
 )
-from cds_hooks.security.key_sets import usable_keys
-from cds_hooks.security.scopes import covered, grants
+from cds_hooks.security.key_sets import read_usable_keys
+from cds_hooks.security.scopes import check_scope, read_grants
 from services.cards.composer import CardMaker
 from services.chart.reader import read_chart
-from services.hooks.catalog import attention_of, prefetch_templates
-from services.hooks.documents import UnusableDocument, assessment_of
+from services.hooks.catalog import build_prefetch_templates, read_attention_rules
+from services.hooks.documents import UnusableDocumentError, assess_document
 from services.hooks.offered_hooks import OFFERED_HOOKS
 
 KNOWN = known()
-TEMPLATES = prefetch_templates(KNOWN.index)
+TEMPLATES = build_prefetch_templates(KNOWN.index)
 BASE = "https://fhir.example/r4"
 URL = "https://cds.example/cds-services"
 ISSUER = Issuer("https://ehr.example/", Key("ES384"))
@@ -51,8 +51,8 @@ TODAY = today()
 def strict_json(data: bytes) -> None:
     """Whatever is read is what Python's own reader makes of it, and no key stands twice."""
     try:
-        found = loads(data)
-    except Unreadable:
+        found = parse_json(data)
+    except UnreadableJsonError:
         return
     twice = []
 
@@ -82,18 +82,18 @@ def hook_request(data: bytes) -> None:
     for hook in OFFERED_HOOKS:
         try:
             called = read_request(read_json(data), hook)
-        except Refusal:
+        except CallError:
             continue
         assert called.patient_id
         str((called.epic, called.encounter_id, called.selections, called.draft_orders))
-        called.selected()
-        prefetch.read(called, TEMPLATES)
+        called.find_selected()
+        prefetch.read_prefetch(called, TEMPLATES)
 
 
 def feedback(data: bytes) -> None:
     try:
         items = read_feedback(read_json(data))
-    except Refusal:
+    except CallError:
         return
     for item in items:
         assert not any(
@@ -105,36 +105,38 @@ def feedback(data: bytes) -> None:
 def token(data: bytes) -> None:
     try:
         found = read_token(data.decode("latin-1"))
-        expected = Expected(Trust(ISSUER.iss, URL), [URL], datetime.now(UTC).timestamp())
-        check(found, expected)
+        expected = TokenExpectation(
+            TokenTrust(ISSUER.iss, URL), [URL], datetime.now(UTC).timestamp()
+        )
+        check_token(found, expected)
         if isinstance(found.claims.get("iss"), str):
-            digest_of(found)
-    except Unauthenticated:
+            compute_token_digest(found)
+    except AuthenticationError:
         return
 
 
 def key_set(data: bytes) -> None:
     try:
-        keys = usable_keys(loads(data))
-    except Unreadable:
+        keys = read_usable_keys(parse_json(data))
+    except UnreadableJsonError:
         return
     assert all(algorithm in ("ES384", "RS384", "ES256", "RS256") for _, algorithm in keys)
 
 
 def answers(data: bytes) -> None:
     try:
-        document = loads(data)
-    except Unreadable:
+        document = parse_json(data)
+    except UnreadableJsonError:
         return
     for key, template in TEMPLATES.items():
-        found = prefetch.interpret(key, prefetch.wanted_type(template), document)
-        assert found.state is not prefetch.State.FOUND or found.resources or found.next_url
+        found = prefetch.interpret_value(key, prefetch.find_resource_type(template), document)
+        assert found.state is not prefetch.PrefetchState.FOUND or found.resources or found.next_url
 
 
 def chart(data: bytes) -> None:
     try:
-        document = loads(data)
-    except Unreadable:
+        document = parse_json(data)
+    except UnreadableJsonError:
         return
     listed = document if isinstance(document, list) else [document]
     resources = [
@@ -147,18 +149,18 @@ def chart(data: bytes) -> None:
 def assessment(data: bytes) -> None:
     """The whole way from a document to cards."""
     try:
-        assessment_of(loads(data), MAKER, TODAY, ATTENTION)
-    except (Unreadable, UnusableDocument):
+        assess_document(parse_json(data), MAKER, TODAY, ATTENTION)
+    except (UnreadableJsonError, UnusableDocumentError):
         return
 
 
 def url(data: bytes) -> None:
     """What is said to lie under a base URL is sent to that host and no other."""
     text = data.decode("utf-8", "replace")
-    _parts(text)
+    _find_host(text)
     is_web_url(text), is_origin(text), is_fhir_base_url(text)
-    for one in (text, _following(f"{BASE}/Observation?page=1", text)):
-        if _under(BASE, one):
+    for one in (text, _resolve_link(f"{BASE}/Observation?page=1", text)):
+        if _is_under(BASE, one):
             try:
                 sent = requests.Request("GET", one).prepare().url or ""
             except requests.RequestException:
@@ -170,9 +172,9 @@ def url(data: bytes) -> None:
 
 def scope(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
-    given = grants(text)
+    given = read_grants(text)
     for search in (True, False):
-        if covered(given, "Observation", search=search, same_patient=True).tried:
+        if check_scope(given, "Observation", search=search, same_patient=True).is_allowed:
             assert "read" in text or "*" in text or "r" in text or "s" in text
 
 
@@ -187,8 +189,8 @@ def _dumped(*documents: Any) -> list[bytes]:
 
 
 CALLS = [sample(name) for name in SAMPLES]
-MAKER = CardMaker.at_start(KNOWN, "https://cds.example")
-ATTENTION = attention_of(None, KNOWN)
+MAKER = CardMaker.from_site(KNOWN, "https://cds.example")
+ATTENTION = read_attention_rules(None, KNOWN)
 RESOURCES = [
     [e["resource"] for value in call["prefetch"].values() if value for e in value.get("entry", [{"resource": value}])]
     for call in CALLS

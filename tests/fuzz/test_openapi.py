@@ -9,10 +9,10 @@ from fuzz.schemas import application
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from cds_hooks.protocol.errors import ISSUE_TYPES, NotACall, operation_outcome
+from cds_hooks.protocol.errors import ISSUE_TYPES, InvalidRequestError, build_operation_outcome
 from cds_hooks.protocol.feedback import read_feedback
 from cds_hooks.protocol.hook_request import SCHEMA
-from cds_hooks.web.openapi import ANYWHERE, SCHEMAS, WRITING
+from cds_hooks.web.openapi import COMMON_STATUSES, SCHEMAS, WRITE_STATUSES
 from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.wsgi import VERSION
 
@@ -60,14 +60,14 @@ def test_every_refusal_is_an_operation_outcome(described):
                     [content] = answer["content"].values()
                     assert content["schema"]["$ref"].endswith("/OperationOutcome")
     call = described["paths"]["/cds-services/b12-muscle-patient-view"]["post"]["responses"]
-    assert {int(status) for status in call} == {200, 412, *WRITING} - {401}
-    assert set(ISSUE_TYPES) | {500} == {412, *WRITING, *ANYWHERE}
+    assert {int(status) for status in call} == {200, 412, *WRITE_STATUSES} - {401}
+    assert set(ISSUE_TYPES) | {500} == {412, *WRITE_STATUSES, *COMMON_STATUSES}
 
 
 def test_outcomes_are_what_their_schema_says():
     for status in (*ISSUE_TYPES, 500, 418, 599):
-        CHECKED["OperationOutcome"].validate(operation_outcome(status, "", "where", ["a.b"]))
-        CHECKED["OperationOutcome"].validate(operation_outcome(status))
+        CHECKED["OperationOutcome"].validate(build_operation_outcome(status, "", "where", ["a.b"]))
+        CHECKED["OperationOutcome"].validate(build_operation_outcome(status))
 
 
 def test_the_schema_of_a_call_is_the_one_that_is_checked_by(described):
@@ -107,7 +107,7 @@ def test_the_schema_of_feedback_says_what_is_read(members, good):
     if good:
         assert read_feedback(message)
     else:
-        with pytest.raises(NotACall):
+        with pytest.raises(InvalidRequestError):
             read_feedback(message)
 
 

@@ -9,12 +9,12 @@ from conformance.serving import log_faults
 from patients import known
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.tenants import LOCAL
+from cds_hooks.config.tenants import LOCAL_TENANT
 from cds_hooks.protocol.dialects import Dialect
 from cds_hooks.records.store import Records
-from cds_hooks.telemetry.logs import stamp
+from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import services
+from services.hooks.catalog import build_services
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def asked(tmp_path):
             raise structlog.DropEvent
 
         app = create_app(
-            {"local": services(known(), "https://cds.example", attention, app=app)},
-            Settings(tenants=(replace(LOCAL, dialect=dialect or Dialect()),)),
+            {"local": build_services(known(), "https://cds.example", attention, app=app)},
+            Settings(tenants=(replace(LOCAL_TENANT, dialect=dialect or Dialect()),)),
             Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
-            structlog.wrap_logger(None, processors=[stamp, keep]),
+            structlog.wrap_logger(None, processors=[stamp_event, keep]),
             version="test",
         )
         client = app.test_client()

@@ -22,13 +22,18 @@ import structlog
 from patients import drug, observation, order, patient, resources
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.protocol.card_history import NoMemory
+from cds_hooks.protocol.card_history import EmptyCardHistory
 from cds_hooks.protocol.service import Call
 from cds_hooks.records.store import Records
-from cds_hooks.telemetry.logs import stamp
+from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
 from services.cards.composer import CardMaker
-from services.hooks.catalog import answer_to, attention_of, chart_of, services
+from services.hooks.catalog import (
+    answer_call,
+    build_services,
+    read_attention_rules,
+    read_call_chart,
+)
 from services.knowledge.site import load_knowledge
 
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -120,15 +125,15 @@ class Hospital:
     def __init__(self, attention: dict[str, Any], seed: int, patients: int, folder: Path) -> None:
         self.seed, self.now, self.tally = seed, START, Tally()
         self.known = load_knowledge()
-        self.maker = CardMaker.at_start(self.known, "https://cds.example")
-        self.everything = attention_of({"mode": "everything"}, self.known)
+        self.maker = CardMaker.from_site(self.known, "https://cds.example")
+        self.everything = read_attention_rules({"mode": "everything"}, self.known)
         records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
         self.log: list[dict[str, Any]] = []
         app = create_app(
-            {"local": services(self.known, "https://cds.example", attention)},
+            {"local": build_services(self.known, "https://cds.example", attention)},
             Settings(),
             records,
-            structlog.wrap_logger(None, processors=[stamp, self._keep]),
+            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
             version="simulation",
             clock=lambda: self.now,
         )
@@ -190,7 +195,7 @@ class Hospital:
         ]
         for draft in drafts:
             draft["subject"] = {"reference": f"Patient/{one.number}"}
-        body = self._body(one, encounter, hook, drafts)
+        body = self._read_body(one, encounter, hook, drafts)
         before = len(self.log)
         reply = self.client.post(f"/cds-services/b12-muscle-{hook}", json=body)
         assert reply.status_code == 200, reply.text
@@ -254,12 +259,13 @@ class Hospital:
         request = read_request(body, body["hook"])
         service = f"b12-muscle-{request.hook}"
         templates = self.client.application.config.setdefault(
-            "templates", {s.id: s.prefetch for s in services(self.known, "https://cds.example")}
+            "templates",
+            {s.id: s.prefetch for s in build_services(self.known, "https://cds.example")},
         )
-        answers = prefetch.read(request, templates[service])
-        call = Call(request, answers, self.now.date(), self.now, NoMemory())
-        all_there_is = answer_to(
-            call, chart_of(call, self.known), self.maker, self.everything[service]
+        answers = prefetch.read_prefetch(request, templates[service])
+        call = Call(request, answers, self.now.date(), self.now, EmptyCardHistory())
+        all_there_is = answer_call(
+            call, read_call_chart(call, self.known), self.maker, self.everything[service]
         )
         found = all_there_is.found
         urgent = found.b12.urgency in ("urgent", "emergency") or found.urgent is not None

@@ -25,11 +25,11 @@ import structlog
 from simulation.fortnight import Hospital, drawn
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.tenants import LOCAL, FhirAccess
+from cds_hooks.config.tenants import LOCAL_TENANT, FhirAccess
 from cds_hooks.records.store import Records
-from cds_hooks.telemetry.logs import line_makers
+from cds_hooks.telemetry.logs import build_processors
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import services
+from services.hooks.catalog import build_services
 
 SLOW_DAY = datetime(2026, 11, 4, tzinfo=UTC).date()  # a Wednesday
 SLOW_SECONDS = 0.25
@@ -57,9 +57,11 @@ class Week(Hospital):
         key.touch(mode=0o600)
         key.write_bytes(b"k" * 64)
         self.records = Records.open(url, key)
-        tenant = replace(LOCAL, fhir=FhirAccess(allow_loopback=True, deadline_ms=DEADLINE_MS))
+        tenant = replace(
+            LOCAL_TENANT, fhir=FhirAccess(allow_loopback=True, deadline_ms=DEADLINE_MS)
+        )
         app = create_app(
-            {"local": services(self.known, "https://cds.example", {"mode": "on"})},
+            {"local": build_services(self.known, "https://cds.example", {"mode": "on"})},
             Settings(tenants=(tenant,)),
             self.records,
             structlog.wrap_logger(None, processors=[self._remember, *self.makers()]),
@@ -73,7 +75,7 @@ class Week(Hospital):
             self.lines.write(line + b"\n")
             raise structlog.DropEvent
 
-        return [*line_makers(lambda: self.now), write]
+        return [*build_processors(lambda: self.now), write]
 
     def _remember(self, _logger: Any, _level: str, event: dict[str, Any]) -> dict[str, Any]:
         self.log.append(dict(event))
@@ -83,7 +85,7 @@ class Week(Hospital):
         """The fortnight's: here nothing is compared."""
 
     def _body(self, one: Any, encounter: str, hook: str, drafts: list[Any]) -> dict[str, Any]:
-        body = super()._body(one, encounter, hook, drafts)
+        body = super()._read_body(one, encounter, hook, drafts)
         chance = drawn(f"fetch {encounter} {hook} {len(drafts)}", self.seed)
         if chance.random() < FETCHING:
             body["fhirServer"] = self.ehr.base

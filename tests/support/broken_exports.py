@@ -16,12 +16,12 @@ LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 LONG_LINE = 200 << 20
-WELL = {"well-low": 150, "well-high": 600}
+WELL_PATIENTS = {"well-low": 150, "well-high": 600}
 
 Json = dict[str, Any]
 
 
-class Complaint(NamedTuple):
+class ExpectedComplaint(NamedTuple):
     reason: str
     file: str
     line: int | None = None  # None: the file as a whole, or a line that is not ours to say
@@ -31,13 +31,15 @@ class Complaint(NamedTuple):
 class Expected:
     """What a run must say of an export."""
 
-    complaints: tuple[Complaint, ...] = ()
-    b12: dict[str, float] = field(default_factory=lambda: dict(WELL))  # patient -> ng/L that counts
+    complaints: tuple[ExpectedComplaint, ...] = ()
+    b12: dict[str, float] = field(
+        default_factory=lambda: dict(WELL_PATIENTS)
+    )  # patient -> ng/L that counts
     # How many of one reason there are where they are counted and not each located.
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def patient(id_: str, **more: Any) -> Json:
+def make_patient(id_: str, **more: Any) -> Json:
     return {
         "resourceType": "Patient",
         "id": id_,
@@ -47,7 +49,7 @@ def patient(id_: str, **more: Any) -> Json:
     }
 
 
-def b12(id_: str, about: str | Json, value: Any, **more: Any) -> Json:
+def make_b12(id_: str, about: str | Json, value: Any, **more: Any) -> Json:
     """A total B12 of `value` ng/L. `about` is a reference, or what stands in its place."""
     return {
         "resourceType": "Observation",
@@ -61,82 +63,84 @@ def b12(id_: str, about: str | Json, value: Any, **more: Any) -> Json:
     }
 
 
-def line_of(resource: Any) -> bytes:
+def write_line(resource: Any) -> bytes:
     return json.dumps(resource, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def write(folder: Path, name: str, lines: Iterable[Json | bytes]) -> None:
+def write_file(folder: Path, name: str, lines: Iterable[Json | bytes]) -> None:
     """NDJSON; bytes are a line as it is."""
-    whole = [line if isinstance(line, bytes) else line_of(line) for line in lines]
+    whole = [line if isinstance(line, bytes) else write_line(line) for line in lines]
     (folder / name).write_bytes(b"".join(line + b"\n" for line in whole))
 
 
-def well(folder: Path) -> list[Json]:
+def write_well_patients(folder: Path) -> list[Json]:
     """Writes their Patient file; their results, for a file of the caller's."""
-    write(folder, "Patient.000.ndjson", map(patient, WELL))
-    return [b12(f"of-{name}", f"Patient/{name}", value) for name, value in WELL.items()]
+    write_file(folder, "Patient.000.ndjson", map(make_patient, WELL_PATIENTS))
+    return [
+        make_b12(f"of-{name}", f"Patient/{name}", value) for name, value in WELL_PATIENTS.items()
+    ]
 
 
-def truncated_line(folder: Path) -> Expected:
-    lines = [line_of(one) for one in well(folder)]
-    cut = line_of(b12("cut", "Patient/well-low", 900))[:120]
+def write_truncated_line(folder: Path) -> Expected:
+    lines = [write_line(one) for one in write_well_patients(folder)]
+    cut = write_line(make_b12("cut", "Patient/well-low", 900))[:120]
     (folder / "Observation.000.ndjson").write_bytes(b"\n".join([*lines, cut]))
-    return Expected((Complaint("not-json", "Observation.000.ndjson", 3),))
+    return Expected((ExpectedComplaint("not-json", "Observation.000.ndjson", 3),))
 
 
-def truncated_archive(folder: Path) -> Expected:
-    write(folder, "Observation.000.ndjson", well(folder))
-    many = (line_of(b12(f"o-{n}", "Patient/well-high", 600)) for n in range(3_000))
+def write_truncated_archive(folder: Path) -> Expected:
+    write_file(folder, "Observation.000.ndjson", write_well_patients(folder))
+    many = (write_line(make_b12(f"o-{n}", "Patient/well-high", 600)) for n in range(3_000))
     packed = gzip.compress(b"\n".join(many), mtime=0)
     (folder / "Observation.001.ndjson.gz").write_bytes(packed[: len(packed) * 2 // 3])
     not_packed = "Observation.002.ndjson.gz"  # the name alone says so
-    write(folder, not_packed, [b12("plain", "Patient/well-low", 150)])
-    return Expected((Complaint("truncated", "Observation.001.ndjson.gz"),))
+    write_file(folder, not_packed, [make_b12("plain", "Patient/well-low", 150)])
+    return Expected((ExpectedComplaint("truncated", "Observation.001.ndjson.gz"),))
 
 
-def repeated(folder: Path) -> Expected:
+def write_repeated(folder: Path) -> Expected:
     """The same resource more than once: the newest counts, wherever it stands."""
     about = "Patient/well-low"
     old, new = ({"lastUpdated": f"2026-10-0{n}T00:00:00Z"} for n in (1, 2))
-    others = well(folder)[1:]
-    write(
+    others = write_well_patients(folder)[1:]
+    write_file(
         folder,
         "Observation.000.ndjson",
         [
             *others,
-            b12("twice", about, 900, meta=old),
-            b12("same", "Patient/well-high", 600),
-            b12("back", about, 150, meta=new),
+            make_b12("twice", about, 900, meta=old),
+            make_b12("same", "Patient/well-high", 600),
+            make_b12("back", about, 150, meta=new),
         ],
     )
-    write(
+    write_file(
         folder,
         "Observation.001.ndjson",
         [
-            b12("twice", about, 150, meta=new),
-            b12("same", "Patient/well-high", 600),
-            b12("back", about, 900, meta=old),
+            make_b12("twice", about, 150, meta=new),
+            make_b12("same", "Patient/well-high", 600),
+            make_b12("back", about, 900, meta=old),
         ],
     )
-    write(folder, "Patient.001.ndjson", [patient("well-low")])
+    write_file(folder, "Patient.001.ndjson", [make_patient("well-low")])
     return Expected(
         (
-            Complaint("repeated", "Observation.000.ndjson", 2),
-            Complaint("repeated", "Observation.001.ndjson", 3),
+            ExpectedComplaint("repeated", "Observation.000.ndjson", 2),
+            ExpectedComplaint("repeated", "Observation.001.ndjson", 3),
         ),
         counts={"repeated": 4},
     )
 
 
-def mixed_versions(folder: Path) -> Expected:
+def write_mixed_versions(folder: Path) -> Expected:
     """DSTU2, STU3, R4 and R5 side by side, and three versions of one resource."""
     about = {"reference": "Patient/well-low"}
     metformin = {"coding": [{"system": RXNORM, "code": "6809"}]}
     neuropathy = {"coding": [{"system": SNOMED, "code": "302226006"}]}
-    instant = b12("instant", "Patient/well-low", 150)
+    instant = make_b12("instant", "Patient/well-low", 150)
     instant["effectiveInstant"] = f"{instant.pop('effectiveDateTime')}T08:00:00Z"
     versions = [
-        b12(
+        make_b12(
             "v",
             "Patient/well-high",
             value,
@@ -144,8 +148,10 @@ def mixed_versions(folder: Path) -> Expected:
         )
         for version, value in ((1, 90), (3, 600), (2, 90))
     ]
-    write(folder, "Observation.000.ndjson", [well(folder)[0], instant, *versions])
-    write(
+    write_file(
+        folder, "Observation.000.ndjson", [write_well_patients(folder)[0], instant, *versions]
+    )
+    write_file(
         folder,
         "Mixed.000.ndjson",
         [
@@ -166,16 +172,16 @@ def mixed_versions(folder: Path) -> Expected:
     )  # fmt: skip
     return Expected(
         (
-            Complaint("repeated", "Observation.000.ndjson", 3),
-            Complaint("repeated", "Observation.000.ndjson", 5),
+            ExpectedComplaint("repeated", "Observation.000.ndjson", 3),
+            ExpectedComplaint("repeated", "Observation.000.ndjson", 5),
         )
     )
 
 
-def long_line(folder: Path, size: int = LONG_LINE) -> Expected:
+def write_long_line(folder: Path, size: int = LONG_LINE) -> Expected:
     """One line of valid JSON and one of none, each in a file, with good lines on both sides."""
-    low, high = map(line_of, well(folder))
-    whole = line_of(b12("long", "Patient/well-low", 900, note=[{"text": "@"}]))
+    low, high = map(write_line, write_well_patients(folder))
+    whole = write_line(make_b12("long", "Patient/well-low", 900, note=[{"text": "@"}]))
     for name, (before, after) in (
         ("Observation.000.ndjson", whole.split(b"@")),
         ("Observation.001.ndjson", (b'{"resourceType":"Observation","note":"', b"")),
@@ -187,110 +193,118 @@ def long_line(folder: Path, size: int = LONG_LINE) -> Expected:
             file.write(after + b"\n" + high + b"\n")
     return Expected(
         (
-            Complaint("too-long", "Observation.000.ndjson", 2),
-            Complaint("too-long", "Observation.001.ndjson", 2),
+            ExpectedComplaint("too-long", "Observation.000.ndjson", 2),
+            ExpectedComplaint("too-long", "Observation.001.ndjson", 2),
         ),
         counts={"repeated": 2},
     )
 
 
-def wrong_encoding(folder: Path) -> Expected:
-    low, high = well(folder)
+def write_wrong_encoding(folder: Path) -> Expected:
+    low, high = write_well_patients(folder)
     latin = json.dumps(
-        b12("latin", "Patient/well-low", 900, note=[{"text": "Müller"}]), ensure_ascii=False
+        make_b12("latin", "Patient/well-low", 900, note=[{"text": "Müller"}]), ensure_ascii=False
     )
-    write(folder, "Observation.000.ndjson", [low, latin.encode("latin-1"), high])
-    utf_16 = json.dumps(b12("wide", "Patient/well-low", 900)) + "\n"
+    write_file(folder, "Observation.000.ndjson", [low, latin.encode("latin-1"), high])
+    utf_16 = json.dumps(make_b12("wide", "Patient/well-low", 900)) + "\n"
     (folder / "Observation.001.ndjson").write_bytes((utf_16 * 2).encode("utf-16"))
     # A byte order mark is allowed for: many programs write one.
-    marked = b"\xef\xbb\xbf" + line_of(b12("marked", "Patient/well-low", 150)) + b"\n"
+    marked = b"\xef\xbb\xbf" + write_line(make_b12("marked", "Patient/well-low", 150)) + b"\n"
     (folder / "Observation.002.ndjson").write_bytes(marked)
     return Expected(
         (
-            Complaint("not-utf-8", "Observation.000.ndjson", 2),
-            Complaint("not-utf-8", "Observation.001.ndjson"),
+            ExpectedComplaint("not-utf-8", "Observation.000.ndjson", 2),
+            ExpectedComplaint("not-utf-8", "Observation.001.ndjson"),
         )
     )
 
 
-def missing_patient_file(folder: Path) -> Expected:
+def write_missing_patient_file(folder: Path) -> Expected:
     """Results of three people, and nobody says who they are."""
-    write(
+    write_file(
         folder,
         "Observation.000.ndjson",
-        [b12(f"o-{n}", f"Patient/p-{n % 3}", 150 + n) for n in range(9)],
+        [make_b12(f"o-{n}", f"Patient/p-{n % 3}", 150 + n) for n in range(9)],
     )
     return Expected(b12={}, counts={"patient-missing": 3})
 
 
-def other_subjects(folder: Path) -> Expected:
-    low, high = well(folder)
-    write(folder, "Patient.001.ndjson", map(patient, ("absolute", "versioned")))
-    write(
+def write_other_subjects(folder: Path) -> Expected:
+    low, high = write_well_patients(folder)
+    write_file(folder, "Patient.001.ndjson", map(make_patient, ("absolute", "versioned")))
+    write_file(
         folder,
         "Observation.000.ndjson",
         [
             low,
-            b12("g", "Group/g", 900),
-            b12("d", "Device/d", 900),
-            b12("l", "Location/l", 900),
-            b12("u", "urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7", 900),
-            b12("c", "#p", 900, contained=[patient("p")]),
-            b12("n", {"display": "somebody"}, 900),
-            b12("i", {"identifier": {"system": "urn:x", "value": "1"}}, 900),
-            b12("a", "https://ehr.example/fhir/Patient/absolute", 160),
-            b12("v", "Patient/versioned/_history/2", 170),
+            make_b12("g", "Group/g", 900),
+            make_b12("d", "Device/d", 900),
+            make_b12("l", "Location/l", 900),
+            make_b12("u", "urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7", 900),
+            make_b12("c", "#p", 900, contained=[make_patient("p")]),
+            make_b12("n", {"display": "somebody"}, 900),
+            make_b12("i", {"identifier": {"system": "urn:x", "value": "1"}}, 900),
+            make_b12("a", "https://ehr.example/fhir/Patient/absolute", 160),
+            make_b12("v", "Patient/versioned/_history/2", 170),
             high,
         ],
     )
     return Expected(
-        tuple(Complaint("no-patient", "Observation.000.ndjson", line) for line in range(2, 9)),
-        {**WELL, "absolute": 160, "versioned": 170},
+        tuple(
+            ExpectedComplaint("no-patient", "Observation.000.ndjson", line) for line in range(2, 9)
+        ),
+        {**WELL_PATIENTS, "absolute": 160, "versioned": 170},
     )
 
 
-def wrong_shapes(folder: Path) -> Expected:
+def write_wrong_shapes(folder: Path) -> Expected:
     """Types under other types' names, Bundles and lists in lines, and lines that are no resource."""
-    low, high = well(folder)
+    low, high = write_well_patients(folder)
     condition = {
         "resourceType": "Condition",
         "id": "c",
         "subject": {"reference": "Patient/well-low"},
         "code": {"coding": [{"system": SNOMED, "code": "84027009"}]},
     }
-    bundled = [patient("bundled"), b12("b", "Patient/bundled", 180)]
+    bundled = [make_patient("bundled"), make_b12("b", "Patient/bundled", 180)]
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",
         "entry": [{"resource": one} for one in bundled],
     }
-    listed = [patient("listed"), b12("a", "Patient/listed", 190)]
-    write(folder, "Observation.000.ndjson", [condition, bundle, line_of(listed), low])
+    listed = [make_patient("listed"), make_b12("a", "Patient/listed", 190)]
+    write_file(folder, "Observation.000.ndjson", [condition, bundle, write_line(listed), low])
     (folder / "Observation.001.ndjson").write_bytes(
-        b"\r\n \r\n\n" + line_of(high) + b"\r\n\n" + line_of(b12("last", "Patient/well-low", 150))
+        b"\r\n \r\n\n"
+        + write_line(high)
+        + b"\r\n\n"
+        + write_line(make_b12("last", "Patient/well-low", 150))
     )
     odd = [b"{}", b"42", b'"text"', b"null", b"[1,2]", b'{"resourceType":7}', b'{"id":"x"}']
-    write(folder, "Observation.002.ndjson", odd)
-    pretty = json.dumps(patient("pretty"), indent=1).encode().splitlines()
-    write(folder, "Patient.001.ndjson", pretty)
+    write_file(folder, "Observation.002.ndjson", odd)
+    pretty = json.dumps(make_patient("pretty"), indent=1).encode().splitlines()
+    write_file(folder, "Patient.001.ndjson", pretty)
     return Expected(
         (
             *(
-                Complaint("not-a-resource", "Observation.002.ndjson", n + 1)
+                ExpectedComplaint("not-a-resource", "Observation.002.ndjson", n + 1)
                 for n in range(len(odd))
             ),
-            *(Complaint("not-json", "Patient.001.ndjson", n + 1) for n in range(len(pretty))),
+            *(
+                ExpectedComplaint("not-json", "Patient.001.ndjson", n + 1)
+                for n in range(len(pretty))
+            ),
         ),
-        {**WELL, "bundled": 180, "listed": 190},
+        {**WELL_PATIENTS, "bundled": 180, "listed": 190},
     )
 
 
-def broken_values(folder: Path) -> Expected:
+def write_broken_values(folder: Path) -> Expected:
     """What some programs write and JSON does not have; each in a result that a rule would read."""
-    low, high = well(folder)
+    low, high = write_well_patients(folder)
 
     def with_value(text: bytes) -> bytes:
-        return line_of(b12("broken", "Patient/well-low", "@")).replace(b'"@"', text)
+        return write_line(make_b12("broken", "Patient/well-low", "@")).replace(b'"@"', text)
 
     broken = [
         with_value(b"NaN"),
@@ -298,19 +312,22 @@ def broken_values(folder: Path) -> Expected:
         with_value(b"1e999"),
         with_value(b"007"),
         with_value(b'"\x00"'),
-        line_of(b12("nul", "Patient/well-low", 900)) + b"\x00",
+        write_line(make_b12("nul", "Patient/well-low", 900)) + b"\x00",
         with_value(b"[" * 100_000 + b"]" * 100_000),
         with_value(b'"\\ud800"'),
         b"\x00" * 4_096,
     ]
-    write(folder, "Observation.000.ndjson", [low, *broken, high])
+    write_file(folder, "Observation.000.ndjson", [low, *broken, high])
     return Expected(
-        tuple(Complaint("not-json", "Observation.000.ndjson", n + 2) for n in range(len(broken)))
+        tuple(
+            ExpectedComplaint("not-json", "Observation.000.ndjson", n + 2)
+            for n in range(len(broken))
+        )
     )
 
 
-FIT_IDS = ("a.b-c", "under_score", "plus+sign", "Ünïcode", "x" * 128, "0", "a:b@c", "100%")
-UNFIT_IDS = (
+VALID_IDS = ("a.b-c", "under_score", "plus+sign", "Ünïcode", "x" * 128, "0", "a:b@c", "100%")
+INVALID_IDS = (
     "",
     " ",
     "with space",
@@ -324,45 +341,48 @@ UNFIT_IDS = (
 )
 
 
-def odd_ids(folder: Path) -> Expected:
+def write_odd_ids(folder: Path) -> Expected:
     """Ids that FHIR does not allow and servers use, and such as no reference could name."""
-    results = well(folder)
-    write(folder, "Patient.001.ndjson", map(patient, (*FIT_IDS, *UNFIT_IDS)))
-    results += [b12(f"of-{n}", f"Patient/{id_}", 200 + n) for n, id_ in enumerate(FIT_IDS)]
-    write(folder, "Observation.000.ndjson", results)
-    first = len(FIT_IDS) + 1
+    results = write_well_patients(folder)
+    write_file(folder, "Patient.001.ndjson", map(make_patient, (*VALID_IDS, *INVALID_IDS)))
+    results += [make_b12(f"of-{n}", f"Patient/{id_}", 200 + n) for n, id_ in enumerate(VALID_IDS)]
+    write_file(folder, "Observation.000.ndjson", results)
+    first = len(VALID_IDS) + 1
     return Expected(
-        tuple(Complaint("bad-id", "Patient.001.ndjson", first + n) for n in range(len(UNFIT_IDS))),
-        {**WELL, **{id_: 200.0 + n for n, id_ in enumerate(FIT_IDS)}},
+        tuple(
+            ExpectedComplaint("bad-id", "Patient.001.ndjson", first + n)
+            for n in range(len(INVALID_IDS))
+        ),
+        {**WELL_PATIENTS, **{id_: 200.0 + n for n, id_ in enumerate(VALID_IDS)}},
     )
 
 
-def unreadable(folder: Path) -> Expected:
+def write_unreadable(folder: Path) -> Expected:
     """A file that opens and cannot be read, one that does not open, and one with nothing in it."""
-    write(folder, "Observation.000.ndjson", well(folder))
+    write_file(folder, "Observation.000.ndjson", write_well_patients(folder))
     # Reading the memory of one's own process at its start is an error of input, even to root.
     (folder / "Observation.001.ndjson").symlink_to("/proc/self/mem")
-    complaints = [Complaint("unreadable", "Observation.001.ndjson")]
+    complaints = [ExpectedComplaint("unreadable", "Observation.001.ndjson")]
     if os.geteuid() != 0:
-        write(folder, "Observation.002.ndjson", [])
+        write_file(folder, "Observation.002.ndjson", [])
         (folder / "Observation.002.ndjson").chmod(0)
-        complaints.append(Complaint("unreadable", "Observation.002.ndjson"))
+        complaints.append(ExpectedComplaint("unreadable", "Observation.002.ndjson"))
     (folder / "Observation.003.ndjson").touch()
     return Expected(tuple(complaints))
 
 
 # What each is called in a test; a folder that holds nothing at all is for a test of its own.
-PECULIAR: dict[str, Callable[[Path], Expected]] = {
-    "a line that was cut": truncated_line,
-    "an archive that was cut": truncated_archive,
-    "resources that come twice": repeated,
-    "versions side by side": mixed_versions,
-    "a line of 200 MB": long_line,
-    "other encodings than UTF-8": wrong_encoding,
-    "no Patient file": missing_patient_file,
-    "subjects that are no patients": other_subjects,
-    "shapes that are no lines of resources": wrong_shapes,
-    "values that JSON does not have": broken_values,
-    "ids with odd characters": odd_ids,
-    "files that cannot be read": unreadable,
+BROKEN_EXPORTS: dict[str, Callable[[Path], Expected]] = {
+    "a line that was cut": write_truncated_line,
+    "an archive that was cut": write_truncated_archive,
+    "resources that come twice": write_repeated,
+    "versions side by side": write_mixed_versions,
+    "a line of 200 MB": write_long_line,
+    "other encodings than UTF-8": write_wrong_encoding,
+    "no Patient file": write_missing_patient_file,
+    "subjects that are no patients": write_other_subjects,
+    "shapes that are no lines of resources": write_wrong_shapes,
+    "values that JSON does not have": write_broken_values,
+    "ids with odd characters": write_odd_ids,
+    "files that cannot be read": write_unreadable,
 }

@@ -19,7 +19,7 @@ TOKEN = "s3cret-tok3n-of-the-export"  # of this test server alone
 SECRET = "X-Signature=s1gned"  # in the query of its links, as object stores have it
 
 
-class Asked(NamedTuple):
+class ReceivedRequest(NamedTuple):
     """A request as it came."""
 
     method: str
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     headers: dict[str, str]
 
 
-class Bulk(ThreadingHTTPServer):
+class BulkServer(ThreadingHTTPServer):
     """Exports `files`: name -> (section, type, lines). What is set below is how it behaves."""
 
     daemon_threads = True
@@ -54,11 +54,11 @@ class Bulk(ThreadingHTTPServer):
         self.links = 1  # generation; those of earlier ones have expired
         self.location = "/fhir/jobs/1"
         self.files_at: str | None = None  # another origin
-        self.asked: list[Asked] = []
+        self.asked: list[ReceivedRequest] = []
         self.sent: Counter[str] = Counter()  # bytes of each file
         self.deleted = False
 
-    def counted(self, method: str, path: str) -> int:
+    def count_requests(self, method: str, path: str) -> int:
         return sum(one.method == method and one.path == path for one in self.asked)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -66,26 +66,26 @@ class Bulk(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Bulk
+    server: BulkServer
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        server, at = self.server, self._noted("GET")
+        server, at = self.server, self._note_request("GET")
         if at.path == "/fhir/.well-known/smart-configuration":
             self._say(200, {"token_endpoint": f"{server.origin}/token"})
         elif at.path.startswith("/files/"):
             self._send_file(at.path.removeprefix("/files/"))
         elif not self._is_known():
-            self._say(401, outcome("login"))
+            self._say(401, make_outcome("login"))
         elif at.path.endswith("$export"):
             self._accept()
         elif server.deleted:
-            self._say(404, outcome("not-found"))
+            self._say(404, make_outcome("not-found"))
         elif server.polls:
             status, headers, document = server.polls.pop(0)
             self._say(status, document, headers)
         else:
-            self._say(200, self._manifest(int(parse_qs(at.query).get("page", ["0"])[0])))
+            self._say(200, self._build_manifest(int(parse_qs(at.query).get("page", ["0"])[0])))
 
     def _accept(self) -> None:
         if self.server.kick_offs:
@@ -96,16 +96,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._say(202, None, {"Content-Location": self.server.location})
 
     def do_DELETE(self) -> None:
-        self._noted("DELETE")
+        self._note_request("DELETE")
         if not self._is_known():
-            self._say(401, outcome("login"))
+            self._say(401, make_outcome("login"))
             return
         self.server.deleted = True
         self._say(202)
 
     def do_POST(self) -> None:
         """The token endpoint."""
-        self._noted("POST")
+        self._note_request("POST")
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = {name: values[0] for name, values in parse_qs(body).items()}
         try:
@@ -122,17 +122,17 @@ class _Handler(BaseHTTPRequestHandler):
         said = {"access_token": self.server.token, "token_type": "bearer", "expires_in": 300}
         self._say(200, said)
 
-    def _noted(self, method: str) -> Any:
+    def _note_request(self, method: str) -> Any:
         at = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.asked.append(Asked(method, at.path, parse_qs(at.query), headers))
+        self.server.asked.append(ReceivedRequest(method, at.path, parse_qs(at.query), headers))
         return at
 
     def _is_known(self) -> bool:
         token = self.server.token
         return token is None or self.headers.get("Authorization") == f"Bearer {token}"
 
-    def _manifest(self, page: int) -> dict[str, Any]:
+    def _build_manifest(self, page: int) -> dict[str, Any]:
         server = self.server
         size = server.page_size or max(len(server.files), 1)
         names = list(server.files)[page * size : (page + 1) * size]
@@ -201,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         if end < len(data):
             self.close_connection = True
 
-    def _say(
+    def _send_json(
         self, status: int, document: Any = None, headers: dict[str, str] | None = None
     ) -> None:
         body = b"" if document is None else json.dumps(document).encode()
@@ -217,14 +217,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
 
-def outcome(code: str, text: str = "about Ann Smith") -> dict[str, Any]:
+def make_outcome(code: str, text: str = "about Ann Smith") -> dict[str, Any]:
     """An OperationOutcome whose words are about a patient."""
     issue = {"severity": "error", "code": code, "diagnostics": text, "details": {"text": text}}
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
 @contextmanager
-def bulk(files: dict[str, tuple[str, str, bytes]]) -> Iterator[Bulk]:
-    server = Bulk(files)
+def run_bulk_server(files: dict[str, tuple[str, str, bytes]]) -> Iterator[BulkServer]:
+    server = BulkServer(files)
     with serving(server):
         yield server

@@ -22,12 +22,12 @@ import requests
 
 from mappings.actions.attention import AttentionRules
 from services.cards.composer import CardMaker
-from services.hooks.catalog import attention_of
-from services.hooks.documents import assessment_of
-from services.knowledge.site import Known, load_knowledge
+from services.hooks.catalog import read_attention_rules
+from services.hooks.documents import assess_document
+from services.knowledge.site import SiteKnowledge, load_knowledge
 
 
-def people(folder: Path) -> dict[str, dict[str, Any]]:
+def read_people(folder: Path) -> dict[str, dict[str, Any]]:
     """A Bundle for each person."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for file in sorted(folder.glob("*.ndjson")):
@@ -41,19 +41,21 @@ def people(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def first_line(result: dict[str, Any]) -> tuple[float, str] | None:
+def find_first_line(result: dict[str, Any]) -> tuple[float, str] | None:
     for evidence in result["b12"]["evidence"]:
         if evidence["rule"] == "first-line-band":
             return evidence["value"], evidence["unit"]
     return None
 
 
-def explanation(us: dict[str, Any], si: dict[str, Any], known: Known) -> str | None:
+def explain_difference(us: dict[str, Any], si: dict[str, Any], known: SiteKnowledge) -> str | None:
     """The printed limits that put one person on two sides; None where they do not."""
-    one, other = first_line(us), first_line(si)
+    one, other = find_first_line(us), find_first_line(si)
     if one is None or other is None:
         return None
-    rows = [known.b12.guideline.first_met("total_b12", value, unit) for value, unit in (one, other)]
+    rows = [
+        known.b12.guideline.find_first_met("total_b12", value, unit) for value, unit in (one, other)
+    ]
     if rows[0] is None or rows[1] is None:
         return "no limit printed in one of the units"
     if rows[0].means == rows[1].means:
@@ -70,23 +72,23 @@ def main() -> None:
     parser.add_argument("--http", help="base URL of a running service, on its own day")
     options = parser.parse_args()
     known = load_knowledge({"b12": {"guideline": options.guideline}})
-    maker = CardMaker.at_start(known, "http://127.0.0.1:8000")
-    attention = attention_of(None, known)
+    maker = CardMaker.from_site(known, "http://127.0.0.1:8000")
+    attention = read_attention_rules(None, known)
     today = date.fromisoformat(options.as_of)
-    us, si = people(options.us), people(options.si)
+    us, si = read_people(options.us), read_people(options.si)
     categories: Counter[str] = Counter()
     explained: Counter[str] = Counter()
     stages: Counter[str] = Counter()
     unexplained, muscle = [], []
     for subject, bundle in us.items():
-        one = assessment_of(bundle, maker, today, attention)
-        other = assessment_of(si[subject], maker, today, attention)
+        one = assess_document(bundle, maker, today, attention)
+        other = assess_document(si[subject], maker, today, attention)
         categories[one["b12"]["category"]] += 1
         stages[one["sarcopenia"]["category"]] += 1
         if one["sarcopenia"]["category"] != other["sarcopenia"]["category"]:
             muscle.append(subject)
         if one["b12"]["category"] != other["b12"]["category"]:
-            why = explanation(one, other, known)
+            why = explain_difference(one, other, known)
             if why is None:
                 unexplained.append(subject)
             else:
@@ -104,7 +106,7 @@ def compare_http(
     folder: Path,
     base: str,
     bundles: dict[str, dict[str, Any]],
-    known: Known,
+    known: SiteKnowledge,
     maker: CardMaker,
     today: date,
     attention: Mapping[str, AttentionRules],
@@ -116,9 +118,9 @@ def compare_http(
         call = json.loads(file.read_text())
         answer = session.post(f"{base}/cds-services/b12-muscle-patient-view", json=call, timeout=5)
         shown = [card["summary"] for card in answer.json()["cards"]]
-        bundle = assessment_of(call, maker, today, attention)
+        bundle = assess_document(call, maker, today, attention)
         expected = [card["summary"] for card in bundle["cards"]]
-        by_bundle = assessment_of(
+        by_bundle = assess_document(
             bundles[f"Patient/{call['context']['patientId']}"], maker, today, attention
         )
         cards += len(shown)

@@ -11,9 +11,9 @@ from cds_hooks.config.settings import Settings
 from cds_hooks.protocol.cards import Card, Coding, Indicator, Source
 from cds_hooks.protocol.service import Call, Decision, Service
 from cds_hooks.records.store import Records
-from cds_hooks.telemetry.logs import stamp
+from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.telemetry.metrics import Metrics
-from cds_hooks.web.app import context_of, create_app
+from cds_hooks.web.app import create_app, get_context
 
 SERVICE = "rule-patient-view"
 PATH = f"/cds-services/{SERVICE}"
@@ -61,11 +61,11 @@ class Watched:
             {tenant.id: [service] for tenant in settings.tenants},
             settings,
             self.records,
-            structlog.wrap_logger(None, processors=[stamp, self._keep]),
+            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
             version="1.2.3",
             **options,
         )
-        self.context = context_of(self.app)
+        self.context = get_context(self.app)
         self.client = self.app.test_client()
 
     def _keep(self, _logger: Any, _name: str, event: dict[str, Any]) -> Any:

@@ -13,17 +13,17 @@ import structlog
 from conformance.serving import log_faults
 from patients import known
 
-from cds_hooks.config.pages import OpenID, Pages
+from cds_hooks.config.pages import OpenID, PageAccess
 from cds_hooks.config.secrets import make_key
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.tenants import LOCAL, Tenant
+from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
 from cds_hooks.records.store import Records
-from cds_hooks.telemetry.logs import stamp
+from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import services
+from services.hooks.catalog import build_services
 from services.web.access import Access
 from services.web.frame import Frame
-from services.web.site import page_paths, pages
+from services.web.site import make_pages, page_paths
 
 HTML = {"Accept": "text/html"}
 
@@ -79,7 +79,7 @@ def site(
     folder: Path,
     *,
     openid: OpenID | None = None,
-    tenants: tuple[Tenant, ...] = (LOCAL,),
+    tenants: tuple[Tenant, ...] = (LOCAL_TENANT,),
     areas: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Site:
@@ -89,7 +89,7 @@ def site(
     settings = Settings(
         base_url="http://localhost",
         records_url=f"sqlite:///{folder / 'records.sqlite3'}",
-        pages=Pages(key_file=folder / "pages.key", openid=openid, **options),
+        pages=PageAccess(key_file=folder / "pages.key", openid=openid, **options),
         tenants=tenants,
     )
     return site_of(settings, areas or {})
@@ -107,17 +107,17 @@ def site_of(settings: Settings, areas: Mapping[str, str] = MappingProxyType({}))
     frame = Frame(settings, knowledge, "test", Access(settings))
     own = []
     for area, path in areas.items():
-        blueprint = frame.blueprint(area)
+        blueprint = frame.make_blueprint(area)
         blueprint.name = f"{area}-of-a-test"
         blueprint.add_url_rule(path, view_func=lambda: frame.access.tenant().id, methods=["GET", "POST"])  # fmt: skip
         own.append(blueprint)
     app = create_app(
-        {tenant.id: services(known(), settings.base_url) for tenant in settings.tenants},
+        {tenant.id: build_services(known(), settings.base_url) for tenant in settings.tenants},
         settings,
         Records.open(settings.records_url, settings.records_key_file),
-        structlog.wrap_logger(None, processors=[stamp, keep]),
+        structlog.wrap_logger(None, processors=[stamp_event, keep]),
         version="test",
-        pages=[*pages(settings, knowledge, "test"), *own],
+        pages=[*make_pages(settings, knowledge, "test"), *own],
         page_paths=page_paths(settings, knowledge),
     )
     return Site(app, lines)

@@ -24,8 +24,8 @@ from services.cards.composer import CardMaker
 from services.chart.model import Chart
 from services.chart.reader import read_chart
 from services.evaluation import evaluate
-from services.evaluation.order_session import Session
-from services.knowledge.site import Known, load_knowledge
+from services.evaluation.order_session import OrderSession
+from services.knowledge.site import SiteKnowledge, load_knowledge
 from services.vitamin_b12.assess import assess
 
 TODAY = date(2026, 11, 20)
@@ -78,7 +78,7 @@ def index() -> ValueSetIndex:
 
 
 @cache
-def known(guideline: str = "uk-ng239", definition: str = "ewgsop2-2019") -> Known:
+def known(guideline: str = "uk-ng239", definition: str = "ewgsop2-2019") -> SiteKnowledge:
     return load_knowledge(
         {"b12": {"guideline": guideline}, "sarcopenia": {"definition": definition}}
     )
@@ -289,23 +289,23 @@ def words(assessment: dict[str, Any]) -> set[str]:
     return {*assessment["nextSteps"], *assessment["flags"]}
 
 
-def maker(knows: Known) -> CardMaker:
-    return CardMaker.at_start(knows, "https://cds.example")
+def maker(knows: SiteKnowledge) -> CardMaker:
+    return CardMaker.from_site(knows, "https://cds.example")
 
 
 def cards(
     found: Chart,
-    knows: Known | None = None,
+    knows: SiteKnowledge | None = None,
     encounter: str | None = None,
     drafts: Iterable[dict[str, Any]] = (),
 ) -> tuple[tuple[Card, ...], tuple[str, ...]]:
     """The cards there is reason to show, whatever was shown before, and what is withheld."""
     knows = knows or known()
-    session = Session(
+    session = OrderSession(
         found,
         evaluate.evaluate(found, knows),
         knows,
         {f"{draft['resourceType']}/{draft['id']}": draft for draft in drafts},
     )
-    candidates, withheld = maker(knows).candidates(session, encounter, {})
+    candidates, withheld = maker(knows).draft_candidates(session, encounter, {})
     return tuple(one.card for one in candidates), withheld

@@ -13,24 +13,24 @@ from typing import Any
 import orjson
 from patients import SUBJECT, known, maker, patient, resources
 
-from services.hooks.catalog import attention_of
-from services.population.replay.replay import Replay, Replayed
+from services.hooks.catalog import read_attention_rules
+from services.population.replay.replay import PatientReplay, Replay
 
 YEAR = (date(2026, 1, 1), date(2026, 12, 31))
 
 
-def story(text: str, **person: Any) -> list[dict[str, Any]]:
+def make_story(text: str, **person: Any) -> list[dict[str, Any]]:
     """The patient and all that is on record of her today."""
     found = [patient() | person]
     for number, part in enumerate(p.strip() for p in text.split(";") if p.strip()):
-        found.append(_part(number, part))
+        found.append(_make_part(number, part))
     return found
 
 
-def _part(number: int, text: str) -> dict[str, Any]:
+def _make_part(number: int, text: str) -> dict[str, Any]:
     text, _, more = text.partition(" like ")
-    text, by = _cut(text, "by")
-    text, visit = _cut(text, "in")
+    text, by = _cut_word(text, "by")
+    text, visit = _cut_word(text, "in")
     if text.startswith("visit"):
         made: dict[str, Any] = {
             "resourceType": "Encounter",
@@ -53,15 +53,15 @@ def _part(number: int, text: str) -> dict[str, Any]:
     return made | (orjson.loads(more) if more else {})
 
 
-def _cut(text: str, word: str) -> tuple[str, str | None]:
+def _cut_word(text: str, word: str) -> tuple[str, str | None]:
     found = re.fullmatch(rf"(.*) {word} (e?\d+)", text)
     return (found[1], found[2]) if found else (text, None)
 
 
-def replay(chosen: dict[str, Any] | None = None, **options: Any) -> Replay:
-    rules = attention_of(chosen, known())
+def make_replay(chosen: dict[str, Any] | None = None, **options: Any) -> Replay:
+    rules = read_attention_rules(chosen, known())
     return Replay(maker(known()), rules, lambda text: f"#{text}", **options)
 
 
-def replayed(text: str, chosen: dict[str, Any] | None = None, **options: Any) -> Replayed:
-    return replay(chosen, **options).of("1", story(text), *YEAR)
+def replay_story(text: str, chosen: dict[str, Any] | None = None, **options: Any) -> PatientReplay:
+    return make_replay(chosen, **options).of("1", make_story(text), *YEAR)

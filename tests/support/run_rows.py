@@ -41,7 +41,9 @@ RUN: dict[str, Any] = {
 COMPLAINTS = "Observation.ndjson.gz,17,not-json,1\nObservation.ndjson.gz,40,not-json,1\n,,patient-missing,1\n"
 
 
-def evidence(rule: str, says: str, value: float, unit: str, limit: str | None) -> dict[str, Any]:
+def make_evidence(
+    rule: str, says: str, value: float, unit: str, limit: str | None
+) -> dict[str, Any]:
     return {
         "rule": rule,
         "says": says,
@@ -52,7 +54,7 @@ def evidence(rule: str, says: str, value: float, unit: str, limit: str | None) -
     }
 
 
-def write(
+def write_run(
     out: Path,
     assessments: Iterable[Mapping[str, Any]],
     cards: Iterable[Mapping[str, Any]] = (),
@@ -65,7 +67,7 @@ def write(
     rows = [{**NOBODY, **row} for row in assessments]
     for table, given in (("assessments", rows), ("cards", list(cards)), ("calls", list(calls))):
         if given:
-            _parquet(out / table, TABLES[table], given)
+            _write_parquet(out / table, TABLES[table], given)
     if survey:
         (out / "survey.csv").write_text(survey)
         write_survey(out / "survey.csv", out, lambda patient: patient)
@@ -77,7 +79,7 @@ def write(
     return out
 
 
-def _parquet(folder: Path, columns: Mapping[str, str], rows: list[Mapping[str, Any]]) -> None:
+def _write_parquet(folder: Path, columns: Mapping[str, str], rows: list[Mapping[str, Any]]) -> None:
     folder.mkdir(exist_ok=True)
     lines = folder / "rows.ndjson"
     lines.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -155,17 +157,19 @@ WANTED = (
 )
 
 
-def hospital(people: int = 400, *, compare: bool = False, replay: bool = False) -> dict[str, Any]:
+def make_hospital(
+    people: int = 400, *, compare: bool = False, replay: bool = False
+) -> dict[str, Any]:
     """Rows of a hospital that never was, the same each time; they go into `write`."""
     chance = random.Random(7)
     rows: list[dict[str, Any]] = []
     cards: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
     for number in range(people):
-        row, value = _person(chance, number)
+        row, value = _make_person(chance, number)
         rows.append(row)
         if compare:
-            rows += _others(row, value)
+            rows += _make_others(row, value)
         visits = chance.randint(1, 4) if replay else 1
         for visit in range(visits):
             day = (
@@ -183,7 +187,7 @@ def hospital(people: int = 400, *, compare: bool = False, replay: bool = False) 
                 "encounter": f"e{number}-{visit}" if replay else None,
                 "practitioner": f"d{chance.randint(1, 12)}" if replay else None,
             }
-            made = list(_cards(chance, row, value, call, repeat=visit > 0))
+            made = list(_make_cards(chance, row, value, call, repeat=visit > 0))
             cards += made
             if replay:
                 shown = sum(card["shown"] for card in made)
@@ -208,7 +212,7 @@ def hospital(people: int = 400, *, compare: bool = False, replay: bool = False) 
     return said
 
 
-def _person(chance: random.Random, number: int) -> tuple[dict[str, Any], float | None]:
+def _make_person(chance: random.Random, number: int) -> tuple[dict[str, Any], float | None]:
     age = min(99, max(3, round(chance.gauss(56, 21)))) if chance.random() > 0.01 else None
     b12 = chance.choices(B12, [one[1] for one in B12])[0]
     muscle = chance.choices(MUSCLE, [one[1] for one in MUSCLE])[0]
@@ -243,13 +247,13 @@ def _person(chance: random.Random, number: int) -> tuple[dict[str, Any], float |
         **NOBODY, "patient": f"{number * 7919:016x}", "age": age,
         "sex": chance.choice(("male", "female", "female", None) if number % 50 == 0 else ("male", "female")),
         "b12_category": b12[0], "b12_urgency": "urgent" if neurological else b12[2], "neurological": neurological,
-        "b12_evidence": ([evidence("first-line-band", f"Vitamin B12 {b12[0]}", value, "ng/L", b12[4])] if value else [])
-        + ([evidence("methylmalonic-acid", "Methylmalonic acid raised", 0.61, "umol/L", "above 0.28 umol/L")] if b12[0] == "deficient-functional" else []),
+        "b12_evidence": ([make_evidence("first-line-band", f"Vitamin B12 {b12[0]}", value, "ng/L", b12[4])] if value else [])
+        + ([make_evidence("methylmalonic-acid", "Methylmalonic acid raised", 0.61, "umol/L", "above 0.28 umol/L")] if b12[0] == "deficient-functional" else []),
         "b12_next_steps": {"deficient": ["start-b12-replacement", "identify-cause"], "indeterminate": ["consider-mma"], "at-risk-untested": ["order-total-or-active-b12"]}.get(b12[0], []),
         "indicator_class": chance.choice(("low", "adequate", "possible-deficiency")) if chance.random() < 0.05 else None,
         "muscle_category": muscle[0], "strength": "low" if low else "normal" if grip else "unknown",
         "mass": "low" if muscle[0] in ("confirmed", "severe") else "unknown", "performance": "low" if muscle[0] == "severe" else "unknown",
-        "muscle_evidence": [evidence("strength", "Grip strength low" if low else "Grip strength normal", grip, "kg", "below 16 kg")] if grip else [],
+        "muscle_evidence": [make_evidence("strength", "Grip strength low" if low else "Grip strength normal", grip, "kg", "below 16 kg")] if grip else [],
         "muscle_next_steps": ["refer_physio_resistance_exercise"] if low else [], "tier": tier,
         "differential": [one for one in CAUSES if chance.random() < 0.04], "missing": missing,
         "unusable": ["total_b12:no-unit"] if b12[0] == "insufficient-data" else [],
@@ -257,7 +261,7 @@ def _person(chance: random.Random, number: int) -> tuple[dict[str, Any], float |
     }, value  # fmt: skip
 
 
-def _others(row: dict[str, Any], value: float | None) -> list[dict[str, Any]]:
+def _make_others(row: dict[str, Any], value: float | None) -> list[dict[str, Any]]:
     """The same person by a guideline with a band from 200 to 300, and by another definition."""
     category = row["b12_category"]
     said = row["b12_evidence"]
@@ -268,7 +272,7 @@ def _others(row: dict[str, Any], value: float | None) -> list[dict[str, Any]]:
             "indeterminate": "200 to 300 ng/L",
             "unlikely": "above 300 ng/L",
         }[category]
-        said = [evidence("first-line-band", f"Vitamin B12 {category}", value, "ng/L", limit)]
+        said = [make_evidence("first-line-band", f"Vitamin B12 {category}", value, "ng/L", limit)]
     grip = next((one["value"] for one in row["muscle_evidence"]), None)
     muscle = {
         "confirmed": "sarcopenia",
@@ -285,7 +289,7 @@ def _others(row: dict[str, Any], value: float | None) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _cards(
+def _make_cards(
     chance: random.Random,
     row: dict[str, Any],
     value: float | None,
@@ -320,7 +324,7 @@ def _cards(
         }  # fmt: skip
 
 
-def survey(people: int = 400) -> str:
+def make_survey(people: int = 400) -> str:
     """Weights, two units in each of ten strata, and a period, of the people of `hospital`."""
     chance = random.Random(3)
     lines = ["patient,weight,stratum,unit,period"]
@@ -332,7 +336,7 @@ def survey(people: int = 400) -> str:
     return "\n".join(lines) + "\n"
 
 
-def multiplied(out: Path, times: int) -> None:
+def multiply_rows(out: Path, times: int) -> None:
     """Every row of a run `times` over, each time of other patients."""
     with duckdb.connect() as connection:
         for folder in (one for one in out.iterdir() if one.is_dir() and one.name in TABLES):

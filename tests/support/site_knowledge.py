@@ -4,14 +4,14 @@ from pathlib import Path
 
 import structlog
 
-from cds_hooks.config.pages import Pages
+from cds_hooks.config.pages import PageAccess
 from cds_hooks.config.secrets import make_key
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.tenants import LOCAL, Tenant
+from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import knowledge_of, services
-from services.web.site import page_paths, pages
+from services.hooks.catalog import build_services, load_tenant_knowledge
+from services.web.site import make_pages, page_paths
 
 LABORATORY = """
 id = "lab"
@@ -37,21 +37,21 @@ def site(folder: Path, *tenants: Tenant, **others):
     public = frozenset(others.pop("public", ("start", "evidence")))
     settings = Settings(
         base_url="https://cds.example",
-        pages=Pages(
+        pages=PageAccess(
             public=public, key_file=folder / "pages.key", openid=others.pop("openid", None)
         ),
         certificate_header="X-Client" if tenants else None,
-        tenants=tenants or (LOCAL,),
+        tenants=tenants or (LOCAL_TENANT,),
         **others,
     )
-    known = knowledge_of(settings.tenants)
+    known = load_tenant_knowledge(settings.tenants)
     app = create_app(
-        {one.id: services(known[one.id], settings.base_url) for one in settings.tenants},
+        {one.id: build_services(known[one.id], settings.base_url) for one in settings.tenants},
         settings,
         Records.open(f"sqlite:///{folder / 'records.sqlite3'}"),
         structlog.wrap_logger(None, processors=[drop]),
         version="test",
-        pages=pages(settings, known, "test"),
+        pages=make_pages(settings, known, "test"),
         page_paths=page_paths(settings, known),
     )
     return app.test_client()

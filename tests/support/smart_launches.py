@@ -12,19 +12,19 @@ from patients import TODAY, known, patient, resources
 from werkzeug.exceptions import NotFound
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from cds_hooks.config.pages import Pages
+from cds_hooks.config.pages import PageAccess
 from cds_hooks.config.secrets import make_key
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.tenants import LOCAL
-from cds_hooks.protocol.prefetch import Answer, State
+from cds_hooks.config.tenants import LOCAL_TENANT
+from cds_hooks.protocol.prefetch import PrefetchAnswer, PrefetchState
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import prefetch_templates
-from services.knowledge.site import Known
+from services.hooks.catalog import build_prefetch_templates
+from services.knowledge.site import SiteKnowledge
 from services.web.access import Access
 from services.web.frame import Frame
-from services.web.smart_app.pages import app_pages
-from services.web.smart_app.session import Opened
+from services.web.smart_app.pages import make_app_pages
+from services.web.smart_app.session import LaunchSession
 
 # B12 falls for eight years under metformin, in two laboratories' units; methylmalonic acid comes
 # once in nmol/L and then in µmol/L; injections from March 2024; grip falls before and not after.
@@ -55,12 +55,16 @@ OF_MUSCLE = ("grip", "gait")
 PERSON = {"name": [{"use": "official", "text": "Ada Example"}]}
 
 
-def answers(text: str, unknown: Mapping[str, State] | None = None, **person: Any) -> dict[str, Any]:
+def answers(
+    text: str, unknown: Mapping[str, PrefetchState] | None = None, **person: Any
+) -> dict[str, Any]:
     """What an EHR answers for such a patient; `unknown`: keys that could not be had."""
     record, _drafts = resources(text)
     person.setdefault("born", "1948-06-02")
     name = person.pop("name", PERSON)
-    found: dict[str, list[dict[str, Any]]] = {key: [] for key in prefetch_templates(known().index)}
+    found: dict[str, list[dict[str, Any]]] = {
+        key: [] for key in build_prefetch_templates(known().index)
+    }
     found["patient"] = [patient(**person) | name]
     kinds = {
         "Observation": "observations",
@@ -72,40 +76,44 @@ def answers(text: str, unknown: Mapping[str, State] | None = None, **person: Any
     for resource in record:
         found[kinds[resource["resourceType"]]].append(resource)
     made = {
-        key: Answer(key, State.FOUND if several else State.NONE, tuple(several))
+        key: PrefetchAnswer(
+            key, PrefetchState.FOUND if several else PrefetchState.NONE, tuple(several)
+        )
         for key, several in found.items()
     }
-    return made | {key: Answer(key, state) for key, state in (unknown or {}).items()}
+    return made | {key: PrefetchAnswer(key, state) for key, state in (unknown or {}).items()}
 
 
-def launch(text: str, **options: Any) -> Opened:
-    return Opened(LOCAL, "1", answers(text, **options), {}, "Practitioner/7")
+def launch(text: str, **options: Any) -> LaunchSession:
+    return LaunchSession(LOCAL_TENANT, "1", answers(text, **options), {}, "Practitioner/7")
 
 
-def app_of(launches: Mapping[str, Opened], folder: Path, knows: Known | None = None) -> Any:
+def app_of(
+    launches: Mapping[str, LaunchSession], folder: Path, knows: SiteKnowledge | None = None
+) -> Any:
     """The service with the app's pages, each launch under its name."""
     folder.mkdir(parents=True, exist_ok=True)
     make_key(folder / "pages.key", "pages.key_file")
     settings = Settings(
-        tenants=(LOCAL,),
+        tenants=(LOCAL_TENANT,),
         records_url=f"sqlite:///{folder / 'records.sqlite3'}",
-        pages=Pages(key_file=folder / "pages.key"),
+        pages=PageAccess(key_file=folder / "pages.key"),
     )
-    frame = Frame(settings, {LOCAL.id: knows or known()}, "test", Access(settings))
+    frame = Frame(settings, {LOCAL_TENANT.id: knows or known()}, "test", Access(settings))
 
-    def opened(name: str) -> Opened:
+    def opened(name: str) -> LaunchSession:
         if name not in launches:
             raise NotFound
         return launches[name]
 
     records = Records.open(settings.records_url)
     app = create_app(
-        {LOCAL.id: ()},
+        {LOCAL_TENANT.id: ()},
         settings,
         records,
         structlog.wrap_logger(None, processors=[_drop]),
         version="test",
-        pages=[frame.common(), app_pages(frame, opened, lambda: TODAY)],
+        pages=[frame.make_common_blueprint(), make_app_pages(frame, opened, lambda: TODAY)],
     )
     app.teardown = records.close
     return app

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, text
 
-from cds_hooks.records.database import RecordsUnavailable, writing
+from cds_hooks.records.database import RecordsUnavailableError, get_writer
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-LOCK = 5121212  # any number: on PostgreSQL, whoever holds it migrates
+LOCK_ID = 5121212  # any number: on PostgreSQL, whoever holds it migrates
 
 
-class UnknownRevision(ValueError):
+class UnknownRevisionError(ValueError):
     """There is no such version of the schema."""
 
 
@@ -21,7 +21,7 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
     """Brings the schema up or down to `target`, one process at a time: a revision, "head" or
     "base". Says from where and to where; None is a database without tables.
 
-    Raises RecordsUnavailable for a schema that a newer version of the service has made, and
+    Raises RecordsUnavailableError for a schema that a newer version of the service has made, and
     UnknownRevision.
     """
     # Large, and of no use to the commands that open no records.
@@ -33,13 +33,13 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
     config.set_main_option("script_location", str(Path(__file__).parent))
     script = ScriptDirectory.from_config(config)
     # On SQLite the transaction itself is the lock; both databases undo half a migration.
-    with writing(engine).begin() as connection:
+    with get_writer(engine).begin() as connection:
         if engine.name == "postgresql":
             connection.execute(text("SET LOCAL lock_timeout = '60s'"))  # another migrates
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        current = _current(connection, script)
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK_ID})
+        current = _read_current(connection, script)
         config.attributes["connection"] = connection
-        wanted = _revision(script, target)
+        wanted = _resolve_revision(script, target)
         if wanted == current:
             return current, current
         older = {one.revision for one in script.iterate_revisions(current or "base", "base")}
@@ -50,7 +50,7 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
         return current, wanted
 
 
-def _revision(script: "ScriptDirectory", target: str) -> str | None:
+def _resolve_revision(script: "ScriptDirectory", target: str) -> str | None:
     """Raises UnknownRevision."""
     if target == "base":
         return None
@@ -59,14 +59,16 @@ def _revision(script: "ScriptDirectory", target: str) -> str | None:
     known = [one.revision for one in script.walk_revisions()]
     if target not in known:
         there = ", ".join(["base", *sorted(known)])
-        raise UnknownRevision(f"no such revision; there are: {there}")
+        raise UnknownRevisionError(f"no such revision; there are: {there}")
     return target
 
 
-def _current(connection: Connection, script: "ScriptDirectory") -> str | None:
+def _read_current(connection: Connection, script: "ScriptDirectory") -> str | None:
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
     current = MigrationContext.configure(connection).get_current_revision()
     if current is not None and current not in {r.revision for r in script.walk_revisions()}:
-        raise RecordsUnavailable(f"the schema {current} is newer than this version of the service")
+        raise RecordsUnavailableError(
+            f"the schema {current} is newer than this version of the service"
+        )
     return current

@@ -16,48 +16,48 @@ from threading import Lock
 import orjson
 
 from cds_hooks.config.bulk_export import BulkAccess
-from cds_hooks.fhir.bulk_download import Download, LinkExpired
+from cds_hooks.fhir.bulk_download import Download, LinkExpiredError
 from cds_hooks.fhir.bulk_manifest import Manifest
 from cds_hooks.fhir.bulk_server import BulkServer, ExportRequest
-from cds_hooks.fhir.issues import ExportFailed, ExportUnfinished, issues_in
-from services.chart.reader import READERS, REFERRED
+from cds_hooks.fhir.issues import ExportError, ExportInterruptedError, count_issues
+from services.chart.reader import READERS, REFERENCED_TYPES
 from services.population.fetch.job import (
-    Job,
-    ending_of,
-    finished_file,
-    forget_job,
-    forget_parts,
-    holds_other_data,
-    names_of,
-    own_folder,
+    ExportJob,
+    detect_suffix,
+    find_finished_file,
+    has_other_data,
+    list_file_names,
+    lock_export_folder,
     read_job,
+    remove_job,
+    remove_parts,
     write_job,
 )
 
 # Names that resources have in other versions of FHIR: an R4 server knows none of them.
-OF_OTHER_VERSIONS = {"MedicationOrder", "MedicationUsage", "ProcedureRequest", "DiagnosticOrder"}
-VISITS = "Encounter"  # for a replay: each is a moment at which the service would be called
-TYPES = tuple(sorted({*READERS, *REFERRED, VISITS} - OF_OTHER_VERSIONS))
-RENEWALS = 3  # of links in a row, without a file that they brought
+OTHER_VERSION_TYPES = {"MedicationOrder", "MedicationUsage", "ProcedureRequest", "DiagnosticOrder"}
+VISIT_TYPE = "Encounter"  # for a replay: each is a moment at which the service would be called
+TYPES = tuple(sorted({*READERS, *REFERENCED_TYPES, VISIT_TYPE} - OTHER_VERSION_TYPES))
+MAX_RENEWALS = 3  # of links in a row, without a file that they brought
 
 
 @dataclass(slots=True)
-class Progress:
+class FetchProgress:
     """How far a fetch has come."""
 
     stage: str = "asking"  # then "waiting", "downloading", "complete"
-    says: str = ""  # the server's own words while it prepares the export
+    server_text: str = ""  # the server's own words while it prepares the export
     files: int = 0
-    of_files: int = 0
-    before: int = 0  # files that were there when downloading last began
+    total_files: int = 0
+    files_before: int = 0  # files that were there when downloading last began
     bytes: int = 0  # that arrived since this call began
 
 
-Told = Callable[[Progress], None]
+FetchListener = Callable[[FetchProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchResult:
     """A complete export."""
 
     folder: Path
@@ -69,104 +69,110 @@ class Fetched:
     issues: Counter[str] = field(default_factory=Counter)  # "error/processing" -> number
 
 
-def fetch(
+def fetch_export(
     access: BulkAccess,
     request: ExportRequest,
     folder: Path,
-    told: Told = lambda _progress: None,
+    told: FetchListener = lambda _progress: None,
     *,
     restart: bool = False,
-) -> Fetched:
+) -> FetchResult:
     """The export of `access.server` in `folder`, which is made, or holds the same export's start.
 
     Raises ConfigurationFault before anything is asked; ExportUnfinished where calling again goes
     on; ExportFailed where it would not; OSError for the folder.
     """
-    with own_folder(folder), closing(BulkServer(access)) as server:
+    with lock_export_folder(folder), closing(BulkServer(access)) as server:
         if restart:
-            _abandon(server, folder)
+            _cancel_previous(server, folder)
         job = read_job(folder)
         if job is None:
-            if holds_other_data(folder):
-                raise ExportFailed(f"{folder}: holds files of something else")
-            job = Job(access.server, request)
+            if has_other_data(folder):
+                raise ExportError(f"{folder}: holds files of something else")
+            job = ExportJob(access.server, request)
         elif (job.server, job.request) != (access.server, request):
-            raise ExportFailed(f"{folder}: holds another export; name another folder, or restart")
-        progress = Progress()
+            raise ExportError(f"{folder}: holds another export; name another folder, or restart")
+        progress = FetchProgress()
         try:
-            return _run(server, job, folder, progress, told)
+            return _run_export(server, job, folder, progress, told)
         finally:
-            server.end()
+            server.cancel_requests()
 
 
-def cancel(access: BulkAccess, folder: Path) -> bool:
+def cancel_export(access: BulkAccess, folder: Path) -> bool:
     """Tells the server that the export of `folder` is no longer wanted; whether there is any.
 
     What was fetched of an incomplete one is removed; a complete one stays, and the server may
     remove its own copy. Raises ExportFailed, ExportUnfinished, OSError.
     """
-    with own_folder(folder), closing(BulkServer(access)) as server:
+    with lock_export_folder(folder), closing(BulkServer(access)) as server:
         job = read_job(folder)
         if job is None:
             return False
         if job.server != access.server:
-            raise ExportFailed(f"{folder}: holds an export of another server")
+            raise ExportError(f"{folder}: holds an export of another server")
         if job.status_url is not None:
             server.cancel(job.status_url)
         if not job.complete:
-            forget_job(folder)
+            remove_job(folder)
         return True
 
 
-def _abandon(server: BulkServer, folder: Path) -> None:
+def _cancel_previous(server: BulkServer, folder: Path) -> None:
     """Starting again must not fail because the server does not answer for the last time."""
     job = read_job(folder)
     if job is not None and job.status_url is not None and job.server == server.access.server:
-        with suppress(ExportFailed, ExportUnfinished):
+        with suppress(ExportError, ExportInterruptedError):
             server.cancel(job.status_url)
-    forget_job(folder)
+    remove_job(folder)
 
 
-def _run(server: BulkServer, job: Job, folder: Path, progress: Progress, told: Told) -> Fetched:
+def _run_export(
+    server: BulkServer, job: ExportJob, folder: Path, progress: FetchProgress, told: FetchListener
+) -> FetchResult:
     if job.status_url is None:
         told(progress)
-        job = replace(job, status_url=server.kick_off(job.request))
+        job = replace(job, status_url=server.start_export(job.request))
         write_job(folder, job)
     status_url = job.status_url or ""
     progress.stage = "waiting"
 
     def said(words: str) -> None:
-        progress.says = words
+        progress.server_text = words
         told(progress)
 
     said("")
-    manifest = job.manifest or server.ready(status_url, said)
+    manifest = job.manifest or server.wait_for_manifest(status_url, said)
     job = replace(job, manifest=manifest)
     write_job(folder, job)
     progress.stage = "downloading"
     renewals = 0
-    while not _download(server, manifest, folder, progress, told):
-        renewals = renewals + 1 if progress.files == progress.before else 0
-        if renewals > RENEWALS:
-            raise ExportFailed("the server's links to the files do not work; start again")
-        manifest = server.ready(status_url, said)
-        job = job.with_links_of(manifest)
+    while not _download_missing(server, manifest, folder, progress, told):
+        renewals = renewals + 1 if progress.files == progress.files_before else 0
+        if renewals > MAX_RENEWALS:
+            raise ExportError("the server's links to the files do not work; start again")
+        manifest = server.wait_for_manifest(status_url, said)
+        job = job.replace_links(manifest)
         write_job(folder, job)
     write_job(folder, replace(job, complete=True))
-    forget_parts(folder)
+    remove_parts(folder)
     progress.stage = "complete"
     told(progress)
-    return _fetched(folder, manifest)
+    return _build_result(folder, manifest)
 
 
-def _download(
-    server: BulkServer, manifest: Manifest, folder: Path, progress: Progress, told: Told
+def _download_missing(
+    server: BulkServer,
+    manifest: Manifest,
+    folder: Path,
+    progress: FetchProgress,
+    told: FetchListener,
 ) -> bool:
     """What is not there yet; whether all of it is there now, else links have expired."""
-    names = names_of(manifest)
-    missing = [n for n, name in enumerate(names) if finished_file(folder, name) is None]
-    progress.of_files = len(names)
-    progress.files = progress.before = len(names) - len(missing)
+    names = list_file_names(manifest)
+    missing = [n for n, name in enumerate(names) if find_finished_file(folder, name) is None]
+    progress.total_files = len(names)
+    progress.files = progress.files_before = len(names) - len(missing)
     told(progress)
     turn = Lock()
 
@@ -181,9 +187,9 @@ def _download(
         download = Download(server, part, arrived)
         try:
             download.fetch(manifest.files[number].url, with_token=manifest.needs_token)
-        except LinkExpired:
+        except LinkExpiredError:
             return False
-        download.keep(folder / f"{name}{ending_of(part)}")
+        download.finish(folder / f"{name}{detect_suffix(part)}")
         with turn:
             progress.files += 1
             told(progress)
@@ -192,14 +198,14 @@ def _download(
     with ThreadPoolExecutor(server.access.parallel, thread_name_prefix="export") as threads:
         running = [threads.submit(one, number) for number in missing]
         try:
-            return all(_results(running))
+            return all(_collect_results(running))
         finally:
             if not all(future.done() for future in running):
-                server.end()
+                server.cancel_requests()
                 threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _results(running: Sequence[Future[bool]]) -> Iterable[bool]:
+def _collect_results(running: Sequence[Future[bool]]) -> Iterable[bool]:
     """Raises what the first that failed raises, without waiting for the others."""
     done, _running = wait(running, return_when=FIRST_EXCEPTION)
     for future in done:
@@ -208,8 +214,8 @@ def _results(running: Sequence[Future[bool]]) -> Iterable[bool]:
     return [future.result() for future in running]
 
 
-def _fetched(folder: Path, manifest: Manifest) -> Fetched:
-    found = [finished_file(folder, name) for name in names_of(manifest)]
+def _build_result(folder: Path, manifest: Manifest) -> FetchResult:
+    found = [find_finished_file(folder, name) for name in list_file_names(manifest)]
     issues: Counter[str] = Counter()
     size = count = deleted = 0
     for listed, file in zip(manifest.files, found, strict=True):
@@ -219,21 +225,21 @@ def _fetched(folder: Path, manifest: Manifest) -> Fetched:
             size += file.stat().st_size
             count += 1
         elif listed.section == "error":
-            issues += _issues_of_file(file)
+            issues += _count_issues(file)
         else:
             deleted += 1
     counts = [listed.count for listed in manifest.files if listed.section == "output"]
     resources = sum(filter(None, counts)) if None not in counts else None
-    return Fetched(folder, count, size, manifest.transaction_time, resources, deleted, issues)
+    return FetchResult(folder, count, size, manifest.transaction_time, resources, deleted, issues)
 
 
-def _issues_of_file(file: Path) -> Counter[str]:
+def _count_issues(file: Path) -> Counter[str]:
     issues: Counter[str] = Counter()
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
             for line in stream:
                 if line.strip():
-                    issues += issues_in(orjson.loads(line)) or Counter({"unknown/unknown": 1})
+                    issues += count_issues(orjson.loads(line)) or Counter({"unknown/unknown": 1})
     except (ValueError, EOFError, gzip.BadGzipFile):
         issues["unreadable/unknown"] += 1
     return issues

@@ -22,25 +22,31 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from services.chart.conditions import OVER
-from services.chart.fhir_values import Resource, as_list, number, reference_tail, status_code
-from services.chart.medications import DAYS_IN, last_day, start_day
+from services.chart.conditions import INACTIVE_STATUSES
+from services.chart.fhir_values import (
+    Resource,
+    as_list,
+    read_number,
+    read_relative_reference,
+    read_status_code,
+)
+from services.chart.medications import DAYS_PER_UNIT, find_last_day, find_start_day
 from services.chart.orders import ORDER_TYPES
-from services.population.replay.timestamps import Then, stamp_of
+from services.population.replay.timestamps import AsOf, parse_fhir_time
 
-Path: TypeAlias = str | tuple[str, str]  # a member, or a member of a Period
+DatePath: TypeAlias = str | tuple[str, str]  # a member, or a member of a Period
 
 
-class Beside(NamedTuple):
+class ResourceContext(NamedTuple):
     """What the patient's other resources say of when one was known."""
 
     visits: Mapping[str, str] = MappingProxyType({})  # "Encounter/1" -> when it was over, or began
     results: Mapping[str, str] = MappingProxyType({})  # "ServiceRequest/1" -> when it had a result
 
 
-ALONE = Beside()
-ORDERED: tuple[Path, ...] = ("authoredOn", "orderedOn", "dateWritten")
-GIVEN: tuple[Path, ...] = (
+NO_CONTEXT = ResourceContext()
+ORDER_DATE_PATHS: tuple[DatePath, ...] = ("authoredOn", "orderedOn", "dateWritten")
+ADMINISTRATION_DATE_PATHS: tuple[DatePath, ...] = (
     "effectiveDateTime",
     "effectiveTimeDateTime",
     "occurrenceDateTime",
@@ -51,7 +57,7 @@ GIVEN: tuple[Path, ...] = (
     ("occurencePeriod", "start"),
 )
 # Where it stands since when a resource was known; the first that can be read decides.
-SINCE: Mapping[str, tuple[Path, ...]] = {
+RECORDED_DATE_PATHS: Mapping[str, tuple[DatePath, ...]] = {
     "Observation": (
         "issued",
         "effectiveDateTime",
@@ -78,92 +84,100 @@ SINCE: Mapping[str, tuple[Path, ...]] = {
     "QuestionnaireResponse": ("authored",),
     "AllergyIntolerance": ("recordedDate", "assertedDate", "onsetDateTime", "onset"),
     "FamilyMemberHistory": ("date",),
-    "MedicationRequest": ORDERED,
-    "MedicationOrder": ORDERED,
-    "MedicationStatement": ("dateAsserted", *GIVEN),
-    "MedicationUsage": ("dateAsserted", *GIVEN),
-    "MedicationAdministration": ("recorded", *GIVEN),
+    "MedicationRequest": ORDER_DATE_PATHS,
+    "MedicationOrder": ORDER_DATE_PATHS,
+    "MedicationStatement": ("dateAsserted", *ADMINISTRATION_DATE_PATHS),
+    "MedicationUsage": ("dateAsserted", *ADMINISTRATION_DATE_PATHS),
+    "MedicationAdministration": ("recorded", *ADMINISTRATION_DATE_PATHS),
     "MedicationDispense": ("whenHandedOver", "whenPrepared", "recorded"),
-    **dict.fromkeys(ORDER_TYPES, ORDERED),
+    **dict.fromkeys(ORDER_TYPES, ORDER_DATE_PATHS),
 }
-COURSE_OVER = frozenset({"completed", "stopped", "ended"})
-UNDERWAY = {"Task": "in-progress", "DiagnosticOrder": "in-progress"}  # of other orders "active"
+ENDED_STATUSES = frozenset({"completed", "stopped", "ended"})
+ACTIVE_STATUSES = {
+    "Task": "in-progress",
+    "DiagnosticOrder": "in-progress",
+}  # of other orders "active"
 
 
-def known_on(
-    resource: Resource, then: Then, beside: Beside = ALONE, undecided: list[str] | None = None
+def restore_resource(
+    resource: Resource,
+    then: AsOf,
+    beside: ResourceContext = NO_CONTEXT,
+    undecided: list[str] | None = None,
 ) -> Resource | None:
     """`resource` as it read by `then`, itself where nothing differs; None where it was not there.
 
     What cannot be decided is named in `undecided`.
     """
     kind = resource.get("resourceType")
-    paths = SINCE.get(kind) if isinstance(kind, str) else None
+    paths = RECORDED_DATE_PATHS.get(kind) if isinstance(kind, str) else None
     if paths is None:
-        return _patient(resource, then, undecided) if kind == "Patient" else resource
+        return _restore_patient(resource, then, undecided) if kind == "Patient" else resource
     past = None
     for path in paths:
-        text = resource.get(path) if isinstance(path, str) else _of(path, resource)
+        text = resource.get(path) if isinstance(path, str) else _get_nested(path, resource)
         if text is not None:
             past = then.is_past(text)
             if past is not None:
                 break
     else:
-        past = _undated(resource, then, beside, undecided)
+        past = _decide_undated(resource, then, beside, undecided)
     if not past:
         return None
-    change = CHANGES.get(kind) if isinstance(kind, str) else None
+    change = RESTORERS.get(kind) if isinstance(kind, str) else None
     return resource if change is None else change(resource, then, beside, undecided)
 
 
-def since(resource: Resource) -> str | None:
+def find_recorded_date(resource: Resource) -> str | None:
     """Since when `resource` says that it was known."""
-    for path in SINCE.get(str(resource.get("resourceType")), ()):
-        text = resource.get(path) if isinstance(path, str) else _of(path, resource)
-        if isinstance(text, str) and stamp_of(text) is not None:
+    for path in RECORDED_DATE_PATHS.get(str(resource.get("resourceType")), ()):
+        text = resource.get(path) if isinstance(path, str) else _get_nested(path, resource)
+        if isinstance(text, str) and parse_fhir_time(text) is not None:
             return text
     return None
 
 
-def _of(path: tuple[str, str], resource: Resource) -> object:
+def _get_nested(path: tuple[str, str], resource: Resource) -> object:
     within = resource.get(path[0])
     return within.get(path[1]) if isinstance(within, dict) else None
 
 
-def visit_of(resource: Resource) -> str | None:
+def find_visit(resource: Resource) -> str | None:
     """ "Encounter/1" that `resource` came of; STU3 says `context`."""
-    return reference_tail(resource.get("encounter", resource.get("context")))
+    return read_relative_reference(resource.get("encounter", resource.get("context")))
 
 
-def _undated(resource: Resource, then: Then, beside: Beside, undecided: list[str] | None) -> bool:
+def _decide_undated(
+    resource: Resource, then: AsOf, beside: ResourceContext, undecided: list[str] | None
+) -> bool:
     """A resource without a date is as old as the visit that it came of."""
     if beside.visits:
-        past = then.is_past(beside.visits.get(visit_of(resource) or ""))
+        past = then.is_past(beside.visits.get(find_visit(resource) or ""))
         if past is not None:
             return past
-    if not _written_by(resource, then) and undecided is not None:
+    if not _is_written_by(resource, then) and undecided is not None:
         undecided.append("undated")
     return True
 
 
-def _written_by(resource: Resource, then: Then) -> bool:
+def _is_written_by(resource: Resource, then: AsOf) -> bool:
     """Whether it has not been touched since."""
     meta = resource.get("meta")
     return isinstance(meta, dict) and then.is_past(meta.get("lastUpdated")) is True
 
 
-def _as_written(resource: Resource, then: Then, undecided: list[str] | None) -> Resource:
+def _keep_as_written(resource: Resource, then: AsOf, undecided: list[str] | None) -> Resource:
     """What is over, nobody knows since when."""
-    if undecided is not None and not _written_by(resource, then):
+    if undecided is not None and not _is_written_by(resource, then):
         undecided.append("end-unknown")
     return resource
 
 
-def _patient(resource: Resource, then: Then, undecided: list[str] | None) -> Resource:
+def _restore_patient(resource: Resource, then: AsOf, undecided: list[str] | None) -> Resource:
     if "deceasedDateTime" in resource:
         past = then.is_past(resource["deceasedDateTime"])
         if past is False:
-            return living(resource)
+            return remove_death(resource)
         if past:
             return resource
     if resource.get("deceasedBoolean") is True and undecided is not None:
@@ -171,30 +185,30 @@ def _patient(resource: Resource, then: Then, undecided: list[str] | None) -> Res
     return resource
 
 
-def living(patient: Resource) -> Resource:
+def remove_death(patient: Resource) -> Resource:
     """`patient` without a word of death."""
     return {name: value for name, value in patient.items() if not name.startswith("deceased")}
 
 
-def _condition(
-    resource: Resource, then: Then, _beside: Beside, undecided: list[str] | None
+def _restore_condition(
+    resource: Resource, then: AsOf, _beside: ResourceContext, undecided: list[str] | None
 ) -> Resource:
     status = resource.get("clinicalStatus")
-    is_over = status_code(status) in OVER
+    is_over = read_status_code(status) in INACTIVE_STATUSES
     text = resource.get("abatementDateTime")
     if text is None:
-        text = _of(("abatementPeriod", "end"), resource)
+        text = _get_nested(("abatementPeriod", "end"), resource)
     past = None if text is None else then.is_past(text)
     if past:
         return resource
     if past is None:
         is_over = is_over or resource.get("abatementBoolean") is True
-        return _as_written(resource, then, undecided) if is_over else resource
+        return _keep_as_written(resource, then, undecided) if is_over else resource
     held = {name: value for name, value in resource.items() if not name.startswith("abatement")}
-    return held | {"clinicalStatus": _active(status)} if is_over else held
+    return held | {"clinicalStatus": _make_active_status(status)} if is_over else held
 
 
-def _active(status: object) -> object:
+def _make_active_status(status: object) -> object:
     """ "active" in the shape of the status that it replaces."""
     if not isinstance(status, dict):
         return "active"
@@ -203,66 +217,69 @@ def _active(status: object) -> object:
     return {"coding": [{**system, "code": "active"}]}
 
 
-def _course(
-    resource: Resource, then: Then, _beside: Beside, undecided: list[str] | None
+def _restore_course(
+    resource: Resource, then: AsOf, _beside: ResourceContext, undecided: list[str] | None
 ) -> Resource:
-    if status_code(resource.get("status")) not in COURSE_OVER:
+    if read_status_code(resource.get("status")) not in ENDED_STATUSES:
         return resource
-    end = _course_end(resource)
+    end = _find_course_end(resource)
     if end is None:
-        return _as_written(resource, then, undecided)
+        return _keep_as_written(resource, then, undecided)
     return resource if end < then.today else {**resource, "status": "active"}
 
 
-def _course_end(resource: Resource) -> date | None:
+def _find_course_end(resource: Resource) -> date | None:
     """The last day of a course: as stated, as supplied for, or as the prescription is valid."""
-    stated = last_day(resource)
+    stated = find_last_day(resource)
     dispensing = resource.get("dispenseRequest")
     if stated is not None or not isinstance(dispensing, dict):
         return stated
-    start, days = start_day(resource), _days_supplied(dispensing)
+    start, days = find_start_day(resource), _compute_days_supplied(dispensing)
     if start is not None and days is not None:
         try:
             return start + timedelta(days=days)
         except OverflowError:
             return None
-    text = _of(("validityPeriod", "end"), dispensing)
-    valid = stamp_of(text) if isinstance(text, str) else None
+    text = _get_nested(("validityPeriod", "end"), dispensing)
+    valid = parse_fhir_time(text) if isinstance(text, str) else None
     return valid.day if valid else None
 
 
-def _days_supplied(dispensing: Resource) -> float | None:
+def _compute_days_supplied(dispensing: Resource) -> float | None:
     """How many days the supply lasts, repeats included."""
     duration = dispensing.get("expectedSupplyDuration")
     if not isinstance(duration, dict):
         return None
-    amount, unit = number(duration.get("value")), duration.get("code", duration.get("unit"))
-    days = DAYS_IN.get(unit) if isinstance(unit, str) else None
+    amount, unit = read_number(duration.get("value")), duration.get("code", duration.get("unit"))
+    days = DAYS_PER_UNIT.get(unit) if isinstance(unit, str) else None
     if amount is None or days is None:
         return None
-    return amount * days * (1 + (number(dispensing.get("numberOfRepeatsAllowed")) or 0))
+    return amount * days * (1 + (read_number(dispensing.get("numberOfRepeatsAllowed")) or 0))
 
 
-def _order(resource: Resource, then: Then, beside: Beside, undecided: list[str] | None) -> Resource:
-    if status_code(resource.get("status")) != "completed":
+def _restore_order(
+    resource: Resource, then: AsOf, beside: ResourceContext, undecided: list[str] | None
+) -> Resource:
+    if read_status_code(resource.get("status")) != "completed":
         return resource
     kind = resource["resourceType"]
     text = beside.results.get(f"{kind}/{resource.get('id')}")
-    past = then.is_past(text or _of(("executionPeriod", "end"), resource))
+    past = then.is_past(text or _get_nested(("executionPeriod", "end"), resource))
     if past:
         return resource
     if past is None:
-        if _written_by(resource, then):
+        if _is_written_by(resource, then):
             return resource
         if undecided is not None:
             undecided.append("end-unknown")
-    return {**resource, "status": UNDERWAY.get(kind, "active")}
+    return {**resource, "status": ACTIVE_STATUSES.get(kind, "active")}
 
 
-CHANGES: Mapping[str, Callable[[Resource, Then, Beside, list[str] | None], Resource]] = {
-    "Condition": _condition,
+RESTORERS: Mapping[str, Callable[[Resource, AsOf, ResourceContext, list[str] | None], Resource]] = {
+    "Condition": _restore_condition,
     **dict.fromkeys(
-        ("MedicationRequest", "MedicationOrder", "MedicationStatement", "MedicationUsage"), _course
+        ("MedicationRequest", "MedicationOrder", "MedicationStatement", "MedicationUsage"),
+        _restore_course,
     ),
-    **dict.fromkeys(ORDER_TYPES, _order),
+    **dict.fromkeys(ORDER_TYPES, _restore_order),
 }

@@ -11,25 +11,31 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from cds_hooks.protocol.hook_request import ORDER_SELECT, ORDER_SIGN, PATIENT_VIEW
-from services.chart.fhir_values import Resource, as_list, codings, reference_tail, status_code
-from services.chart.medications import NOT_ORDERED
-from services.population.replay.as_of import visit_of
-from services.population.replay.timestamps import Stamp, stamp_of
+from services.chart.fhir_values import (
+    Resource,
+    as_list,
+    read_codings,
+    read_relative_reference,
+    read_status_code,
+)
+from services.chart.medications import UNORDERED_INTENTS
+from services.population.replay.as_of import find_visit
+from services.population.replay.timestamps import FhirTime, parse_fhir_time
 
 # The hooks whose moments a record shows, in the order in which one moment calls them.
-REPLAYED = (PATIENT_VIEW.name, ORDER_SELECT.name, ORDER_SIGN.name)
-USUAL = (PATIENT_VIEW.name, ORDER_SIGN.name)
-NO_VISIT = frozenset({"planned", "cancelled", "entered-in-error"})
+REPLAYED_HOOKS = (PATIENT_VIEW.name, ORDER_SELECT.name, ORDER_SIGN.name)
+DEFAULT_HOOKS = (PATIENT_VIEW.name, ORDER_SIGN.name)
+NO_VISIT_STATUSES = frozenset({"planned", "cancelled", "entered-in-error"})
 PREADMISSION = "PRENC"  # HL7's v3-ActCode: papers before a stay, and nobody seen
-SIGNED = frozenset(
+SIGNED_TYPES = frozenset(
     {"MedicationRequest", "MedicationOrder", "ServiceRequest", "ProcedureRequest"}
     | {"DiagnosticOrder"}
 )
-NOT_SIGNED = frozenset({"draft", "proposed", "planned", "entered-in-error"})
-MADE_OF_ORDERS = frozenset({"instance-order", "filler-order", "reflex-order"})
+UNSIGNED_STATUSES = frozenset({"draft", "proposed", "planned", "entered-in-error"})
+DERIVED_INTENTS = frozenset({"instance-order", "filler-order", "reflex-order"})
 
 
-class Event(NamedTuple):
+class CallEvent(NamedTuple):
     """One would-be call."""
 
     at: datetime  # in UTC
@@ -40,27 +46,27 @@ class Event(NamedTuple):
     about: frozenset[str] | None = None  # those of them that the call is about; None: all
 
 
-def events(
+def list_events(
     resources: Iterable[Resource],
     first: date,
     last: date,
-    hooks: Iterable[str] = USUAL,
+    hooks: Iterable[str] = DEFAULT_HOOKS,
     unplaced: Counter[str] | None = None,
-) -> list[Event]:
+) -> list[CallEvent]:
     """The would-be calls of `hooks` from `first` to `last`, in the order of time.
 
     Visits and orders without a day are counted in `unplaced`.
     """
     given = list(resources)
     lost = Counter[str]() if unplaced is None else unplaced
-    starts = dict(_starts(given))
-    found = [*_visits(given, lost), *_sessions(given, starts, lost)]
+    starts = dict(_find_visit_starts(given))
+    found = [*_list_visit_events(given, lost), *_list_order_events(given, starts, lost)]
     asked = frozenset(hooks)
     return sorted(
         (one for one in found if one.hook in asked and first <= one.at.date() <= last),
         key=lambda one: (
             one.at,
-            REPLAYED.index(one.hook),
+            REPLAYED_HOOKS.index(one.hook),
             one.encounter or "",
             one.practitioner or "",
             len(one.orders),
@@ -68,82 +74,84 @@ def events(
     )
 
 
-def _starts(resources: Iterable[Resource]) -> Iterator[tuple[str, Stamp]]:
+def _find_visit_starts(resources: Iterable[Resource]) -> Iterator[tuple[str, FhirTime]]:
     for resource in resources:
         if resource.get("resourceType") == "Encounter":
-            stamp = _start(resource)
+            stamp = _read_visit_start(resource)
             if stamp is not None:
                 yield f"Encounter/{resource.get('id')}", stamp
 
 
-def visit_period(encounter: Resource) -> Mapping[str, Any]:
+def get_visit_period(encounter: Resource) -> Mapping[str, Any]:
     """From when to when a visit took; R5 says `actualPeriod`."""
     period = encounter.get("actualPeriod", encounter.get("period"))
     return period if isinstance(period, dict) else {}
 
 
-def _start(encounter: Resource) -> Stamp | None:
-    text = visit_period(encounter).get("start")
-    return stamp_of(text) if isinstance(text, str) else None
+def _read_visit_start(encounter: Resource) -> FhirTime | None:
+    text = get_visit_period(encounter).get("start")
+    return parse_fhir_time(text) if isinstance(text, str) else None
 
 
-def _visits(resources: Iterable[Resource], lost: Counter[str]) -> Iterator[Event]:
+def _list_visit_events(resources: Iterable[Resource], lost: Counter[str]) -> Iterator[CallEvent]:
     for resource in resources:
-        if resource.get("resourceType") != "Encounter" or not _took_place(resource):
+        if resource.get("resourceType") != "Encounter" or not _has_taken_place(resource):
             continue
-        start = _start(resource)
+        start = _read_visit_start(resource)
         if start is None or start.moment is None:
             lost["visit-undated"] += 1
             continue
         parts = [p for p in as_list(resource.get("participant")) if isinstance(p, dict)]
-        people = (person(part.get("individual", part.get("actor"))) for part in parts)
+        people = (find_clinician(part.get("individual", part.get("actor"))) for part in parts)
         seen_by = next((one for one in people if one is not None), None)
-        yield Event(start.moment, PATIENT_VIEW.name, _id(resource.get("id")), seen_by)
+        yield CallEvent(start.moment, PATIENT_VIEW.name, _read_id(resource.get("id")), seen_by)
 
 
-def _took_place(encounter: Resource) -> bool:
-    if status_code(encounter.get("status")) in NO_VISIT:
+def _has_taken_place(encounter: Resource) -> bool:
+    if read_status_code(encounter.get("status")) in NO_VISIT_STATUSES:
         return False
-    return all(code != PREADMISSION for _system, code in codings(encounter.get("class")))
+    return all(code != PREADMISSION for _system, code in read_codings(encounter.get("class")))
 
 
-def _sessions(
-    resources: Iterable[Resource], starts: Mapping[str, Stamp], lost: Counter[str]
-) -> Iterator[Event]:
+def _list_order_events(
+    resources: Iterable[Resource], starts: Mapping[str, FhirTime], lost: Counter[str]
+) -> Iterator[CallEvent]:
     sessions: dict[tuple[datetime, str | None, str | None], list[Resource]] = {}
     for resource in resources:
         if not _is_signed(resource):
             continue
-        visit = visit_of(resource)
-        at = _signed_at(resource, starts.get(visit or ""))
+        visit = find_visit(resource)
+        at = _find_signing_time(resource, starts.get(visit or ""))
         if at is None:
             lost["order-undated"] += 1
             continue
         who = resource.get("requester", resource.get("prescriber", resource.get("orderer")))
-        encounter = _id(visit.rpartition("/")[2]) if visit else None
-        sessions.setdefault((at, encounter, person(who)), []).append(as_draft(resource))
+        encounter = _read_id(visit.rpartition("/")[2]) if visit else None
+        sessions.setdefault((at, encounter, find_clinician(who)), []).append(as_draft(resource))
     for (at, encounter, requester), drafts in sessions.items():
         for count, draft in enumerate(drafts, start=1):
             about = frozenset({f"{draft['resourceType']}/{draft.get('id', '?')}"})
-            yield Event(at, ORDER_SELECT.name, encounter, requester, tuple(drafts[:count]), about)
-        yield Event(at, ORDER_SIGN.name, encounter, requester, tuple(drafts))
+            yield CallEvent(
+                at, ORDER_SELECT.name, encounter, requester, tuple(drafts[:count]), about
+            )
+        yield CallEvent(at, ORDER_SIGN.name, encounter, requester, tuple(drafts))
 
 
 def _is_signed(resource: Resource) -> bool:
-    if resource.get("resourceType") not in SIGNED or resource.get("doNotPerform") is True:
+    if resource.get("resourceType") not in SIGNED_TYPES or resource.get("doNotPerform") is True:
         return False
-    if status_code(resource.get("status")) in NOT_SIGNED:
+    if read_status_code(resource.get("status")) in UNSIGNED_STATUSES:
         return False
-    if status_code(resource.get("intent")) in NOT_ORDERED | MADE_OF_ORDERS:
+    if read_status_code(resource.get("intent")) in UNORDERED_INTENTS | DERIVED_INTENTS:
         return False
     reported = (resource.get("reportedBoolean"), resource.get("reported"))
     return True not in reported and "reportedReference" not in resource
 
 
-def _signed_at(order: Resource, visit: Stamp | None) -> datetime | None:
+def _find_signing_time(order: Resource, visit: FhirTime | None) -> datetime | None:
     """When an order was signed; of one with no hour, when the visit of its day began."""
     texts = (order.get(name) for name in ("authoredOn", "orderedOn", "dateWritten"))
-    stamp = next((s for t in texts if isinstance(t, str) and (s := stamp_of(t))), None)
+    stamp = next((s for t in texts if isinstance(t, str) and (s := parse_fhir_time(t))), None)
     if stamp is None:
         return None
     if visit is not None and stamp.is_whole_day and visit.day == stamp.day:
@@ -157,7 +165,7 @@ def as_draft(order: Resource) -> dict[str, Any]:
     return {name: value for name, value in order.items() if name not in later} | {"status": "draft"}
 
 
-def person(reference: object) -> str | None:
+def find_clinician(reference: object) -> str | None:
     """ "Practitioner/7" of a reference to a clinician; None for anybody or anything else.
 
     STU3 has the clinician one level deeper; some have no more than an identifier.
@@ -165,12 +173,12 @@ def person(reference: object) -> str | None:
     if not isinstance(reference, dict):
         return None
     if isinstance(reference.get("agent"), dict):
-        return person(reference["agent"])
+        return find_clinician(reference["agent"])
     match reference:
         case {"reference": str(text)}:
             if text.startswith("Practitioner?"):
                 return text
-            tail = reference_tail(reference)
+            tail = read_relative_reference(reference)
             known = tail is not None and tail.startswith(("Practitioner", "urn:"))
             return tail if known else None
         case {"identifier": {"value": str(value), **others}}:
@@ -178,5 +186,5 @@ def person(reference: object) -> str | None:
     return None
 
 
-def _id(value: object) -> str | None:
+def _read_id(value: object) -> str | None:
     return value if isinstance(value, str) and value else None

@@ -4,36 +4,51 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 from mappings.terminology.value_set import ValueSetIndex
-from services.chart.builder import Readable
-from services.chart.fhir_values import Resource, as_list, codings, reference_tail, status_code
+from services.chart.builder import ChartKnowledge
+from services.chart.fhir_values import (
+    Resource,
+    as_list,
+    read_codings,
+    read_relative_reference,
+    read_status_code,
+)
 from services.chart.model import Chart
-from services.chart.observations import usable_status
+from services.chart.observations import check_status
 from services.chart.orders import MEDICATION_TYPES, ORDER_TYPES
-from services.chart.reader import READERS, REFERRED, read_chart
-from services.population.replay.as_of import Beside, known_on, living, since
-from services.population.replay.events import as_draft, visit_period
-from services.population.replay.timestamps import Then, stamp_of
+from services.chart.reader import READERS, REFERENCED_TYPES, read_chart
+from services.population.replay.as_of import (
+    ResourceContext,
+    find_recorded_date,
+    remove_death,
+    restore_resource,
+)
+from services.population.replay.events import as_draft, get_visit_period
+from services.population.replay.timestamps import AsOf, parse_fhir_time
 from services.vitamin_b12.orders import RESULT_OF
 
-ORDERS = ORDER_TYPES | MEDICATION_TYPES
+DRAFTABLE_TYPES = ORDER_TYPES | MEDICATION_TYPES
 
 
-class History:
+class RecordHistory:
     """The record of one patient, read forward: no chart is older than the one before it."""
 
-    def __init__(self, patient_id: str, resources: Iterable[Resource], readable: Readable) -> None:
+    def __init__(
+        self, patient_id: str, resources: Iterable[Resource], readable: ChartKnowledge
+    ) -> None:
         given = list(resources)
         self._patient_id = patient_id
-        self._readable = readable
-        self._reads: dict[str, bool] = {}  # by the order's reference
-        self._referred = [r for r in given if r.get("resourceType") in REFERRED]
-        self.beside = Beside(dict(_visits(given)), _results(given, readable.index))
-        self._written = [one for one in given if self._may_be_read(one)]
-        self._read: list[Resource | None] = [None] * len(self._written)
-        self._open = list(range(len(self._written)))  # those that may read otherwise later
+        self._knowledge = readable
+        self._readable_orders: dict[str, bool] = {}  # by the order's reference
+        self._referred = [r for r in given if r.get("resourceType") in REFERENCED_TYPES]
+        self.context = ResourceContext(
+            dict(_find_visit_ends(given)), _find_result_dates(given, readable.index)
+        )
+        self._resources = [one for one in given if self._may_be_read(one)]
+        self._restored: list[Resource | None] = [None] * len(self._resources)
+        self._changeable = list(range(len(self._resources)))  # those that may read otherwise later
         self._undecided: dict[int, str] = {}
-        self._living = dict(_undated_deaths(self._written))
-        self._latest: Then | None = None
+        self._living_patients = dict(_find_undated_deaths(self._resources))
+        self._latest: AsOf | None = None
         self._chart: Chart | None = None  # of the latest moment, without drafts
 
     @property
@@ -41,8 +56,8 @@ class History:
         """What hindsight could not decide, once for each resource."""
         return list(self._undecided.values())
 
-    def before(
-        self, then: Then, drafts: Iterable[Resource] = (), about: frozenset[str] | None = None
+    def read_chart_before(
+        self, then: AsOf, drafts: Iterable[Resource] = (), about: frozenset[str] | None = None
     ) -> Chart:
         """The chart just before a call with `drafts`; whoever was seen was alive.
 
@@ -50,36 +65,36 @@ class History:
         the latest.
         """
         self._advance(then)
-        drafted = [draft for draft in drafts if self.reads(draft)]
+        drafted = [draft for draft in drafts if self.is_readable(draft)]
         if drafted:
-            return self._chart_of(then, drafted, about)
+            return self._read_call_chart(then, drafted, about)
         if self._chart is None or self._chart.today != then.today:
-            self._chart = self._chart_of(then, (), None)
+            self._chart = self._read_call_chart(then, (), None)
         return self._chart
 
-    def at_end_of(self, day: date) -> Chart:
+    def read_chart_on(self, day: date) -> Chart:
         """The chart of a run as of `day`. Raises ValueError for a day before the latest moment."""
-        then = Then.end_of(day)
+        then = AsOf.from_day(day)
         self._advance(then)
-        known = (one for one in self._read if one is not None)
-        return self._chart_from(known, then, last=day)
+        known = (one for one in self._restored if one is not None)
+        return self._read_chart(known, then, last=day)
 
-    def reads(self, order: Resource) -> bool:
+    def is_readable(self, order: Resource) -> bool:
         """Whether rules would read anything in `order` if it were drafted now."""
         if "id" not in order:
-            return self._reads_anything(order)
+            return self._has_content(order)
         reference = f"{order['resourceType']}/{order['id']}"
-        if reference not in self._reads:
-            self._reads[reference] = self._reads_anything(order)
-        return self._reads[reference]
+        if reference not in self._readable_orders:
+            self._readable_orders[reference] = self._has_content(order)
+        return self._readable_orders[reference]
 
-    def _reads_anything(self, order: Resource) -> bool:
+    def _has_content(self, order: Resource) -> bool:
         # An order not to do something is one on record all the same.
         plain = {name: value for name, value in order.items() if name != "doNotPerform"}
         alone = read_chart(
             self._referred,
             self._patient_id,
-            self._readable,
+            self._knowledge,
             today=date.max,
             drafts=[as_draft(plain)],
         )
@@ -87,38 +102,40 @@ class History:
 
     def _may_be_read(self, resource: Resource) -> bool:
         kind = resource.get("resourceType")
-        return kind in READERS and (kind not in ORDERS or self.reads(resource))
+        return kind in READERS and (kind not in DRAFTABLE_TYPES or self.is_readable(resource))
 
-    def _advance(self, then: Then) -> None:
-        if self._latest is not None and then.order < self._latest.order:
+    def _advance(self, then: AsOf) -> None:
+        if self._latest is not None and then.sort_key < self._latest.sort_key:
             raise ValueError("a history is read forward")
         self._latest = then
         still_open = []
-        for place in self._open:
-            written, notes = self._written[place], list[str]()
-            read = known_on(written, then, self.beside, notes)
+        for place in self._changeable:
+            written, notes = self._resources[place], list[str]()
+            read = restore_resource(written, then, self.context, notes)
             if notes:
                 self._undecided[place] = notes[0]
             if read is not written:
                 still_open.append(place)
-            if read != self._read[place]:
-                self._read[place], self._chart = read, None
-        self._open = still_open
+            if read != self._restored[place]:
+                self._restored[place], self._chart = read, None
+        self._changeable = still_open
 
-    def _chart_of(
-        self, then: Then, drafts: Iterable[Resource], about: frozenset[str] | None
+    def _read_call_chart(
+        self, then: AsOf, drafts: Iterable[Resource], about: frozenset[str] | None
     ) -> Chart:
         known = (
-            self._living.get(place, one) for place, one in enumerate(self._read) if one is not None
+            self._living_patients.get(place, one)
+            for place, one in enumerate(self._restored)
+            if one is not None
         )
         # As the services have it: a patient's calendar may be ahead of our clock.
         last = then.today + timedelta(days=1)
-        return self._chart_from(known, then, last=last, drafts=drafts, about=about)
+        return self._read_chart(known, then, last=last, drafts=drafts, about=about)
 
-    def _chart_from(
+    def _read_chart(
         self,
         known: Iterable[Resource],
-        then: Then,
+        then: AsOf,
         *,
         last: date,
         drafts: Iterable[Resource] = (),
@@ -127,7 +144,7 @@ class History:
         return read_chart(
             [*known, *self._referred],
             self._patient_id,
-            self._readable,
+            self._knowledge,
             today=then.today,
             last=last,
             drafts=drafts,
@@ -135,76 +152,81 @@ class History:
         )
 
 
-def chart_on(
-    day: date, patient_id: str, resources: Iterable[Resource], readable: Readable
+def read_chart_on(
+    day: date, patient_id: str, resources: Iterable[Resource], readable: ChartKnowledge
 ) -> Chart:
     """The chart of a patient at the end of `day`, of whom nothing else is asked.
 
     `resources` have been chosen: what no rule reads is not among them, nor are visits.
     """
-    then, given = Then.end_of(day), list(resources)
-    beside = Beside({}, _results(given, readable.index))
-    known = (known_on(one, then, beside) for one in given)
+    then, given = AsOf.from_day(day), list(resources)
+    beside = ResourceContext({}, _find_result_dates(given, readable.index))
+    known = (restore_resource(one, then, beside) for one in given)
     return read_chart([one for one in known if one is not None], patient_id, readable, today=day)
 
 
-def _visits(resources: Iterable[Resource]) -> Iterator[tuple[str, str]]:
+def _find_visit_ends(resources: Iterable[Resource]) -> Iterator[tuple[str, str]]:
     for resource in resources:
         if resource.get("resourceType") == "Encounter":
-            period = visit_period(resource)
+            period = get_visit_period(resource)
             text = period.get("end", period.get("start"))
             if isinstance(text, str):
                 yield f"Encounter/{resource.get('id')}", text
 
 
-def _undated_deaths(resources: Iterable[Resource]) -> Iterator[tuple[int, Resource]]:
+def _find_undated_deaths(resources: Iterable[Resource]) -> Iterator[tuple[int, Resource]]:
     """Patients who are dead nobody knows since when, as they were while they lived."""
     for place, resource in enumerate(resources):
         if resource.get("deceasedBoolean") is True:
             text = resource.get("deceasedDateTime")
-            if not isinstance(text, str) or stamp_of(text) is None:
-                yield place, living(resource)
+            if not isinstance(text, str) or parse_fhir_time(text) is None:
+                yield place, remove_death(resource)
 
 
-def _results(resources: Iterable[Resource], index: ValueSetIndex) -> dict[str, str]:
+def _find_result_dates(resources: Iterable[Resource], index: ValueSetIndex) -> dict[str, str]:
     """When each order that was carried out had its first result.
 
     A result names the order it is of (`basedOn`); of an order that none names, the first result of
     what it asked for since.
     """
-    waiting = dict(_carried_out(resources, index))
+    waiting = dict(_find_completed_orders(resources, index))
     if not waiting:
         return {}
     named: dict[str, str] = {}
     alike: dict[str, str] = {}
-    for key, text, result in sorted(_dated_results(resources), key=lambda one: one[0]):
+    for key, text, result in sorted(_list_dated_results(resources), key=lambda one: one[0]):
         for order in as_list(result.get("basedOn")):
-            named.setdefault(reference_tail(order) or "", text)
-        sets = {match.value_set.name for match in index.matches(codings(result.get("code")))}
+            named.setdefault(read_relative_reference(order) or "", text)
+        sets = {
+            match.value_set.name for match in index.match_codes(read_codings(result.get("code")))
+        }
         for order, (ordered, wanted) in waiting.items():
             if key > ordered and wanted & sets:
                 alike.setdefault(order, text)
     return {order: found for order in waiting if (found := named.get(order) or alike.get(order))}
 
 
-def _carried_out(
+def _find_completed_orders(
     resources: Iterable[Resource], index: ValueSetIndex
 ) -> Iterator[tuple[str, tuple[str, set[str]]]]:
     """Orders with when they were made and the value sets that their results are in."""
     for resource in resources:
         kind = resource.get("resourceType")
-        if kind in ORDER_TYPES and status_code(resource.get("status")) == "completed":
-            text = since(resource)
-            stamp = stamp_of(text) if text else None
-            names = {match.value_set.name for match in index.matches(codings(resource.get("code")))}
+        if kind in ORDER_TYPES and read_status_code(resource.get("status")) == "completed":
+            text = find_recorded_date(resource)
+            stamp = parse_fhir_time(text) if text else None
+            names = {
+                match.value_set.name
+                for match in index.match_codes(read_codings(resource.get("code")))
+            }
             wanted = {RESULT_OF.get(name, name) for name in names}
             yield f"{kind}/{resource.get('id')}", (stamp.key if stamp else "", wanted)
 
 
-def _dated_results(resources: Iterable[Resource]) -> Iterator[tuple[str, str, Resource]]:
+def _list_dated_results(resources: Iterable[Resource]) -> Iterator[tuple[str, str, Resource]]:
     for resource in resources:
-        if resource.get("resourceType") == "Observation" and usable_status(resource) is None:
-            text = since(resource)
-            stamp = stamp_of(text) if text else None
+        if resource.get("resourceType") == "Observation" and check_status(resource) is None:
+            text = find_recorded_date(resource)
+            stamp = parse_fhir_time(text) if text else None
             if text is not None and stamp is not None:
                 yield stamp.key, text, resource

@@ -14,32 +14,32 @@ from typing import NamedTuple
 
 from cds_hooks.protocol.cards import Card
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker, order_topic
+from services.cards.composer import CardMaker, build_order_topic
 from services.chart.fhir_values import Resource
-from services.chart.model import Chart, completed_years
-from services.evaluation.combination import Together
+from services.chart.model import Chart, calculate_age
+from services.evaluation.combination import Evaluation
 from services.evaluation.evaluate import evaluate
-from services.hooks.decide import Answer, answer
-from services.hooks.offered_hooks import service_id
-from services.population.replay.events import REPLAYED, USUAL, Event, events
-from services.population.replay.record_history import History
-from services.population.replay.shown_cards import Recollection, Shown, topic_of
-from services.population.replay.timestamps import Then
+from services.hooks.decide import CallAnswer, decide_cards
+from services.hooks.offered_hooks import build_service_id
+from services.population.replay.events import DEFAULT_HOOKS, REPLAYED_HOOKS, CallEvent, list_events
+from services.population.replay.record_history import RecordHistory
+from services.population.replay.shown_cards import ReplayCardHistory, ShownCards, get_topic
+from services.population.replay.timestamps import AsOf
 from services.population.run.rows import Row
 
-ANSWERS = ("none", "overridden")
+ANSWER_MODES = ("none", "overridden")
 AXES = ("b12", "muscle")
-UNHEARD = frozenset({"off", "silent", "audience"})  # rules that do not speak
+SILENT_REASONS = frozenset({"off", "silent", "audience"})  # rules that do not speak
 
 
-class Replayed(NamedTuple):
+class PatientReplay(NamedTuple):
     """What the timeline of one patient came to: rows of calls and cards, and how it ended."""
 
     calls: list[Row]
     cards: list[Row]
-    last: Chart  # at the end of the last day
+    last_chart: Chart  # at the end of the last day
     undecided: Counter[str]  # resources of which hindsight cannot say how they read, by why
-    unplaced: Counter[str]  # visits and orders without a day, of which no call is made
+    undated: Counter[str]  # visits and orders without a day, of which no call is made
 
 
 class Replay:
@@ -52,7 +52,7 @@ class Replay:
         hashed: Callable[[str], str],
         *,
         answers: str = "none",
-        hooks: Iterable[str] = USUAL,
+        hooks: Iterable[str] = DEFAULT_HOOKS,
     ) -> None:
         """`rules` are in force for each service, by its id (services.hooks.catalog.attention_of).
 
@@ -60,18 +60,20 @@ class Replay:
         "Practitioner/7". Raises ValueError for answers and hooks that there are not.
         """
         self._hooks = frozenset(hooks)
-        if answers not in ANSWERS or not self._hooks <= frozenset(REPLAYED):
-            raise ValueError(f"answers: {', '.join(ANSWERS)}; hooks: {', '.join(REPLAYED)}")
+        if answers not in ANSWER_MODES or not self._hooks <= frozenset(REPLAYED_HOOKS):
+            raise ValueError(
+                f"answers: {', '.join(ANSWER_MODES)}; hooks: {', '.join(REPLAYED_HOOKS)}"
+            )
         self._maker = maker
         self._rules = rules
-        self._hashed = hashed
+        self._hash_id = hashed
         self._overridden = answers == "overridden"
         # What is said of patients of whom nothing is known but age and sex: mostly nothing.
-        self._blank: dict[tuple[object, ...], Row] = {}
+        self._blank_results: dict[tuple[object, ...], Row] = {}
 
-    def of(
+    def replay_patient(
         self, patient_id: str, resources: Iterable[Resource], first: date, last: date
-    ) -> Replayed:
+    ) -> PatientReplay:
         """The calls about a patient from `first` to `last`, both included.
 
         `resources` are all there are of the patient, visits and orders among them, each once, and
@@ -79,56 +81,58 @@ class Replay:
         """
         given = list(resources)
         unplaced = Counter[str]()
-        timeline = events(given, first, last, self._hooks, unplaced)
-        history = History(patient_id, given, self._maker.known.readable)
-        patient = self._hashed(patient_id)
-        shown = Shown(self._overridden)
+        timeline = list_events(given, first, last, self._hooks, unplaced)
+        history = RecordHistory(patient_id, given, self._maker.knowledge.readable)
+        patient = self._hash_id(patient_id)
+        shown = ShownCards(self._overridden)
         calls: list[Row] = []
         cards: list[Row] = []
-        before: tuple[Chart, Together] | None = None
+        before: tuple[Chart, Evaluation] | None = None
         for event in timeline:
-            chart = history.before(Then.just_before(event.at), event.orders, event.about)
-            of_call = {"patient": patient, **self._columns(event)}
-            key = blank_key(chart, event.hook)
-            said = self._blank.get(key) if key else None
+            chart = history.read_chart_before(AsOf.from_call(event.at), event.orders, event.about)
+            of_call = {"patient": patient, **self._build_call_columns(event)}
+            key = make_blank_key(chart, event.hook)
+            said = self._blank_results.get(key) if key else None
             if said is not None:
                 calls.append({**of_call, **said})
                 continue
             if before is None or before[0] is not chart:
-                before = chart, evaluate(chart, self._maker.known)
-            answered = self._answer(event, chart, before[1], shown)
+                before = chart, evaluate(chart, self._maker.knowledge)
+            answered = self._decide_call(event, chart, before[1], shown)
             for card in answered.cards:
                 shown.add(card, event.at, event.encounter)
-            found = [{**of_call, **row} for row in card_rows(answered)]
-            said = _of_call(answered.found, found)
+            found = [{**of_call, **row} for row in build_card_rows(answered)]
+            said = _build_call_result(answered.found, found)
             calls.append({**of_call, **said})
             cards += found
             if key and not found:
-                self._blank[key] = said
-        last_chart = history.at_end_of(last)
-        return Replayed(calls, cards, last_chart, Counter(history.undecided), unplaced)
+                self._blank_results[key] = said
+        last_chart = history.read_chart_on(last)
+        return PatientReplay(calls, cards, last_chart, Counter(history.undecided), unplaced)
 
-    def _answer(self, event: Event, chart: Chart, found: Together, shown: Shown) -> Answer:
-        return answer(
+    def _decide_call(
+        self, event: CallEvent, chart: Chart, found: Evaluation, shown: ShownCards
+    ) -> CallAnswer:
+        return decide_cards(
             chart,
             event.orders,
             self._maker,
-            self._rules[service_id(event.hook)],
+            self._rules[build_service_id(event.hook)],
             hook=event.hook,
             encounter=event.encounter,
-            memory=Recollection(shown, event.at, event.encounter),
+            memory=ReplayCardHistory(shown, event.at, event.encounter),
             now=event.at,
             found=found,
         )
 
-    def _columns(self, event: Event) -> Row:
+    def _build_call_columns(self, event: CallEvent) -> Row:
         """Those that a call and its cards have in common."""
         named = {"encounter": event.encounter, "practitioner": event.practitioner}
-        hashes = {name: value and self._hashed(value) for name, value in named.items()}
+        hashes = {name: value and self._hash_id(value) for name, value in named.items()}
         return {"at": event.at.isoformat(), "hook": event.hook, **hashes}
 
 
-def _of_call(found: Together, cards: list[Row]) -> Row:
+def _build_call_result(found: Evaluation, cards: list[Row]) -> Row:
     shown = sum(card["shown"] for card in cards)
     return {
         "b12_category": found.b12.category,
@@ -139,29 +143,29 @@ def _of_call(found: Together, cards: list[Row]) -> Row:
     }
 
 
-def card_rows(answered: Answer) -> Iterator[Row]:
+def build_card_rows(answered: CallAnswer) -> Iterator[Row]:
     """A row for each card there was reason to show, without the columns of the call.
 
     Of a rule that a site does not let speak no card is made: it has a topic alone. What was not
     worth a card, such as a test that is on its way, has no row.
     """
     for card in answered.cards:
-        yield _card_row(card, None)
-    for held in answered.held_back:
-        yield _card_row(held.card, held.reason)
-    for why in answered.set_aside:
+        yield _build_card_row(card, None)
+    for held in answered.withheld_cards:
+        yield _build_card_row(held.card, held.reason)
+    for why in answered.omissions:
         reason, _, rule = why.partition(":")
-        if reason in UNHEARD:
-            topic = rule if rule in AXES else order_topic(rule)
-            yield {**_NOTHING, "topic": topic, "shown": False, "withheld": reason}
+        if reason in SILENT_REASONS:
+            topic = rule if rule in AXES else build_order_topic(rule)
+            yield {**_EMPTY_CARD, "topic": topic, "shown": False, "withheld": reason}
 
 
-_NOTHING: Row = {"topic": None, "indicator": None, "summary": None, "suggestions": []}
+_EMPTY_CARD: Row = {"topic": None, "indicator": None, "summary": None, "suggestions": []}
 
 
-def _card_row(card: Card, withheld: str | None) -> Row:
+def _build_card_row(card: Card, withheld: str | None) -> Row:
     return {
-        "topic": topic_of(card),
+        "topic": get_topic(card),
         "indicator": card.indicator.value,
         "summary": card.summary,
         "suggestions": [suggestion.label for suggestion in card.suggestions],
@@ -170,7 +174,7 @@ def _card_row(card: Card, withheld: str | None) -> Row:
     }
 
 
-def blank_key(chart: Chart, hook: str) -> tuple[object, ...] | None:
+def make_blank_key(chart: Chart, hook: str) -> tuple[object, ...] | None:
     """All that a call about somebody of whom nothing is on record depends on; None: there is."""
     if (
         chart.measurements
@@ -182,5 +186,5 @@ def blank_key(chart: Chart, hook: str) -> tuple[object, ...] | None:
         or chart.orders
     ):
         return None
-    ages = chart.born and tuple(completed_years(day, chart.today) for day in chart.born)
+    ages = chart.born and tuple(calculate_age(day, chart.today) for day in chart.born)
     return hook, chart.sex, ages, chart.deceased

@@ -8,40 +8,40 @@ from cds_hooks.protocol.card_history import PastCard
 from cds_hooks.protocol.cards import Card
 
 
-class _Shown(NamedTuple):
+class _ShownCard(NamedTuple):
     card: Card
     at: datetime
     encounter: str | None
 
 
 @dataclass(slots=True)
-class Shown:
+class ShownCards:
     """The cards shown for one patient so far."""
 
     overridden: bool  # whether each was set aside, without a reason, as soon as it was shown
-    cards: list[_Shown] = field(default_factory=list)
+    cards: list[_ShownCard] = field(default_factory=list)
 
     def add(self, card: Card, at: datetime, encounter: str | None) -> None:
-        self.cards.append(_Shown(card, at, encounter))
+        self.cards.append(_ShownCard(card, at, encounter))
 
 
 @dataclass(frozen=True, slots=True)
-class Recollection:
+class ReplayCardHistory:
     """The card history (cds_hooks.protocol.card_history) of one call, kept in memory alone."""
 
-    shown: Shown
+    shown: ShownCards
     now: datetime
     encounter: str | None
 
-    def past(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
+    def find_cards(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
         since = self.now - timedelta(days=days)
         return tuple(
-            self._past_card(one, topic)
+            self._build_past_card(one, topic)
             for one in reversed(self.shown.cards)
-            if one.at >= since and (topic := topic_of(one.card)) is not None and topic in topics
+            if one.at >= since and (topic := get_topic(one.card)) is not None and topic in topics
         )
 
-    def _past_card(self, one: _Shown, topic: str) -> PastCard:
+    def _build_past_card(self, one: _ShownCard, topic: str) -> PastCard:
         overridden = self.shown.overridden
         return PastCard(
             topic=topic,
@@ -53,9 +53,9 @@ class Recollection:
             outcome="overridden" if overridden else None,
         )
 
-    def seals(self, mark: str) -> frozenset[str]:
+    def make_seals(self, mark: str) -> frozenset[str]:
         return frozenset({mark})
 
 
-def topic_of(card: Card) -> str | None:
+def get_topic(card: Card) -> str | None:
     return card.source.topic.code if card.source.topic else None

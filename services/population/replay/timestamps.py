@@ -4,12 +4,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from services.chart.fhir_values import span_of_date
+from services.chart.fhir_values import parse_date_span
 
-AFTER_ANY_HOUR = "T24"  # behind every hour of a day, before every hour of the next
+END_OF_DAY = "T24"  # behind every hour of a day, before every hour of the next
 
 
-class Stamp(NamedTuple):
+class FhirTime(NamedTuple):
     """A date or a timestamp of a resource."""
 
     day: date  # as written; the last day that a month or a year may mean
@@ -19,16 +19,16 @@ class Stamp(NamedTuple):
     @property
     def is_whole_day(self) -> bool:
         """Whether it says no hour."""
-        return self.key.endswith(AFTER_ANY_HOUR)
+        return self.key.endswith(END_OF_DAY)
 
 
 @lru_cache(32768)
-def stamp_of(text: str) -> Stamp | None:
+def parse_fhir_time(text: str) -> FhirTime | None:
     """What a FHIR date, dateTime or instant says; None where it is none.
 
     A time without an offset, which FHIR does not allow, counts as UTC.
     """
-    span = span_of_date(text)
+    span = parse_date_span(text)
     if span is None:
         return None
     first, last = span
@@ -36,27 +36,27 @@ def stamp_of(text: str) -> Stamp | None:
         try:
             given = datetime.fromisoformat(text)
             moment = (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC)
-            return Stamp(last, moment.isoformat(), moment)
+            return FhirTime(last, moment.isoformat(), moment)
         except (ValueError, OverflowError):
             pass  # an hour that cannot be read: the day is known all the same
     start = datetime.combine(first, time(), UTC) if first == last else None
-    return Stamp(last, f"{last.isoformat()}{AFTER_ANY_HOUR}", start)
+    return FhirTime(last, f"{last.isoformat()}{END_OF_DAY}", start)
 
 
-class Then(NamedTuple):
+class AsOf(NamedTuple):
     """The end of a day, or the moment just before a call."""
 
     today: date
-    surely: str  # a day written before this one is past, wherever it was written
+    certain_before: str  # a day written before this one is past, wherever it was written
     key: str | None  # None: the end of `today`, whatever hours and offsets say
 
     @classmethod
-    def end_of(cls, day: date) -> "Then":
+    def from_day(cls, day: date) -> "AsOf":
         """All that bears this day, or an earlier one, where it was written."""
         return cls(day, (day + timedelta(days=1)).isoformat(), None)
 
     @classmethod
-    def just_before(cls, moment: datetime) -> "Then":
+    def from_call(cls, moment: datetime) -> "AsOf":
         """All that was before `moment`.
 
         What bears the day of the moment and no hour is not: nobody can say that it was before.
@@ -67,7 +67,7 @@ class Then(NamedTuple):
         return cls(utc.date(), surely.isoformat(), utc.isoformat())
 
     @property
-    def order(self) -> tuple[date, bool, str]:
+    def sort_key(self) -> tuple[date, bool, str]:
         """Sorts moments of one day before its end."""
         return self.today, self.key is None, self.key or ""
 
@@ -75,9 +75,9 @@ class Then(NamedTuple):
         """Whether `text`, a date of a resource, was over by then; None where it is no date."""
         if not isinstance(text, str):
             return None
-        if len(text) >= 10 and text[:10] < self.surely and text[4] == "-":
+        if len(text) >= 10 and text[:10] < self.certain_before and text[4] == "-":
             return True
-        stamp = stamp_of(text)
+        stamp = parse_fhir_time(text)
         if stamp is None:
             return None
         return stamp.day <= self.today if self.key is None else stamp.key < self.key

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 import duckdb
 
 from services.population.report import categories, labels
-from services.population.report.dataset import Gathered
+from services.population.report.dataset import RunDataset
 from services.population.report.table import Table
-from services.reports.duckdb_tools import quoted
+from services.reports.duckdb_tools import quote_text
 from services.reports.figures import Figure
 
-TOGETHER = ("axis", "other")
+PAIR_COLUMNS = ("axis", "other")
 DEFICIENCY = "deficient, of either kind"  # the first question of each axis
 WEAKNESS = "probable or possible sarcopenia, or worse"
 
 
-def prepare(run: Gathered) -> None:
+def create_pair_table(run: RunDataset) -> None:
     """Makes the table that the figures of this module are queries of: everybody by the first pair
     and by each other, of which one axis differs from the first."""
     design = ", first.weight" if run.weighted else ""
@@ -31,8 +31,8 @@ def prepare(run: Gathered) -> None:
                     AS "first says",
                 CASE axis WHEN 'b12' THEN judged.b12_category ELSE judged.muscle_category END
                     AS "other says",
-                {categories.grade('"first says"')} AS "first grade",
-                {categories.grade('"other says"')} AS "other grade",
+                {categories.build_grade('"first says"')} AS "first grade",
+                {categories.build_grade('"other says"')} AS "other grade",
                 first.tier AS "first tier", judged.tier AS "other tier",
                 CASE WHEN {differs} THEN CASE axis WHEN 'b12' THEN first.b12_evidence
                     ELSE first.muscle_evidence END END AS "first saw",
@@ -42,19 +42,19 @@ def prepare(run: Gathered) -> None:
     )
 
 
-def tables(run: Gathered) -> Iterator[Table]:
-    yield Table(_agreement(run), counts=("patients", "alike"))
-    for axis, other in _others(run.connection):
-        yield _confusion(axis, other)
-    yield _changed()
-    yield _at_the_limits()
+def build_tables(run: RunDataset) -> Iterator[Table]:
+    yield Table(_build_agreement(run), counts=("patients", "alike"))
+    for axis, other in _list_others(run.connection):
+        yield _build_confusion(axis, other)
+    yield _build_changes()
+    yield _build_limit_cases()
 
 
-def _others(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def _list_others(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return connection.execute("SELECT DISTINCT axis, other FROM pair ORDER BY ALL").fetchall()
 
 
-def _agreement(run: Gathered) -> Figure:
+def _build_agreement(run: RunDataset) -> Figure:
     """Cohen's kappa: agreement beyond what the frequencies alone would give."""
     weight = "fsum(weight)" if run.weighted else "count(*)"
     weighted = " People count by their weights." if run.weighted else ""
@@ -75,7 +75,7 @@ def _agreement(run: Gathered) -> Figure:
     }
     asked = {
         axis: ", ".join(
-            f"{{question: {quoted(name)}, a: ({a})::VARCHAR, b: ({b})::VARCHAR}}"
+            f"{{question: {quote_text(name)}, a: ({a})::VARCHAR, b: ({b})::VARCHAR}}"
             for name, (a, b) in pairs.items()
         )
         for axis, pairs in questions.items()
@@ -116,7 +116,7 @@ def _agreement(run: Gathered) -> Figure:
     )
 
 
-def _confusion(axis: str, other: str) -> Table:
+def _build_confusion(axis: str, other: str) -> Table:
     order = labels.B12 if axis == "b12" else labels.MUSCLE
     return Table(
         Figure(
@@ -125,16 +125,16 @@ def _confusion(axis: str, other: str) -> Table:
             f"People by what the first {'guideline' if axis == 'b12' else 'definition'} says "
             f"(down) and what {other} says (across). Outlined: both say the same.",
             f"""SELECT "first says", "other says", count(*) AS patients
-                FROM pair WHERE axis = {quoted(axis)} AND other = {quoted(other)}
+                FROM pair WHERE axis = {quote_text(axis)} AND other = {quote_text(other)}
                 GROUP BY "first says", "other says"
-                ORDER BY {categories.in_order(order, '"first says"')},
-                    {categories.in_order(order, '"other says"')}""",
+                ORDER BY {categories.build_order(order, '"first says"')},
+                    {categories.build_order(order, '"other says"')}""",
         ),
         across=("first says", "other says", "patients"),
     )
 
 
-def _changed() -> Table:
+def _build_changes() -> Table:
     return Table(
         Figure(
             "changed",
@@ -148,11 +148,11 @@ def _changed() -> Table:
                    USING (axis, other)
                ORDER BY axis, other, patients DESC, "first says", "other says\"""",
         ),
-        within=TOGETHER,
+        within=PAIR_COLUMNS,
     )
 
 
-def _at_the_limits() -> Table:
+def _build_limit_cases() -> Table:
     """The results that both looked at and judged by another limit, of people who change."""
     return Table(
         Figure(

@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING
 import orjson
 
 from services.population.report import agreement, cards, missing_data, prevalence, workload
-from services.population.report.dataset import Gathered, gathered
-from services.population.report.layout import Grid, laid_out
-from services.population.report.masking import masked
-from services.population.report.summary import cautions, facts, in_short, tiles
-from services.population.report.table import Filled, Table, macros
-from services.reports.figures import Computed, computed
-from services.reports.page import rendered
+from services.population.report.dataset import RunDataset, open_dataset
+from services.population.report.layout import Grid, build_display
+from services.population.report.masking import mask_table
+from services.population.report.summary import (
+    list_facts,
+    list_limitations,
+    list_tiles,
+    write_summary,
+)
+from services.population.report.table import ComputedTable, Table, list_macros
+from services.reports.figures import ComputedFigure, compute_figure
+from services.reports.page import render_template
 
 if TYPE_CHECKING:
     from services.reports.vega import Drawing
 
-AT_SIGHT = 14  # rows of a table; one that is longer opens when asked
+MAX_OPEN_ROWS = 14  # rows of a table; one that is longer opens when asked
 # The sections of the page, and the tables of each; a name that ends in * is of all that begin so.
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Would-be cards": (
@@ -49,40 +54,40 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 
 
-def page(run: Gathered, filled: Mapping[str, Filled], mask_below: int) -> str:
+def render_page(run: RunDataset, filled: Mapping[str, ComputedTable], mask_below: int) -> str:
     figures = {name: one.computed for name, one in filled.items()}
     drawn: Mapping[str, Drawing] = {}
     if has_charts := find_spec("vl_convert") is not None:
-        from services.population.report.charts import drawings  # noqa: PLC0415  # an extra
+        from services.population.report.charts import draw_charts  # noqa: PLC0415  # an extra
 
-        drawn = drawings(figures)
+        drawn = draw_charts(figures)
     style = (files("services.reports") / "templates" / "population_report.css").read_text(
         encoding="utf-8"
     )
-    laid = {name: laid_out(one) for name, one in filled.items()}
-    return rendered(
+    laid = {name: build_display(one) for name, one in filled.items()}
+    return render_template(
         "population_report.html",
         {
-            "sections": _sections(filled),
+            "sections": _arrange_sections(filled),
             "figures": {name: one.table.figure for name, one in filled.items()},
             "laid": laid,
             "grids": {name for name, one in laid.items() if isinstance(one, Grid)},
             "listings": {name for name, one in filled.items() if one.table.listing},
             "drawings": drawn,
             "has_charts": has_charts,
-            "facts": facts(run),
-            "tiles": list(tiles(run, figures)),
-            "in_short": in_short(run, figures),
-            "cautions": cautions(run),
+            "facts": list_facts(run),
+            "tiles": list(list_tiles(run, figures)),
+            "in_short": write_summary(run, figures),
+            "cautions": list_limitations(run),
             "run": run,
             "mask_below": mask_below,
-            "at_sight": AT_SIGHT,
+            "at_sight": MAX_OPEN_ROWS,
         },
         style,
     )
 
 
-def _sections(filled: Mapping[str, Filled]) -> Mapping[str, list[str]]:
+def _arrange_sections(filled: Mapping[str, ComputedTable]) -> Mapping[str, list[str]]:
     """The tables that there are, in the order of the page; every one stands somewhere."""
     placed: dict[str, list[str]] = {}
     for title, names in SECTIONS.items():
@@ -97,20 +102,20 @@ def _sections(filled: Mapping[str, Filled]) -> Mapping[str, list[str]]:
     return placed
 
 
-FIGURES = "figures.json"
+FIGURES_FILE = "figures.json"
 
 
-def clear(folder: Path) -> None:
+def remove_tables(folder: Path) -> None:
     """Takes the tables of an earlier report away, and no other file."""
     try:
-        earlier = orjson.loads((folder / FIGURES).read_bytes())["figures"]
+        earlier = orjson.loads((folder / FIGURES_FILE).read_bytes())["figures"]
     except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
         return
     for name in earlier:
         (folder / f"{Path(name).name}.csv").unlink(missing_ok=True)
 
 
-def write_csv(folder: Path, filled: Mapping[str, Filled]) -> None:
+def write_csv(folder: Path, filled: Mapping[str, ComputedTable]) -> None:
     """A file for each table; listings are written already."""
     for name, one in filled.items():
         if not one.table.listing:
@@ -120,14 +125,16 @@ def write_csv(folder: Path, filled: Mapping[str, Filled]) -> None:
                 writer.writerows(one.computed.rows)
 
 
-def write_json(folder: Path, run: Gathered, filled: Mapping[str, Filled], mask_below: int) -> None:
+def write_json(
+    folder: Path, run: RunDataset, filled: Mapping[str, ComputedTable], mask_below: int
+) -> None:
     """Everything that the page shows, by names that stay the same."""
     said = {
         "run": {key: value for key, value in run.run.items() if key != "fingerprint"},
         "where": run.where,
         "people": run.people,
         "weighted": run.weighted,
-        "withoutWeight": run.left_out,
+        "withoutWeight": run.without_weight,
         "maskedBelow": mask_below,
         "figures": {
             name: {
@@ -140,10 +147,10 @@ def write_json(folder: Path, run: Gathered, filled: Mapping[str, Filled], mask_b
             for name, one in filled.items()
         },
     }
-    (folder / FIGURES).write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+    (folder / FIGURES_FILE).write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
 
 
-LISTED = 60  # people of a listing that the page and the JSON name; its CSV names all
+MAX_LISTED = 60  # people of a listing that the page and the JSON name; its CSV names all
 
 
 def make_report(
@@ -158,36 +165,40 @@ def make_report(
     """
     folder = into or out / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    clear(folder)
-    with gathered(out, folder, where) as run:
-        filled = {table.name: _filled(run, table, mask_below) for table in _tables(run)}
+    remove_tables(folder)
+    with open_dataset(out, folder, where) as run:
+        filled = {
+            table.name: _compute_table(run, table, mask_below) for table in _build_tables(run)
+        }
     write_csv(folder, filled)
     write_json(folder, run, filled, mask_below)
-    (folder / "index.html").write_text(page(run, filled, mask_below), encoding="utf-8")
+    (folder / "index.html").write_text(render_page(run, filled, mask_below), encoding="utf-8")
 
 
-def _tables(run: Gathered) -> Iterator[Table]:
-    for statement in macros(weighted=run.weighted):
+def _build_tables(run: RunDataset) -> Iterator[Table]:
+    for statement in list_macros(weighted=run.weighted):
         run.connection.execute(statement)
-    yield from prevalence.tables(run)
-    yield from workload.tables(run)
-    yield from cards.tables(run)
+    yield from prevalence.build_tables(run)
+    yield from workload.build_tables(run)
+    yield from cards.build_tables(run)
     if run.compared:
-        agreement.prepare(run)
-        yield from agreement.tables(run)
-    yield from missing_data.limit_tables(run)
-    yield from missing_data.tables(run)
-    yield workload.table(run)
+        agreement.create_pair_table(run)
+        yield from agreement.build_tables(run)
+    yield from missing_data.build_limit_tables(run)
+    yield from missing_data.build_tables(run)
+    yield workload.build_review_table(run)
 
 
-def _filled(run: Gathered, table: Table, mask_below: int) -> Filled:
+def _compute_table(run: RunDataset, table: Table, mask_below: int) -> ComputedTable:
     """A table with its rows; the engine itself writes all rows of a listing, for they are many."""
     if table.listing:
         if mask_below > 1:
-            return Filled(table, Computed(table.figure, (), ()), 0)
-        total = run.written(table.figure.query, f"{table.name}.csv")
-        some = replace(table.figure, query=f"{table.figure.query} LIMIT {LISTED}")
-        return Filled(table, replace(computed(run.connection, some), figure=table.figure), total)
-    found = computed(run.connection, table.figure)
-    found = masked(table, found, mask_below) if mask_below > 1 else found
-    return Filled(table, found, len(found.rows))
+            return ComputedTable(table, ComputedFigure(table.figure, (), ()), 0)
+        total = run.write_query(table.figure.query, f"{table.name}.csv")
+        some = replace(table.figure, query=f"{table.figure.query} LIMIT {MAX_LISTED}")
+        return ComputedTable(
+            table, replace(compute_figure(run.connection, some), figure=table.figure), total
+        )
+    found = compute_figure(run.connection, table.figure)
+    found = mask_table(table, found, mask_below) if mask_below > 1 else found
+    return ComputedTable(table, found, len(found.rows))

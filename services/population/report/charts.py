@@ -4,60 +4,60 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from services.population.report import categories, labels
-from services.reports.figures import Computed
+from services.reports.figures import ComputedFigure
 from services.reports.vega import (
     NARROW,
+    ChartSpec,
     Drawing,
-    Drawn,
     Spec,
-    amount,
-    bars,
-    coloured,
-    columns,
-    drawn,
+    build_amount_axis,
+    build_bars,
+    build_colour_scale,
+    build_columns,
+    draw_all,
 )
 
-MOST_BARS = 12
-Figures = Mapping[str, Computed]
+MAX_BARS = 12
+Figures = Mapping[str, ComputedFigure]
 SEXES = ("female", "male")
 
 
-def drawings(figures: Figures) -> Mapping[str, Drawing]:
+def draw_charts(figures: Figures) -> Mapping[str, Drawing]:
     """By the figure that each belongs to; none where there is nothing to draw."""
     present = {name: draw for name, draw in CHARTS.items() if name in figures}
-    return drawn(present, figures)
+    return draw_all(present, figures)
 
 
-def share_of(row: Mapping[str, Any]) -> Any:
+def get_share(row: Mapping[str, Any]) -> Any:
     """The share that the interval belongs to."""
     return row["weighted %"] if "weighted %" in row else row["share %"]
 
 
-def _numbers(figures: Figures, name: str) -> list[dict[str, Any]]:
+def _list_shown_rows(figures: Figures, name: str) -> list[dict[str, Any]]:
     """Rows whose share may be shown."""
-    return [row for row in figures[name].dicts() if isinstance(share_of(row), int | float)]
+    return [row for row in figures[name].as_dicts() if isinstance(get_share(row), int | float)]
 
 
-def _with_intervals(
-    name: str, column: str, says: str, spoken: Callable[[str], str] = labels.said
-) -> Callable[[Figures], Drawn]:
+def _make_interval_bars(
+    name: str, column: str, says: str, spoken: Callable[[str], str] = labels.get_label
+) -> Callable[[Figures], ChartSpec]:
     """A bar for each row, and a line for its interval."""
 
-    def draw(figures: Figures) -> Drawn:
-        rows = _numbers(figures, name)[:MOST_BARS]
+    def draw(figures: Figures) -> ChartSpec:
+        rows = _list_shown_rows(figures, name)[:MAX_BARS]
         if len(rows) < 2:
             return None
         data = [
             {
                 "name": spoken(row[column]),
-                "percent": share_of(row),
+                "percent": get_share(row),
                 "low": row["from %"],
                 "high": row["to %"],
             }
             for row in rows
         ]
         order = [one["name"] for one in data]
-        plain = bars(data, "name", order, "percent", ("percent",), ("var(--calm)",), None)
+        plain = build_bars(data, "name", order, "percent", ("percent",), ("var(--calm)",), None)
 
         def spec(width: int) -> Spec:
             made = plain(width)
@@ -75,17 +75,17 @@ def _with_intervals(
     return draw
 
 
-def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
+def _make_age_points(name: str, says: str) -> Callable[[Figures], ChartSpec]:
     """Points with intervals over the bands of age, the sexes side by side."""
 
-    def draw(figures: Figures) -> Drawn:
-        found = [row for row in _numbers(figures, name) if row["finding"] == "found"]
-        bands = sorted({row["age_band"] for row in figures[name].dicts()})
+    def draw(figures: Figures) -> ChartSpec:
+        found = [row for row in _list_shown_rows(figures, name) if row["finding"] == "found"]
+        bands = sorted({row["age_band"] for row in figures[name].as_dicts()})
         data = [
             {
-                "age": labels.ages(row["age_band"]),
+                "age": labels.shorten_age_band(row["age_band"]),
                 "sex": row["sex"],
-                "percent": share_of(row),
+                "percent": get_share(row),
                 "low": row["from %"],
                 "high": row["to %"],
             }
@@ -93,7 +93,7 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
         ]
         if len(data) < 3:
             return None
-        order = list(map(labels.ages, bands))
+        order = list(map(labels.shorten_age_band, bands))
         sexes = list(SEXES)
         x: Spec = {
             "field": "age",
@@ -104,7 +104,7 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
             "axis": {"labelAngle": 0, "labelOverlap": True},
         }
         offset = {"field": "sex", "type": "nominal", "sort": sexes}
-        colour = coloured("sex", sexes, ("var(--accent)", "var(--calm)"))
+        colour = build_colour_scale("sex", sexes, ("var(--accent)", "var(--calm)"))
 
         def spec(width: int) -> Spec:
             narrow = width <= NARROW
@@ -117,7 +117,7 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
                         "mark": {"type": "rule", "strokeWidth": 1.5},
                         "encoding": {
                             **shared,
-                            "y": amount("low", "percent"),
+                            "y": build_amount_axis("low", "percent"),
                             "y2": {"field": "high"},
                         },
                     },
@@ -130,7 +130,7 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
                         },
                         "encoding": {
                             **shared,
-                            "y": amount("percent", "percent"),
+                            "y": build_amount_axis("percent", "percent"),
                             "shape": {
                                 "field": "sex",
                                 "sort": sexes,
@@ -149,32 +149,36 @@ def _by_age(name: str, says: str) -> Callable[[Figures], Drawn]:
     return draw
 
 
-def _cards(figures: Figures) -> Drawn:
-    rows = [row for row in figures["cards"].dicts() if isinstance(row["cards"], int)]
+def _draw_cards(figures: Figures) -> ChartSpec:
+    rows = [row for row in figures["cards"].as_dicts() if isinstance(row["cards"], int)]
     totals: dict[str, int] = {}
     for row in rows:
         totals[row["topic"]] = totals.get(row["topic"], 0) + row["cards"]
-    order = sorted(totals, key=lambda topic: (-totals[topic], topic))[:MOST_BARS]
+    order = sorted(totals, key=lambda topic: (-totals[topic], topic))[:MAX_BARS]
     if not order:
         return None
     kinds = categories.INDICATORS[::-1]
     data = [
-        {"topic": labels.topic(row["topic"]), "cards": row["cards"], "indicator": row["indicator"]}
+        {
+            "topic": labels.get_topic_label(row["topic"]),
+            "cards": row["cards"],
+            "indicator": row["indicator"],
+        }
         for row in rows
         if row["topic"] in order
     ]
-    names = [labels.topic(topic) for topic in order]
-    spec = bars(data, "topic", names, "cards", kinds, COLOURS, "indicator")
+    names = [labels.get_topic_label(topic) for topic in order]
+    spec = build_bars(data, "topic", names, "cards", kinds, INDICATOR_COLOURS, "indicator")
     return spec, f"Bars of cards by topic and indicator. The most frequent is {names[0]}."
 
 
-COLOURS = ("var(--calm)", "var(--warm)", "var(--accent)")  # info, warning, critical
+INDICATOR_COLOURS = ("var(--calm)", "var(--warm)", "var(--accent)")  # info, warning, critical
 
 
-def _by_week(figures: Figures) -> Drawn:
+def _draw_weeks(figures: Figures) -> ChartSpec:
     rows = [
         row
-        for row in figures["cards_by_week"].dicts()
+        for row in figures["cards_by_week"].as_dicts()
         if isinstance(row["per 100 calls"], int | float)
     ]
     if len({row["week"] for row in rows}) < 2:
@@ -184,44 +188,46 @@ def _by_week(figures: Figures) -> Drawn:
         for row in rows
     ]
     kinds = categories.INDICATORS[::-1]
-    spec = columns(data, "rate", "cards per 100 calls", kinds, COLOURS, "indicator")
+    spec = build_columns(data, "rate", "cards per 100 calls", kinds, INDICATOR_COLOURS, "indicator")
     return spec, "Columns of cards per 100 calls for each week, by indicator."
 
 
-def _kept_back(figures: Figures) -> Drawn:
+def _draw_withheld(figures: Figures) -> ChartSpec:
     times: dict[str, int] = {}
-    for row in figures["withheld"].dicts():
+    for row in figures["withheld"].as_dicts():
         if isinstance(row["cards"], int):
-            reason = labels.said(row["reason"])
+            reason = labels.get_label(row["reason"])
             times[reason] = times.get(reason, 0) + row["cards"]
-    return _plain(times, "cards", "Bars of cards that would be withheld, by reason.")
+    return _draw_bars(times, "cards", "Bars of cards that would be withheld, by reason.")
 
 
-def _plain(counts: Mapping[str, int], unit: str, says: str) -> Drawn:
+def _draw_bars(counts: Mapping[str, int], unit: str, says: str) -> ChartSpec:
     if len(counts) < 2:
         return None
-    order: Sequence[str] = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_BARS]
+    order: Sequence[str] = sorted(counts, key=lambda name: (-counts[name], name))[:MAX_BARS]
     data = [{"name": name, unit: counts[name]} for name in order]
-    spec = bars(data, "name", order, unit, (unit,), ("var(--calm)",), None)
+    spec = build_bars(data, "name", order, unit, (unit,), ("var(--calm)",), None)
     return spec, f"{says} The longest is {order[0]}: {counts[order[0]]}."
 
 
-CHARTS: Mapping[str, Callable[[Figures], Drawn]] = {
-    "b12_category": _with_intervals("b12_category", "category", "Bars of people by B12 category."),
-    "muscle_category": _with_intervals(
+CHARTS: Mapping[str, Callable[[Figures], ChartSpec]] = {
+    "b12_category": _make_interval_bars(
+        "b12_category", "category", "Bars of people by B12 category."
+    ),
+    "muscle_category": _make_interval_bars(
         "muscle_category", "category", "Bars of people by muscle category."
     ),
-    "b12_found_by_age_and_sex": _by_age(
+    "b12_found_by_age_and_sex": _make_age_points(
         "b12_found_by_age_and_sex", "Points: percent deficient by age and sex."
     ),
-    "muscle_found_by_age_and_sex": _by_age(
+    "muscle_found_by_age_and_sex": _make_age_points(
         "muscle_found_by_age_and_sex", "Points: percent with probable sarcopenia or worse."
     ),
-    "tier": _with_intervals("tier", "tier", "Bars of people by tier."),
-    "missing": _with_intervals(
-        "missing", "missing", "Bars of people without each result.", labels.lacking
+    "tier": _make_interval_bars("tier", "tier", "Bars of people by tier."),
+    "missing": _make_interval_bars(
+        "missing", "missing", "Bars of people without each result.", labels.get_data_label
     ),
-    "cards": _cards,
-    "cards_by_week": _by_week,
-    "withheld": _kept_back,
+    "cards": _draw_cards,
+    "cards_by_week": _draw_weeks,
+    "withheld": _draw_withheld,
 }

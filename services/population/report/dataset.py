@@ -21,17 +21,22 @@ import duckdb
 import orjson
 
 from services.population.run.rows import TABLES
-from services.population.run.survey import SURVEY
-from services.reports.duckdb_tools import bounded, identifier, one, quoted
-from services.reports.figures import printable
+from services.population.run.survey import SURVEY_FILE
+from services.reports.duckdb_tools import (
+    fetch_number,
+    limit_connection,
+    quote_identifier,
+    quote_text,
+)
+from services.reports.figures import make_printable
 
 
-class ReportRefused(Exception):
+class ReportError(Exception):
     """There is nothing to report on, or not as it was asked for: says what and why."""
 
 
-DESIGN = ("weight", "stratum", "unit")
-BANDS = (
+DESIGN_COLUMNS = ("weight", "stratum", "unit")
+AGE_BANDS = (
     "CASE WHEN age < 20 THEN '0 to 19' WHEN age >= 90 THEN '90 and over' "
     "WHEN age IS NULL THEN 'not known' "
     "ELSE format('{0} to {1}', age // 10 * 10, age // 10 * 10 + 9) END"
@@ -51,16 +56,18 @@ NO_SURVEY = Survey(weighted=False, further=())
 
 def read_survey(connection: duckdb.DuckDBPyConnection, file: Path) -> Survey:
     """Makes the table survey. A column that assessments have as well is not taken from it."""
-    parquet = f"read_parquet({quoted(file)})"
-    columns = [name for name, _ in _columns(connection, parquet)]
+    parquet = f"read_parquet({quote_text(file)})"
+    columns = [name for name, _ in _list_columns(connection, parquet)]
     weighted = "weight" in columns
-    own = {name for name, _ in _columns(connection, "written")}
-    further = [name for name in columns if name not in {"patient", "age_band", *DESIGN, *own}]
+    own = {name for name, _ in _list_columns(connection, "written")}
+    further = [
+        name for name in columns if name not in {"patient", "age_band", *DESIGN_COLUMNS, *own}
+    ]
     # Without strata everybody is in one, without units each is one.
     stratum = "coalesce(stratum, '')" if "stratum" in columns else "''"
     unit = "coalesce(unit, patient)" if "unit" in columns else "patient"
     design = f", weight, {stratum} AS stratum, {unit} AS unit" if weighted else ""
-    named = "".join(f", {identifier(name)}" for name in further)
+    named = "".join(f", {quote_identifier(name)}" for name in further)
     connection.execute(
         f"""CREATE TABLE survey AS SELECT patient{design}{named} FROM {parquet}
             {"WHERE weight > 0" if weighted else ""}"""
@@ -68,18 +75,18 @@ def read_survey(connection: duckdb.DuckDBPyConnection, file: Path) -> Survey:
     return Survey(weighted, tuple(further))
 
 
-def find_people(connection: duckdb.DuckDBPyConnection, where: str | None, survey: Survey) -> int:
+def create_people(connection: duckdb.DuckDBPyConnection, where: str | None, survey: Survey) -> int:
     """Makes person and judged; how many assessed people have no weight."""
     design = ", weight, stratum, unit" if survey.weighted else ""
-    named = "".join(f", survey.{identifier(name)}" for name in survey.further)
+    named = "".join(f", survey.{quote_identifier(name)}" for name in survey.further)
     join = "JOIN" if survey.weighted else "LEFT JOIN"
     join = f"{join} survey USING (patient)" if survey != NO_SURVEY else ""
     source = f"(SELECT written.*{design}{named} FROM written {join} WHERE primary_pair)"
-    condition = "" if where is None else f"WHERE ({_checked(connection, source, where)})"
+    condition = "" if where is None else f"WHERE ({_check_condition(connection, source, where)})"
     restricted = survey.weighted or where is not None
     connection.execute(
         f"""CREATE {"TABLE" if restricted else "VIEW"} person AS
-            SELECT * REPLACE (coalesce(sex, 'not known') AS sex), {BANDS} AS age_band
+            SELECT * REPLACE (coalesce(sex, 'not known') AS sex), {AGE_BANDS} AS age_band
             FROM {source} {condition}"""
     )
     added = ", person.weight, person.stratum, person.unit" if survey.weighted else ""
@@ -87,44 +94,44 @@ def find_people(connection: duckdb.DuckDBPyConnection, where: str | None, survey
     connection.execute(f"CREATE VIEW judged AS SELECT written.*{added} FROM written {joined}")
     if not survey.weighted:
         return 0
-    return one(
+    return fetch_number(
         connection,
         "SELECT count(*) FROM written ANTI JOIN survey USING (patient) WHERE primary_pair",
     )
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, source: str) -> list[tuple[str, str]]:
+def _list_columns(connection: duckdb.DuckDBPyConnection, source: str) -> list[tuple[str, str]]:
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     return [(name, kind) for name, kind, *_ in described]
 
 
-def _checked(connection: duckdb.DuckDBPyConnection, source: str, where: str) -> str:
+def _check_condition(connection: duckdb.DuckDBPyConnection, source: str, where: str) -> str:
     """`where`, once it is known to be one condition on columns that there are."""
     try:
         condition = str(duckdb.SQLExpression(where))
         connection.execute(f"SELECT count(*) FROM {source} WHERE ({condition})")
     except duckdb.Error as fault:
         names = ", ".join(
-            name for name, kind in _columns(connection, source) if not kind.endswith("[]")
+            name for name, kind in _list_columns(connection, source) if not kind.endswith("[]")
         )
-        raise ReportRefused(
-            f"the condition {where!r} cannot be used: {_first_line(fault)}\n"
+        raise ReportError(
+            f"the condition {where!r} cannot be used: {_get_first_line(fault)}\n"
             f"It may name these columns: {names}"
         ) from None
     return condition
 
 
-def _first_line(fault: duckdb.Error) -> str:
-    return str(printable(str(fault).splitlines()[0]))
+def _get_first_line(fault: duckdb.Error) -> str:
+    return str(make_printable(str(fault).splitlines()[0]))
 
 
-MEMORY = "768MB"
+MEMORY_LIMIT = "768MB"
 RUN, REPORT = "run", "report"  # what the two folders are called while the engine works
-MOST_VALUES = 20  # of a column of the survey that people are divided by
+MAX_VALUES = 20  # of a column of the survey that people are divided by
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class RunDataset:
     """A run, ready to be asked."""
 
     connection: duckdb.DuckDBPyConnection
@@ -135,11 +142,11 @@ class Gathered:
     breakdowns: tuple[str, ...]  # columns of the survey that people are divided by
     undivided: tuple[str, ...]  # columns with too many values for that
     people: int  # in the report
-    left_out: int  # assessed, but without a weight in the survey
+    without_weight: int  # assessed, but without a weight in the survey
 
-    def written(self, query: str, name: str) -> int:
+    def write_query(self, query: str, name: str) -> int:
         """Writes the answer to a CSV file of the report, at once: how many rows it has."""
-        file = quoted(self.folder / REPORT / name)
+        file = quote_text(self.folder / REPORT / name)
         found = self.connection.execute(f"COPY ({query}) TO {file} (FORMAT csv, HEADER)").fetchone()
         return int(found[0]) if found is not None else 0
 
@@ -167,71 +174,75 @@ class Gathered:
 
 
 @contextmanager
-def gathered(out: Path, into: Path, where: str | None = None) -> Iterator[Gathered]:
+def open_dataset(out: Path, into: Path, where: str | None = None) -> Iterator[RunDataset]:
     """The run in `out`, of those people who meet `where`; what is written goes to `into`.
 
     Raises ReportRefused.
     """
-    run = _run(out)
+    run = _read_run(out)
     with TemporaryDirectory(prefix="cobalamin-report-") as made:
         folder = Path(made)
         with duckdb.connect(folder / "report.duckdb") as connection:
-            bounded(connection, folder, MEMORY)
+            limit_connection(connection, folder, MEMORY_LIMIT)
             # To the engine a name may be a pattern of names, so it is given names of our own; and
             # a condition that somebody gives may name no other file.
             (folder / RUN).symlink_to(out.resolve())
             (folder / REPORT).symlink_to(into.resolve())
-            allowed = ", ".join(map(quoted, (folder, out.resolve(), into.resolve())))
+            allowed = ", ".join(map(quote_text, (folder, out.resolve(), into.resolve())))
             connection.execute(f"SET allowed_directories = [{allowed}]")
             connection.execute("SET enable_external_access = false")
             try:
-                yield _tables(connection, folder, run, where)
+                yield _create_tables(connection, folder, run, where)
             except duckdb.OutOfMemoryException:
-                raise ReportRefused(f"{out}: no room left on the disk of {folder}") from None
+                raise ReportError(f"{out}: no room left on the disk of {folder}") from None
 
 
-def _run(out: Path) -> Mapping[str, Any]:
+def _read_run(out: Path) -> Mapping[str, Any]:
     try:
         run = orjson.loads((out / "run.json").read_bytes())
     except FileNotFoundError:
-        raise ReportRefused(f"{out}: holds no finished run (no run.json)") from None
+        raise ReportError(f"{out}: holds no finished run (no run.json)") from None
     except (OSError, orjson.JSONDecodeError) as fault:
-        raise ReportRefused(f"{out}/run.json: {fault}") from None
+        raise ReportError(f"{out}/run.json: {fault}") from None
     needed = {"version", "finished", "knowledge", "counts", "inputs", "engine"}
     if not isinstance(run, dict) or not needed <= run.keys() or not {"asOf", "replay"} & run.keys():
-        raise ReportRefused(f"{out}/run.json: is none of a population run")
+        raise ReportError(f"{out}/run.json: is none of a population run")
     return run
 
 
-def _tables(
+def _create_tables(
     connection: duckdb.DuckDBPyConnection, folder: Path, run: Mapping[str, Any], where: str | None
-) -> Gathered:
+) -> RunDataset:
     out = folder / RUN
     if not any((out / "assessments").glob("*.parquet")):
-        raise ReportRefused("nobody was assessed in this run")
-    connection.execute(f"CREATE VIEW complaint AS SELECT * FROM {_complaints(out)}")
-    connection.execute(f"CREATE VIEW written AS SELECT * FROM {_files(out, 'assessments')}")
-    survey = read_survey(connection, out / SURVEY) if (out / SURVEY).exists() else NO_SURVEY
+        raise ReportError("nobody was assessed in this run")
+    connection.execute(f"CREATE VIEW complaint AS SELECT * FROM {_read_complaints(out)}")
+    connection.execute(f"CREATE VIEW written AS SELECT * FROM {_read_files(out, 'assessments')}")
+    survey = (
+        read_survey(connection, out / SURVEY_FILE) if (out / SURVEY_FILE).exists() else NO_SURVEY
+    )
     weighted = survey.weighted
-    left_out = find_people(connection, where, survey)
+    left_out = create_people(connection, where, survey)
     restricted = weighted or where is not None
     for name, written in (("card", "cards"), ("call", "calls")):
         if any((out / written).glob("*.parquet")):
             of = "WHERE patient IN (SELECT patient FROM person)" if restricted else ""
             kind = "TABLE" if restricted else "VIEW"
-            connection.execute(f"CREATE {kind} {name} AS SELECT * FROM {_files(out, written)} {of}")
+            connection.execute(
+                f"CREATE {kind} {name} AS SELECT * FROM {_read_files(out, written)} {of}"
+            )
         else:  # a run that had nothing to write in a table has no file of it
             columns = ", ".join(f'"{one}" {kind}' for one, kind in TABLES[written].items())
             connection.execute(f"CREATE TABLE {name} ({columns})")
-    people = one(connection, "SELECT count(*) FROM person")
+    people = fetch_number(connection, "SELECT count(*) FROM person")
     if not people:
-        raise ReportRefused(
+        raise ReportError(
             f"nobody meets the condition {where!r}"
             if where is not None
             else "nobody who was assessed is in the survey"
         )
-    divided = {name: _values(connection, name) <= MOST_VALUES for name in survey.further}
-    return Gathered(
+    divided = {name: _count_values(connection, name) <= MAX_VALUES for name in survey.further}
+    return RunDataset(
         connection,
         folder,
         run,
@@ -244,19 +255,21 @@ def _tables(
     )
 
 
-def _files(out: Path, table: str) -> str:
-    return f"read_parquet({quoted(out / table / '*.parquet')})"
+def _read_files(out: Path, table: str) -> str:
+    return f"read_parquet({quote_text(out / table / '*.parquet')})"
 
 
-def _complaints(out: Path) -> str:
+def _read_complaints(out: Path) -> str:
     if not (out / "complaints.csv").exists():
         return "(SELECT '' AS file, 0 AS line, '' AS reason, 0 AS \"count\" WHERE false)"
     columns = "{'file': 'VARCHAR', 'line': 'BIGINT', 'reason': 'VARCHAR', 'count': 'BIGINT'}"
-    file = quoted(out / "complaints.csv")
+    file = quote_text(out / "complaints.csv")
     return (
         f"read_csv({file}, columns = {columns}, auto_detect = false, header = true, quote = '\"')"
     )
 
 
-def _values(connection: duckdb.DuckDBPyConnection, column: str) -> int:
-    return one(connection, f"SELECT approx_count_distinct({identifier(column)}) FROM person")
+def _count_values(connection: duckdb.DuckDBPyConnection, column: str) -> int:
+    return fetch_number(
+        connection, f"SELECT approx_count_distinct({quote_identifier(column)}) FROM person"
+    )

@@ -63,11 +63,11 @@ OTHERS: Mapping[str, str] = {
     "off": "Switched off by the site",
     "audience": "Not for this reader",
 }
-SHORT = 12  # of a hash
-CAMELS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+HASH_LENGTH = 12  # of a hash
+CAMEL_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def said(value: str) -> str:
+def get_label(value: str) -> str:
     """A category, tier, urgency or reason in plain words."""
     for words in (B12, MUSCLE, TIERS, OTHERS):
         if value in words:
@@ -76,61 +76,65 @@ def said(value: str) -> str:
     return spaced[:1].upper() + spaced[1:]
 
 
-def grade(value: str) -> str:
+def get_grade_label(value: str) -> str:
     """A category that stands for those of several definitions."""
-    return GRADES.get(value) or said(value)
+    return GRADES.get(value) or get_label(value)
 
 
-def unbroken(name: str) -> str:
+def make_unbroken(name: str) -> str:
     """The id of a guideline or a hook, on one line."""
     return name.replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
-def beginning(patient: str) -> str:
+def shorten_hash(patient: str) -> str:
     """So much of a hash as tells people apart on a page."""
-    return patient if len(patient) <= SHORT else f"{patient[:SHORT]}\N{HORIZONTAL ELLIPSIS}"
+    return (
+        patient
+        if len(patient) <= HASH_LENGTH
+        else f"{patient[:HASH_LENGTH]}\N{HORIZONTAL ELLIPSIS}"
+    )
 
 
-def ages(band: str) -> str:
+def shorten_age_band(band: str) -> str:
     """A band of ages, short: "90+"."""
     return band.replace(" to ", "\N{EN DASH}").replace(" and over", "+")
 
 
-def advised(value: str) -> str:
+def get_advice_label(value: str) -> str:
     """A next step or a flag as the cards word it."""
     for words in (b12.NEXT_STEPS, muscle.NEXT_STEPS, b12.FLAGS, muscle.FLAGS):
         if value in words:
             return words[value]
-    return said(value)
+    return get_label(value)
 
 
-def lacking(value: str) -> str:
+def get_data_label(value: str) -> str:
     """What is missing: a test or a part of the record."""
-    return OTHERS.get(value) or _titles().get(value) or said(value)
+    return OTHERS.get(value) or _load_titles().get(value) or get_label(value)
 
 
-def unusable(value: str) -> str:
+def get_unusable_label(value: str) -> str:
     """A result that cannot be used: "total_b12:no-unit"."""
     test, _, reason = value.partition(":")
-    return f"{lacking(test)}: {reason.replace('-', ' ')}" if reason else lacking(test)
+    return f"{get_data_label(test)}: {reason.replace('-', ' ')}" if reason else get_data_label(test)
 
 
-def cause(value: str) -> str:
-    return _causes().get(value) or said(value)
+def get_cause_label(value: str) -> str:
+    return _load_causes().get(value) or get_label(value)
 
 
-def topic(value: str) -> str:
+def get_topic_label(value: str) -> str:
     """The topic of a card: "b12AtRiskUntested" or the name of a rule."""
-    first, *others = CAMELS.split(value)
+    first, *others = CAMEL_BORDER.split(value)
     apart = " ".join([first[:1].upper() + first[1:], *(one.lower() for one in others)])
     return apart.replace("Muscle", "Muscle:", 1) if first == "muscle" and others else apart
 
 
 @cache
-def _titles() -> Mapping[str, str]:
+def _load_titles() -> Mapping[str, str]:
     return {name: one.title for name, one in load_value_sets().sets.items()}
 
 
 @cache
-def _causes() -> Mapping[str, str]:
+def _load_causes() -> Mapping[str, str]:
     return {one.id: one.title for one in read_differential(load_value_sets())}

@@ -6,42 +6,42 @@ from datetime import date
 from typing import Any
 
 from services.population.report import categories, labels
-from services.population.report.table import Filled, Table
-from services.reports.figures import Computed
-from services.reports.highlight import number
-from services.reports.page import Laid
+from services.population.report.table import ComputedTable, Table
+from services.reports.figures import ComputedFigure
+from services.reports.highlight import format_number
+from services.reports.page import DisplayTable
 
-MOST_ROWS = 60  # of one table on the page; the CSV has all
-SHADES = (2, 5, 10, 20, 40, 60, 80)  # limits of the shades of a grid, in percent of its whole
-INTERVAL = ("from %", "to %")
-UNSHOWN = ("measured_in",)  # the limit beside it says it
-SPOKEN: Mapping[str, Callable[[str], str]] = {
-    "category": labels.said,
-    "b12_category": labels.said,
-    "muscle_category": labels.said,
-    "first says": labels.said,
-    "other says": labels.said,
-    "urgency": labels.said,
-    "b12_urgency": labels.said,
-    "class": labels.said,
-    "grade": labels.grade,
-    "age_band": labels.ages,
-    "finding": labels.said,
-    "level": labels.said,
-    "reason": labels.said,
-    "rule": labels.said,
-    "missing": labels.lacking,
-    "result": labels.unusable,
-    "step": labels.advised,
-    "flag": labels.advised,
-    "cause": labels.cause,
-    "topic": labels.topic,
-    "topics": lambda value: ", ".join(map(labels.topic, value.split(", "))),
-    "guideline": labels.unbroken,
-    "definition": labels.unbroken,
-    "other": labels.unbroken,
-    "hook": labels.unbroken,
-    "patient": labels.beginning,
+MAX_ROWS = 60  # of one table on the page; the CSV has all
+SHADE_LIMITS = (2, 5, 10, 20, 40, 60, 80)  # limits of the shades of a grid, in percent of its whole
+INTERVAL_COLUMNS = ("from %", "to %")
+HIDDEN_COLUMNS = ("measured_in",)  # the limit beside it says it
+FORMATTERS: Mapping[str, Callable[[str], str]] = {
+    "category": labels.get_label,
+    "b12_category": labels.get_label,
+    "muscle_category": labels.get_label,
+    "first says": labels.get_label,
+    "other says": labels.get_label,
+    "urgency": labels.get_label,
+    "b12_urgency": labels.get_label,
+    "class": labels.get_label,
+    "grade": labels.get_grade_label,
+    "age_band": labels.shorten_age_band,
+    "finding": labels.get_label,
+    "level": labels.get_label,
+    "reason": labels.get_label,
+    "rule": labels.get_label,
+    "missing": labels.get_data_label,
+    "result": labels.get_unusable_label,
+    "step": labels.get_advice_label,
+    "flag": labels.get_advice_label,
+    "cause": labels.get_cause_label,
+    "topic": labels.get_topic_label,
+    "topics": lambda value: ", ".join(map(labels.get_topic_label, value.split(", "))),
+    "guideline": labels.make_unbroken,
+    "definition": labels.make_unbroken,
+    "other": labels.make_unbroken,
+    "hook": labels.make_unbroken,
+    "patient": labels.shorten_hash,
     "axis": {"b12": "Vitamin B12", "muscle": "Muscle"}.__getitem__,
 }
 HEADINGS = {
@@ -60,7 +60,7 @@ HYPHENS = {
     "eatment": "eat\N{SOFT HYPHEN}ment",
 }
 # Codes of a listing stay short, and a result of evidence is a sentence already.
-LISTED: Mapping[str, Callable[[str], str]] = {**SPOKEN, "result": str, "tier": str}
+LISTING_FORMATTERS: Mapping[str, Callable[[str], str]] = {**FORMATTERS, "result": str, "tier": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +80,33 @@ class Grid:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
-def laid_out(filled: Filled) -> Laid | Grid:
+def build_display(filled: ComputedTable) -> DisplayTable | Grid:
     table, computed = filled.table, filled.computed
     if table.across is not None:
-        return _grid(table, table.across, computed)
-    return replace(_listed(table, computed), total=filled.total)
+        return _build_grid(table, table.across, computed)
+    return replace(_build_rows(table, computed), total=filled.total)
 
 
-def _listed(table: Table, computed: Computed) -> Laid:
-    spoken = LISTED if table.listing else {**SPOKEN, "tier": labels.said}
-    apart = [name for name in computed.columns if name not in (*INTERVAL, *UNSHOWN)]
+def _build_rows(table: Table, computed: ComputedFigure) -> DisplayTable:
+    spoken = LISTING_FORMATTERS if table.listing else {**FORMATTERS, "tier": labels.get_label}
+    apart = [name for name in computed.columns if name not in (*INTERVAL_COLUMNS, *HIDDEN_COLUMNS)]
     bounded = "to %" in computed.columns
     share = "weighted %" if "weighted %" in apart else "share %"
     rows = [
         tuple(
-            _share(row) if bounded and name == share else shown(name, row[name], spoken)
+            _format_share(row)
+            if bounded and name == share
+            else format_value(name, row[name], spoken)
             for name in apart
         )
-        for row in computed.dicts()[:MOST_ROWS]
+        for row in computed.as_dicts()[:MAX_ROWS]
     ]
     headings = [HEADINGS.get(name, name) for name in apart]
     if bounded:
         headings[apart.index(share)] = (
             f"{'weighted share' if share[0] == 'w' else 'share'} (95\N{NO-BREAK SPACE}%)"
         )
-    return Laid(
+    return DisplayTable(
         table.figure.title,
         tuple(headings),
         tuple(_is_number(name, computed) for name in apart),
@@ -113,22 +115,26 @@ def _listed(table: Table, computed: Computed) -> Laid:
     )
 
 
-def _is_number(name: str, computed: Computed) -> bool:
+def _is_number(name: str, computed: ComputedFigure) -> bool:
     place = computed.columns.index(name)
     values = [row[place] for row in computed.rows]
     return any(isinstance(value, int | float) for value in values) or name.endswith("%")
 
 
-def _share(row: Mapping[str, Any]) -> str:
+def _format_share(row: Mapping[str, Any]) -> str:
     name = "weighted %" if "weighted %" in row else "share %"
     if row[name] is None:
         return ""
-    low, high = (row[bound] for bound in INTERVAL)
-    said = percent(row[name])
-    return said if low is None else f"{said} ({percent(low)[:-2]} to {percent(high)[:-2]})"
+    low, high = (row[bound] for bound in INTERVAL_COLUMNS)
+    said = format_percent(row[name])
+    return (
+        said
+        if low is None
+        else f"{said} ({format_percent(low)[:-2]} to {format_percent(high)[:-2]})"
+    )
 
 
-def percent(value: float) -> str:
+def format_percent(value: float) -> str:
     """As many digits as a reader needs; what is not nothing is never shown as nothing."""
     if 0 < value < 0.005:
         return "<0.01\N{NO-BREAK SPACE}%"
@@ -136,7 +142,9 @@ def percent(value: float) -> str:
     return f"{value:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
-def shown(name: str, value: Any, spoken: Mapping[str, Callable[[str], str]] = SPOKEN) -> str:
+def format_value(
+    name: str, value: Any, spoken: Mapping[str, Callable[[str], str]] = FORMATTERS
+) -> str:
     """One value for readers."""
     match value:
         case None | "":
@@ -146,41 +154,41 @@ def shown(name: str, value: Any, spoken: Mapping[str, Callable[[str], str]] = SP
         case date():
             return value.isoformat()
         case float() if name.endswith("%"):
-            return percent(value)
+            return format_percent(value)
         case float() if name == "kappa":
             return f"{value:.2f}"
         case float() if name == "value":
             return f"{value:g}"
         case float():
             return f"{value:,.1f}"
-    return number(value)
+    return format_number(value)
 
 
-def _grid(table: Table, across: tuple[str, str, str], computed: Computed) -> Grid:
+def _build_grid(table: Table, across: tuple[str, str, str], computed: ComputedFigure) -> Grid:
     """Shares are of each column, counts of each row."""
     down, over, number_of = across
     lines: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in computed.dicts():
+    for row in computed.as_dicts():
         lines.setdefault(row[down], {})[row[over]] = row
-    columns = _in_order(dict.fromkeys(row[over] for row in computed.dicts()))
-    heads = [hyphenated(shown(over, one)) for one in columns]
+    columns = _sort_names(dict.fromkeys(row[over] for row in computed.as_dicts()))
+    heads = [add_soft_hyphens(format_value(over, one)) for one in columns]
     rows = []
-    for name in _in_order(lines):
+    for name in _sort_names(lines):
         line = lines[name]
-        total = None if number_of.endswith("%") else _total(line.values(), number_of)
-        cells = [_cell(line.get(one), number_of, total, across) for one in columns]
+        total = None if number_of.endswith("%") else _sum_counts(line.values(), number_of)
+        cells = [_build_cell(line.get(one), number_of, total, across) for one in columns]
         if not number_of.endswith("%"):
-            cells.append(Cell("" if total is None else number(total)))
-        rows.append((shown(down, name), tuple(cells)))
+            cells.append(Cell("" if total is None else format_number(total)))
+        rows.append((format_value(down, name), tuple(cells)))
     if number_of.endswith("%"):
-        wholes = {row[over]: row["of"] for row in computed.dicts()}
-        rows.append(("People", tuple(Cell(shown("of", wholes[one])) for one in columns)))
+        wholes = {row[over]: row["of"] for row in computed.as_dicts()}
+        rows.append(("People", tuple(Cell(format_value("of", wholes[one])) for one in columns)))
     else:
         heads.append("all")
     return Grid(table.figure.title, HEADINGS.get(down, down), tuple(heads), tuple(rows))
 
 
-def _in_order(names: Collection[str]) -> list[str]:
+def _sort_names(names: Collection[str]) -> list[str]:
     """Categories in the order of their words, anything else as it came."""
     for axis in (labels.B12, labels.MUSCLE):
         if set(names) <= set(axis):
@@ -188,35 +196,35 @@ def _in_order(names: Collection[str]) -> list[str]:
     return list(names)
 
 
-def _total(rows: Iterable[Mapping[str, Any]], number_of: str) -> int | None:
+def _sum_counts(rows: Iterable[Mapping[str, Any]], number_of: str) -> int | None:
     """None where a part of it is hidden."""
     numbers = [row[number_of] for row in rows]
     return sum(numbers) if all(isinstance(one, int) for one in numbers) else None
 
 
-def _cell(
+def _build_cell(
     row: Mapping[str, Any] | None, number_of: str, total: int | None, across: tuple[str, str, str]
 ) -> Cell:
     if row is None:
         return Cell("")
-    same = across[1] == "other says" and categories.same(row[across[0]], row[across[1]])
+    same = across[1] == "other says" and categories.is_same_grade(row[across[0]], row[across[1]])
     if number_of.endswith("%"):
         value = row["weighted %"] if "weighted %" in row else row[number_of]
         if value is None:
             return Cell(row["patients"])
-        return Cell(percent(value), _shade(value))
+        return Cell(format_percent(value), _find_shade(value))
     value = row[number_of]
     if not isinstance(value, int):
         return Cell(value, None, same)
-    return Cell(number(value), _shade(100 * value / total) if total else None, same)
+    return Cell(format_number(value), _find_shade(100 * value / total) if total else None, same)
 
 
-def hyphenated(text: str) -> str:
+def add_soft_hyphens(text: str) -> str:
     """With places where a narrow heading may be broken."""
     for whole, parts in HYPHENS.items():
         text = text.replace(whole, parts)
     return text
 
 
-def _shade(share: float) -> int:
-    return sum(share >= limit for limit in SHADES)
+def _find_shade(share: float) -> int:
+    return sum(share >= limit for limit in SHADE_LIMITS)

@@ -11,24 +11,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from services.population.report.table import Table
-from services.reports.figures import Computed
+from services.reports.figures import ComputedFigure
 
 HIDDEN = "hidden"
-WHOLE = "of"
-NOT_COMPUTED = ("times", "files", "resources", "calls", "visits")
+WHOLE_COLUMN = "of"
+EXACT_COLUMNS = ("times", "files", "resources", "calls", "visits")
 
 
-def masked(table: Table, computed: Computed, below: int) -> Computed:
+def mask_table(table: Table, computed: ComputedFigure, below: int) -> ComputedFigure:
     """`computed` without numbers of people or cards from 1 to `below` - 1."""
     if not table.counts:
         return computed
     rows = [dict(zip(computed.columns, row, strict=True)) for row in computed.rows]
     small = {place for place, row in enumerate(rows) if _is_small(table, row, below)}
-    hidden = _with_company(small, _wholes(table, rows), rows, table.counts[0])
+    hidden = _add_complements(small, _find_wholes(table, rows), rows, table.counts[0])
     return replace(
         computed,
         rows=tuple(
-            tuple(_hide(table, row, below).values()) if place in hidden else tuple(row.values())
+            tuple(_hide_counts(table, row, below).values())
+            if place in hidden
+            else tuple(row.values())
             for place, row in enumerate(rows)
         ),
     )
@@ -36,13 +38,13 @@ def masked(table: Table, computed: Computed, below: int) -> Computed:
 
 def _is_small(table: Table, row: Mapping[str, object], below: int) -> bool:
     numbers = [row[name] for name in table.counts]
-    whole, part = row.get(WHOLE), row[table.counts[0]]
+    whole, part = row.get(WHOLE_COLUMN), row[table.counts[0]]
     if isinstance(whole, int) and isinstance(part, int):
         numbers += [whole, whole - part]
     return any(isinstance(number, int) and 0 < number < below for number in numbers)
 
 
-def _wholes(table: Table, rows: list[dict[str, object]]) -> Iterable[list[int]]:
+def _find_wholes(table: Table, rows: list[dict[str, object]]) -> Iterable[list[int]]:
     """Places of rows that are the parts of one whole."""
     lines = [table.within] if table.within is not None else []
     if table.across is not None and not table.across[2].endswith("%"):
@@ -54,7 +56,7 @@ def _wholes(table: Table, rows: list[dict[str, object]]) -> Iterable[list[int]]:
         yield from together.values()
 
 
-def _with_company(
+def _add_complements(
     small: set[int],
     wholes: Iterable[list[int]],
     rows: list[dict[str, object]],
@@ -73,13 +75,13 @@ def _with_company(
         hidden |= added
 
 
-def _hide(table: Table, row: dict[str, object], below: int) -> dict[str, object]:
+def _hide_counts(table: Table, row: dict[str, object], below: int) -> dict[str, object]:
     made: dict[str, object] = {}
     for name, value in row.items():
-        if name in table.counts or name == WHOLE:
+        if name in table.counts or name == WHOLE_COLUMN:
             is_small = isinstance(value, int) and 0 < value < below
-            made[name] = f"<{below}" if is_small else value if name == WHOLE else HIDDEN
+            made[name] = f"<{below}" if is_small else value if name == WHOLE_COLUMN else HIDDEN
         else:
-            computed = isinstance(value, int | float) and name not in NOT_COMPUTED
+            computed = isinstance(value, int | float) and name not in EXACT_COLUMNS
             made[name] = None if computed else value
     return made

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from services.population.report.dataset import Gathered
-from services.population.report.prevalence import FIRST_B12, FIRST_MUSCLE, GRID
-from services.population.report.table import Table, of_shares, shares
-from services.reports.duckdb_tools import quoted
+from services.population.report.dataset import RunDataset
+from services.population.report.prevalence import FIRST_DEFINITION, FIRST_GUIDELINE, SHARE_COLUMN
+from services.population.report.table import Table, build_share_query, build_share_table
+from services.reports.duckdb_tools import quote_text
 from services.reports.figures import Figure
 
 
-def tables(run: Gathered) -> Iterator[Table]:
-    yield of_shares(
+def build_tables(run: RunDataset) -> Iterator[Table]:
+    yield build_share_table(
         run,
         "missing",
         "What is missing most",
@@ -20,7 +20,7 @@ def tables(run: Gathered) -> Iterator[Table]:
         several=True,
     )
     for axis, title in (("b12", "B12 category"), ("muscle", "muscle category")):
-        yield of_shares(
+        yield build_share_table(
             run,
             f"missing_by_{axis}",
             f"What is missing, by {title}",
@@ -29,10 +29,10 @@ def tables(run: Gathered) -> Iterator[Table]:
             called="missing",
             several=True,
             groups={f"{axis}_category": f"{axis}_category"},
-            across=("missing", f"{axis}_category", GRID),
+            across=("missing", f"{axis}_category", SHARE_COLUMN),
             long=True,
         )
-    yield of_shares(
+    yield build_share_table(
         run,
         "unusable",
         "Results that cannot be used",
@@ -67,7 +67,7 @@ def tables(run: Gathered) -> Iterator[Table]:
     resources = run.run["counts"].get("resources", {})
     if resources:
         rows = ", ".join(
-            f"({quoted(kind)}, {int(number)})" for kind, number in sorted(resources.items())
+            f"({quote_text(kind)}, {int(number)})" for kind, number in sorted(resources.items())
         )
         yield Table(
             Figure(
@@ -81,19 +81,21 @@ def tables(run: Gathered) -> Iterator[Table]:
         )
 
 
-COMMON = '"rule": e."rule", measured_in: coalesce(e.unit, \'\')'
+RULE_MEMBERS = '"rule": e."rule", measured_in: coalesce(e.unit, \'\')'
 # What is said of a result stands without the particulars of the person behind it.
-COMPARED = r"""says: regexp_replace(e.says, ' \(.*\)$', ''), "limit": coalesce(e."limit", '')"""
+LIMIT_MEMBERS = (
+    r"""says: regexp_replace(e.says, ' \(.*\)$', ''), "limit": coalesce(e."limit", '')"""
+)
 
 
-def limit_tables(run: Gathered) -> Iterator[Table]:
+def build_limit_tables(run: RunDataset) -> Iterator[Table]:
     for axis, title, own, first in (
-        ("b12", "vitamin B12", "b12_guideline", FIRST_B12),
-        ("muscle", "muscle", "muscle_definition", FIRST_MUSCLE),
+        ("b12", "vitamin B12", "b12_guideline", FIRST_GUIDELINE),
+        ("muscle", "muscle", "muscle_definition", FIRST_DEFINITION),
     ):
-        query = shares(
-            _results(run, axis, own, first, COMMON),
-            _results(run, axis, own, first, f"{COMMON}, {COMPARED}"),
+        query = build_share_query(
+            _build_results_query(run, axis, own, first, RULE_MEMBERS),
+            _build_results_query(run, axis, own, first, f"{RULE_MEMBERS}, {LIMIT_MEMBERS}"),
             ["guideline", "rule", "measured_in"],
             ["says", '"limit"'],
             weighted=run.weighted,
@@ -110,7 +112,7 @@ def limit_tables(run: Gathered) -> Iterator[Table]:
         )
 
 
-def _results(run: Gathered, axis: str, own: str, first: str, members: str) -> str:
+def _build_results_query(run: RunDataset, axis: str, own: str, first: str, members: str) -> str:
     """Each kind of valued evidence of each person once."""
     valued = f"list_filter({axis}_evidence, lambda e: e.value IS NOT NULL)"
     return f"""

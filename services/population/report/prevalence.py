@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 
 from services.population.report import categories, labels
-from services.population.report.dataset import Gathered
-from services.population.report.table import Table, of_shares
-from services.reports.duckdb_tools import identifier
+from services.population.report.dataset import RunDataset
+from services.population.report.table import Table, build_share_table
+from services.reports.duckdb_tools import quote_identifier
 
-GRID = "share %"
-FIRST_B12 = "(SELECT b12_guideline FROM person LIMIT 1)"
-FIRST_MUSCLE = "(SELECT muscle_definition FROM person LIMIT 1)"
-ALL_PARTS = "Percent of each column. The CSV has the counts and the 95 % intervals."
+SHARE_COLUMN = "share %"
+FIRST_GUIDELINE = "(SELECT b12_guideline FROM person LIMIT 1)"
+FIRST_DEFINITION = "(SELECT muscle_definition FROM person LIMIT 1)"
+GRID_NOTE = "Percent of each column. The CSV has the counts and the 95 % intervals."
 
 
-def tables(run: Gathered) -> Iterator[Table]:
-    yield from _axis(run, "b12", "Vitamin B12")
-    yield from _axis(run, "muscle", "Muscle")
-    yield from _found_by_age(run)
-    yield of_shares(
+def build_tables(run: RunDataset) -> Iterator[Table]:
+    yield from _build_axis_tables(run, "b12", "Vitamin B12")
+    yield from _build_axis_tables(run, "muscle", "Muscle")
+    yield from _build_age_tables(run)
+    yield build_share_table(
         run,
         "indicator",
         "Combined indicator of B12 status",
@@ -26,19 +26,19 @@ def tables(run: Gathered) -> Iterator[Table]:
         among="indicator_class IS NOT NULL",
         called="class",
     )
-    yield _muscle_findings(run)
+    yield _build_finding_table(run)
 
 
-def _axis(run: Gathered, axis: str, title: str) -> Iterator[Table]:
+def _build_axis_tables(run: RunDataset, axis: str, title: str) -> Iterator[Table]:
     column = f"{axis}_category"
-    order = categories.in_order(labels.B12 if axis == "b12" else labels.MUSCLE, "category")
-    measured = categories.TESTED if axis == "b12" else categories.MEASURED
+    order = categories.build_order(labels.B12 if axis == "b12" else labels.MUSCLE, "category")
+    measured = categories.HAS_B12_RESULT if axis == "b12" else categories.HAS_MUSCLE_RESULT
     what = (
         "a B12 result that is recent enough to judge by"
         if axis == "b12"
         else "a recent result of strength, mass or performance"
     )
-    yield of_shares(
+    yield build_share_table(
         run,
         column,
         f"{title}: everybody",
@@ -46,7 +46,7 @@ def _axis(run: Gathered, axis: str, title: str) -> Iterator[Table]:
         column=column,
         order=order,
     )
-    yield of_shares(
+    yield build_share_table(
         run,
         f"{column}_measured",
         f"{title}: those who were measured",
@@ -57,62 +57,64 @@ def _axis(run: Gathered, axis: str, title: str) -> Iterator[Table]:
         order=order,
     )
     groups = {"age_band": "age_band", "sex": "sex"}
-    groups |= {identifier(name): identifier(name) for name in run.breakdowns}
+    groups |= {quote_identifier(name): quote_identifier(name) for name in run.breakdowns}
     for group, expression in groups.items():
         name = group.strip('"')
-        yield of_shares(
+        yield build_share_table(
             run,
             f"{column}_by_{name}",
             f"{title} by {name.replace('_', ' ').replace('age band', 'age')}",
-            ALL_PARTS,
+            GRID_NOTE,
             column=column,
             groups={group: f"coalesce({expression}, 'not known')"},
             order=order,
-            across=("category", name, GRID),
+            across=("category", name, SHARE_COLUMN),
             long=True,
         )
     if run.compared:
-        yield _by_guideline(run, axis, title, order)
+        yield _build_guideline_table(run, axis, title, order)
 
 
-def _by_guideline(run: Gathered, axis: str, title: str, order: str) -> Table:
+def _build_guideline_table(run: RunDataset, axis: str, title: str, order: str) -> Table:
     own, first = (
-        ("b12_guideline", FIRST_B12) if axis == "b12" else ("muscle_definition", FIRST_MUSCLE)
+        ("b12_guideline", FIRST_GUIDELINE)
+        if axis == "b12"
+        else ("muscle_definition", FIRST_DEFINITION)
     )
-    column = "b12_category" if axis == "b12" else categories.grade("muscle_category")
-    return of_shares(
+    column = "b12_category" if axis == "b12" else categories.build_grade("muscle_category")
+    return build_share_table(
         run,
         f"{axis}_category_by_guideline",
         f"{title} by {'guideline' if axis == 'b12' else 'definition'}",
-        f"The same people by each. {ALL_PARTS}",
+        f"The same people by each. {GRID_NOTE}",
         column=column,
         source="judged",
         among=f"(primary_pair OR {own} <> {first})",
         groups={"guideline": own},
         called="grade",
         order=order.replace("category)", "grade)"),
-        across=("grade", "guideline", GRID),
+        across=("grade", "guideline", SHARE_COLUMN),
         long=True,
     )
 
 
-def _found_by_age(run: Gathered) -> Iterator[Table]:
+def _build_age_tables(run: RunDataset) -> Iterator[Table]:
     """One question for each axis, by age and sex, with its interval: for the drawings."""
     for axis, title, found, measured in (
         (
             "b12",
             "B12 deficient, of either kind",
             categories.is_deficient("b12_category"),
-            categories.TESTED,
+            categories.HAS_B12_RESULT,
         ),
         (
             "muscle",
             "Probable or possible sarcopenia, or worse",
             categories.is_positive("muscle_category"),
-            categories.MEASURED,
+            categories.HAS_MUSCLE_RESULT,
         ),
     ):
-        yield of_shares(
+        yield build_share_table(
             run,
             f"{axis}_found_by_age_and_sex",
             f"{title}, by age and sex",
@@ -125,9 +127,9 @@ def _found_by_age(run: Gathered) -> Iterator[Table]:
         )
 
 
-def _muscle_findings(run: Gathered) -> Table:
+def _build_finding_table(run: RunDataset) -> Table:
     findings = "['strength', 'mass', 'performance']"
-    return of_shares(
+    return build_share_table(
         run,
         "muscle_findings",
         "Strength, mass and performance",
@@ -136,7 +138,7 @@ def _muscle_findings(run: Gathered) -> Table:
         source=f"""(SELECT patient{run.design}, muscle_definition, primary_pair, b12_guideline,
                 unnest({findings}) AS finding, unnest([strength, mass, performance]) AS level
             FROM judged)""",
-        among=f"level <> 'unknown' AND (primary_pair OR muscle_definition <> {FIRST_MUSCLE})",
+        among=f"level <> 'unknown' AND (primary_pair OR muscle_definition <> {FIRST_DEFINITION})",
         groups={"definition": "muscle_definition", "finding": "finding"},
         called="level",
     )

@@ -8,20 +8,20 @@ from typing import Any
 from services.population.report import labels
 from services.population.report.agreement import DEFICIENCY, WEAKNESS
 from services.population.report.categories import INDICATORS
-from services.population.report.dataset import Gathered
-from services.population.report.layout import percent
-from services.reports.figures import Computed
-from services.reports.highlight import number, plural
+from services.population.report.dataset import RunDataset
+from services.population.report.layout import format_percent
+from services.reports.figures import ComputedFigure
+from services.reports.highlight import format_number, make_plural
 from services.sarcopenia.outcome import POSITIVE
 from services.vitamin_b12.outcome import DEFICIENT
 
-Figures = Mapping[str, Computed]
-MOST_INPUTS = 8
-ANY = frozenset(INDICATORS)
+Figures = Mapping[str, ComputedFigure]
+MAX_INPUTS = 8
+ANY_INDICATOR = frozenset(INDICATORS)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PatientShare:
     """Some of a whole; None where that is hidden."""
 
     n: int | None
@@ -36,37 +36,37 @@ class Part:
         return 100 * self.n / self.of
 
     def __str__(self) -> str:
-        return self.said()
+        return self.as_text()
 
-    def said(self, what: str = "") -> str:
+    def as_text(self, what: str = "") -> str:
         """ "12 of 345 people (3.5 %)" """
         if self.n is None or self.of is None:
             return "a number that is hidden"
-        share = percent(100 * self.n / self.of) if self.of else "none"
-        added = f"; weighted {percent(self.weighted)}" if self.weighted is not None else ""
-        of = f"{number(self.of)} {what}".strip()
-        return f"{number(self.n)} of {of} ({share}{added})"
+        share = format_percent(100 * self.n / self.of) if self.of else "none"
+        added = f"; weighted {format_percent(self.weighted)}" if self.weighted is not None else ""
+        of = f"{format_number(self.of)} {what}".strip()
+        return f"{format_number(self.n)} of {of} ({share}{added})"
 
 
-def facts(run: Gathered) -> Iterator[tuple[str, str]]:
+def list_facts(run: RunDataset) -> Iterator[tuple[str, str]]:
     """What was run, for the top of the page."""
     said, counts = run.run, run.run["counts"]
     if run.replayed:
         yield "Period", f"{said['replay']['from']} to {said['replay']['to']}, as it went by"
     else:
         yield "As of", said["asOf"]
-    yield "People", _people(run)
+    yield "People", _describe_people(run)
     if run.where is not None:
         yield "Only those with", run.where
     if run.weighted:
-        yield "Weights", _weights(run)
+        yield "Weights", _describe_weights(run)
     for axis, publications in (("Vitamin B12", run.b12), ("Muscle", run.muscle)):
         first, *others = publications
         yield axis, first + (f"; compared with {', '.join(others)}" if others else "")
     names = [str(name) for name in said["inputs"]]
-    more = len(names) - MOST_INPUTS
-    yield "Input", ", ".join(names[:MOST_INPUTS]) + (f" and {more} more" if more > 0 else "")
-    yield "Read", _read(counts)
+    more = len(names) - MAX_INPUTS
+    yield "Input", ", ".join(names[:MAX_INPUTS]) + (f" and {more} more" if more > 0 else "")
+    yield "Read", _describe_input(counts)
     finished = datetime.fromisoformat(said["finished"])
     yield (
         "Made",
@@ -74,19 +74,23 @@ def facts(run: Gathered) -> Iterator[tuple[str, str]]:
     )
 
 
-def _people(run: Gathered) -> str:
+def _describe_people(run: RunDataset) -> str:
     counts = run.run["counts"]
     assessed = counts.get("assessed")
-    text = f"{number(run.people)} in this report"
+    text = f"{format_number(run.people)} in this report"
     if assessed is not None and assessed != run.people:
-        text += f"; {number(assessed)} assessed"
+        text += f"; {format_number(assessed)} assessed"
     if "patients" in counts:
-        text += f"; {number(counts['patients'])} in the input"
+        text += f"; {format_number(counts['patients'])} in the input"
     return text
 
 
-def _weights(run: Gathered) -> str:
-    left = f"; {number(run.left_out)} without a weight are left out" if run.left_out else ""
+def _describe_weights(run: RunDataset) -> str:
+    left = (
+        f"; {format_number(run.without_weight)} without a weight are left out"
+        if run.without_weight
+        else ""
+    )
     undivided = (
         f"; not divided by {', '.join(run.undivided)}, which have too many values"
         if run.undivided
@@ -95,88 +99,90 @@ def _weights(run: Gathered) -> str:
     return f"of a survey, intervals by its strata and sampling units{left}{undivided}"
 
 
-def _read(counts: Mapping[str, Any]) -> str:
+def _describe_input(counts: Mapping[str, Any]) -> str:
     text = ", ".join(
-        f"{number(counts[name])} {plural(counts[name], name[:-1])}"
+        f"{format_number(counts[name])} {make_plural(counts[name], name[:-1])}"
         for name in ("files", "lines")
         if name in counts
     )
     complaints = sum(counts.get("complaints", {}).values())
-    return f"{text}; {number(complaints)} {plural(complaints, 'complaint')}"
+    return f"{text}; {format_number(complaints)} {make_plural(complaints, 'complaint')}"
 
 
-def tiles(run: Gathered, figures: Figures) -> Iterator[tuple[str, str]]:
+def list_tiles(run: RunDataset, figures: Figures) -> Iterator[tuple[str, str]]:
     """The few numbers to begin with; one that is hidden is left out."""
-    yield "people", number(run.people)
+    yield "people", format_number(run.people)
     if run.replayed:
-        every = figures["visits"].dicts()[-1]
+        every = figures["visits"].as_dicts()[-1]
         rates = [("cards for 100 visits", every["cards per 100 visits"])]
         rates += [
             ("cards a clinician and day", row["cards a day"])
-            for row in figures["clinician_days"].dicts()
+            for row in figures["clinician_days"].as_dicts()
         ]
         yield from ((name, f"{rate:.1f}") for name, rate in rates if rate is not None)
     else:
-        yield from _tile("would have a card", _part(figures["worst_card"], "indicator", ANY))
+        yield from _make_tile(
+            "would have a card", _count_rows(figures["worst_card"], "indicator", ANY_INDICATOR)
+        )
     for name, part in (
-        ("B12 deficient, of the tested", _measured(figures, "b12_category", DEFICIENT)[1]),
+        ("B12 deficient, of the tested", _count_measured(figures, "b12_category", DEFICIENT)[1]),
         (
             "probable sarcopenia or worse, of the measured",
-            _measured(figures, "muscle_category", POSITIVE)[1],
+            _count_measured(figures, "muscle_category", POSITIVE)[1],
         ),
-        ("positive on both axes (T2)", _part(figures["tier"], "tier", {"T2"})),
+        ("positive on both axes (T2)", _count_rows(figures["tier"], "tier", {"T2"})),
     ):
-        yield from _tile(name, part)
+        yield from _make_tile(name, part)
 
 
-def _tile(name: str, part: Part) -> Iterator[tuple[str, str]]:
+def _make_tile(name: str, part: PatientShare) -> Iterator[tuple[str, str]]:
     if part.share is not None:
-        yield name, percent(part.share)
+        yield name, format_percent(part.share)
 
 
-def in_short(run: Gathered, figures: Figures) -> Iterator[str]:
+def write_summary(run: RunDataset, figures: Figures) -> Iterator[str]:
     """The answer to a committee's first questions, each number with what it is of."""
-    yield from _cards(run, figures)
-    tested, deficient = _measured(figures, "b12_category", DEFICIENT)
+    yield from _describe_cards(run, figures)
+    tested, deficient = _count_measured(figures, "b12_category", DEFICIENT)
     yield (
-        f"A B12 result recent enough to judge by is on record of {tested.said('people')}. Of "
+        f"A B12 result recent enough to judge by is on record of {tested.as_text('people')}. Of "
         f"these, {deficient} are deficient, in level or in function, by {run.b12[0]}."
     )
-    measured, positive = _measured(figures, "muscle_category", POSITIVE)
+    measured, positive = _count_measured(figures, "muscle_category", POSITIVE)
     yield (
-        f"Strength, muscle mass or performance was measured in {measured.said('people')}. Of "
+        f"Strength, muscle mass or performance was measured in {measured.as_text('people')}. Of "
         f"these, {positive} have probable or possible sarcopenia or worse, by {run.muscle[0]}."
     )
-    first, both = (_part(figures["tier"], "tier", {tier}) for tier in ("T1", "T2"))
+    first, both = (_count_rows(figures["tier"], "tier", {tier}) for tier in ("T1", "T2"))
     yield (
         f"B12 deficiency with a neurological finding: {first}. Both axes positive without one: "
         f"{both}."
     )
-    missing = figures["missing"].dicts()
+    missing = figures["missing"].as_dicts()
     if missing:
-        what = labels.lacking(missing[0]["missing"])
-        part = _part(figures["missing"], "missing", {missing[0]["missing"]})
+        what = labels.get_data_label(missing[0]["missing"])
+        part = _count_rows(figures["missing"], "missing", {missing[0]["missing"]})
         yield f"Most often missing: {what}, in {part}."
     if run.compared:
-        yield from _agreement(run, figures)
+        yield from _describe_agreement(run, figures)
 
 
-def _cards(run: Gathered, figures: Figures) -> Iterator[str]:
+def _describe_cards(run: RunDataset, figures: Figures) -> Iterator[str]:
     worst = figures["worst_card"]
-    with_card = _part(worst, "indicator", ANY)
-    critical = _part(worst, "indicator", {"critical"})
+    with_card = _count_rows(worst, "indicator", ANY_INDICATOR)
+    critical = _count_rows(worst, "indicator", {"critical"})
     if not run.replayed:
         yield (
-            f"On {run.run['asOf']}, {with_card.said('people')} would have a card when their chart "
+            f"On {run.run['asOf']}, {with_card.as_text('people')} would have a card when their chart "
             f"is opened; a critical one, {critical}."
         )
         return
-    every = figures["visits"].dicts()[-1]
-    rates = figures["clinician_days"].dicts()
+    every = figures["visits"].as_dicts()[-1]
+    rates = figures["clinician_days"].as_dicts()
     if isinstance(every["cards"], int):
         a_day = rates[0]["cards a day"] if rates else None
         yield (
-            f"{number(every['calls'])} calls would have shown {number(every['cards'])} cards"
+            f"{format_number(every['calls'])} calls would have shown {format_number(every['cards'])} cards"
             + (
                 f": {every['cards per 100 visits']:.1f} for each 100 visits"
                 if every["cards per 100 visits"] is not None
@@ -188,41 +194,43 @@ def _cards(run: Gathered, figures: Figures) -> Iterator[str]:
     yield f"People with at least one card: {with_card}; with a critical one: {critical}."
 
 
-def _measured(figures: Figures, name: str, wanted: Iterable[str]) -> tuple[Part, Part]:
+def _count_measured(
+    figures: Figures, name: str, wanted: Iterable[str]
+) -> tuple[PatientShare, PatientShare]:
     """Who was measured, and who of them is in one of the `wanted` categories."""
-    everybody, some = figures[name].dicts(), figures[f"{name}_measured"].dicts()
+    everybody, some = figures[name].as_dicts(), figures[f"{name}_measured"].as_dicts()
     all_of = everybody[0]["of"] if everybody else 0
     whole = some[0]["of"] if some else 0
     of = [one if isinstance(one, int) else None for one in (whole, all_of)]
-    return Part(of[0], of[1]), _part(figures[f"{name}_measured"], "category", wanted)
+    return PatientShare(of[0], of[1]), _count_rows(figures[f"{name}_measured"], "category", wanted)
 
 
-def _part(computed: Computed, column: str, wanted: Iterable[str]) -> Part:
+def _count_rows(computed: ComputedFigure, column: str, wanted: Iterable[str]) -> PatientShare:
     """The rows whose `column` is one of `wanted`, together; they have nobody in common."""
-    rows = computed.dicts()
+    rows = computed.as_dicts()
     found = [row for row in rows if row[column] in set(wanted)]
     if any(not isinstance(row["patients"], int) for row in found):
-        return Part(None, None)
+        return PatientShare(None, None)
     of = rows[0]["of"] if rows else 0
     weighted = sum(row["weighted %"] for row in found) if rows and "weighted %" in rows[0] else None
-    return Part(
+    return PatientShare(
         sum(row["patients"] for row in found), of if isinstance(of, int) else None, weighted
     )
 
 
-def _agreement(run: Gathered, figures: Figures) -> Iterator[str]:
-    for row in figures["agreement"].dicts():
+def _describe_agreement(run: RunDataset, figures: Figures) -> Iterator[str]:
+    for row in figures["agreement"].as_dicts():
         asked = row["question"] in (DEFICIENCY, WEAKNESS)
         if not asked or row["kappa"] is None or not isinstance(row["alike"], int):
             continue
         first = run.b12[0] if row["axis"] == "b12" else run.muscle[0]
         yield (
-            f"{first} and {row['other']} agree on “{row['question']}” in {percent(row['alike %'])} "
-            f"of {number(row['patients'])} people (kappa {row['kappa']:.2f})."
+            f"{first} and {row['other']} agree on “{row['question']}” in {format_percent(row['alike %'])} "
+            f"of {format_number(row['patients'])} people (kappa {row['kappa']:.2f})."
         )
 
 
-def cautions(run: Gathered) -> Iterator[str]:
+def list_limitations(run: RunDataset) -> Iterator[str]:
     yield (
         "Nobody saw these cards. Whether a clinician would have agreed, and whether a patient "
         "would have been better off, no record of the past can tell."

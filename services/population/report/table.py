@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.population.report.dataset import Gathered
-from services.reports.figures import Computed, Figure
+from services.population.report.dataset import RunDataset
+from services.reports.figures import ComputedFigure, Figure
 
 # Wilson 1927, J Am Stat Assoc 22:209-212.
 WILSON = """CREATE MACRO wilson(yes, n, side) AS
@@ -20,12 +20,12 @@ DESIGN = """CREATE TABLE design AS
     SELECT stratum, count(DISTINCT unit) AS units FROM survey GROUP BY stratum"""
 
 
-def macros(*, weighted: bool) -> Sequence[str]:
+def list_macros(*, weighted: bool) -> Sequence[str]:
     """Statements to run before any query of `shares`."""
     return (WILSON, STUDENT, DESIGN) if weighted else (WILSON,)
 
 
-def shares(
+def build_share_query(
     whole: str,
     part: str,
     groups: Sequence[str],
@@ -41,46 +41,46 @@ def shares(
     answer twice. Columns: groups, names, "patients", "of", "share %", with weights "weighted %",
     and "from %" and "to %", which bound the weighted share where there is one.
     """
-    made = _weighted if weighted else _plain
+    made = _build_weighted_query if weighted else _build_plain_query
     ordered = ", ".join([*groups, order, *names])
     return f"{made(whole, part, list(groups), list(names))} ORDER BY {ordered}"
 
 
-def _plain(whole: str, part: str, groups: list[str], names: list[str]) -> str:
+def _build_plain_query(whole: str, part: str, groups: list[str], names: list[str]) -> str:
     both = ", ".join([*groups, *names])
     return f"""
-        WITH whole AS (SELECT {_listed(groups)} count(*) AS "of" FROM ({whole}) GROUP BY ALL),
+        WITH whole AS (SELECT {_join_columns(groups)} count(*) AS "of" FROM ({whole}) GROUP BY ALL),
             part AS (SELECT {both}, count(*) AS patients FROM ({part}) GROUP BY ALL)
         SELECT {both}, patients, "of", round(1e2 * patients / "of", 4) AS "share %",
             round(greatest(wilson(patients, "of", -1), 0e0), 4) AS "from %",
             round(least(wilson(patients, "of", 1), 1e2), 4) AS "to %"
-        FROM part {_joined("whole", groups)}"""
+        FROM part {_build_join("whole", groups)}"""
 
 
-def _weighted(whole: str, part: str, groups: list[str], names: list[str]) -> str:
+def _build_weighted_query(whole: str, part: str, groups: list[str], names: list[str]) -> str:
     both = [*groups, *names]
     said = ", ".join(both)
     unit = ("stratum", "unit")
     return f"""
         WITH whole_unit AS (
-                SELECT {_listed(groups)} stratum, unit, count(*) AS n, fsum(weight) AS w
+                SELECT {_join_columns(groups)} stratum, unit, count(*) AS n, fsum(weight) AS w
                 FROM ({whole}) GROUP BY ALL),
             part_unit AS (
                 SELECT {said}, stratum, unit, count(*) AS n, fsum(weight) AS y
                 FROM ({part}) GROUP BY ALL),
             whole AS (
-                SELECT {_listed(groups)} sum(n)::BIGINT AS "of", fsum(w) AS total,
+                SELECT {_join_columns(groups)} sum(n)::BIGINT AS "of", fsum(w) AS total,
                     count(*) - count(DISTINCT stratum) AS df
                 FROM whole_unit GROUP BY ALL),
             part AS (
                 SELECT {said}, sum(n)::BIGINT AS patients, fsum(y) AS yes
                 FROM part_unit GROUP BY ALL),
             shared AS (
-                SELECT *, yes / total AS p FROM part {_joined("whole", groups)}),
+                SELECT *, yes / total AS p FROM part {_build_join("whole", groups)}),
             away AS (
-                SELECT {_of("shared", both)}, whole_unit.stratum,
+                SELECT {_qualify_columns("shared", both)}, whole_unit.stratum,
                     (coalesce(y, 0) - p * w) / total AS z
-                FROM shared {_joined("whole_unit", groups)}
+                FROM shared {_build_join("whole_unit", groups)}
                 LEFT JOIN part_unit USING ({", ".join([*both, *unit])})),
             strata AS (
                 SELECT {said}, any_value(units) AS units, fsum(z) AS once, fsum(z * z) AS twice
@@ -97,15 +97,15 @@ def _weighted(whole: str, part: str, groups: list[str], names: list[str]) -> str
         FROM shared JOIN spread USING ({said})"""
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_columns(names: Sequence[str]) -> str:
     return "".join(f"{name}, " for name in names)
 
 
-def _joined(table: str, by: Sequence[str]) -> str:
+def _build_join(table: str, by: Sequence[str]) -> str:
     return f"JOIN {table} USING ({', '.join(by)})" if by else f"CROSS JOIN {table}"
 
 
-def _of(table: str, names: Sequence[str]) -> str:
+def _qualify_columns(table: str, names: Sequence[str]) -> str:
     return ", ".join(f"{table}.{name}" for name in names)
 
 
@@ -123,16 +123,16 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class ComputedTable:
     """A table with its rows, or the first of `total`."""
 
     table: Table
-    computed: Computed
+    computed: ComputedFigure
     total: int
 
 
-def of_shares(
-    run: Gathered,
+def build_share_table(
+    run: RunDataset,
     name: str,
     title: str,
     says: str,
@@ -157,7 +157,9 @@ def of_shares(
     value = f"unnest(list_distinct({column}))" if several else column
     whole = f"SELECT patient{run.design}{named} FROM {source} WHERE {among}"
     part = f"SELECT patient{run.design}{named}, {value} AS {called} FROM {source} WHERE {among}"
-    query = shares(whole, part, list(grouped), [called], weighted=run.weighted, order=order)
+    query = build_share_query(
+        whole, part, list(grouped), [called], weighted=run.weighted, order=order
+    )
     figure = Figure(name, title, says, query, long)
     # Values of which people have several do not add up to a whole.
     return Table(figure, within=None if several else tuple(grouped), across=across)

@@ -3,22 +3,22 @@
 from collections.abc import Iterator
 
 from services.population.report import categories, labels
-from services.population.report.dataset import Gathered
-from services.population.report.table import Table, of_shares, shares
+from services.population.report.dataset import RunDataset
+from services.population.report.table import Table, build_share_query, build_share_table
 from services.reports.figures import Figure
 
 
-def tables(run: Gathered) -> Iterator[Table]:
-    yield of_shares(
+def build_tables(run: RunDataset) -> Iterator[Table]:
+    yield build_share_table(
         run,
         "urgency",
         "How soon",
         "By when somebody should act on vitamin B12.",
         column="b12_urgency",
         called="urgency",
-        order=categories.in_order(categories.URGENCIES, "urgency"),
+        order=categories.build_order(categories.URGENCIES, "urgency"),
     )
-    yield of_shares(
+    yield build_share_table(
         run,
         "tier",
         "Tiers of attention",
@@ -27,9 +27,9 @@ def tables(run: Gathered) -> Iterator[Table]:
         called="tier",
         order="tier",
     )
-    yield _together(run)
+    yield _build_joint_table(run)
     for axis, title in (("b12", "vitamin B12"), ("muscle", "muscle")):
-        yield of_shares(
+        yield build_share_table(
             run,
             f"{axis}_next_steps",
             f"What would be advised: {title}",
@@ -38,7 +38,7 @@ def tables(run: Gathered) -> Iterator[Table]:
             called="step",
             several=True,
         )
-        yield of_shares(
+        yield build_share_table(
             run,
             f"{axis}_flags",
             f"What would be pointed out: {title}",
@@ -47,7 +47,7 @@ def tables(run: Gathered) -> Iterator[Table]:
             called="flag",
             several=True,
         )
-    yield of_shares(
+    yield build_share_table(
         run,
         "differential",
         "What else may be behind weak muscle",
@@ -58,9 +58,9 @@ def tables(run: Gathered) -> Iterator[Table]:
     )
 
 
-def _together(run: Gathered) -> Table:
+def _build_joint_table(run: RunDataset) -> Table:
     source = f"SELECT patient{run.design}"
-    query = shares(
+    query = build_share_query(
         f"{source} FROM person",
         f"{source}, b12_category, muscle_category FROM person",
         [],
@@ -68,8 +68,8 @@ def _together(run: Gathered) -> Table:
         weighted=run.weighted,
         order=", ".join(
             (
-                categories.in_order(labels.B12, "b12_category"),
-                categories.in_order(labels.MUSCLE, "muscle_category"),
+                categories.build_order(labels.B12, "b12_category"),
+                categories.build_order(labels.MUSCLE, "muscle_category"),
             )
         ),
     )
@@ -86,7 +86,7 @@ def _together(run: Gathered) -> Table:
     )
 
 
-def table(run: Gathered) -> Table:
+def build_review_table(run: RunDataset) -> Table:
     """Everybody with a card, then everybody whom guidelines see differently."""
     changes = (
         """(SELECT patient, string_agg(DISTINCT other, ', ' ORDER BY other) AS changes
@@ -94,7 +94,7 @@ def table(run: Gathered) -> Table:
         if run.compared
         else "(SELECT NULL::VARCHAR AS patient, NULL::VARCHAR AS changes WHERE false)"
     )
-    indicators = categories.listed(categories.INDICATORS)
+    indicators = categories.build_list(categories.INDICATORS)
     return Table(
         Figure(
             "review",
@@ -116,8 +116,8 @@ def table(run: Gathered) -> Table:
                 coalesce(summary, '') AS summary
             FROM (SELECT * FROM carded FULL JOIN {changes} USING (patient))
             JOIN person USING (patient)
-            ORDER BY {categories.in_order(categories.INDICATORS, "indicator")} NULLS LAST, tier,
-                {categories.in_order(categories.URGENCIES, "b12_urgency")}, patient""",
+            ORDER BY {categories.build_order(categories.INDICATORS, "indicator")} NULLS LAST, tier,
+                {categories.build_order(categories.URGENCIES, "b12_urgency")}, patient""",
         ),
         counts=(),
         listing=True,

@@ -10,13 +10,13 @@ from typing import Any
 import duckdb
 import orjson
 
-from services.population.run.assess import Written
+from services.population.run.assess import BucketOutput
 from services.population.run.rows import TABLES
-from services.reports.duckdb_tools import quoted
+from services.reports.duckdb_tools import quote_text
 
 
 @contextmanager
-def alone_in(folder: Path, name: str, refusal: Exception) -> Iterator[None]:
+def lock_folder(folder: Path, name: str, refusal: Exception) -> Iterator[None]:
     """Holds the lock `name` in `folder`. Raises `refusal` where another process has it, OSError."""
     handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -29,35 +29,35 @@ def alone_in(folder: Path, name: str, refusal: Exception) -> Iterator[None]:
         os.close(handle)
 
 
-MEMORY = "256MB"  # of the engine, in each process that writes
-LONGEST_ROW = 1 << 26
+MEMORY_LIMIT = "256MB"  # of the engine, in each process that writes
+MAX_ROW_BYTES = 1 << 26
 
 
-def write_rows(written: Written, out: Path, number: int) -> None:
+def write_rows(written: BucketOutput, out: Path, number: int) -> None:
     """The rows of bucket `number`, a file in the folder of each table that has any.
 
     Rows stand in the order in which they were written, so that the same input gives the same files.
     """
     for table, lines in written.lines.items():
         if lines:
-            _write(lines, TABLES[table], out / table / f"{number:05}.parquet")
+            _write_parquet(lines, TABLES[table], out / table / f"{number:05}.parquet")
 
 
-def copy_rows(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str], file: Path) -> None:
+def write_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str], file: Path) -> None:
     """A table of its own in one file."""
-    _write(map(orjson.dumps, rows), columns, file)
+    _write_parquet(map(orjson.dumps, rows), columns, file)
 
 
-def _write(lines: Iterable[bytes], columns: Mapping[str, str], file: Path) -> None:
+def _write_parquet(lines: Iterable[bytes], columns: Mapping[str, str], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     rows, draft = file.with_suffix(".ndjson.part"), file.with_suffix(".parquet.part")
     rows.write_bytes(b"\n".join(lines) + b"\n")
-    typed = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items())
-    with duckdb.connect(config={"threads": 1, "memory_limit": MEMORY}) as connection:
+    typed = ", ".join(f"{quote_text(name)}: {quote_text(kind)}" for name, kind in columns.items())
+    with duckdb.connect(config={"threads": 1, "memory_limit": MEMORY_LIMIT}) as connection:
         connection.execute(
             f"""COPY (SELECT * FROM read_json(?, format = 'newline_delimited',
-                    columns = {{{typed}}}, maximum_object_size = {LONGEST_ROW}))
-                TO {quoted(draft)} (FORMAT parquet, COMPRESSION zstd)""",
+                    columns = {{{typed}}}, maximum_object_size = {MAX_ROW_BYTES}))
+                TO {quote_text(draft)} (FORMAT parquet, COMPRESSION zstd)""",
             [str(rows)],
         )
     rows.unlink()

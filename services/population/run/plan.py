@@ -12,22 +12,22 @@ import orjson
 
 from mappings.knowledge_file import FOLDER
 from services.cards.composer import CardMaker
-from services.hooks.catalog import attention_of
-from services.knowledge.site import Known, chosen, load_knowledge
-from services.population.run.assess import Judges
-from services.population.run.sources import Part, Source, parts_of
+from services.hooks.catalog import read_attention_rules
+from services.knowledge.site import SiteKnowledge, digest_choices, load_knowledge
+from services.population.run.assess import Evaluators
+from services.population.run.sources import InputFile, InputPart, split_files
 
 MEBIBYTE = 1 << 20
-PART = 64 * MEBIBYTE  # of input, read at once by one process
-MOST_BUCKETS = 2048
+PART_BYTES = 64 * MEBIBYTE  # of input, read at once by one process
+MAX_BUCKETS = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """Everything that a worker needs to know; it can be sent to another machine."""
 
     out: Path
-    sources: tuple[Source, ...]
+    sources: tuple[InputFile, ...]
     clinical: Mapping[str, Any]  # the tenant's tables, with the first guideline and definition
     guidelines: tuple[str, ...]  # further ones, to compare with
     definitions: tuple[str, ...]
@@ -37,27 +37,27 @@ class Plan:
     base_url: str
     since: date | None = None  # first day of a replay, which ends on `as_of`
     answers: str = "none"  # how clinicians answer in a replay
-    longest: int = 64 * MEBIBYTE  # of a line or a document
-    part_bytes: int = PART
+    max_line_bytes: int = 64 * MEBIBYTE  # of a line or a document
+    part_bytes: int = PART_BYTES
 
     @property
-    def parts(self) -> tuple[Part, ...]:
-        return parts_of(self.sources, self.part_bytes)
+    def parts(self) -> tuple[InputPart, ...]:
+        return split_files(self.sources, self.part_bytes)
 
     @property
     def buckets(self) -> int:
         """As many as there are parts, so that neither pass needs more memory than the other."""
-        expected = sum(source.unpacked for source in self.sources)
-        return min(max(expected // self.part_bytes, 4), MOST_BUCKETS)
+        expected = sum(source.expected_bytes for source in self.sources)
+        return min(max(expected // self.part_bytes, 4), MAX_BUCKETS)
 
-    def judges(self, known: Known | None = None) -> Judges:
+    def load_evaluators(self, known: SiteKnowledge | None = None) -> Evaluators:
         """`known` is what `clinical` chooses, where it has been read. Raises KnowledgeFault."""
         known = known or load_knowledge(self.clinical)
-        maker = CardMaker.at_start(known, self.base_url)
-        rules = attention_of(self.clinical.get("attention"), known)
-        return Judges(maker, rules, tuple(self._others(known)))
+        maker = CardMaker.from_site(known, self.base_url)
+        rules = read_attention_rules(self.clinical.get("attention"), known)
+        return Evaluators(maker, rules, tuple(self._load_others(known)))
 
-    def _others(self, first: Known) -> list[Known]:
+    def _load_others(self, first: SiteKnowledge) -> list[SiteKnowledge]:
         others = []
         for guideline in self.guidelines:
             b12 = {**self.clinical.get("b12", {}), "guideline": guideline}
@@ -69,13 +69,13 @@ class Plan:
             others.append(replace(first, muscle=known.muscle))
         return others
 
-    def fingerprint(self) -> str:
+    def compute_fingerprint(self) -> str:
         """The same for runs that must give the same result."""
         said = {
             "version": version("cobalamin-cds"),
-            "knowledge": _digest_of_knowledge(),
-            "sources": [[str(s.path), s.size, s.changed] for s in self.sources],
-            "clinical": chosen(self.clinical),
+            "knowledge": _hash_knowledge(),
+            "sources": [[str(s.path), s.size, s.changed_ns] for s in self.sources],
+            "clinical": digest_choices(self.clinical),
             "guidelines": self.guidelines,
             "definitions": self.definitions,
             "as_of": self.as_of,
@@ -83,13 +83,13 @@ class Plan:
             "answers": self.answers,
             "tenant": self.tenant,
             "key": hashlib.sha256(self.key).hexdigest(),
-            "longest": self.longest,
+            "longest": self.max_line_bytes,
             "part": self.part_bytes,
         }
         return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _digest_of_knowledge() -> str:
+def _hash_knowledge() -> str:
     digest = hashlib.sha256()
     for file in sorted(FOLDER.rglob("*")):
         if file.suffix in (".toml", ".csv", ".json"):

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.assessment.evidence import Evidence
-from services.chart.model import Chart, completed_years
-from services.evaluation.combination import Together
+from services.chart.model import Chart, calculate_age
+from services.evaluation.combination import Evaluation
 
-EVIDENCE = (
+EVIDENCE_TYPE = (
     'STRUCT("rule" VARCHAR, says VARCHAR, "value" DOUBLE, unit VARCHAR, "date" DATE, '
     '"limit" VARCHAR)[]'
 )
-ASSESSMENTS: Mapping[str, str] = {
+ASSESSMENT_COLUMNS: Mapping[str, str] = {
     "patient": "VARCHAR",
     "as_of": "DATE",
     "age": "INTEGER",
@@ -28,7 +28,7 @@ ASSESSMENTS: Mapping[str, str] = {
     "neurological": "BOOLEAN",
     "b12_flags": "VARCHAR[]",
     "b12_next_steps": "VARCHAR[]",
-    "b12_evidence": EVIDENCE,
+    "b12_evidence": EVIDENCE_TYPE,
     "indicator_class": "VARCHAR",
     "muscle_definition": "VARCHAR",
     "muscle_category": "VARCHAR",
@@ -37,14 +37,14 @@ ASSESSMENTS: Mapping[str, str] = {
     "performance": "VARCHAR",
     "muscle_flags": "VARCHAR[]",
     "muscle_next_steps": "VARCHAR[]",
-    "muscle_evidence": EVIDENCE,
+    "muscle_evidence": EVIDENCE_TYPE,
     "tier": "VARCHAR",
     "differential": "VARCHAR[]",
     "missing": "VARCHAR[]",
     "unusable": "VARCHAR[]",
     "dropped": "STRUCT(reason VARCHAR, n INTEGER)[]",
 }
-CARDS: Mapping[str, str] = {
+CARD_COLUMNS: Mapping[str, str] = {
     "patient": "VARCHAR",
     "at": "TIMESTAMP",
     "hook": "VARCHAR",
@@ -57,7 +57,7 @@ CARDS: Mapping[str, str] = {
     "shown": "BOOLEAN",
     "withheld": "VARCHAR",
 }
-CALLS: Mapping[str, str] = {
+CALL_COLUMNS: Mapping[str, str] = {
     "patient": "VARCHAR",
     "at": "TIMESTAMP",
     "hook": "VARCHAR",
@@ -70,12 +70,12 @@ CALLS: Mapping[str, str] = {
     "withheld": "INTEGER",
 }
 TABLES: Mapping[str, Mapping[str, str]] = {
-    "assessments": ASSESSMENTS,
-    "cards": CARDS,
-    "calls": CALLS,
+    "assessments": ASSESSMENT_COLUMNS,
+    "cards": CARD_COLUMNS,
+    "calls": CALL_COLUMNS,
 }
 # What an assessment would like to have: a name for each, and the observations that will do.
-WANTED: Mapping[str, tuple[str, ...]] = {
+EXPECTED_DATA: Mapping[str, tuple[str, ...]] = {
     "b12": ("total_b12", "active_b12"),
     "methylmalonic_acid": ("methylmalonic_acid",),
     "homocysteine": ("homocysteine",),
@@ -93,15 +93,15 @@ WANTED: Mapping[str, tuple[str, ...]] = {
 Row = dict[str, Any]
 
 
-def of_patient(chart: Chart, patient: str) -> Row:
+def build_patient_row(chart: Chart, patient: str) -> Row:
     """The columns that do not depend on a guideline; `patient` is the hash."""
     return {
         "patient": patient,
         "as_of": chart.today.isoformat(),
-        "age": age(chart),
+        "age": compute_age(chart),
         "sex": chart.sex,
         "deceased": chart.deceased,
-        "missing": missing(chart),
+        "missing": list_missing(chart),
         "unusable": sorted(
             {f"{one.observation}:{one.reason}" for some in chart.unusable.values() for one in some}
         ),
@@ -109,29 +109,29 @@ def of_patient(chart: Chart, patient: str) -> Row:
     }
 
 
-def age(chart: Chart) -> int | None:
+def compute_age(chart: Chart) -> int | None:
     """Completed years; None where the birth date leaves more than one number open."""
     if chart.born is None:
         return None
-    oldest, youngest = (completed_years(day, chart.today) for day in chart.born)
+    oldest, youngest = (calculate_age(day, chart.today) for day in chart.born)
     return youngest if oldest == youngest and youngest >= 0 else None
 
 
-def missing(chart: Chart) -> list[str]:
+def list_missing(chart: Chart) -> list[str]:
     """What the chart lacks of what assessments look for."""
     found = [] if chart.born else ["birth_date"]
     if chart.sex is None:
         found.append("sex")
     measured = chart.measurements
     if not measured and not chart.unable:
-        return [*found, *WANTED]
-    for name, observations in WANTED.items():
+        return [*found, *EXPECTED_DATA]
+    for name, observations in EXPECTED_DATA.items():
         if not any(one in measured or one in chart.unable for one in observations):
             found.append(name)
     return found
 
 
-def of_assessment(found: Together, *, primary: bool) -> Row:
+def build_assessment_row(found: Evaluation, *, primary: bool) -> Row:
     """The columns of one pair of guidelines."""
     b12, muscle = found.b12, found.muscle
     indicator = b12.combined_indicator
@@ -143,8 +143,8 @@ def of_assessment(found: Together, *, primary: bool) -> Row:
         "neurological": b12.neurological,
         "b12_flags": b12.flags,
         "b12_next_steps": b12.next_steps,
-        "b12_evidence": evidence(b12.evidence),
-        "indicator_class": indicator.klass if indicator is not None else None,
+        "b12_evidence": build_evidence_rows(b12.evidence),
+        "indicator_class": indicator.class_name if indicator is not None else None,
         "muscle_definition": muscle.definition,
         "muscle_category": muscle.category,
         "strength": muscle.strength,
@@ -152,13 +152,13 @@ def of_assessment(found: Together, *, primary: bool) -> Row:
         "performance": muscle.performance,
         "muscle_flags": muscle.flags,
         "muscle_next_steps": muscle.next_steps,
-        "muscle_evidence": evidence(muscle.evidence),
+        "muscle_evidence": build_evidence_rows(muscle.evidence),
         "tier": found.tier,
         "differential": [pointed.cause for pointed in found.differential],
     }
 
 
-def evidence(noted: Iterable[Evidence]) -> list[Row]:
+def build_evidence_rows(noted: Iterable[Evidence]) -> list[Row]:
     """What rules looked at: the value, never the resource it came from."""
     return [
         {

@@ -19,28 +19,30 @@ from typing import Any, Protocol
 
 import orjson
 
-from services.population.run.parquet import alone_in, publish
-from services.population.run.plan import Plan
+from services.population.run.parquet import lock_folder, publish
+from services.population.run.plan import RunPlan
 from services.population.run.rows import TABLES
 from services.population.run.scan import Complaints
 from services.population.run.worker import (
     ASSESS,
-    DRUGS,
+    DRUGS_FILE,
     SCAN,
-    begin,
-    do,
-    said_file,
-    say_done,
-    work_folder,
+    get_result_file,
+    get_work_folder,
+    run_step,
+    start_worker,
+    write_step_result,
 )
 
-RUN = "run.json"
-COMPLAINTS = "complaints.csv"
-Labels = Mapping[str, list[str]]  # "b12" and "sarcopenia": ids with versions, the first first
-MOST_LOCATED = 10_000  # complaints that are listed one by one
+RUN_FILE = "run.json"
+COMPLAINTS_FILE = "complaints.csv"
+KnowledgeLabels = Mapping[
+    str, list[str]
+]  # "b12" and "sarcopenia": ids with versions, the first first
+MAX_LOCATED = 10_000  # complaints that are listed one by one
 
 
-class RunRefused(ValueError):
+class RunError(ValueError):
     """The folder does not fit the run that is asked for."""
 
 
@@ -52,79 +54,79 @@ class Watcher(Protocol):
 
 
 @dataclass(slots=True)
-class Tally:
+class RunCounts:
     """What was read, kept, assessed and complained of, so far."""
 
     lines: Counter[int] = field(default_factory=Counter)  # by part
     resources: Counter[str] = field(default_factory=Counter)
-    kept: int = 0
+    kept_lines: int = 0
     assessed: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     complaints: Complaints = field(default_factory=Complaints)
     drugs: dict[str, Any] = field(default_factory=dict)
 
-    def scanned(self, said: Mapping[str, Any]) -> None:
+    def add_scan(self, said: Mapping[str, Any]) -> None:
         self.lines[said["part"]] = said["lines"]
         self.resources.update(said["resources"])
-        self.kept += said["kept"]
+        self.kept_lines += said["kept"]
         self.drugs.update(said["drugs"])
-        self.complaints.take(said["complaints"])
+        self.complaints.merge(said["complaints"])
 
-    def judged(self, said: Mapping[str, Any]) -> None:
+    def add_assessments(self, said: Mapping[str, Any]) -> None:
         self.assessed += said["assessed"]
         self.rows.update(said["rows"])
-        self.complaints.take(said["complaints"])
+        self.complaints.merge(said["complaints"])
 
 
-def run(
-    plan: Plan, labels: Labels, workers: int, watcher: Watcher, *, fresh: bool = False
+def run_backtest(
+    plan: RunPlan, labels: KnowledgeLabels, workers: int, watcher: Watcher, *, fresh: bool = False
 ) -> dict[str, Any]:
     """Carries `plan` out, or on, or with `fresh` anew; what run.json says, `labels` among it.
 
     Raises RunRefused where the folder holds something else, OSError where it cannot be written, and
     BrokenProcessPool where a worker was killed: what was done until then stays done.
     """
-    with settled(plan, fresh=fresh) as done:
+    with open_run(plan, fresh=fresh) as done:
         if done is not None:
             return done
         started = datetime.now(UTC)
-        tally = Tally()
-        with _pool(plan, workers) as pool:
-            sizes = sizes_of(plan)
+        tally = RunCounts()
+        with _start_pool(plan, workers) as pool:
+            sizes = measure_parts(plan)
             watcher.begin("reading", sum(sizes), "bytes")
-            for number, said in _carried_out(pool, plan, SCAN, range(len(sizes))):
-                tally.scanned(said)
+            for number, said in _run_steps(pool, plan, SCAN, range(len(sizes))):
+                tally.add_scan(said)
                 watcher.advance(sizes[number])
-            say_done(work_folder(plan.out) / DRUGS, tally.drugs)
+            write_step_result(get_work_folder(plan.out) / DRUGS_FILE, tally.drugs)
             watcher.begin("assessing", tally.resources["Patient"], "patients")
-            for _number, said in _carried_out(pool, plan, ASSESS, range(plan.buckets)):
-                tally.judged(said)
+            for _number, said in _run_steps(pool, plan, ASSESS, range(plan.buckets)):
+                tally.add_assessments(said)
                 watcher.advance(said["assessed"])
-        return finish(plan, labels, tally, started, f"embedded, {workers} processes")
+        return finish_run(plan, labels, tally, started, f"embedded, {workers} processes")
 
 
-def sizes_of(plan: Plan) -> list[int]:
+def measure_parts(plan: RunPlan) -> list[int]:
     """Bytes of each part, as they are on disk."""
     return [(p.end or plan.sources[p.source].size) - p.start for p in plan.parts]
 
 
 @contextmanager
-def settled(plan: Plan, *, fresh: bool = False) -> Iterator[dict[str, Any] | None]:
+def open_run(plan: RunPlan, *, fresh: bool = False) -> Iterator[dict[str, Any] | None]:
     """The folder of the run, held for this process alone; what run.json says if it is finished.
 
     With `fresh`, what an earlier run left is taken away first.
     """
-    out, work = plan.out, work_folder(plan.out)
+    out, work = plan.out, get_work_folder(plan.out)
     out.mkdir(parents=True, exist_ok=True)
-    with alone_in(out, ".lock", RunRefused(f"{out}: another run is writing there")):
+    with lock_folder(out, ".lock", RunError(f"{out}: another run is writing there")):
         if fresh:
-            _begin_anew(out)
-        fingerprint = plan.fingerprint()
-        finished = out / RUN
+            _clear_output(out)
+        fingerprint = plan.compute_fingerprint()
+        finished = out / RUN_FILE
         if finished.exists():
             said = orjson.loads(finished.read_bytes())
             if said.get("fingerprint") != fingerprint:
-                raise RunRefused(
+                raise RunError(
                     f"{out}: holds the result of other inputs, settings or knowledge; name another "
                     "folder, or begin anew with --fresh"
                 )
@@ -132,7 +134,7 @@ def settled(plan: Plan, *, fresh: bool = False) -> Iterator[dict[str, Any] | Non
             return
         begun = work / "fingerprint"
         if begun.exists() and begun.read_text("utf-8") != fingerprint:
-            raise RunRefused(
+            raise RunError(
                 f"{out}: holds a run that was begun with other inputs, settings or knowledge; name "
                 "another folder, or begin anew with --fresh"
             )
@@ -142,43 +144,43 @@ def settled(plan: Plan, *, fresh: bool = False) -> Iterator[dict[str, Any] | Non
         yield None
 
 
-def _begin_anew(out: Path) -> None:
+def _clear_output(out: Path) -> None:
     """Takes away what an earlier run made in `out`, and nothing else."""
     for folder in (*TABLES, "work", "report"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    for file in (RUN, COMPLAINTS):
+    for file in (RUN_FILE, COMPLAINTS_FILE):
         (out / file).unlink(missing_ok=True)
 
 
 @contextmanager
-def _pool(plan: Plan, workers: int) -> Iterator[ProcessPoolExecutor]:
+def _start_pool(plan: RunPlan, workers: int) -> Iterator[ProcessPoolExecutor]:
     # Processes begun afresh: a copy of this one would share its threads' locks.
     context = get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=begin, initargs=(plan,))
+    pool = ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(plan,))
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _carried_out(
-    pool: ProcessPoolExecutor, plan: Plan, stage: str, numbers: Iterable[int]
+def _run_steps(
+    pool: ProcessPoolExecutor, plan: RunPlan, stage: str, numbers: Iterable[int]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """What came of each step, those that were done before first."""
-    work = work_folder(plan.out)
+    work = get_work_folder(plan.out)
     waiting: dict[Future[dict[str, Any]], int] = {}
     for number in numbers:
-        file = said_file(work, stage, number)
+        file = get_result_file(work, stage, number)
         if file.exists():
             yield number, orjson.loads(file.read_bytes())
         else:
-            waiting[pool.submit(do, stage, number)] = number
+            waiting[pool.submit(run_step, stage, number)] = number
     for future in as_completed(waiting):
         yield waiting[future], future.result()
 
 
-def finish(
-    plan: Plan, labels: Labels, tally: Tally, started: datetime, engine: str
+def finish_run(
+    plan: RunPlan, labels: KnowledgeLabels, tally: RunCounts, started: datetime, engine: str
 ) -> dict[str, Any]:
     """Writes the complaints and run.json, and takes the work folder away."""
     _write_complaints(plan, tally)
@@ -187,7 +189,7 @@ def finish(
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "asOf": plan.as_of.isoformat(),
-        **replayed_of(plan),
+        **describe_replay(plan),
         "engine": engine,
         "inputs": [source.name for source in plan.sources],
         "knowledge": labels,
@@ -197,36 +199,36 @@ def finish(
             "lines": sum(tally.lines.values()),
             "bytes": sum(source.size for source in plan.sources),
             "resources": dict(sorted(tally.resources.items())),
-            "kept": tally.kept,
+            "kept": tally.kept_lines,
             "patients": tally.resources["Patient"],
             "assessed": tally.assessed,
             "rows": dict(tally.rows),
             "complaints": dict(sorted(tally.complaints.counted.items())),
         },
-        "fingerprint": plan.fingerprint(),
+        "fingerprint": plan.compute_fingerprint(),
     }
-    draft = plan.out / f"{RUN}.part"
+    draft = plan.out / f"{RUN_FILE}.part"
     draft.write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
-    publish(draft, plan.out / RUN)
-    shutil.rmtree(work_folder(plan.out))
+    publish(draft, plan.out / RUN_FILE)
+    shutil.rmtree(get_work_folder(plan.out))
     return said
 
 
-def replayed_of(plan: Plan) -> dict[str, Any]:
+def describe_replay(plan: RunPlan) -> dict[str, Any]:
     """The first and the last day of a replay; nothing as of a day."""
     if plan.since is None:
         return {}
     return {"replay": {"from": plan.since.isoformat(), "to": plan.as_of.isoformat()}}
 
 
-def _write_complaints(plan: Plan, tally: Tally) -> None:
+def _write_complaints(plan: RunPlan, tally: RunCounts) -> None:
     """file, line, reason and count: located ones singly, the rest of each reason together."""
     located, read = Counter[str](), Counter[int]()
     parts, before = plan.parts, {}  # lines of the file before each part
     for part in parts:
         before[part.number] = read[part.source]
         read[part.source] += tally.lines[part.number]
-    with (plan.out / COMPLAINTS).open("w", encoding="utf-8", newline="") as file:
+    with (plan.out / COMPLAINTS_FILE).open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["file", "line", "reason", "count"])
         places = sorted(
@@ -237,7 +239,7 @@ def _write_complaints(plan: Plan, tally: Tally) -> None:
             )
             for part, line, reason in tally.complaints.located
         )
-        for name, line, reason in places[:MOST_LOCATED]:
+        for name, line, reason in places[:MAX_LOCATED]:
             located[reason] += 1
             table.writerow([name, line or "", reason, 1])
         for reason, count in sorted((tally.complaints.counted - located).items()):

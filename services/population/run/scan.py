@@ -15,10 +15,16 @@ from typing import Any, NamedTuple
 import orjson
 from backports import zstd
 
-from services.population.run.line_filter import Complaint, Sieve, Sorted
-from services.population.run.sources import Overlong, Part, Source, blocks_of, open_source
+from services.population.run.line_filter import FilteredLine, LineFilter, RejectedLine
+from services.population.run.sources import (
+    InputFile,
+    InputPart,
+    OverlongLine,
+    open_file,
+    read_blocks,
+)
 
-LOCATED = 100  # complaints of one kind that one step locates; the rest are counted
+MAX_LOCATED = 100  # complaints of one kind that one step locates; the rest are counted
 
 
 @dataclass(slots=True)
@@ -31,75 +37,80 @@ class Complaints:
 
     def add(self, part: int, line: int | None, reason: str) -> None:
         self.counted[reason] += 1
-        if self.counted[reason] <= LOCATED:
+        if self.counted[reason] <= MAX_LOCATED:
             self.located.append((part, line, reason))
 
     def as_json(self) -> dict[str, Any]:
         return {"located": self.located, "counted": dict(self.counted)}
 
-    def take(self, said: Mapping[str, Any]) -> None:
+    def merge(self, said: Mapping[str, Any]) -> None:
         """Adds those of another step, as `as_json` says them."""
         self.located += [tuple(one) for one in said["located"]]
         self.counted.update(said["counted"])
 
 
-TRUNCATED = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
+TRUNCATION_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 BOM = b"\xef\xbb\xbf"
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-LEVEL = 1  # of compression: what is written is read once, soon
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+COMPRESSION_LEVEL = 1  # of compression: what is written is read once, soon
 
 
 @dataclass(slots=True)
-class Scanned:
+class PartScan:
     """What one part held."""
 
     part: int
     lines: int = 0
     resources: Counter[str] = field(default_factory=Counter)  # by type
-    kept: int = 0
+    kept_lines: int = 0
     complaints: Complaints = field(default_factory=Complaints)
     drugs: dict[str, dict[str, Any]] = field(default_factory=dict)  # by reference
     buckets: list[list[bytes]] = field(default_factory=list)
 
-    def complain(self, line: int | None, reason: str) -> None:
+    def add_complaint(self, line: int | None, reason: str) -> None:
         """`line` is counted in the part, from 0; None for the whole file."""
         self.complaints.add(self.part, line, reason)
 
-    def keep(self, patient: str, number: int, line: bytes) -> None:
+    def add_line(self, patient: str, number: int, line: bytes) -> None:
         """Puts a line with those of its patient; `patients_in` takes it apart again."""
-        self.kept += 1
+        self.kept_lines += 1
         id_ = patient.encode()
         bucket = self.buckets[zlib.crc32(id_) % len(self.buckets)]
         bucket.append(b"%b\t%d\t%b\n" % (id_, number, line))
 
-    def segments(self) -> list[bytes]:
+    def pack_segments(self) -> list[bytes]:
         """The buckets, packed; b"" where a bucket got nothing."""
-        return [zstd.compress(b"".join(lines), LEVEL) if lines else b"" for lines in self.buckets]
+        return [
+            zstd.compress(b"".join(lines), COMPRESSION_LEVEL) if lines else b""
+            for lines in self.buckets
+        ]
 
 
-def scan(part: Part, source: Source, sieve: Sieve, buckets: int, longest: int) -> Scanned:
+def scan_part(
+    part: InputPart, source: InputFile, sieve: LineFilter, buckets: int, longest: int
+) -> PartScan:
     """The lines of `part`, each with its patient's or complained of."""
-    found = Scanned(part.number, buckets=[[] for _ in range(buckets)])
-    if source.unreadable:
-        found.complain(None, "unreadable")
+    found = PartScan(part.number, buckets=[[] for _ in range(buckets)])
+    if source.read_error:
+        found.add_complaint(None, "unreadable")
         return found
     try:
-        with open_source(source) as file:
-            if source.whole:
+        with open_file(source) as file:
+            if source.is_document:
                 _scan_document(file.read(longest + 1), sieve, found, longest)
             else:
-                _scan_lines(blocks_of(file, part.start, part.end, longest), part, sieve, found)
-    except TRUNCATED:
-        found.complain(found.lines, "truncated")
+                _scan_lines(read_blocks(file, part.start, part.end, longest), part, sieve, found)
+    except TRUNCATION_ERRORS:
+        found.add_complaint(found.lines, "truncated")
     except OSError:
-        found.complain(None, "unreadable")
+        found.add_complaint(None, "unreadable")
     return found
 
 
-def _scan_document(data: bytes, sieve: Sieve, found: Scanned, longest: int) -> None:
+def _scan_document(data: bytes, sieve: LineFilter, found: PartScan, longest: int) -> None:
     """A file that is one JSON document; one that is not is read as lines after all."""
     if len(data) > longest:
-        found.complain(None, "too-long")
+        found.add_complaint(None, "too-long")
         return
     data = data.removeprefix(BOM)
     try:
@@ -110,45 +121,45 @@ def _scan_document(data: bytes, sieve: Sieve, found: Scanned, longest: int) -> N
     found.lines = max(data.count(b"\n"), 1)
     if isinstance(document, dict) and "transactionTime" in document:
         return  # the manifest of an export
-    _sort_document(document, 0, sieve, found)
+    _scan_resource(document, 0, sieve, found)
 
 
-def _scan_lines(blocks: Iterable[Any], part: Part, sieve: Sieve, found: Scanned) -> None:
+def _scan_lines(blocks: Iterable[Any], part: InputPart, sieve: LineFilter, found: PartScan) -> None:
     for block in blocks:
-        if isinstance(block, Overlong):
-            found.complain(block.number, "too-long")
+        if isinstance(block, OverlongLine):
+            found.add_complaint(block.number, "too-long")
             found.lines = block.number + 1
             continue
         lines = block.lines
         if block.first == 0 and part.start == 0:
-            if lines[0].startswith(UTF_16):
-                found.complain(None, "not-utf-8")
+            if lines[0].startswith(UTF_16_MARKS):
+                found.add_complaint(None, "not-utf-8")
                 return
             lines[0] = lines[0].removeprefix(BOM)
         _scan_block(block.first, lines, sieve, found)
 
 
-def _scan_block(first: int, lines: list[bytes], sieve: Sieve, found: Scanned) -> None:
+def _scan_block(first: int, lines: list[bytes], sieve: LineFilter, found: PartScan) -> None:
     """The hot loop."""
-    sort, resources = sieve.sort, found.resources
+    sort, resources = sieve.classify, found.resources
     for number, line in enumerate(lines, first):
         if not line or line.isspace():
             continue
         if not line.isascii() and not _is_utf_8(line):
-            found.complain(number, "not-utf-8")
+            found.add_complaint(number, "not-utf-8")
             continue
         place = sort(line)
-        if place.__class__ is not Sorted:
-            _odd(place, number, sieve, found)
+        if place.__class__ is not FilteredLine:
+            _handle_irregular(place, number, sieve, found)
             continue
         kind, patient, keep = place
         resources[kind] += 1
         if not keep:
             continue
         if patient is None:
-            _keep_drug(orjson.loads(line), sieve, found)
+            _keep_shared(orjson.loads(line), sieve, found)
             continue
-        found.keep(patient, number, line)
+        found.add_line(patient, number, line)
     found.lines = first + len(lines)
 
 
@@ -160,31 +171,31 @@ def _is_utf_8(line: bytes) -> bool:
     return True
 
 
-def _odd(place: Any, number: int, sieve: Sieve, found: Scanned) -> None:
-    if isinstance(place, Complaint):
-        found.complain(number, place.reason)
+def _handle_irregular(place: Any, number: int, sieve: LineFilter, found: PartScan) -> None:
+    if isinstance(place, RejectedLine):
+        found.add_complaint(number, place.reason)
         return
     for resource in place.resources:
-        _sort_document(resource, number, sieve, found)
+        _scan_resource(resource, number, sieve, found)
 
 
-def _sort_document(document: Any, number: int, sieve: Sieve, found: Scanned) -> None:
-    place = sieve.sort_document(document)
-    if not isinstance(place, Sorted):
-        _odd(place, number, sieve, found)
+def _scan_resource(document: Any, number: int, sieve: LineFilter, found: PartScan) -> None:
+    place = sieve.classify_document(document)
+    if not isinstance(place, FilteredLine):
+        _handle_irregular(place, number, sieve, found)
         return
     found.resources[place.kind] += 1
     if not place.keep:
         return
     if place.patient is None:
-        _keep_drug(document, sieve, found)
+        _keep_shared(document, sieve, found)
         return
-    found.keep(place.patient, number, orjson.dumps(document))
+    found.add_line(place.patient, number, orjson.dumps(document))
 
 
-def _keep_drug(resource: dict[str, Any], sieve: Sieve, found: Scanned) -> None:
+def _keep_shared(resource: dict[str, Any], sieve: LineFilter, found: PartScan) -> None:
     """A resource of no patient that those of patients refer to."""
-    kept = sieve.drug(resource) if resource["resourceType"] != "Device" else resource
+    kept = sieve.reduce_medication(resource) if resource["resourceType"] != "Device" else resource
     if kept is not None and isinstance(kept.get("id"), str):
         found.drugs[f"{kept['resourceType']}/{kept['id']}"] = kept
 
@@ -197,7 +208,7 @@ class Line(NamedTuple):
     text: bytes
 
 
-def patients_in(segments: Iterable[tuple[int, bytes]]) -> list[tuple[str, list[Line]]]:
+def group_by_patient(segments: Iterable[tuple[int, bytes]]) -> list[tuple[str, list[Line]]]:
     """The patients of one bucket with their lines, in the order of their ids.
 
     `segments` are (number of the part, packed segment), in the order of the parts.

@@ -9,37 +9,37 @@ from typing import BinaryIO, NamedTuple
 
 from backports import zstd
 
-from services.reports.duckdb_tools import compression_of
+from services.reports.duckdb_tools import detect_compression
 
-PACKED = frozenset({".gz", ".zst", ".zstd"})
-LINES = frozenset({".ndjson", ".jsonl", ".ldjson"})
-DOCUMENTS = frozenset({".json"})
-GROWTH = 10  # how many times larger than its file a compressed export is taken to be
+COMPRESSION_SUFFIXES = frozenset({".gz", ".zst", ".zstd"})
+LINE_SUFFIXES = frozenset({".ndjson", ".jsonl", ".ldjson"})
+DOCUMENT_SUFFIXES = frozenset({".json"})
+EXPANSION_RATIO = 10  # how many times larger than its file a compressed export is taken to be
 
 
-class NothingToRead(ValueError):
+class NoInputError(ValueError):
     """The paths that were given hold no file that a run could read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InputFile:
     """One file."""
 
     path: Path
     name: str  # as complaints name it
     size: int  # bytes on disk
-    changed: int  # nanoseconds since 1970
+    changed_ns: int  # nanoseconds since 1970
     compression: str | None  # "gzip" or "zstd"
-    whole: bool  # one JSON document rather than one on each line
-    unreadable: str = ""  # why nothing of it can be read
+    is_document: bool  # one JSON document rather than one on each line
+    read_error: str = ""  # why nothing of it can be read
 
     @property
-    def unpacked(self) -> int:
+    def expected_bytes(self) -> int:
         """Bytes that it is expected to hold."""
-        return self.size * GROWTH if self.compression else self.size
+        return self.size * EXPANSION_RATIO if self.compression else self.size
 
 
-class Part(NamedTuple):
+class InputPart(NamedTuple):
     """A stretch of a file. A line belongs to the part that it begins in."""
 
     number: int
@@ -48,64 +48,64 @@ class Part(NamedTuple):
     end: int | None  # None: to the end of the file
 
 
-def find_sources(paths: Iterable[Path]) -> tuple[Source, ...]:
+def find_files(paths: Iterable[Path]) -> tuple[InputFile, ...]:
     """The files at `paths`, folders with all below them, in the order of their names.
 
     A file that is named is read whatever it is called; in a folder, NDJSON and JSON files are,
     compressed or not. Raises NothingToRead.
     """
-    found: dict[Path, Source] = {}
+    found: dict[Path, InputFile] = {}
     for path in paths:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file() and _is_data(file))
             for file in inside:
-                found.setdefault(file.resolve(), _source(file, str(file.relative_to(path))))
+                found.setdefault(file.resolve(), _describe_file(file, str(file.relative_to(path))))
         elif path.exists():
-            found.setdefault(path.resolve(), _source(path, path.name))
+            found.setdefault(path.resolve(), _describe_file(path, path.name))
         else:
-            raise NothingToRead(f"{path}: no such file or folder")
+            raise NoInputError(f"{path}: no such file or folder")
     if not found:
-        raise NothingToRead(
+        raise NoInputError(
             f"{', '.join(map(str, paths))}: no .ndjson or .json file (.gz and .zst included)"
         )
     return tuple(found.values())
 
 
 def _is_data(file: Path) -> bool:
-    return not file.name.startswith(".") and _kind(file) in LINES | DOCUMENTS
+    return not file.name.startswith(".") and _find_suffix(file) in LINE_SUFFIXES | DOCUMENT_SUFFIXES
 
 
-def _kind(file: Path) -> str:
+def _find_suffix(file: Path) -> str:
     """The ending that says what is inside, below a compression's."""
     endings = [ending.lower() for ending in file.suffixes]
-    while endings and endings[-1] in PACKED:
+    while endings and endings[-1] in COMPRESSION_SUFFIXES:
         endings.pop()
     return endings[-1] if endings else ""
 
 
-def _source(path: Path, name: str) -> Source:
-    whole = _kind(path) in DOCUMENTS
+def _describe_file(path: Path, name: str) -> InputFile:
+    whole = _find_suffix(path) in DOCUMENT_SUFFIXES
     try:
-        stat, compression = path.stat(), compression_of(path)
+        stat, compression = path.stat(), detect_compression(path)
     except OSError as fault:
-        return Source(path, name, 0, 0, None, whole, fault.strerror or "unreadable")
-    return Source(path, name, stat.st_size, stat.st_mtime_ns, compression, whole)
+        return InputFile(path, name, 0, 0, None, whole, fault.strerror or "unreadable")
+    return InputFile(path, name, stat.st_size, stat.st_mtime_ns, compression, whole)
 
 
-def parts_of(sources: Iterable[Source], most: int) -> tuple[Part, ...]:
+def split_files(sources: Iterable[InputFile], most: int) -> tuple[InputPart, ...]:
     """The files in parts of `most` bytes; what is compressed or one document is one part."""
-    found: list[Part] = []
+    found: list[InputPart] = []
     for position, source in enumerate(sources):
-        if source.compression or source.whole or source.unreadable:
-            found.append(Part(len(found), position, 0, None))
+        if source.compression or source.is_document or source.read_error:
+            found.append(InputPart(len(found), position, 0, None))
             continue
         for start in range(0, max(source.size, 1), most):
             end = start + most if start + most < source.size else None
-            found.append(Part(len(found), position, start, end))
+            found.append(InputPart(len(found), position, start, end))
     return tuple(found)
 
 
-def open_source(source: Source) -> BinaryIO:
+def open_file(source: InputFile) -> BinaryIO:
     """The bytes inside `source`. Raises OSError; reading on may raise what `BROKEN` lists."""
     if source.compression == "gzip":
         return io.BufferedReader(gzip.GzipFile(source.path), 1 << 18)
@@ -121,20 +121,20 @@ class Block(NamedTuple):
     lines: list[bytes]
 
 
-class Overlong(NamedTuple):
+class OverlongLine(NamedTuple):
     """A line that is longer than may be held."""
 
     number: int
 
 
-def blocks_of(
+def read_blocks(
     file: BinaryIO, start: int, end: int | None, longest: int, block_bytes: int = 1 << 22
-) -> Iterator[Block | Overlong]:
+) -> Iterator[Block | OverlongLine]:
     """The lines that begin in `start` to `end`; none longer than `longest` is ever held whole."""
     if start:
         # Whoever has the byte before reads the line that it belongs to.
         file.seek(start - 1)
-        start = start - 1 + _to_line_end(file)
+        start = start - 1 + _skip_line(file)
     position, number, rest, skipping = start, 0, b"", False
     while end is None or position < end:
         block = file.read(block_bytes if end is None else min(block_bytes, end - position))
@@ -152,14 +152,14 @@ def blocks_of(
             yield Block(number, lines)
             number += len(lines)
         if len(rest) > longest:
-            yield Overlong(number)
+            yield OverlongLine(number)
             rest, skipping = b"", True
     if rest:
         line = rest + file.readline(longest + 1)
-        yield Overlong(number) if len(line) > longest else Block(number, [line.rstrip(b"\n")])
+        yield OverlongLine(number) if len(line) > longest else Block(number, [line.rstrip(b"\n")])
 
 
-def _to_line_end(file: BinaryIO) -> int:
+def _skip_line(file: BinaryIO) -> int:
     """Reads to the end of the line; the number of bytes that were read."""
     read = 0
     while piece := file.readline(1 << 20):

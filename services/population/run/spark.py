@@ -15,51 +15,58 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from services.population.run.parquet import write_rows
-from services.population.run.plan import Plan
-from services.population.run.run import Labels, Tally, Watcher, finish, settled, sizes_of
+from services.population.run.plan import RunPlan
+from services.population.run.run import (
+    KnowledgeLabels,
+    RunCounts,
+    Watcher,
+    finish_run,
+    measure_parts,
+    open_run,
+)
 from services.population.run.worker import (
     ASSESS,
     Worker,
-    assessed,
-    of_scan,
-    of_written,
-    said_file,
-    say_done,
-    work_folder,
+    assess_segments,
+    get_result_file,
+    get_work_folder,
+    summarise_output,
+    summarise_scan,
+    write_step_result,
 )
 
 if TYPE_CHECKING:
     from pyspark import RDD, Broadcast, SparkContext, StatusTracker
 
-ASKING_S = 0.5  # how often the cluster is asked how far it is
-SAID = -1  # the key of what a part was found to hold; buckets are 0 and up
+POLL_SECONDS = 0.5  # how often the cluster is asked how far it is
+SCAN_RESULT = -1  # the key of what a part was found to hold; buckets are 0 and up
 _worker: Worker | None = None
 
 
 def run_on_spark(
-    plan: Plan, labels: Labels, master: str, watcher: Watcher, *, fresh: bool = False
+    plan: RunPlan, labels: KnowledgeLabels, master: str, watcher: Watcher, *, fresh: bool = False
 ) -> dict[str, Any]:
     """Carries `plan` out on the cluster at `master`; what run.json says, `labels` among it.
 
     Buckets that an earlier run finished are not assessed again. Raises RunRefused, OSError, and
     what Spark raises where the cluster cannot be reached.
     """
-    with settled(plan, fresh=fresh) as done:
+    with open_run(plan, fresh=fresh) as done:
         if done is not None:
             return done
-        started, tally = datetime.now(UTC), Tally()
-        context = _context(master)
+        started, tally = datetime.now(UTC), RunCounts()
+        context = _create_context(master)
         try:
-            _carry_out(context, plan, tally, watcher)
+            _run_passes(context, plan, tally, watcher)
             processes = context.defaultParallelism
-            return finish(
+            return finish_run(
                 plan, labels, tally, started, f"Spark {context.version}, {processes} cores"
             )
         finally:
             context.stop()
 
 
-def _context(master: str) -> "SparkContext":
+def _create_context(master: str) -> "SparkContext":
     from pyspark import SparkConf, SparkContext  # noqa: PLC0415  # an extra, and large
 
     # Workers run this Python, with these packages, or none at all.
@@ -76,28 +83,32 @@ def _context(master: str) -> "SparkContext":
     return SparkContext(conf=conf.setAll(list(settings.items())))
 
 
-def _carry_out(context: "SparkContext", plan: Plan, tally: Tally, watcher: Watcher) -> None:
+def _run_passes(context: "SparkContext", plan: RunPlan, tally: RunCounts, watcher: Watcher) -> None:
     from pyspark import StorageLevel  # noqa: PLC0415  # as above
 
-    sizes = sizes_of(plan)
+    sizes = measure_parts(plan)
     watcher.begin("reading", sum(sizes), "bytes")
     sent = context.broadcast(plan)
     numbers = context.parallelize(range(len(sizes)), len(sizes))
     # Kept on the workers' disks: read once for what the parts say, once more for their segments.
-    scanned = numbers.flatMap(lambda number: _scanned(sent, number)).persist(StorageLevel.DISK_ONLY)
-    reading = scanned.filter(_is_said).values().map(_told)
-    for said in _watched(context, reading, watcher, sum(sizes)):
-        tally.scanned(said)
+    scanned = numbers.flatMap(lambda number: _scan_part(sent, number)).persist(
+        StorageLevel.DISK_ONLY
+    )
+    reading = scanned.filter(_is_scan_result).values().map(_parse_result)
+    for said in _collect_with_progress(context, reading, watcher, sum(sizes)):
+        tally.add_scan(said)
     watcher.begin("assessing", tally.resources["Patient"], "patients")
-    left = frozenset(_left(plan, tally, watcher))
+    left = frozenset(_find_open_buckets(plan, tally, watcher))
     drugs = context.broadcast(tally.drugs)
-    judged = _judged(scanned, sent, drugs, left, plan.buckets)
-    for said in _watched(context, judged, watcher, tally.resources["Patient"] - tally.assessed):
-        tally.judged(said)
+    judged = _assess_buckets(scanned, sent, drugs, left, plan.buckets)
+    for said in _collect_with_progress(
+        context, judged, watcher, tally.resources["Patient"] - tally.assessed
+    ):
+        tally.add_assessments(said)
     scanned.unpersist()
 
 
-def _watched(
+def _collect_with_progress(
     context: "SparkContext", rdd: "RDD[dict[str, Any]]", watcher: Watcher, total: int
 ) -> list[dict[str, Any]]:
     """All of `rdd`; the watcher is told of each task's share of `total` while Spark computes."""
@@ -105,8 +116,8 @@ def _watched(
     with ThreadPoolExecutor(1) as thread:
         collecting = thread.submit(rdd.collect)
         while not collecting.done():
-            wait([collecting], timeout=ASKING_S)
-            done = max(int(total * _share_done(tracker)), told)
+            wait([collecting], timeout=POLL_SECONDS)
+            done = max(int(total * _compute_progress(tracker)), told)
             watcher.advance(done - told)
             told = done
         watcher.advance(total - told)
@@ -114,7 +125,7 @@ def _watched(
         return collected
 
 
-def _share_done(tracker: "StatusTracker") -> float:
+def _compute_progress(tracker: "StatusTracker") -> float:
     """The part of the tasks of the running job that are done, from 0 to 1."""
     jobs = (tracker.getJobInfo(job) for job in tracker.getActiveJobsIds())
     stages = [
@@ -125,61 +136,63 @@ def _share_done(tracker: "StatusTracker") -> float:
     return sum(stage.numCompletedTasks for stage in known) / tasks if tasks else 0.0
 
 
-def _left(plan: Plan, tally: Tally, watcher: Watcher) -> Iterator[int]:
+def _find_open_buckets(plan: RunPlan, tally: RunCounts, watcher: Watcher) -> Iterator[int]:
     """The buckets that are not done yet."""
     for bucket in range(plan.buckets):
-        file = said_file(work_folder(plan.out), ASSESS, bucket)
+        file = get_result_file(get_work_folder(plan.out), ASSESS, bucket)
         if file.exists():
             said = orjson.loads(file.read_bytes())
-            tally.judged(said)
+            tally.add_assessments(said)
             watcher.advance(said["assessed"])
         else:
             yield bucket
 
 
-def _judged(
+def _assess_buckets(
     scanned: "RDD[tuple[int, tuple[int, bytes]]]",
-    sent: "Broadcast[Plan]",
+    sent: "Broadcast[RunPlan]",
     drugs: "Broadcast[dict[str, Any]]",
     left: frozenset[int],
     buckets: int,
 ) -> "RDD[dict[str, Any]]":
     segments = scanned.filter(lambda pair: pair[0] in left)
     together = segments.groupByKey(buckets, lambda bucket: bucket)
-    return together.map(lambda pair: _assessed(sent, drugs, *pair))
+    return together.map(lambda pair: _assess_bucket(sent, drugs, *pair))
 
 
-def _is_said(pair: tuple[int, tuple[int, bytes]]) -> bool:
-    return pair[0] == SAID
+def _is_scan_result(pair: tuple[int, tuple[int, bytes]]) -> bool:
+    return pair[0] == SCAN_RESULT
 
 
-def _told(pair: tuple[int, bytes]) -> dict[str, Any]:
+def _parse_result(pair: tuple[int, bytes]) -> dict[str, Any]:
     said: dict[str, Any] = orjson.loads(pair[1])
     return said
 
 
-def _scanned(sent: "Broadcast[Plan]", number: int) -> Iterator[tuple[int, tuple[int, bytes]]]:
+def _scan_part(sent: "Broadcast[RunPlan]", number: int) -> Iterator[tuple[int, tuple[int, bytes]]]:
     """(bucket, (part, segment)) of one part, and what it was found to hold."""
-    found = _worker_of(sent.value).scanned(number)
-    yield SAID, (number, orjson.dumps(of_scan(found)))
-    for bucket, segment in enumerate(found.segments()):
+    found = _get_worker(sent.value).read_part(number)
+    yield SCAN_RESULT, (number, orjson.dumps(summarise_scan(found)))
+    for bucket, segment in enumerate(found.pack_segments()):
         if segment:
             yield bucket, (number, segment)
 
 
-def _assessed(
-    sent: "Broadcast[Plan]",
+def _assess_bucket(
+    sent: "Broadcast[RunPlan]",
     drugs: "Broadcast[dict[str, Any]]",
     bucket: int,
     segments: Iterable[tuple[int, bytes]],
 ) -> dict[str, Any]:
-    worker = _worker_of(sent.value)
-    written = assessed(worker.assessor(lambda: drugs.value), sorted(segments))
+    worker = _get_worker(sent.value)
+    written = assess_segments(worker.get_assessor(lambda: drugs.value), sorted(segments))
     write_rows(written, worker.plan.out, bucket)
-    return say_done(said_file(worker.work, ASSESS, bucket), of_written(written))
+    return write_step_result(
+        get_result_file(worker.work, ASSESS, bucket), summarise_output(written)
+    )
 
 
-def _worker_of(plan: Plan) -> Worker:
+def _get_worker(plan: RunPlan) -> Worker:
     """The worker of this process, which Spark uses again for other parts and buckets."""
     global _worker  # noqa: PLW0603  # one for each process, as long as the plan is the same
     if _worker is None or _worker.plan != plan:

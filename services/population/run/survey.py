@@ -4,13 +4,13 @@ import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from services.population.run.parquet import copy_rows
+from services.population.run.parquet import write_table
 
-KNOWN = {"weight": "DOUBLE", "stratum": "VARCHAR", "unit": "VARCHAR"}
-SURVEY = "survey.parquet"
+DESIGN_COLUMNS = {"weight": "DOUBLE", "stratum": "VARCHAR", "unit": "VARCHAR"}
+SURVEY_FILE = "survey.parquet"
 
 
-class SurveyFault(ValueError):
+class SurveyError(ValueError):
     """The table cannot be used: file, line, column and why."""
 
 
@@ -23,22 +23,25 @@ def write_survey(file: Path, out: Path, hashed: Callable[[str], str]) -> int:
     with file.open(encoding="utf-8-sig", newline="") as lines:
         table = csv.reader(lines)
         head = [name.strip() for name in next(table, [])]
-        _check_head(head, file)
-        columns = {"patient": "VARCHAR", **{name: KNOWN.get(name, "VARCHAR") for name in head[1:]}}
-        rows = list(_rows(table, head, file, hashed))
-    copy_rows(rows, columns, out / SURVEY)
+        _check_header(head, file)
+        columns = {
+            "patient": "VARCHAR",
+            **{name: DESIGN_COLUMNS.get(name, "VARCHAR") for name in head[1:]},
+        }
+        rows = list(_read_rows(table, head, file, hashed))
+    write_table(rows, columns, out / SURVEY_FILE)
     return len(rows)
 
 
-def _check_head(head: list[str], file: Path) -> None:
+def _check_header(head: list[str], file: Path) -> None:
     names = head[1:]
     if not names or "" in names or "patient" in names or len(set(names)) < len(names):
-        raise SurveyFault(
+        raise SurveyError(
             f"{file}: line 1: the patient's id and, after it, columns with a name each are needed"
         )
 
 
-def _rows(
+def _read_rows(
     table: Iterator[list[str]], head: list[str], file: Path, hashed: Callable[[str], str]
 ) -> Iterator[dict[str, str | float | None]]:
     seen: set[str] = set()
@@ -46,23 +49,23 @@ def _rows(
         if not cells:
             continue
         if len(cells) != len(head):
-            raise SurveyFault(f"{file}: line {number}: {len(cells)} cells, not {len(head)}")
+            raise SurveyError(f"{file}: line {number}: {len(cells)} cells, not {len(head)}")
         if cells[0] in seen:
-            raise SurveyFault(f"{file}: line {number}: a patient for the second time")
+            raise SurveyError(f"{file}: line {number}: a patient for the second time")
         seen.add(cells[0])
         row: dict[str, str | float | None] = {"patient": hashed(cells[0].removeprefix("Patient/"))}
         for name, cell in zip(head[1:], cells[1:], strict=True):
-            row[name] = _weight(cell, file, number) if name == "weight" else cell or None
+            row[name] = _parse_weight(cell, file, number) if name == "weight" else cell or None
         yield row
 
 
-def _weight(cell: str, file: Path, number: int) -> float | None:
+def _parse_weight(cell: str, file: Path, number: int) -> float | None:
     if not cell.strip():
         return None
     try:
         weight = float(cell)
     except ValueError:
-        raise SurveyFault(f"{file}: line {number}: weight is no number") from None
+        raise SurveyError(f"{file}: line {number}: weight is no number") from None
     if not 0 <= weight < float("inf"):
-        raise SurveyFault(f"{file}: line {number}: weight is below zero or without bounds")
+        raise SurveyError(f"{file}: line {number}: weight is below zero or without bounds")
     return weight

@@ -16,86 +16,90 @@ from typing import Any
 
 import orjson
 
-from cds_hooks.records.keyring import patient_hash
-from services.population.run.assess import Assessor, Judges, Written
-from services.population.run.line_filter import Sieve
+from cds_hooks.records.keyring import hash_patient
+from services.population.run.assess import Assessor, BucketOutput, Evaluators
+from services.population.run.line_filter import LineFilter
 from services.population.run.parquet import publish, write_rows
-from services.population.run.plan import Plan
-from services.population.run.scan import Scanned, patients_in, scan
+from services.population.run.plan import RunPlan
+from services.population.run.scan import PartScan, group_by_patient, scan_part
 
 SCAN, ASSESS = "scan", "assess"  # the passes, and where each keeps what it did
-DRUGS = "drugs.json"
+DRUGS_FILE = "drugs.json"
 
 
 class Worker:
     """One process of a run."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: RunPlan) -> None:
         self.plan = plan
         self._parts = plan.parts
-        self.work = work_folder(plan.out)
+        self.work = get_work_folder(plan.out)
         self._assessor: Assessor | None = None
 
     @cached_property
-    def judges(self) -> Judges:
-        return self.plan.judges()
+    def evaluators(self) -> Evaluators:
+        return self.plan.load_evaluators()
 
     @cached_property
-    def sieve(self) -> Sieve:
-        return Sieve(self.judges.known.index, timeline=self.plan.since is not None)
+    def line_filter(self) -> LineFilter:
+        return LineFilter(self.evaluators.knowledge.index, timeline=self.plan.since is not None)
 
-    def assessor(self, drugs: Callable[[], dict[str, Any]]) -> Assessor:
+    def get_assessor(self, drugs: Callable[[], dict[str, Any]]) -> Assessor:
         """With the medicines of the whole input, which `drugs` gives: asked once."""
         if self._assessor is None:
             plan = self.plan
             self._assessor = Assessor(
-                self.judges,
+                self.evaluators,
                 plan.as_of,
                 drugs(),
-                lambda patient: patient_hash(plan.key, plan.tenant, patient),
+                lambda patient: hash_patient(plan.key, plan.tenant, patient),
                 since=plan.since,
                 answers=plan.answers,
             )
         return self._assessor
 
-    def scanned(self, number: int) -> Scanned:
+    def read_part(self, number: int) -> PartScan:
         part = self._parts[number]
         plan = self.plan
-        return scan(part, plan.sources[part.source], self.sieve, plan.buckets, plan.longest)
+        return scan_part(
+            part, plan.sources[part.source], self.line_filter, plan.buckets, plan.max_line_bytes
+        )
 
     def scan_part(self, number: int) -> dict[str, Any]:
         """Reads part `number`; what was found, as its file says it."""
-        found = self.scanned(number)
-        segments = found.segments()
-        file = segments_file(self.work, number)
+        found = self.read_part(number)
+        segments = found.pack_segments()
+        file = get_segments_file(self.work, number)
         draft = file.with_suffix(".part")
         with draft.open("wb") as written:
             written.writelines(segments)
         publish(draft, file)
-        said = {**of_scan(found), "segments": [len(segment) for segment in segments]}
-        return say_done(said_file(self.work, SCAN, number), said)
+        said = {**summarise_scan(found), "segments": [len(segment) for segment in segments]}
+        return write_step_result(get_result_file(self.work, SCAN, number), said)
 
     def assess_bucket(self, number: int) -> dict[str, Any]:
         """Assesses the patients of bucket `number`; what came of it, as its file says it."""
-        assessor = self.assessor(lambda: orjson.loads((self.work / DRUGS).read_bytes()))
-        written = assessed(assessor, self._segments(number))
+        assessor = self.get_assessor(lambda: orjson.loads((self.work / DRUGS_FILE).read_bytes()))
+        written = assess_segments(assessor, self._read_segments(number))
         write_rows(written, self.plan.out, number)
-        return say_done(said_file(self.work, ASSESS, number), of_written(written))
+        return write_step_result(
+            get_result_file(self.work, ASSESS, number), summarise_output(written)
+        )
 
-    def _segments(self, bucket: int) -> Iterator[tuple[int, bytes]]:
+    def _read_segments(self, bucket: int) -> Iterator[tuple[int, bytes]]:
         for part in self._parts:
-            start, length = self._places[part.number][bucket]
+            start, length = self._segment_places[part.number][bucket]
             if length:
-                with segments_file(self.work, part.number).open("rb") as file:
+                with get_segments_file(self.work, part.number).open("rb") as file:
                     file.seek(start)
                     yield part.number, file.read(length)
 
     @cached_property
-    def _places(self) -> list[list[tuple[int, int]]]:
+    def _segment_places(self) -> list[list[tuple[int, int]]]:
         """(start, length) of each segment, by part and bucket."""
         places = []
         for part in self._parts:
-            said = orjson.loads(said_file(self.work, SCAN, part.number).read_bytes())
+            said = orjson.loads(get_result_file(self.work, SCAN, part.number).read_bytes())
             start, row = 0, []
             for length in said["segments"]:
                 row.append((start, length))
@@ -104,26 +108,26 @@ class Worker:
         return places
 
 
-def assessed(assessor: Assessor, segments: Iterable[tuple[int, bytes]]) -> Written:
+def assess_segments(assessor: Assessor, segments: Iterable[tuple[int, bytes]]) -> BucketOutput:
     """The rows of all patients of one bucket."""
-    written = Written()
-    for patient, lines in patients_in(segments):
+    written = BucketOutput()
+    for patient, lines in group_by_patient(segments):
         assessor.write(patient, lines, written)
     return written
 
 
-def of_scan(found: Scanned) -> dict[str, Any]:
+def summarise_scan(found: PartScan) -> dict[str, Any]:
     return {
         "part": found.part,
         "lines": found.lines,
         "resources": dict(found.resources),
-        "kept": found.kept,
+        "kept": found.kept_lines,
         "complaints": found.complaints.as_json(),
         "drugs": found.drugs,
     }
 
 
-def of_written(written: Written) -> dict[str, Any]:
+def summarise_output(written: BucketOutput) -> dict[str, Any]:
     return {
         "assessed": written.assessed,
         "rows": {table: len(lines) for table, lines in written.lines.items()},
@@ -131,19 +135,19 @@ def of_written(written: Written) -> dict[str, Any]:
     }
 
 
-def work_folder(out: Path) -> Path:
+def get_work_folder(out: Path) -> Path:
     return out / "work"
 
 
-def segments_file(work: Path, part: int) -> Path:
+def get_segments_file(work: Path, part: int) -> Path:
     return work / SCAN / f"{part:05}.segments"
 
 
-def said_file(work: Path, stage: str, number: int) -> Path:
+def get_result_file(work: Path, stage: str, number: int) -> Path:
     return work / stage / f"{number:05}.json"
 
 
-def say_done(file: Path, said: dict[str, Any]) -> dict[str, Any]:
+def write_step_result(file: Path, said: dict[str, Any]) -> dict[str, Any]:
     draft = file.with_suffix(".part")
     draft.write_bytes(orjson.dumps(said))
     publish(draft, file)
@@ -153,18 +157,18 @@ def say_done(file: Path, said: dict[str, Any]) -> dict[str, Any]:
 _worker: Worker | None = None
 
 
-def begin(plan: Plan) -> None:
+def start_worker(plan: RunPlan) -> None:
     """Makes this process a worker of `plan`; it ends with the process that started it."""
     global _worker  # noqa: PLW0603  # one for each process, made once
     _end_with_parent()
     _worker = Worker(plan)
-    _worker.sieve  # noqa: B018  # knowledge is read before the first part
+    _worker.line_filter  # noqa: B018  # knowledge is read before the first part
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
 
 
-def do(stage: str, number: int) -> dict[str, Any]:
+def run_step(stage: str, number: int) -> dict[str, Any]:
     """One step of the run in this process."""
     if _worker is None:
         raise RuntimeError("this process was not begun as a worker")

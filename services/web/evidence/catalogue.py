@@ -11,15 +11,15 @@ from mappings.export import own_artefacts
 from mappings.knowledge_file import SourceAttributes, read_source_attributes
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
-from services.hooks.catalog import attention_of
-from services.knowledge.site import Known
+from services.hooks.catalog import read_attention_rules
+from services.knowledge.site import SiteKnowledge
 from services.web.chart_data import Plot
 from services.web.evidence import codes, comparison, glossary, glossary_sections, policy
 from services.web.evidence.guideline_json import (
-    as_document,
-    definition_as_document,
-    orders_as_document,
-    together_as_document,
+    build_b12_and_muscle_document,
+    build_definition_document,
+    build_guideline_document,
+    build_orders_document,
 )
 
 TOGETHER, ORDERS, RULES = "b12-and-muscle", "orders", "rules"
@@ -28,14 +28,14 @@ PAGES = (TOGETHER, ORDERS, RULES, CHOICES, SIDE_BY_SIDE)
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class EvidenceCatalogue:
     """`documents` and `fhir` are JSON: by the last part of the path, and by "Type/id"."""
 
-    known: Known
+    knowledge: SiteKnowledge
     guidelines: Mapping[str, Guideline]
     definitions: Mapping[str, Definition]
     attributes: SourceAttributes
-    sections: tuple[glossary.Section, ...]
+    sections: tuple[glossary.GlossarySection, ...]
     lists: Mapping[str, codes.CodeList]
     choices: policy.Choices
     chart: Plot
@@ -45,21 +45,23 @@ class Shelf:
     @property
     def used(self) -> tuple[str, str]:
         """The guideline and the definition in force."""
-        return self.known.b12.guideline.id, self.known.muscle.definition.id
+        return self.knowledge.b12.guideline.id, self.knowledge.muscle.definition.id
 
 
-def shelf(known: Known, tenant: Tenant) -> Shelf:
+def build_catalogue(known: SiteKnowledge, tenant: Tenant) -> EvidenceCatalogue:
     """The shelf of `tenant`, which is answered by `known`. Raises KnowledgeFault."""
     guidelines, definitions = known.guidelines(), known.definitions()
-    found = policy.choices(known, attention_of(tenant.clinical.get("attention"), known))
-    sections = glossary_sections.sections(known)
+    found = policy.build_choices(
+        known, read_attention_rules(tenant.service_tables.get("attention"), known)
+    )
+    sections = glossary_sections.build_sections(known)
     own = own_artefacts(known.index, known.readable.questionnaire)
-    plain: dict[str, Any] = {id_: as_document(one) for id_, one in guidelines.items()}
-    plain |= {id_: definition_as_document(one) for id_, one in definitions.items()}
+    plain: dict[str, Any] = {id_: build_guideline_document(one) for id_, one in guidelines.items()}
+    plain |= {id_: build_definition_document(one) for id_, one in definitions.items()}
     plain |= {
-        "": _index(known, guidelines, definitions),
-        TOGETHER: together_as_document(known),
-        ORDERS: orders_as_document(known),
+        "": _build_index(known, guidelines, definitions),
+        TOGETHER: build_b12_and_muscle_document(known),
+        ORDERS: build_orders_document(known),
         RULES: glossary.as_json(sections, known.language.code),
         CHOICES: policy.as_json(found, known),
         SIDE_BY_SIDE: {
@@ -67,22 +69,22 @@ def shelf(known: Known, tenant: Tenant) -> Shelf:
             "definitions": comparison.as_json([*definitions.values()]),
         },
     }
-    return Shelf(
+    return EvidenceCatalogue(
         known,
         guidelines,
         definitions,
         read_source_attributes(),
         sections,
-        codes.code_lists(known, [*guidelines.values(), *definitions.values()]),
+        codes.build_code_lists(known, [*guidelines.values(), *definitions.values()]),
         found,
-        comparison.chart([*guidelines.values()], known),
+        comparison.build_plot([*guidelines.values()], known),
         documents={id_: orjson.dumps(document) for id_, document in plain.items()},
         fhir={name: orjson.dumps(resource) for name, resource in own.items()},
     )
 
 
-def _index(
-    known: Known, guidelines: Mapping[str, Guideline], definitions: Mapping[str, Definition]
+def _build_index(
+    known: SiteKnowledge, guidelines: Mapping[str, Guideline], definitions: Mapping[str, Definition]
 ) -> dict[str, Any]:
     """What there is to read, and what is in force."""
     in_force = {known.b12.guideline.id, known.muscle.definition.id}

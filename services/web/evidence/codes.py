@@ -6,12 +6,12 @@ from typing import Any
 
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
-from mappings.terminology.site_codes import origin
-from mappings.terminology.value_set import Row, ValueSet, code_systems
-from services.knowledge.site import Known
+from mappings.terminology.site_codes import describe_origin
+from mappings.terminology.value_set import CodeRow, ValueSet, read_code_systems
+from services.knowledge.site import SiteKnowledge
 from services.web.evidence.glossary import Place
 
-KINDS = {
+KIND_TITLES = {
     "observation": "Results",
     "condition": "Conditions, signs and habits",
     "medication": "Medicines",
@@ -26,7 +26,7 @@ KINDS = {
 class Code:
     """One row, and the text that a search looks through."""
 
-    row: Row
+    row: CodeRow
     system: str  # the code system's title
     words: str
 
@@ -73,31 +73,33 @@ class CodeList:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CodeListMatch:
     """A code list that a search found, with the codes of it that match."""
 
     list: CodeList
     codes: tuple[Code, ...]
 
 
-def code_lists(known: Known, publications: Iterable[Guideline | Definition]) -> dict[str, CodeList]:
+def build_code_lists(
+    known: SiteKnowledge, publications: Iterable[Guideline | Definition]
+) -> dict[str, CodeList]:
     """Every value set by its name, a site's own among them; `publications` say what for."""
-    systems, uses = code_systems(known.index.base), _uses(known, publications)
+    systems, uses = read_code_systems(known.index.base), _collect_uses(known, publications)
     found = {}
     for name, value_set in known.index.sets.items():
-        codes = tuple(_code(row, systems) for row in known.index.rows[name])
+        codes = tuple(_build_code(row, systems) for row in known.index.rows[name])
         named = dict.fromkeys(code.row.system for code in codes)
         found[name] = CodeList(
             value_set,
             codes,
             tuple(uses.get(name, ())),
-            tuple(_licence(system, systems) for system in named),
+            tuple(_find_licence(system, systems) for system in named),
             f"{name} {value_set.title}".casefold(),
         )
     return found
 
 
-def search(lists: Mapping[str, CodeList], query: str) -> list[Found]:
+def search_lists(lists: Mapping[str, CodeList], query: str) -> list[CodeListMatch]:
     """The lists that hold every word of `query`, in their name and title or in one code of theirs.
 
     A list found by its own name comes whole.
@@ -108,17 +110,17 @@ def search(lists: Mapping[str, CodeList], query: str) -> list[Found]:
         whole = all(word in one.words for word in wanted)
         codes = [code for code in one.codes if all(word in code.words for word in wanted)]
         if whole or codes:
-            found.append(Found(one, one.codes if whole else tuple(codes)))
+            found.append(CodeListMatch(one, one.codes if whole else tuple(codes)))
     return found
 
 
-def _code(row: Row, systems: Mapping[str, Mapping[str, str]]) -> Code:
+def _build_code(row: CodeRow, systems: Mapping[str, Mapping[str, str]]) -> Code:
     title = systems.get(row.system, {}).get("title", row.system)
     shown = row.listed or row.display
     return Code(row, title, f"{title} {row.system} {row.code} {shown} {row.notes}".casefold())
 
 
-def _licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tuple[str, str, str]:
+def _find_licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tuple[str, str, str]:
     entry = systems.get(system, {})
     return (
         entry.get("title", system),
@@ -127,20 +129,22 @@ def _licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tuple[str
     )
 
 
-def _uses(known: Known, publications: Iterable[Guideline | Definition]) -> dict[str, list[Place]]:
+def _collect_uses(
+    known: SiteKnowledge, publications: Iterable[Guideline | Definition]
+) -> dict[str, list[Place]]:
     found: dict[str, list[Place]] = {}
-    for name, place in (*_of_publications(known, publications), *_of_files(known)):
+    for name, place in (*_list_publication_uses(known, publications), *_list_file_uses(known)):
         if place not in found.setdefault(name, []):
             found[name].append(place)
     return found
 
 
-def _of_files(known: Known) -> Iterator[tuple[str, Place]]:
+def _list_file_uses(known: SiteKnowledge) -> Iterator[tuple[str, Place]]:
     for row in known.b12.laboratory.cutoffs:
         yield row.observation, Place("a limit common to all guidelines", "/evidence/choices#limits")
     for group, members in known.b12.groups.items():
         for name in members:
-            yield name, Place(f"{group.replace('_', ' ')}: {known.b12.said[group][0]}")
+            yield name, Place(f"{group.replace('_', ' ')}: {known.b12.group_texts[group][0]}")
     for cause in known.muscle.causes:
         for name in cause.names:
             yield name, Place(f"points to {cause.title}", "/evidence/b12-and-muscle#causes")
@@ -148,12 +152,14 @@ def _of_files(known: Known) -> Iterator[tuple[str, Place]]:
         yield template.concept, Place(f"told by the order “{template.label}”", "/evidence/orders")
     for codes in known.index.site_codes:
         for source in codes.sources:
-            says = f"codes of {codes.file}, from {origin(source)} by {source['imported_by']}"
+            says = (
+                f"codes of {codes.file}, from {describe_origin(source)} by {source['imported_by']}"
+            )
             yield codes.value_set, Place(says)
 
 
-def _of_publications(
-    known: Known, publications: Iterable[Guideline | Definition]
+def _list_publication_uses(
+    known: SiteKnowledge, publications: Iterable[Guideline | Definition]
 ) -> Iterator[tuple[str, Place]]:
     """What each use is, by all that use a list so; the link leads to the one in force."""
     in_force = (known.b12.guideline.id, known.muscle.definition.id)
@@ -162,7 +168,7 @@ def _of_publications(
         for row in one.cutoffs:
             found.setdefault((row.observation, "a limit of", "limits"), []).append(one.id)
         if isinstance(one, Guideline):
-            for name, what in _of_testing(one):
+            for name, what in _list_testing_uses(one):
                 found.setdefault((name, what, "testing"), []).append(one.id)
     for (name, what, place), ids in found.items():
         by = [*dict.fromkeys(ids)]
@@ -170,7 +176,7 @@ def _of_publications(
         yield name, Place(f"{what} {', '.join(by)}", f"/evidence/{first}#{place}")
 
 
-def _of_testing(guideline: Guideline) -> Iterator[tuple[str, str]]:
+def _list_testing_uses(guideline: Guideline) -> Iterator[tuple[str, str]]:
     """(value set, what it is in the rule for offering a test)"""
     testing = guideline.testing
     for what, names in (

@@ -6,24 +6,24 @@ from itertools import pairwise
 from typing import Any
 
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, Guideline, Limits
-from services.knowledge.site import Known
+from mappings.publications.guideline import Cutoff, CutoffTable, Guideline
+from services.knowledge.site import SiteKnowledge
 from services.web.chart_data import Axis, Plot, Series, Tone
-from services.web.evidence.guideline_json import limit_as_document
+from services.web.evidence.guideline_json import build_limit_document
 
-CHARTED = "total_b12"
-UNIT = "ng/L"  # in which every shipped guideline prints its limits for total B12
+CHARTED_OBSERVATION = "total_b12"
+CHARTED_UNIT = "ng/L"  # in which every shipped guideline prints its limits for total B12
 TONES: dict[str, Tone] = {
     "deficient": "bad",
     "indeterminate": "watch",
     "unlikely": "good",
     "high": "plain",
 }
-MARGIN = 1.15  # how far a chart goes beyond the highest limit
+TOP_MARGIN = 1.15  # how far a chart goes beyond the highest limit
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     """One measure in one unit; `cells` holds the limits of each publication, in its order."""
 
     observation: str
@@ -33,41 +33,41 @@ class Row:
     cells: tuple[tuple[Cutoff, ...], ...]
 
 
-def rows(publications: Sequence[Guideline | Definition]) -> tuple[Row, ...]:
+def build_rows(publications: Sequence[Guideline | Definition]) -> tuple[ComparisonRow, ...]:
     """Every measure that some publication has a limit for, in the order of their files."""
-    keys = dict.fromkeys(_key(row) for one in publications for row in one.cutoffs)
+    keys = dict.fromkeys(_make_key(row) for one in publications for row in one.cutoffs)
     order = {name: n for n, name in enumerate(dict.fromkeys(key[0] for key in keys))}
     return tuple(
-        Row(
+        ComparisonRow(
             *key,
             cells=tuple(
-                tuple(row for row in one.cutoffs if _key(row) == key) for one in publications
+                tuple(row for row in one.cutoffs if _make_key(row) == key) for one in publications
             ),
         )
         for key in sorted(keys, key=lambda key: order[key[0]])
     )
 
 
-def _key(row: Cutoff) -> tuple[str, str, str | None, str | None]:
+def _make_key(row: Cutoff) -> tuple[str, str, str | None, str | None]:
     return row.observation, row.unit, row.sex, row.method
 
 
-def chart(guidelines: Sequence[Guideline], known: Known) -> Plot:
+def build_plot(guidelines: Sequence[Guideline], known: SiteKnowledge) -> Plot:
     """The bands of total B12, one column for each guideline."""
-    title = known.b12.titles[CHARTED]
-    edges = [row.limit for one in guidelines for row in one.rows(CHARTED, UNIT)]
-    top = max(edges) * MARGIN
+    title = known.b12.titles[CHARTED_OBSERVATION]
+    edges = [row.limit for one in guidelines for row in one.rows(CHARTED_OBSERVATION, CHARTED_UNIT)]
+    top = max(edges) * TOP_MARGIN
     points: dict[str, list[tuple[Any, ...]]] = {means: [] for means in TONES}
     for one in guidelines:
-        for low, high, met in _bands(one, top):
+        for low, high, met in _find_bands(one, top):
             printed = "" if met.source is None else f", not printed by {one.id} itself"
             told = f"{met.said}: {met.means}{printed}"
             points[met.means].append((one.id, (low, high), told))
     return Plot(
-        says=f"What {title.lower()} in {UNIT} means by {len(guidelines)} guidelines; "
+        says=f"What {title.lower()} in {CHARTED_UNIT} means by {len(guidelines)} guidelines; "
         "the table holds the same limits.",
         x=Axis("", "category"),
-        y=Axis(f"{title}, {UNIT}", least=0, most=round(top)),
+        y=Axis(f"{title}, {CHARTED_UNIT}", least=0, most=round(top)),
         series=[
             Series(means, found, "bar", TONES[means]) for means, found in points.items() if found
         ],
@@ -75,11 +75,13 @@ def chart(guidelines: Sequence[Guideline], known: Known) -> Plot:
     )
 
 
-def _bands(limits: Limits, top: float) -> Iterable[tuple[float, float, Cutoff]]:
+def _find_bands(limits: CutoffTable, top: float) -> Iterable[tuple[float, float, Cutoff]]:
     """(from, to, the row that values in between meet), as a result would be read."""
-    edges = sorted({0.0, top, *(row.limit for row in limits.rows(CHARTED, UNIT))})
+    edges = sorted(
+        {0.0, top, *(row.limit for row in limits.rows(CHARTED_OBSERVATION, CHARTED_UNIT))}
+    )
     for low, high in pairwise(edges):
-        met = limits.first_met(CHARTED, (low + high) / 2, UNIT)
+        met = limits.find_first_met(CHARTED_OBSERVATION, (low + high) / 2, CHARTED_UNIT)
         if met is not None:
             yield low, high, met
 
@@ -92,10 +94,10 @@ def as_json(publications: Sequence[Guideline | Definition]) -> list[dict[str, An
             **({"sex": row.sex} if row.sex else {}),
             **({"method": row.method} if row.method else {}),
             "limits": {
-                one.id: [limit_as_document(cutoff) for cutoff in cell]
+                one.id: [build_limit_document(cutoff) for cutoff in cell]
                 for one, cell in zip(publications, row.cells, strict=True)
                 if cell
             },
         }
-        for row in rows(publications)
+        for row in build_rows(publications)
     ]

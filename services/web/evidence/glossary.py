@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class GlossaryEntry:
     """One name and its sentence; `here` is the sentence in the site's language."""
 
     name: str
@@ -42,26 +42,26 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class GlossarySection:
     """Words of one kind."""
 
     id: str
     title: str
     about: str
-    words: tuple[Word, ...]
+    words: tuple[GlossaryEntry, ...]
 
 
-def in_language(known: Known, text: str) -> str | None:
+def translate_text(known: SiteKnowledge, text: str) -> str | None:
     said = known.language(text)
     return said if said != text else None
 
 
-def words_of(table: Mapping[str, str], known: Known) -> Iterator[Word]:
+def build_entries(table: Mapping[str, str], known: SiteKnowledge) -> Iterator[GlossaryEntry]:
     for name, says in table.items():
-        yield Word(name, says, in_language(known, says))
+        yield GlossaryEntry(name, says, translate_text(known, says))
 
 
-def as_json(found: Iterable[Section], language: str) -> dict[str, Any]:
+def as_json(found: Iterable[GlossarySection], language: str) -> dict[str, Any]:
     """The list as JSON."""
     return {
         "language": language,

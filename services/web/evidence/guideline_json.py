@@ -7,10 +7,10 @@ from typing import Any
 from mappings.knowledge_file import Change
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Cutoff, Guideline
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 
 
-def as_document(guideline: Guideline) -> dict[str, Any]:
+def build_guideline_document(guideline: Guideline) -> dict[str, Any]:
     """A guideline."""
     testing = guideline.testing
     return {
@@ -27,7 +27,7 @@ def as_document(guideline: Guideline) -> dict[str, Any]:
         **({"basedOn": dict(guideline.based_on)} if guideline.based_on else {}),
         "minimumAge": guideline.minimum_age,
         "notFor": list(guideline.not_for),
-        "limits": [limit_as_document(cutoff) for cutoff in guideline.cutoffs],
+        "limits": [build_limit_document(cutoff) for cutoff in guideline.cutoffs],
         "testing": {
             "rule": testing.rule,
             "ruleLocator": testing.rule_locator,
@@ -65,17 +65,17 @@ def as_document(guideline: Guideline) -> dict[str, Any]:
             "locator": guideline.follow_up.locator,
         },
         "sourceAttributes": dict(guideline.source_attributes),
-        "changes": _changes(guideline.changes),
+        "changes": _list_changes(guideline.changes),
     }
 
 
-def _changes(changes: Iterable[Change]) -> list[dict[str, str]]:
+def _list_changes(changes: Iterable[Change]) -> list[dict[str, str]]:
     return [
         {"version": one.version, "date": one.day.isoformat(), "what": one.what} for one in changes
     ]
 
 
-def limit_as_document(cutoff: Cutoff) -> dict[str, Any]:
+def build_limit_document(cutoff: Cutoff) -> dict[str, Any]:
     plain = {
         "observation": cutoff.observation,
         "comparison": cutoff.comparison,
@@ -92,7 +92,7 @@ def limit_as_document(cutoff: Cutoff) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if value is not None}
 
 
-def definition_as_document(definition: Definition) -> dict[str, Any]:
+def build_definition_document(definition: Definition) -> dict[str, Any]:
     """A definition of sarcopenia."""
     return {
         "id": definition.id,
@@ -111,7 +111,7 @@ def definition_as_document(definition: Definition) -> dict[str, Any]:
         "minimumAge": definition.minimum_age,
         "minimumAgeLocator": definition.minimum_age_locator,
         "notFor": list(definition.not_for),
-        "limits": [limit_as_document(cutoff) for cutoff in definition.cutoffs],
+        "limits": [build_limit_document(cutoff) for cutoff in definition.cutoffs],
         "unable": [
             {
                 "observation": row.observation,
@@ -123,11 +123,11 @@ def definition_as_document(definition: Definition) -> dict[str, Any]:
         ],
         "massOrder": list(definition.mass_order),
         "sourceAttributes": dict(definition.source_attributes),
-        "changes": _changes(definition.changes),
+        "changes": _list_changes(definition.changes),
     }
 
 
-def together_as_document(known: Known) -> dict[str, Any]:
+def build_b12_and_muscle_document(known: SiteKnowledge) -> dict[str, Any]:
     """What is known of B12 and muscle, the comparison, and the other causes."""
     causes = [
         {f.name: getattr(cause, f.name) for f in fields(cause)} for cause in known.muscle.causes
@@ -136,7 +136,7 @@ def together_as_document(known: Known) -> dict[str, Any]:
     return {**known.comparison, "cause": told}
 
 
-def orders_as_document(known: Known) -> dict[str, Any]:
+def build_orders_document(known: SiteKnowledge) -> dict[str, Any]:
     """What is said of draft orders, and which orders may be suggested."""
     return {
         "rule": [asdict(rule) for rule in known.order_rules.values()],

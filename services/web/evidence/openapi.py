@@ -2,22 +2,24 @@
 
 from typing import Any
 
-from cds_hooks.web.openapi import READING, answer, refusals
+from cds_hooks.web.openapi import READ_STATUSES, build_refusals, build_response
 from mappings.export import own_artefacts
-from mappings.publications.guideline_file import guideline_ids
-from services.knowledge.site import Known
+from mappings.publications.guideline_file import list_guideline_ids
+from services.knowledge.site import SiteKnowledge
 from services.web.evidence.catalogue import PAGES
 
 MOST_OF_A_SEARCH = 200  # characters
 
 
-def evidence_paths(known: Known) -> dict[str, Any]:
+def evidence_paths(known: SiteKnowledge) -> dict[str, Any]:
     """The paths below `/evidence`, and those of the project's own FHIR artefacts."""
-    shipped = (*guideline_ids("b12"), *guideline_ids("sarcopenia"))
+    shipped = (*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia"))
     in_force = (known.b12.guideline.id, known.muscle.definition.id)
-    ids = sorted({*PAGES, *shipped, *known.own, *in_force})
+    ids = sorted({*PAGES, *shipped, *known.own_files, *in_force})
     own = own_artefacts(known.index, known.readable.questionnaire)
-    artefact = answer(None, "A FHIR R4 resource of the project's own.", "application/fhir+json")
+    artefact = build_response(
+        None, "A FHIR R4 resource of the project's own.", "application/fhir+json"
+    )
     return {
         "/evidence": _reading("evidence-index", _page("What there is to read.")),
         "/evidence/{id}": _reading(
@@ -63,6 +65,6 @@ def _reading(name: str, ok: dict[str, Any], *parameters: dict[str, Any]) -> dict
     get = {
         "operationId": name,
         "parameters": [*parameters],
-        "responses": {"200": ok, **refusals(READING)},
+        "responses": {"200": ok, **build_refusals(READ_STATUSES)},
     }
     return {"get": get}

@@ -7,9 +7,9 @@ from typing import Any
 from mappings.actions.attention import FILE as ATTENTION
 from mappings.actions.attention import AttentionRules
 from mappings.knowledge_file import CLINICAL, read_toml
-from services.hooks.offered_hooks import OFFERED_HOOKS, service_id
-from services.knowledge.site import Known
-from services.web.evidence.guideline_json import limit_as_document
+from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
+from services.knowledge.site import SiteKnowledge
+from services.web.evidence.guideline_json import build_limit_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
+class AttentionSetting:
     """How often cards may come: the value for each hook, in the order of OFFERED_HOOKS."""
 
     name: str
@@ -32,7 +32,7 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
-class Plausible:
+class PlausibleRange:
     """Values outside are verified rather than read."""
 
     observation: str
@@ -44,25 +44,27 @@ class Plausible:
 @dataclass(frozen=True, slots=True)
 class Choices:
     policy: tuple[Choice, ...]
-    attention: tuple[Attention, ...]
+    attention: tuple[AttentionSetting, ...]
     reasons: Mapping[str, int]  # days of quiet after an answer with this reason
     reasons_why: str
-    plausible: tuple[Plausible, ...]
+    plausible: tuple[PlausibleRange, ...]
     limits_head: Mapping[str, Any]  # version, reviewed and reviewer of the common limits
     indicator: Mapping[str, Any]
     groups: tuple[tuple[str, str, str, tuple[str, ...]], ...]  # name, says, source, value sets
 
 
-def choices(known: Known, attention: Mapping[str, AttentionRules]) -> Choices:
+def build_choices(known: SiteKnowledge, attention: Mapping[str, AttentionRules]) -> Choices:
     """Those in force where `known` and `attention` are."""
     limits, shipped = read_toml(CLINICAL / "laboratory.toml"), read_toml(CLINICAL / ATTENTION)
-    first = attention[service_id(next(iter(OFFERED_HOOKS)))]
+    first = attention[build_service_id(next(iter(OFFERED_HOOKS)))]
     return Choices(
-        policy=tuple(_policy(known)),
+        policy=tuple(_list_policy(known)),
         attention=tuple(
-            Attention(
+            AttentionSetting(
                 name,
-                tuple(str(getattr(attention[service_id(hook)], name)) for hook in OFFERED_HOOKS),
+                tuple(
+                    str(getattr(attention[build_service_id(hook)], name)) for hook in OFFERED_HOOKS
+                ),
                 entry["why"],
             )
             for name, entry in shipped.items()
@@ -71,18 +73,19 @@ def choices(known: Known, attention: Mapping[str, AttentionRules]) -> Choices:
         reasons=first.reasons,
         reasons_why=shipped["reasons"]["why"],
         plausible=tuple(
-            Plausible(observation, unit, low, high)
+            PlausibleRange(observation, unit, low, high)
             for (observation, unit), (low, high) in known.readable.plausible.items()
         ),
         limits_head={key: limits[key] for key in ("version", "reviewed", "reviewer")},
         indicator=known.b12.indicator,
         groups=tuple(
-            (name, *known.b12.said[name], members) for name, members in known.b12.groups.items()
+            (name, *known.b12.group_texts[name], members)
+            for name, members in known.b12.groups.items()
         ),
     )
 
 
-def _policy(known: Known) -> list[Choice]:
+def _list_policy(known: SiteKnowledge) -> list[Choice]:
     shipped = read_toml(CLINICAL / "policy.toml")
     return [
         Choice(
@@ -95,7 +98,7 @@ def _policy(known: Known) -> list[Choice]:
     ]
 
 
-def as_json(found: Choices, known: Known) -> dict[str, Any]:
+def as_json(found: Choices, known: SiteKnowledge) -> dict[str, Any]:
     return {
         "policy": {one.name: {"value": float(one.value), "why": one.why} for one in found.policy},
         "attention": {
@@ -103,7 +106,7 @@ def as_json(found: Choices, known: Known) -> dict[str, Any]:
             for one in found.attention
         },
         "quietDaysByReason": dict(found.reasons),
-        "limits": [limit_as_document(row) for row in known.b12.laboratory.cutoffs],
+        "limits": [build_limit_document(row) for row in known.b12.laboratory.cutoffs],
         "plausible": [
             {"observation": p.observation, "unit": p.unit, "low": p.low, "high": p.high}
             for p in found.plausible

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from cds_hooks.protocol.prefetch import Answer, State
-from mappings.text import say
+from cds_hooks.protocol.prefetch import PrefetchAnswer, PrefetchState
+from mappings.text import make_text
 from services.cards.muscle import GAPS
-from services.chart.fhir_values import as_list, span_of_date
+from services.chart.fhir_values import as_list, parse_date_span
 from services.chart.model import Chart
 from services.chart.reader import read_chart
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.assess import REASONS
 from services.vitamin_b12.labels import KEYS
 from services.web.smart_app.labels import CARDS, DROPPED, STATES
-from services.web.smart_app.session import Opened
+from services.web.smart_app.session import LaunchSession
 from services.web.smart_app.text import Words
 
-PREFERRED = ("official", "usual")  # uses of a name, the best first
-NAMES = KEYS | GAPS
+PREFERRED_NAME_USES = ("official", "usual")  # uses of a name, the best first
+ANSWER_TITLES = KEYS | GAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Person:
     born: str | None
 
 
-class Looked(NamedTuple):
+class DataStatus(NamedTuple):
     """One thing that was looked up."""
 
     says: str
@@ -39,7 +39,7 @@ class Looked(NamedTuple):
     known: bool
 
 
-def chart_of(opened: Opened, known: Known, today: date) -> Chart:
+def read_patient_chart(opened: LaunchSession, known: SiteKnowledge, today: date) -> Chart:
     """The chart of the patient of a launch; another patient's resources stop here."""
     answers = opened.answers.values()
     return read_chart(
@@ -48,40 +48,48 @@ def chart_of(opened: Opened, known: Known, today: date) -> Chart:
         known.readable,
         today=today,
         last=today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
-        unknown=[answer.key for answer in answers if not answer.known],
-        incomplete=[answer.key for answer in answers if not answer.complete],
+        unknown=[answer.key for answer in answers if not answer.is_known],
+        incomplete=[answer.key for answer in answers if not answer.is_complete],
     )
 
 
-def person_of(opened: Opened, words: Words) -> Person:
+def read_person(opened: LaunchSession, words: Words) -> Person:
     """Name and birth date, where the Patient resource was had and has them."""
     answer = opened.answers.get("patient")
     for resource in answer.resources if answer else ():
         if resource.get("resourceType") == "Patient" and resource.get("id") == opened.patient_id:
-            return Person(_name(resource), _born(resource, words))
+            return Person(_read_name(resource), _format_birth_date(resource, words))
     return Person(None, None)
 
 
-def _name(patient: Mapping[str, Any]) -> str | None:
+def _read_name(patient: Mapping[str, Any]) -> str | None:
     given = [name for name in as_list(patient.get("name")) if isinstance(name, dict)]
-    given.sort(key=lambda name: PREFERRED.index(name["use"]) if name.get("use") in PREFERRED else 9)
+    given.sort(
+        key=lambda name: (
+            PREFERRED_NAME_USES.index(name["use"]) if name.get("use") in PREFERRED_NAME_USES else 9
+        )
+    )
     for name in given:
         if isinstance(name.get("text"), str) and name["text"].strip():
             return str(name["text"]).strip()
-        parts = [part for part in _listed(name.get("given")) + _listed(name.get("family")) if part]
+        parts = [
+            part
+            for part in _list_texts(name.get("given")) + _list_texts(name.get("family"))
+            if part
+        ]
         if parts:
             return " ".join(parts)
     return None
 
 
-def _listed(value: object) -> list[str]:
+def _list_texts(value: object) -> list[str]:
     """One text, or several as DSTU2 has a family name."""
     several = value if isinstance(value, list) else [value]
     return [one.strip() for one in several if isinstance(one, str)]
 
 
-def _born(patient: Mapping[str, Any], words: Words) -> str | None:
-    span = span_of_date(patient.get("birthDate"))
+def _format_birth_date(patient: Mapping[str, Any], words: Words) -> str | None:
+    span = parse_date_span(patient.get("birthDate"))
     if span is None:
         return None
     if span[0] == span[1]:
@@ -89,34 +97,34 @@ def _born(patient: Mapping[str, Any], words: Words) -> str | None:
     return str(patient["birthDate"])  # a year, or a year and a month, as it stands
 
 
-def card_of(opened: Opened) -> str | None:
+def find_card_text(opened: LaunchSession) -> str | None:
     """What the card was about that the app was opened from; None where it was no card of ours."""
     topic = opened.app_context.get("topic")
     begins = (begin for begin in CARDS if isinstance(topic, str) and topic.startswith(begin))
     return next((CARDS[begin] for begin in begins), None)
 
 
-def looked_at(opened: Opened, words: Words) -> tuple[Looked, ...]:
+def list_data_status(opened: LaunchSession, words: Words) -> tuple[DataStatus, ...]:
     """What was looked up: found, nothing there, and not to be had are three things."""
     return tuple(
-        Looked(
-            says=words.upper(NAMES.get(answer.key, answer.key)),
-            state=words(STATES[_state(answer)]),
+        DataStatus(
+            says=words.capitalise(ANSWER_TITLES.get(answer.key, answer.key)),
+            state=words(STATES[_find_state(answer)]),
             number=len(answer.resources),
-            known=answer.known and answer.complete,
+            known=answer.is_known and answer.is_complete,
         )
         for answer in opened.answers.values()
     )
 
 
-def _state(answer: Answer) -> str:
-    if answer.state is State.FOUND and not answer.complete:
+def _find_state(answer: PrefetchAnswer) -> str:
+    if answer.state is PrefetchState.FOUND and not answer.is_complete:
         return "partly"
     return answer.state.value
 
 
-def not_used(chart: Chart, words: Words) -> Iterator[tuple[str, int]]:
+def count_unused(chart: Chart, words: Words) -> Iterator[tuple[str, int]]:
     """Resources that were had and not used: why, and how many."""
     for reason, number in sorted(chart.dropped.items()):
         told = DROPPED.get(reason) or REASONS.get(reason)
-        yield words(told or say("with status {status}", status=reason)), number
+        yield words(told or make_text("with status {status}", status=reason)), number

@@ -10,37 +10,42 @@ from datetime import date
 from typing import NamedTuple
 
 from mappings.publications.guideline import Cutoff, Undecided
-from mappings.text import amount, say
-from services.assessment.evidence import Outcome, under
+from mappings.text import format_amount, make_text
+from services.assessment.evidence import Outcome, make_age_reason
 from services.chart.model import Chart, Measurement, Medication
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.assess import REASONS
-from services.sarcopenia.measures import Tested, read_test
+from services.sarcopenia.measures import MeasureResult, read_measure
 from services.vitamin_b12.findings import is_pregnant
 from services.vitamin_b12.results import (
-    Incomparable,
+    IncomparableResult,
     Reading,
-    by_common_limits,
-    kidneys,
-    locator_text,
+    assess_kidneys,
+    format_locator,
+    read_by_common_limits,
     read_first_line,
     read_metabolite,
 )
 from services.web.chart_data import Tone
-from services.web.smart_app.caveats import STANDS, doubt_of_level, doubt_of_metabolite, is_undated
+from services.web.smart_app.caveats import (
+    DEFINITE_OUTCOMES,
+    find_level_caveat,
+    find_metabolite_caveat,
+    is_undated,
+)
 
-TONES: dict[str, Tone] = {
+MEANING_TONES: dict[str, Tone] = {
     **dict.fromkeys(("deficient", "grossly_raised", "severe_anaemia", "low"), "bad"),
     **dict.fromkeys(
         ("indeterminate", "high", "raised", "anaemia", "macrocytosis", "impaired"), "watch"
     ),
     **dict.fromkeys(("unlikely", "normal", "working"), "good"),
 }
-WITHIN = say("within the limits")
-OF_MUSCLE = frozenset({"grip_strength", "gait_speed"})  # of those that have a trend
+WITHIN_LIMITS = make_text("within the limits")
+MUSCLE_TESTS = frozenset({"grip_strength", "gait_speed"})  # of those that have a trend
 
 
-class Meaning(NamedTuple):
+class ResultMeaning(NamedTuple):
     """What a value means; `limit` and `locator` say by what."""
 
     says: str
@@ -51,31 +56,34 @@ class Meaning(NamedTuple):
     outcome: Outcome | None = None  # by the limits of B12 and blood; None: by others, or undecided
 
 
-class Row(NamedTuple):
+class ResultRow(NamedTuple):
     """One result of a trend; of muscle the best trial of its day."""
 
     result: Measurement
-    meaning: Meaning
+    meaning: ResultMeaning
 
 
-def rows(name: str, unit: str, chart: Chart, known: Known) -> tuple[Row, ...]:
+def build_rows(name: str, unit: str, chart: Chart, known: SiteKnowledge) -> tuple[ResultRow, ...]:
     """Every usable result of `name` in `unit`, newest first, each with its meaning."""
     results = [r for r in chart.measurements.get(name, ()) if r.unit == unit]
-    if name in OF_MUSCLE:
-        return tuple(_muscle(name, results, chart, known))
-    read = READERS[name]
-    told = tuple(Row(r, _aged(read, r, as_then(chart, r.day, (r,)), known)) for r in results)
-    return tuple(map(_in_doubt, told)) if is_undated(name, chart, known) else told
+    if name in MUSCLE_TESTS:
+        return tuple(_build_muscle_rows(name, results, chart, known))
+    read = INTERPRETERS[name]
+    told = tuple(
+        ResultRow(r, _interpret_by_age(read, r, build_chart_as_of(chart, r.day, (r,)), known))
+        for r in results
+    )
+    return tuple(map(_add_undated_caveat, told)) if is_undated(name, chart, known) else told
 
 
-def _in_doubt(row: Row) -> Row:
-    if row.meaning.note or row.meaning.outcome in STANDS:
+def _add_undated_caveat(row: ResultRow) -> ResultRow:
+    if row.meaning.note or row.meaning.outcome in DEFINITE_OUTCOMES:
         return row
-    note = say("B12 is on record without a start: whether it was given by then is not known.")
+    note = make_text("B12 is on record without a start: whether it was given by then is not known.")
     return row._replace(meaning=row.meaning._replace(note=note, tone="plain"))
 
 
-def as_then(chart: Chart, day: date, results: Sequence[Measurement]) -> Chart:
+def build_chart_as_of(chart: Chart, day: date, results: Sequence[Measurement]) -> Chart:
     """The chart as the rules would have seen it on `day`, with no results but these.
 
     What is undated is taken as it stands, except a drug: it is not known to have been taken.
@@ -92,130 +100,142 @@ def as_then(chart: Chart, day: date, results: Sequence[Measurement]) -> Chart:
             for concept, found in chart.findings.items()
         },
         medications={
-            concept: tuple(_then(d, day) for d in drugs if d.start is not None and d.start < day)
+            concept: tuple(
+                _set_status_as_of(d, day) for d in drugs if d.start is not None and d.start < day
+            )
             for concept, drugs in chart.medications.items()
         },
         orders={},
     )
 
 
-def _then(drug: Medication, day: date) -> Medication:
+def _set_status_as_of(drug: Medication, day: date) -> Medication:
     """A course that ended later was under way; one drug on record as past has ended by its day."""
     under_way = drug.status == "current" if drug.end is None else drug.end >= day
     return drug._replace(status="current" if under_way else "past")
 
 
-def _aged(
-    read: Callable[[Measurement, Chart, Known], Meaning],
+def _interpret_by_age(
+    read: Callable[[Measurement, Chart, SiteKnowledge], ResultMeaning],
     result: Measurement,
     then: Chart,
-    known: Known,
-) -> Meaning:
+    known: SiteKnowledge,
+) -> ResultMeaning:
     years = known.b12.guideline.minimum_age
-    if then.age_at_least(years) is False:
-        return Meaning(say("not applied: {why}", why=under(years)))
+    if then.has_reached_age(years) is False:
+        return ResultMeaning(make_text("not applied: {why}", why=make_age_reason(years)))
     return read(result, then, known)
 
 
-def _of_reading(read: Reading | Incomparable, note: str = "") -> Meaning:
-    if isinstance(read, Incomparable):
-        return Meaning(read.reason.value, note=note)
-    tone = "plain" if note else TONES[read.means]
+def _describe_reading(read: Reading | IncomparableResult, note: str = "") -> ResultMeaning:
+    if isinstance(read, IncomparableResult):
+        return ResultMeaning(read.reason.value, note=note)
+    tone = "plain" if note else MEANING_TONES[read.means]
     says, outcome = read.means.replace("_", " "), Outcome(read.means)
-    return Meaning(says, tone, read.limit, read.locator, note, outcome)
+    return ResultMeaning(says, tone, read.limit, read.locator, note, outcome)
 
 
-def _first_line(result: Measurement, then: Chart, known: Known) -> Meaning:
+def _interpret_first_line(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
     read = read_first_line(result, then, known.b12)
-    return _of_reading(read, doubt_of_level(result, read, then, known))
+    return _describe_reading(read, find_level_caveat(result, read, then, known))
 
 
-def _metabolite(result: Measurement, then: Chart, known: Known) -> Meaning:
+def _interpret_metabolite(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
     read = read_metabolite(result.observation, then, known.b12)
     if read is None:
-        return Meaning(Undecided.NO_LIMIT.value)
-    return _of_reading(read, doubt_of_metabolite(read, then, known))
+        return ResultMeaning(Undecided.NO_LIMIT.value)
+    return _describe_reading(read, find_metabolite_caveat(read, then, known))
 
 
-def _blood(result: Measurement, then: Chart, known: Known) -> Meaning:
+def _interpret_blood_count(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
     name, limits = result.observation, known.b12.laboratory
     pregnant = is_pregnant(then, known.b12)
-    read = by_common_limits(name, then, known.b12, pregnant=pregnant)
+    read = read_by_common_limits(name, then, known.b12, pregnant=pregnant)
     if read is not None:
-        return _of_reading(read)
+        return _describe_reading(read)
     # None stands for "not remarkable" and for "not comparable": these are kept apart here.
     printed = limits.rows(name, result.unit)
-    if _own_limit(result) is None and then.sex is None and any(row.sex for row in printed):
-        return Meaning(REASONS["sex"])
+    if (
+        _find_laboratory_limit(result) is None
+        and then.sex is None
+        and any(row.sex for row in printed)
+    ):
+        return ResultMeaning(REASONS["sex"])
     row = limits.read(
         name, result.value, result.comparator, result.unit, sex=then.sex, pregnant=pregnant
     )
     if isinstance(row, Undecided):
-        return Meaning(row.value)
-    return Meaning(WITHIN, "good", *_edge(result, printed, then.sex, pregnant=pregnant))
+        return ResultMeaning(row.value)
+    return ResultMeaning(
+        WITHIN_LIMITS, "good", *_describe_edge(result, printed, then.sex, pregnant=pregnant)
+    )
 
 
-def _own_limit(result: Measurement) -> float | None:
+def _find_laboratory_limit(result: Measurement) -> float | None:
     """The laboratory's own edge, by which the rules call a blood count remarkable or not."""
     if result.comparator is not None:
         return None
     return result.reference_high if result.observation == "mcv" else result.reference_low
 
 
-def _edge(
+def _describe_edge(
     result: Measurement, printed: Sequence[Cutoff], sex: str | None, *, pregnant: bool
 ) -> tuple[str, str]:
     """The limit that a value within it was compared with, and where it stands."""
-    own = _own_limit(result)
+    own = _find_laboratory_limit(result)
     if own is not None:
-        edge = amount(own, result.unit)
-        limit = say("above {amount}", amount=edge)
+        edge = format_amount(own, result.unit)
+        limit = make_text("above {amount}", amount=edge)
         if result.observation != "mcv":
-            limit = say("below {amount}", amount=edge)
+            limit = make_text("below {amount}", amount=edge)
         return limit, "the laboratory's reference range"
     rows = [r for r in printed if r.sex in (None, sex) and r.pregnant in (None, pregnant)]
-    return (str(rows[-1]), locator_text(rows[-1])) if rows else ("", "")
+    return (str(rows[-1]), format_locator(rows[-1])) if rows else ("", "")
 
 
-def _kidneys(result: Measurement, then: Chart, known: Known) -> Meaning:
+def _interpret_egfr(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
     limits = known.b12.laboratory
     read = limits.read(result.observation, result.value, result.comparator, result.unit)
     if isinstance(read, Undecided):
-        return Meaning(read.value)
-    status, _egfr = kidneys(then, known.b12)
+        return ResultMeaning(read.value)
+    status, _egfr = assess_kidneys(then, known.b12)
     row = limits.rows(result.observation, result.unit)[0]
-    return Meaning(status, TONES[status], str(row), locator_text(row))
+    return ResultMeaning(status, MEANING_TONES[status], str(row), format_locator(row))
 
 
-READERS: dict[str, Callable[[Measurement, Chart, Known], Meaning]] = {
-    "total_b12": _first_line,
-    "active_b12": _first_line,
-    "methylmalonic_acid": _metabolite,
-    "homocysteine": _metabolite,
-    "hemoglobin": _blood,
-    "mcv": _blood,
-    "egfr": _kidneys,
+INTERPRETERS: dict[str, Callable[[Measurement, Chart, SiteKnowledge], ResultMeaning]] = {
+    "total_b12": _interpret_first_line,
+    "active_b12": _interpret_first_line,
+    "methylmalonic_acid": _interpret_metabolite,
+    "homocysteine": _interpret_metabolite,
+    "hemoglobin": _interpret_blood_count,
+    "mcv": _interpret_blood_count,
+    "egfr": _interpret_egfr,
 }
 
 
-def _muscle(name: str, results: Sequence[Measurement], chart: Chart, known: Known) -> Iterator[Row]:
+def _build_muscle_rows(
+    name: str, results: Sequence[Measurement], chart: Chart, known: SiteKnowledge
+) -> Iterator[ResultRow]:
     for day in dict.fromkeys(result.day for result in results):
         of_day = [r for r in results if r.day == day]
-        then = as_then(chart, day, of_day)
-        tested = read_test(name, of_day, then, known.muscle)
+        then = build_chart_as_of(chart, day, of_day)
+        tested = read_measure(name, of_day, then, known.muscle)
         best = (tested and tested.result) or max(of_day, key=lambda r: r.value)
-        yield Row(best, _of_test(tested, then, known))
+        yield ResultRow(best, _describe_test(tested, then, known))
 
 
-def _of_test(tested: Tested | None, then: Chart, known: Known) -> Meaning:
+def _describe_test(
+    tested: MeasureResult | None, then: Chart, known: SiteKnowledge
+) -> ResultMeaning:
     years = known.muscle.definition.minimum_age
-    if then.age_at_least(years) is False:
-        return Meaning(say("not applied: {why}", why=under(years)))
+    if then.has_reached_age(years) is False:
+        return ResultMeaning(make_text("not applied: {why}", why=make_age_reason(years)))
     if tested is None:
-        return Meaning(Undecided.NO_LIMIT.value)
+        return ResultMeaning(Undecided.NO_LIMIT.value)
     if tested.level == "unknown":
-        return Meaning(REASONS[tested.why])
+        return ResultMeaning(REASONS[tested.reason])
     row = tested.row
     if row is None:
-        return Meaning(tested.level, TONES[tested.level])
-    return Meaning(tested.level, TONES[tested.level], str(row), locator_text(row))
+        return ResultMeaning(tested.level, MEANING_TONES[tested.level])
+    return ResultMeaning(tested.level, MEANING_TONES[tested.level], str(row), format_locator(row))

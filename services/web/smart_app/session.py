@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_hooks.config.tenants import Tenant
-from cds_hooks.protocol.prefetch import Answer
+from cds_hooks.protocol.prefetch import PrefetchAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class LaunchSession:
     """A launch that a user is inside of: one patient of one tenant."""
 
     tenant: Tenant
     patient_id: str
-    answers: Mapping[str, Answer]  # by prefetch key; other patients' resources still in
+    answers: Mapping[str, PrefetchAnswer]  # by prefetch key; other patients' resources still in
     app_context: Mapping[str, Any]  # from our card; empty where the launch had none
     user: str | None  # the fhirUser or None

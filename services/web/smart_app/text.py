@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import date
 
-from mappings.text import amount, as_amount, say
-from services.cards.b12_summary import unit_text
-from services.cards.muscle import units_spelt
+from mappings.text import as_amount, format_amount, make_text
+from services.cards.b12_summary import spell_units
+from services.cards.muscle import spell_muscle_units
 from services.chart.model import Measurement
 from services.knowledge.language import Language
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class Words:
     locale: str  # of the orders: decides between pg/mL and ng/L
 
     @classmethod
-    def of(cls, known: Known) -> "Words":
+    def from_knowledge(cls, known: SiteKnowledge) -> "Words":
         return cls(known.language, known.templates.locale)
 
     def __call__(self, text: str) -> str:
         """`text` in the language, its units spelt for people."""
-        return units_spelt(unit_text(self.language(text), self.locale))
+        return spell_muscle_units(spell_units(self.language(text), self.locale))
 
-    def upper(self, text: str) -> str:
+    def capitalise(self, text: str) -> str:
         """The same, begun with a capital; "eGFR" stays as it is."""
         told = self(text)
         if told[1:2].isupper():
@@ -34,18 +34,18 @@ class Words:
         return told[:1].upper() + told[1:]
 
     def unit(self, unit: str) -> str:
-        return units_spelt(unit_text(unit, self.locale))
+        return spell_muscle_units(spell_units(unit, self.locale))
 
     def day(self, day: date) -> str:
         return self.language.day(day)
 
     def value(self, result: Measurement) -> str:
         """Value and unit, with its bound."""
-        return self(amount(result.value, result.unit, result.comparator, ".4g"))
+        return self(format_amount(result.value, result.unit, result.comparator, ".4g"))
 
     def number(self, result: Measurement) -> str:
         """The value alone, with its bound; its unit stands at the head of the column."""
-        return self(amount(result.value, "", result.comparator, ".4g")).strip()
+        return self(format_amount(result.value, "", result.comparator, ".4g")).strip()
 
     def reported(self, text: str) -> str:
         """Value and unit as they were sent: "240 nmol/L"."""
@@ -53,5 +53,5 @@ class Words:
 
     def older(self, number: int) -> str:
         if number == 1:
-            return self(say("1 older result"))
-        return self(say("{number} older results", number=number))
+            return self(make_text("1 older result"))
+        return self(make_text("{number} older results", number=number))

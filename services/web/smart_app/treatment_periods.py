@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from mappings.text import say
+from mappings.text import make_text
 from services.chart.model import Chart, Medication
-from services.vitamin_b12.knowledge import Knowledge
+from services.vitamin_b12.knowledge import B12Knowledge
 from services.vitamin_b12.replacement import is_antidote, is_injected
 
 
-class Period(NamedTuple):
+class TreatmentPeriod(NamedTuple):
     """One course of one drug: records no further apart than the site's gap are one course."""
 
     says: str
@@ -21,12 +21,12 @@ class Period(NamedTuple):
     goes_on: bool = True
 
 
-def periods(chart: Chart, knowledge: Knowledge) -> tuple[Period, ...]:
+def list_periods(chart: Chart, knowledge: B12Knowledge) -> tuple[TreatmentPeriod, ...]:
     """Courses of B12, then of drugs that lower it, each in the order in which they began."""
-    found: list[Period] = []
+    found: list[TreatmentPeriod] = []
     told: set[str] = set()
     for group, lowers in (("replacement", False), ("medicine", True)):
-        of_group: list[Period] = []
+        of_group: list[TreatmentPeriod] = []
         for concept in knowledge.groups[group]:
             drugs = [
                 drug
@@ -38,55 +38,55 @@ def periods(chart: Chart, knowledge: Knowledge) -> tuple[Period, ...]:
             told |= {drug.resource for drug in drugs}
             for injected in (True, False):
                 alike = [d for d in drugs if is_injected(d, knowledge) is injected]
-                stopped = _stopped(chart) if injected else ()
-                made = _courses(alike, knowledge, lowers=lowers, injected=injected)
-                of_group += [_until(one, stopped) for one in made]
+                stopped = _find_stop_days(chart) if injected else ()
+                made = _split_courses(alike, knowledge, lowers=lowers, injected=injected)
+                of_group += [_end_course(one, stopped) for one in made]
         found += sorted(of_group, key=lambda one: one.begins or date.min)
     return tuple(found)
 
 
-def _stopped(chart: Chart) -> tuple[date, ...]:
+def _find_stop_days(chart: Chart) -> tuple[date, ...]:
     """When the record says that injections were stopped."""
     found = chart.findings.get("b12_injections_stopped", ())
     return tuple(one.onset for one in found if one.onset is not None)
 
 
-def _until(course: Period, stopped: Iterable[date]) -> Period:
+def _end_course(course: TreatmentPeriod, stopped: Iterable[date]) -> TreatmentPeriod:
     """A course that goes on by its prescriptions, and was stopped, has ended."""
     over = [day for day in stopped if course.begins is None or day >= course.begins]
     return course._replace(ends=max(over), goes_on=False) if over and course.goes_on else course
 
 
-def _courses(
-    drugs: Iterable[Medication], knowledge: Knowledge, *, lowers: bool, injected: bool
-) -> Iterator[Period]:
+def _split_courses(
+    drugs: Iterable[Medication], knowledge: B12Knowledge, *, lowers: bool, injected: bool
+) -> Iterator[TreatmentPeriod]:
     gap = timedelta(days=knowledge.policy["drug_gap_days"])
     course: list[Medication] = []
     for drug in sorted(drugs, key=lambda d: d.start or date.min):
-        if course and not _goes_on(course, drug, gap):
-            yield _period(course, knowledge, lowers=lowers, injected=injected)
+        if course and not _is_same_course(course, drug, gap):
+            yield _build_period(course, knowledge, lowers=lowers, injected=injected)
             course = []
         course.append(drug)
     if course:
-        yield _period(course, knowledge, lowers=lowers, injected=injected)
+        yield _build_period(course, knowledge, lowers=lowers, injected=injected)
 
 
-def _goes_on(course: list[Medication], drug: Medication, gap: timedelta) -> bool:
+def _is_same_course(course: list[Medication], drug: Medication, gap: timedelta) -> bool:
     if drug.start is None or course[-1].start is None:
         return False
     last = max(d.end or d.start for d in course if d.start)
     return drug.start - last <= gap
 
 
-def _period(
-    course: list[Medication], knowledge: Knowledge, *, lowers: bool, injected: bool
-) -> Period:
+def _build_period(
+    course: list[Medication], knowledge: B12Knowledge, *, lowers: bool, injected: bool
+) -> TreatmentPeriod:
     title = knowledge.titles[course[0].concept]
-    by_mouth = say("{title}, by mouth", title=title)
-    given = say("{title}, by injection", title=title) if injected else by_mouth
+    by_mouth = make_text("{title}, by mouth", title=title)
+    given = make_text("{title}, by injection", title=title) if injected else by_mouth
     goes_on = any(drug.status == "current" for drug in course)
     ends = [day for drug in course if (day := drug.end or drug.start)]
-    return Period(
+    return TreatmentPeriod(
         says=title if lowers else given,
         begins=course[0].start,
         ends=None if goes_on else max(ends, default=None),

@@ -5,24 +5,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from mappings.text import Said, amount, say
-from services.chart.model import Chart, Unusable
-from services.knowledge.site import Known
+from mappings.text import Text, format_amount, make_text
+from services.chart.model import Chart, UnusableResult
+from services.knowledge.site import SiteKnowledge
 from services.web.chart_data import Axis, Band, Plot, Series, Tone
-from services.web.smart_app.reference_bands import bands, limits_of, unbanded
-from services.web.smart_app.result_values import Row, rows
+from services.web.smart_app.reference_bands import build_bands, explain_missing_bands, find_limits
+from services.web.smart_app.result_values import ResultRow, build_rows
 from services.web.smart_app.text import Words
-from services.web.smart_app.treatment_periods import Period
+from services.web.smart_app.treatment_periods import TreatmentPeriod
 
-SHOWN = (
+TREND_OBSERVATIONS = (
     *("total_b12", "active_b12", "methylmalonic_acid", "homocysteine"),
     *("hemoglobin", "mcv", "egfr", "grip_strength", "gait_speed"),
 )
-OF_B12 = frozenset({"total_b12", "active_b12", "methylmalonic_acid", "homocysteine"})
-SHORTEST = timedelta(days=365)  # of the axis of time
-NEAR = 0.6  # of the highest value: limits no further away are always on the chart
-MARKS = 5  # on an axis, about
-LEAST = 1e-9  # between two of them
+B12_OBSERVATIONS = frozenset({"total_b12", "active_b12", "methylmalonic_acid", "homocysteine"})
+MIN_SPAN = timedelta(days=365)  # of the axis of time
+NEARBY_SHARE = 0.6  # of the highest value: limits no further away are always on the chart
+AXIS_MARKS = 5  # on an axis, about
+MIN_STEP = 1e-9  # between two of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +32,23 @@ class Trend:
     name: str
     unit: str
     title: str
-    rows: tuple[Row, ...]  # newest first
+    rows: tuple[ResultRow, ...]  # newest first
     plot: Plot
     by: str  # whose limits they are
     unbanded: str | None  # why the chart has no bands
 
 
-def trends(chart: Chart, known: Known, given: Sequence[Period], words: Words) -> tuple[Trend, ...]:
+def build_trends(
+    chart: Chart, known: SiteKnowledge, given: Sequence[TreatmentPeriod], words: Words
+) -> tuple[Trend, ...]:
     """Every kind of result that is on record, in the units it was reported in."""
     found = [
-        (name, unit, rows(name, unit, chart, known))
-        for name in SHOWN
+        (name, unit, build_rows(name, unit, chart, known))
+        for name in TREND_OBSERVATIONS
         for unit in dict.fromkeys(r.unit for r in chart.measurements.get(name, ()))
     ]
     days = [row.result.day for _name, _unit, of in found for row in of]
-    begins = min([*days, chart.today - SHORTEST])
+    begins = min([*days, chart.today - MIN_SPAN])
     ends = max([*days, chart.today])
     axis = Axis("", "time", date(begins.year, 1, 1).isoformat(), ends.isoformat())
     return tuple(
@@ -55,65 +57,72 @@ def trends(chart: Chart, known: Known, given: Sequence[Period], words: Words) ->
             unit=unit,
             title=words(known.b12.titles[name]),
             rows=of,
-            plot=_plot(of, chart, known, given if name in OF_B12 else (), axis, words),
-            by=_by(name, known),
-            unbanded=unbanded(of[0].result, chart, known),
+            plot=_plot(of, chart, known, given if name in B12_OBSERVATIONS else (), axis, words),
+            by=_describe_source(name, known),
+            unbanded=explain_missing_bands(of[0].result, chart, known),
         )
         for name, unit, of in found
     )
 
 
-def absent(chart: Chart) -> tuple[str, ...]:
+def list_absent(chart: Chart) -> tuple[str, ...]:
     """Kinds of results that are shown and of which none, readable or not, is on record."""
     return tuple(
         name
-        for name in SHOWN
+        for name in TREND_OBSERVATIONS
         if not (chart.measurements.get(name) or chart.unusable.get(name) or chart.unable.get(name))
     )
 
 
-def unreadable(chart: Chart) -> tuple[Unusable, ...]:
+def list_unreadable(chart: Chart) -> tuple[UnusableResult, ...]:
     """Results that were not read as any value."""
     return tuple(one for several in chart.unusable.values() for one in several)
 
 
-def _by(name: str, known: Known) -> str:
-    limits = limits_of(name, known)
+def _describe_source(name: str, known: SiteKnowledge) -> str:
+    limits = find_limits(name, known)
     if limits is known.b12.guideline:
         return known.b12.guideline.label
     if limits is known.muscle.definition:
         return known.muscle.definition.label
-    return say("limits common to all guidelines")
+    return make_text("limits common to all guidelines")
 
 
 def _plot(
-    of: Sequence[Row], chart: Chart, known: Known, given: Sequence[Period], axis: Axis, words: Words
+    of: Sequence[ResultRow],
+    chart: Chart,
+    known: SiteKnowledge,
+    given: Sequence[TreatmentPeriod],
+    axis: Axis,
+    words: Words,
 ) -> Plot:
     newest = of[0].result
     title, unit = words(known.b12.titles[newest.observation]), words.unit(newest.unit)
-    lying = bands(newest, chart, known)
-    low, high = _span(of, lying)
+    lying = build_bands(newest, chart, known)
+    low, high = _find_span(of, lying)
     return Plot(
-        says=words(_told(of, title)),
+        says=words(_describe_trend(of, title)),
         x=axis,
         y=Axis(unit, "linear", low, high),
-        series=tuple(_series(of, title, high, words)),
+        series=tuple(_build_series(of, title, high, words)),
         bands=(
             *(Band(words(b.says), b.begins, b.ends, b.tone) for b in lying),
-            *(_band(period, words) for period in given if period.begins),
+            *(_build_band(period, words) for period in given if period.begins),
         ),
         height=(150 if len(of) == 1 else 200) + 20 * len(given),
     )
 
 
-def _band(period: Period, words: Words) -> Band:
+def _build_band(period: TreatmentPeriod, words: Words) -> Band:
     ends = period.ends.isoformat() if period.ends else None
     begins = period.begins.isoformat() if period.begins else None
     tone: Tone = "watch" if period.lowers else "plain"
     return Band(words(period.says), begins, ends, tone, "x", "above")
 
 
-def _series(of: Sequence[Row], title: str, most: float, words: Words) -> Iterator[Series]:
+def _build_series(
+    of: Sequence[ResultRow], title: str, most: float, words: Words
+) -> Iterator[Series]:
     """Values in a line; what lies higher than the axis at its upper end; and bounds such as "<150"
     apart, since they lie where nobody knows."""
     above = [row for row in reversed(of) if row.result.value > most]
@@ -121,32 +130,34 @@ def _series(of: Sequence[Row], title: str, most: float, words: Words) -> Iterato
     values = [row for row in within if row.result.comparator is None]
     bounds = [row for row in within if row.result.comparator is not None]
     if values:
-        yield Series(title, tuple(_point(row, row.result.value, words) for row in values))
+        yield Series(title, tuple(_build_point(row, row.result.value, words) for row in values))
     if bounds:
-        name = words(say("Only a bound reported"))
-        points = tuple(_point(row, row.result.value, words) for row in bounds)
+        name = words(make_text("Only a bound reported"))
+        points = tuple(_build_point(row, row.result.value, words) for row in bounds)
         yield Series(name, points, "points", "watch")
     if above:
-        name = words(say("Higher than the axis"))
-        yield Series(name, tuple(_point(row, most, words) for row in above), "points", "watch")
+        name = words(make_text("Higher than the axis"))
+        yield Series(
+            name, tuple(_build_point(row, most, words) for row in above), "points", "watch"
+        )
 
 
-def _point(row: Row, at: float, words: Words) -> tuple[str, float, str]:
+def _build_point(row: ResultRow, at: float, words: Words) -> tuple[str, float, str]:
     result, meaning = row
     value = "" if at == result.value and not result.comparator else f"{words.value(result)}: "
     return (result.day.isoformat(), at, f"{value}{words(meaning.says)}")
 
 
-def _told(of: Sequence[Row], title: str) -> Said:
+def _describe_trend(of: Sequence[ResultRow], title: str) -> Text:
     """The chart in a sentence; the table below has every number."""
     newest, oldest = of[0].result, of[-1].result
-    now = amount(newest.value, newest.unit, newest.comparator)
+    now = format_amount(newest.value, newest.unit, newest.comparator)
     if len(of) == 1:
-        return say("{title}: {now} on {day}.", title=title, now=now, day=newest.day)
-    return say(
+        return make_text("{title}: {now} on {day}.", title=title, now=now, day=newest.day)
+    return make_text(
         "{title} from {first} on {begins} to {now} on {day}; {number} results, all in the table.",
         title=title,
-        first=amount(oldest.value, oldest.unit, oldest.comparator),
+        first=format_amount(oldest.value, oldest.unit, oldest.comparator),
         begins=oldest.day,
         now=now,
         day=newest.day,
@@ -154,7 +165,7 @@ def _told(of: Sequence[Row], title: str) -> Said:
     )
 
 
-def _span(of: Sequence[Row], lying: Sequence[Band]) -> tuple[float, float]:
+def _find_span(of: Sequence[ResultRow], lying: Sequence[Band]) -> tuple[float, float]:
     """The ends of the axis: all values that can be read as they stand, and the edges near them.
 
     What is only a bound, or lies under injections, does not stretch it upwards: it would flatten
@@ -164,19 +175,19 @@ def _span(of: Sequence[Row], lying: Sequence[Band]) -> tuple[float, float]:
     plain = [row for row in whole if not row.meaning.note]
     low = min(row.result.value for row in whole or of)
     high = max(row.result.value for row in plain or of)
-    room = max(high - low, abs(high) * NEAR)
+    room = max(high - low, abs(high) * NEARBY_SHARE)
     edges = [e for band in lying for e in (band.begins, band.ends) if isinstance(e, int | float)]
     near = [e for e in edges if low - room <= e <= high + room]
     low, high = min([low, *near]), max([high, *near])
-    step = _step((high - low) or abs(high) or 1.0)
+    step = _choose_step((high - low) or abs(high) or 1.0)
     floor, ceiling = (low // step) * step, -(-high // step) * step
     floor = floor - step if floor == low and floor > 0 else floor
     ceiling = ceiling + step if ceiling == high else ceiling
     return float(f"{floor:.6g}"), float(f"{ceiling:.6g}")
 
 
-def _step(span: float) -> float:
+def _choose_step(span: float) -> float:
     """A distance between marks that people read: 1, 2 or 5 times a power of ten."""
-    apart = max(span / MARKS, LEAST)
+    apart = max(span / AXIS_MARKS, MIN_STEP)
     power = 10.0 ** math.floor(math.log10(apart))
     return next((power * times for times in (1, 2, 5) if power * times >= apart), power * 10)

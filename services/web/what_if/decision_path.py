@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from services.assessment.evidence import Evidence
-from services.evaluation.order_rules import order_findings
-from services.hooks.decide import session_of
-from services.hooks.overrides import Chosen
-from services.hooks.regression_cases import Shown
+from services.evaluation.order_rules import run_order_rules
+from services.hooks.decide import build_session
+from services.hooks.overrides import Variant
+from services.hooks.regression_cases import CaseResult
 from services.sarcopenia import labels as muscle_wording
 from services.sarcopenia.assess import REASONS as UNREADABLE
 from services.vitamin_b12 import labels as b12_wording
-from services.web.unit_text import spelt
+from services.web.unit_text import spell_units
 
 B12, MUSCLE, ORDERS = "B12", "Muscle", "Orders"
 # Why a resource was read and not used (services/chart).
@@ -43,7 +43,7 @@ WITHHELD = {
 }
 
 
-class Look(NamedTuple):
+class EvidenceStep(NamedTuple):
     """One thing that a rule looked at."""
 
     axis: str
@@ -56,26 +56,26 @@ class Look(NamedTuple):
     resource: str
 
 
-class Gap(NamedTuple):
+class DataGap(NamedTuple):
     """Something that no rule could use, and why."""
 
     what: str
     why: str
 
 
-def looks(shown: Shown, chosen: Chosen) -> tuple[Look, ...]:
+def list_evidence(shown: CaseResult, chosen: Variant) -> tuple[EvidenceStep, ...]:
     """Each result, finding and order that a rule looked at, in the order in which they did."""
     answered = shown.answered
     found = answered.answer.found
-    rows = [_look(B12, one) for one in found.b12.evidence]
-    rows += [_look(MUSCLE, one) for one in found.muscle.evidence]
-    session = session_of(answered.chart, found, chosen.known, answered.drafts, answered.hook)
-    for order in () if answered.chart.deceased else order_findings(session):
+    rows = [_build_step(B12, one) for one in found.b12.evidence]
+    rows += [_build_step(MUSCLE, one) for one in found.muscle.evidence]
+    session = build_session(answered.chart, found, chosen.known, answered.drafts, answered.hook)
+    for order in () if answered.chart.deceased else run_order_rules(session):
         rows.append(
-            Look(
+            EvidenceStep(
                 ORDERS,
                 f"{order.rule.id}: {order.case}",
-                order.says,
+                order.text,
                 "",
                 "",
                 "",
@@ -86,73 +86,75 @@ def looks(shown: Shown, chosen: Chosen) -> tuple[Look, ...]:
     return tuple(rows)
 
 
-def _look(axis: str, one: Evidence) -> Look:
+def _build_step(axis: str, one: Evidence) -> EvidenceStep:
     value = "" if one.value is None else f"{one.comparator or ''}{one.value:g} {one.unit or ''}"
-    return Look(
+    return EvidenceStep(
         axis=axis,
         rule=one.rule,
-        says=spelt(str(one.says)),
-        value=spelt(value.strip()),
+        says=spell_units(str(one.says)),
+        value=spell_units(value.strip()),
         date=f"{one.day:%d %b %Y}" if one.day else "",
-        limit=spelt(str(one.limit or "")),
+        limit=spell_units(str(one.limit or "")),
         locator=str(one.locator or ""),
         resource=one.resource or "",
     )
 
 
-def gaps(shown: Shown, chosen: Chosen) -> tuple[Gap, ...]:
+def list_gaps(shown: CaseResult, chosen: Variant) -> tuple[DataGap, ...]:
     """What was never searched, not to be had, unreadable or left aside."""
     chart, titles = shown.answered.chart, chosen.known.b12.titles
-    found = [Gap(f"prefetch {key}", "not to be had: unknown") for key in sorted(chart.unknown)]
+    found = [DataGap(f"prefetch {key}", "not to be had: unknown") for key in sorted(chart.unknown)]
     partly = sorted(chart.incomplete - chart.unknown)
-    found += [Gap(f"prefetch {key}", "only a part was to be had") for key in partly]
+    found += [DataGap(f"prefetch {key}", "only a part was to be had") for key in partly]
     for name, results in chart.unusable.items():
         for one in results:
             reported = f" ({one.reported})" if one.reported else ""
             why = UNREADABLE.get(one.reason, DROPPED.get(one.reason, one.reason))
-            found.append(Gap(f"{titles[name]}{reported}", f"{why}: no value, and not normal"))
+            found.append(DataGap(f"{titles[name]}{reported}", f"{why}: no value, and not normal"))
     unread = {one.reason for results in chart.unusable.values() for one in results}
     for reason, count in chart.dropped.items():
         if reason not in unread:
             what = "1 resource" if count == 1 else f"{count} resources"
-            found.append(Gap(what, DROPPED.get(reason, f"status {reason}")))
+            found.append(DataGap(what, DROPPED.get(reason, f"status {reason}")))
     if chart.sex is None:
-        found.append(Gap("Sex", "not known: only what the limits of both agree on is decided"))
+        found.append(DataGap("Sex", "not known: only what the limits of both agree on is decided"))
     if chart.born is None:
-        found.append(Gap("Birth date", "not known"))
+        found.append(DataGap("Birth date", "not known"))
     return tuple(found)
 
 
-def withheld(shown: Shown, chosen: Chosen) -> tuple[Gap, ...]:
+def list_withheld(shown: CaseResult, chosen: Variant) -> tuple[DataGap, ...]:
     """Cards and suggestions that there was reason for, each with why it is not shown."""
-    topics = {one.topic: one.card.summary for one in shown.answered.answer.held_back}
-    return tuple(_withheld(shown.withheld, topics, chosen))
+    topics = {one.topic: one.card.summary for one in shown.answered.answer.withheld_cards}
+    return tuple(_explain_withheld(shown.withheld, topics, chosen))
 
 
-def _withheld(reasons: Iterable[str], topics: Mapping[str, str], chosen: Chosen) -> Iterator[Gap]:
+def _explain_withheld(
+    reasons: Iterable[str], topics: Mapping[str, str], chosen: Variant
+) -> Iterator[DataGap]:
     for one in reasons:
         first, _, second = one.partition(":")
         if first in ("b12", "muscle"):  # "muscle:deceased": the axis, then why
-            yield Gap("B12" if first == "b12" else "Muscle", second.replace("-", " "))
+            yield DataGap("B12" if first == "b12" else "Muscle", second.replace("-", " "))
             continue
         rule = chosen.known.order_rules.get(second)
         template = chosen.known.templates.by_id.get(second)
         what = topics.get(second) or (rule and rule.title) or (template and template.label)
-        yield Gap(str(what or second), WITHHELD.get(first, first))
+        yield DataGap(str(what or second), WITHHELD.get(first, first))
 
 
-def steps(shown: Shown) -> tuple[tuple[str, str, str], ...]:
+def list_steps(shown: CaseResult) -> tuple[tuple[str, str, str], ...]:
     """Axis, id and words of every next step."""
-    return tuple(_words(shown, "nextSteps", b12_wording.NEXT_STEPS, muscle_wording.NEXT_STEPS))
+    return tuple(_list_words(shown, "nextSteps", b12_wording.NEXT_STEPS, muscle_wording.NEXT_STEPS))
 
 
-def flags(shown: Shown) -> tuple[tuple[str, str, str], ...]:
+def list_flags(shown: CaseResult) -> tuple[tuple[str, str, str], ...]:
     """Axis, id and words of every caution."""
-    return tuple(_words(shown, "flags", b12_wording.FLAGS, muscle_wording.FLAGS))
+    return tuple(_list_words(shown, "flags", b12_wording.FLAGS, muscle_wording.FLAGS))
 
 
-def _words(
-    shown: Shown, member: str, b12: Mapping[str, str], muscle: Mapping[str, str]
+def _list_words(
+    shown: CaseResult, member: str, b12: Mapping[str, str], muscle: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:
     for axis, key, words in ((B12, "b12", b12), (MUSCLE, "sarcopenia", muscle)):
         for name in shown.assessment[key][member]:

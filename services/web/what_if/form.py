@@ -11,28 +11,28 @@ from datetime import date, timedelta
 
 from werkzeug.datastructures import MultiDict
 
-from services.chart.model import months_before
-from services.knowledge.site import Known
+from services.chart.model import subtract_months
+from services.knowledge.site import SiteKnowledge
 from services.web.what_if.form_fields import (
     METHODS,
     NO_UNIT,
     ROUTES,
     SEXES,
     Measure,
-    drafts,
-    measures,
-    of_kind,
+    list_drafts,
+    list_measures,
+    list_value_sets,
 )
 
-MOST_DRUGS = 12
-OLDEST = 130  # years that a person may be entered with
-VALUE = re.compile(r"(<=?|>=?)?\s*(\d{1,9}(?:[.,]\d{1,6})?)")
-AGO = re.compile(r"(\d{1,3})\s*(d|w|mo|y)?")
+MAX_DRUGS = 12
+MAX_AGE = 130  # years that a person may be entered with
+VALUE_PATTERN = re.compile(r"(<=?|>=?)?\s*(\d{1,9}(?:[.,]\d{1,6})?)")
+AGO_PATTERN = re.compile(r"(\d{1,3})\s*(d|w|mo|y)?")
 POSITIVE, NEGATIVE = "positive", "negative"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class EnteredResult:
     """One result: "<150" or "212", its UCUM unit ("none": without one), and its day."""
 
     name: str
@@ -44,17 +44,17 @@ class Result:
 
     @property
     def comparator(self) -> str | None:
-        found = VALUE.fullmatch(self.text)
+        found = VALUE_PATTERN.fullmatch(self.text)
         return found[1] if found else None
 
     @property
     def value(self) -> float:
-        found = VALUE.fullmatch(self.text)
+        found = VALUE_PATTERN.fullmatch(self.text)
         return float(found[2].replace(",", ".")) if found else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Drug:
+class EnteredDrug:
     name: str
     since: str = ""  # a day, or empty for not known
     dose: str = ""  # micrograms a day
@@ -62,15 +62,15 @@ class Drug:
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class PatientForm:
     """Everything of one patient. `age` in years, or `born` where a day was entered."""
 
     age: str = ""
     born: str = ""
     sex: str = "unknown"
-    results: Mapping[str, Result] = field(default_factory=dict)
+    results: Mapping[str, EnteredResult] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
-    drugs: tuple[Drug, ...] = ()
+    drugs: tuple[EnteredDrug, ...] = ()
     draft: str = ""
     draft_dose: str = ""
     draft_route: str = ""
@@ -101,63 +101,63 @@ class Entered:
         return [(name, value) for name, value in plain if value]
 
 
-class Form:
+class FormReader:
     """Reads the parameters; what cannot be read is a fault, and left out."""
 
-    def __init__(self, given: "MultiDict[str, str]", known: Known, today: date) -> None:
+    def __init__(self, given: "MultiDict[str, str]", known: SiteKnowledge, today: date) -> None:
         self._given = given
         self._known = known
         self._today = today
         self.faults: list[str] = []
 
-    def read(self) -> Entered:
-        asked = measures(self._known)
-        results = [self._result(one) for one in asked.values()]
-        conditions = of_kind(self._known, "condition", "procedure")
-        there = {name for group in drafts(self._known).values() for name in group}
-        return Entered(
-            age=self._number("age", "age", OLDEST),
-            born=self._day("born", "birth date"),
-            sex=self._one_of("sex", "sex", SEXES) or "unknown",
+    def read_form(self) -> PatientForm:
+        asked = list_measures(self._known)
+        results = [self._read_result(one) for one in asked.values()]
+        conditions = list_value_sets(self._known, "condition", "procedure")
+        there = {name for group in list_drafts(self._known).values() for name in group}
+        return PatientForm(
+            age=self._read_number("age", "age", MAX_AGE),
+            born=self._read_day("born", "birth date"),
+            sex=self._read_option("sex", "sex", SEXES) or "unknown",
             results={one.name: one for one in results if one is not None},
             conditions=tuple(
                 name
                 for name in dict.fromkeys(self._given.getlist("condition"))
-                if self._is_known(name, "condition", conditions)
+                if self._check_value(name, "condition", conditions)
             ),
-            drugs=tuple(self._drugs()),
-            draft=self._one_of("draft", "draft order", there),
-            draft_dose=self._number("draft.dose", "dose of the draft"),
-            draft_route=self._one_of("draft.route", "route of the draft", ROUTES),
+            drugs=tuple(self._read_drugs()),
+            draft=self._read_option("draft", "draft order", there),
+            draft_dose=self._read_number("draft.dose", "dose of the draft"),
+            draft_route=self._read_option("draft.route", "route of the draft", ROUTES),
         )
 
-    def unknown(self, others: Collection[str]) -> list[str]:
+    def list_unknown(self, others: Collection[str]) -> list[str]:
         """Parameters that are nothing of a patient, nor one of `others`: no value gets lost."""
         plain = {"age", "born", "sex", "condition", "draft", "draft.dose", "draft.route", *others}
-        results = measures(self._known)
+        results = list_measures(self._known)
         for stem, parts in (
             *((name, ("unit", "ago", "method")) for name in results),
-            *((f"drug{n}", ("since", "dose", "route")) for n in range(1, MOST_DRUGS + 1)),
+            *((f"drug{n}", ("since", "dose", "route")) for n in range(1, MAX_DRUGS + 1)),
         ):
             plain |= {stem, *(f"{stem}.{part}" for part in parts)}
         given = (name for name in dict.fromkeys(self._given) if name not in plain)
         return [f"{name[:40]}: nothing is entered by that name" for name in given]
 
-    def _text(self, name: str) -> str:
+    def _get_text(self, name: str) -> str:
         return self._given.get(name, "").strip()
 
-    def _is_known(self, value: str, what: str, allowed: object) -> bool:
+    def _check_value(self, value: str, what: str, allowed: object) -> bool:
         is_known = value in allowed  # type: ignore[operator]  # any collection of names
         if not is_known:
             self.faults.append(f"{what}: none of those that there are")
         return is_known
 
-    def _one_of(self, name: str, what: str, allowed: object) -> str:
-        value = self._text(name)
-        return value if value and self._is_known(value, what, allowed) else ""
+    def _read_option(self, name: str, what: str, allowed: object) -> str:
+        value = self._get_text(name)
+        return value if value and self._check_value(value, what, allowed) else ""
 
-    def _number(self, name: str, what: str, most: float | None = None) -> str:
-        value = self._text(name).replace(",", ".")
+    def _read_number(self, name: str, what: str, most: float | None = None) -> str:
+        value = self._get_text(name).replace(",", ".")
         if not value:
             return ""
         if not re.fullmatch(r"\d{1,7}(\.\d{1,3})?", value) or (most and float(value) > most):
@@ -165,8 +165,8 @@ class Form:
             return ""
         return value
 
-    def _day(self, name: str, what: str) -> str:
-        value = self._text(name)
+    def _read_day(self, name: str, what: str) -> str:
+        value = self._get_text(name)
         if not value:
             return ""
         try:
@@ -175,52 +175,52 @@ class Form:
             self.faults.append(f"{what}: no day such as {self._today.isoformat()}")
             return ""
 
-    def _result(self, measure: Measure) -> Result | None:
-        name, text = measure.name, self._text(measure.name)
+    def _read_result(self, measure: Measure) -> EnteredResult | None:
+        name, text = measure.name, self._get_text(measure.name)
         if not text:
             return None
-        ago = self._text(f"{name}.ago")
-        day = self._day_ago(ago, measure.title)
+        ago = self._get_text(f"{name}.ago")
+        day = self._parse_day(ago, measure.title)
         if day is None:
             return None
         if measure.is_qualitative:
-            if self._is_known(text, measure.title, (POSITIVE, NEGATIVE)):
-                return Result(name, text, "", day, ago)
+            if self._check_value(text, measure.title, (POSITIVE, NEGATIVE)):
+                return EnteredResult(name, text, "", day, ago)
             return None
-        if not VALUE.fullmatch(text):
+        if not VALUE_PATTERN.fullmatch(text):
             self.faults.append(f"{measure.title}: no value such as 212, 0.42 or <150")
             return None
-        unit = self._text(f"{name}.unit") or measure.units[0]
-        if not self._is_known(unit, f"{measure.title}, unit", (*measure.units, NO_UNIT)):
+        unit = self._get_text(f"{name}.unit") or measure.units[0]
+        if not self._check_value(unit, f"{measure.title}, unit", (*measure.units, NO_UNIT)):
             return None
-        method = self._one_of(f"{name}.method", f"{measure.title}, method", METHODS)
-        return Result(name, text, unit, day, ago, method)
+        method = self._read_option(f"{name}.method", f"{measure.title}, method", METHODS)
+        return EnteredResult(name, text, unit, day, ago, method)
 
-    def _day_ago(self, text: str, title: str) -> date | None:
+    def _parse_day(self, text: str, title: str) -> date | None:
         """The day that "8 mo" or "2026-03-01" means; None where it means none."""
         if not text:
             return self._today
-        found = AGO.fullmatch(text)
+        found = AGO_PATTERN.fullmatch(text)
         try:
             if found is None:
                 return date.fromisoformat(text)
             many, unit = int(found[1]), found[2]
             if unit in ("mo", "y"):
-                return months_before(self._today, many * (12 if unit == "y" else 1))
+                return subtract_months(self._today, many * (12 if unit == "y" else 1))
             return self._today - timedelta(days=many * (7 if unit == "w" else 1))
         except (ValueError, OverflowError):
             self.faults.append(f"{title}, how old: no time such as 10 d, 3 w, 8 mo, 2 y or a day")
             return None
 
-    def _drugs(self) -> Iterator[Drug]:
-        there = of_kind(self._known, "medication")
-        for number in range(1, MOST_DRUGS + 1):
+    def _read_drugs(self) -> Iterator[EnteredDrug]:
+        there = list_value_sets(self._known, "medication")
+        for number in range(1, MAX_DRUGS + 1):
             key, what = f"drug{number}", f"drug {number}"
-            name = self._one_of(key, what, there)
+            name = self._read_option(key, what, there)
             if name:
-                yield Drug(
+                yield EnteredDrug(
                     name,
-                    self._day(f"{key}.since", f"{what}, since"),
-                    self._number(f"{key}.dose", f"{what}, dose"),
-                    self._one_of(f"{key}.route", f"{what}, route", ROUTES),
+                    self._read_day(f"{key}.since", f"{what}, since"),
+                    self._read_number(f"{key}.dose", f"{what}, dose"),
+                    self._read_option(f"{key}.route", f"{what}, route", ROUTES),
                 )

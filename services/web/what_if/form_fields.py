@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mappings.terminology.value_set import ValueSet
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 
 SEXES = ("female", "male", "other", "unknown")
 NO_UNIT = "none"
@@ -26,33 +26,33 @@ class Measure:
     usual: bool
 
 
-def limited(known: Known) -> dict[str, int]:
+def rank_measures(known: SiteKnowledge) -> dict[str, int]:
     """The measures that a limit in force is printed for, and their places in order."""
     tables = (known.b12.guideline, known.b12.laboratory, known.muscle.definition)
     names = dict.fromkeys(row.observation for limits in tables for row in limits.cutoffs)
     return {name: place for place, name in enumerate(names)}
 
 
-def measures(known: Known) -> dict[str, Measure]:
+def list_measures(known: SiteKnowledge) -> dict[str, Measure]:
     """By name: those with a limit in its order, antibodies, then the others by title."""
-    order = limited(known)
+    order = rank_measures(known)
     found = [
-        _measure(value_set, known, usual=value_set.name in order or value_set.qualitative)
+        _build_measure(value_set, known, usual=value_set.name in order or value_set.qualitative)
         for value_set in known.index.sets.values()
         if value_set.kind == "observation"
         and value_set.refused is None
-        and _code(known, value_set.name)
+        and _has_code(known, value_set.name)
         and (value_set.units or value_set.qualitative)
     ]
     found.sort(key=lambda one: (order.get(one.name, len(order)), not one.usual, one.title.lower()))
     return {one.name: one for one in found}
 
 
-def _code(known: Known, name: str) -> bool:
+def _has_code(known: SiteKnowledge, name: str) -> bool:
     return any(not row.code.endswith("*") for row in known.index.rows[name])
 
 
-def _measure(value_set: ValueSet, known: Known, *, usual: bool) -> Measure:
+def _build_measure(value_set: ValueSet, known: SiteKnowledge, *, usual: bool) -> Measure:
     readable = (unit for name, unit in known.readable.scales if name == value_set.name)
     return Measure(
         name=value_set.name,
@@ -65,22 +65,22 @@ def _measure(value_set: ValueSet, known: Known, *, usual: bool) -> Measure:
     )
 
 
-def of_kind(known: Known, *kinds: str) -> dict[str, str]:
+def list_value_sets(known: SiteKnowledge, *kinds: str) -> dict[str, str]:
     """Titles of the value sets of these kinds that have a code, by name, in alphabetic order."""
     found = {
         name: value_set.title
         for name, value_set in known.index.sets.items()
-        if value_set.kind in kinds and _code(known, name)
+        if value_set.kind in kinds and _has_code(known, name)
     }
     return dict(sorted(found.items(), key=lambda item: item[1].lower()))
 
 
-def drafts(known: Known) -> Mapping[str, dict[str, str]]:
+def list_drafts(known: SiteKnowledge) -> Mapping[str, dict[str, str]]:
     """What can be drafted, in groups: our own orders, drugs, tests; each as "kind:name"."""
     tests = {
         name: value_set.title
         for name, value_set in known.index.sets.items()
-        if value_set.kind == "observation" and value_set.topic is None and _code(known, name)
+        if value_set.kind == "observation" and value_set.topic is None and _has_code(known, name)
     }
     return {
         "Orders of this service": {
@@ -88,7 +88,9 @@ def drafts(known: Known) -> Mapping[str, dict[str, str]]:
             for id_, template in known.templates.by_id.items()
             if template.resource["resourceType"] in ("MedicationRequest", "ServiceRequest")
         },
-        "Drugs": {f"{DRUG}:{n}": title for n, title in of_kind(known, "medication").items()},
+        "Drugs": {
+            f"{DRUG}:{n}": title for n, title in list_value_sets(known, "medication").items()
+        },
         "Tests": {
             f"{TEST}:{n}": title
             for n, title in sorted(tests.items(), key=lambda item: item[1].lower())

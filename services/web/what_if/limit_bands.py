@@ -6,20 +6,20 @@ from decimal import Decimal
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, Limits, Undecided
+from mappings.publications.guideline import Cutoff, CutoffTable, Undecided
 from services.chart.model import Chart, Measurement
-from services.knowledge.site import Known
+from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.measures import METHODS, SEXES
 from services.sarcopenia.measures import is_fresh as is_fresh_measure
 from services.vitamin_b12.findings import is_pregnant
-from services.vitamin_b12.results import is_fresh, locator_text
+from services.vitamin_b12.results import format_locator, is_fresh
 from services.web.chart_data import Axis, Band, Plot, Series, Tone
-from services.web.unit_text import spelt
-from services.web.what_if.form_fields import limited
+from services.web.unit_text import spell_units
+from services.web.what_if.form_fields import rank_measures
 
-NOTHING = "no limit met"
+NO_LIMIT = "no limit met"
 NO_SEX, NO_METHOD = "sex not known", "method not known"
-TONES: Mapping[str, Tone] = {
+MEANING_TONES: Mapping[str, Tone] = {
     "deficient": "bad",
     "grossly_raised": "bad",
     "severe_anaemia": "bad",
@@ -27,7 +27,7 @@ TONES: Mapping[str, Tone] = {
     "low_mass": "bad",
     "low_performance": "bad",
     "unlikely": "good",
-    NOTHING: "good",
+    NO_LIMIT: "good",
     NO_SEX: "plain",
     NO_METHOD: "plain",
 }
@@ -35,7 +35,7 @@ TONES: Mapping[str, Tone] = {
 BEFORE, BEYOND = 0.25, 1.5
 
 
-class Compared(NamedTuple):
+class LimitComparison(NamedTuple):
     """One row of a table of limits beside a value."""
 
     said: str
@@ -46,20 +46,20 @@ class Compared(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class ResultOnScale:
     """One result of the chart between its limits."""
 
     result: Measurement
     title: str
     is_fresh: bool
-    compared: tuple[Compared, ...]
+    compared: tuple[LimitComparison, ...]
     plot: Plot | None  # None: no limit is printed in this unit
 
 
-class Scope(NamedTuple):
+class LimitScope(NamedTuple):
     """The tables that print a limit for a measure in a unit, and for whom they are read."""
 
-    tables: tuple[tuple[str, Limits], ...]
+    tables: tuple[tuple[str, CutoffTable], ...]
     sex: str | None
     pregnant: bool
     method: str | None
@@ -76,7 +76,9 @@ class Scope(NamedTuple):
         )
 
 
-def scope_of(name: str, unit: str, chart: Chart, known: Known, method: str | None) -> Scope:
+def find_scope(
+    name: str, unit: str, chart: Chart, known: SiteKnowledge, method: str | None
+) -> LimitScope:
     """The limits of one measure alone, of whatever the rules in force look it up in."""
     tables = (
         (known.b12.guideline.id, known.b12.guideline),
@@ -84,22 +86,22 @@ def scope_of(name: str, unit: str, chart: Chart, known: Known, method: str | Non
         (known.muscle.definition.id, known.muscle.definition),
     )
     printed = tuple(
-        (by, Limits(rows)) for by, limits in tables if (rows := limits.rows(name, unit))
+        (by, CutoffTable(rows)) for by, limits in tables if (rows := limits.rows(name, unit))
     )
-    return Scope(printed, chart.sex, is_pregnant(chart, known.b12), method)
+    return LimitScope(printed, chart.sex, is_pregnant(chart, known.b12), method)
 
 
-def placed(chart: Chart, known: Known) -> tuple[Placed, ...]:
+def place_results(chart: Chart, known: SiteKnowledge) -> tuple[ResultOnScale, ...]:
     """The newest usable result of each measure, in the order of the limits; the others last."""
-    order = limited(known)
-    found = [_placed(results[0], chart, known) for results in chart.measurements.values()]
+    order = rank_measures(known)
+    found = [_place_result(results[0], chart, known) for results in chart.measurements.values()]
     found.sort(key=lambda one: order.get(one.result.observation, len(order)))
     return tuple(found)
 
 
-def _placed(result: Measurement, chart: Chart, known: Known) -> Placed:
+def _place_result(result: Measurement, chart: Chart, known: SiteKnowledge) -> ResultOnScale:
     name = result.observation
-    scope = scope_of(name, result.unit, chart, known, result.method)
+    scope = find_scope(name, result.unit, chart, known, result.method)
     muscle = known.index.sets[name].topic == "muscle"
     fresh = (
         is_fresh_measure(chart, known.muscle, result)
@@ -107,12 +109,12 @@ def _placed(result: Measurement, chart: Chart, known: Known) -> Placed:
         else is_fresh(result, chart, known.b12)
     )
     title = known.b12.titles[name]
-    compared = tuple(_compared(result, scope))
-    plot = _plot(result, title, scope) if scope.tables else None
-    return Placed(result, title, fresh, compared, plot)
+    compared = tuple(_compare_limits(result, scope))
+    plot = _build_plot(result, title, scope) if scope.tables else None
+    return ResultOnScale(result, title, fresh, compared, plot)
 
 
-def _compared(result: Measurement, scope: Scope) -> Iterator[Compared]:
+def _compare_limits(result: Measurement, scope: LimitScope) -> Iterator[LimitComparison]:
     for by, limits in scope.tables:
         read = limits.read(
             result.observation,
@@ -124,14 +126,16 @@ def _compared(result: Measurement, scope: Scope) -> Iterator[Compared]:
             method=result.method,
         )
         for row in limits.cutoffs:
-            says = spelt(row.said) + (f", {row.sex}" if row.sex else "")
+            says = spell_units(row.said) + (f", {row.sex}" if row.sex else "")
             says += f", {row.method}" if row.method else ""
-            outcome = _outcome(row, read, result, scope)
-            yield Compared(says, row.means.replace("_", " "), locator_text(row), by, outcome)
+            outcome = _describe_outcome(row, read, result, scope)
+            yield LimitComparison(
+                says, row.means.replace("_", " "), format_locator(row), by, outcome
+            )
 
 
-def _outcome(
-    row: Cutoff, read: Cutoff | Undecided | None, result: Measurement, scope: Scope
+def _describe_outcome(
+    row: Cutoff, read: Cutoff | Undecided | None, result: Measurement, scope: LimitScope
 ) -> str:
     if row.sex and scope.sex is None:
         return NO_SEX
@@ -148,38 +152,38 @@ def _outcome(
     return "not met"
 
 
-def bands(scope: Scope) -> Iterator[Band]:
+def build_bands(scope: LimitScope) -> Iterator[Band]:
     """What each stretch between two limits means to whom the limits are read for."""
     edges = (None, *scope.edges, None)
     running: Band | None = None
     before = ""
     for low, high in pairwise(edges):
-        means = _means(scope, _inside(low, high))
+        means = _describe_meaning(scope, _find_midpoint(low, high))
         if running is not None and means == before:
             running = replace(running, ends=high)
             continue
         if running is not None:
             yield running
         before = means
-        running = Band(means.replace("_", " "), low, high, TONES.get(means, "watch"), "x")
+        running = Band(means.replace("_", " "), low, high, MEANING_TONES.get(means, "watch"), "x")
     if running is not None:
         yield running
 
 
-def _inside(low: float | None, high: float | None) -> float:
+def _find_midpoint(low: float | None, high: float | None) -> float:
     if low is None:
         return (high or 0.0) / 2
     return low * 2 + 1 if high is None else (low + high) / 2
 
 
-def _means(scope: Scope, value: float) -> str:
+def _describe_meaning(scope: LimitScope, value: float) -> str:
     """What `value` means; where sex or method is not known, only what each of them would say."""
     rows = [row for _by, limits in scope.tables for row in limits.cutoffs]
     sexes = SEXES if scope.sex is None and any(row.sex for row in rows) else (scope.sex,)
     asked = scope.method is None and any(row.method for row in rows)
     methods: tuple[str | None, ...] = METHODS if asked else (scope.method,)
     met = {
-        (sex, method): _met(scope._replace(sex=sex, method=method), value)
+        (sex, method): _find_met_limit(scope._replace(sex=sex, method=method), value)
         for sex, method in product(sexes, methods)
     }
     if len({*met.values()}) == 1:
@@ -188,16 +192,18 @@ def _means(scope: Scope, value: float) -> str:
     return NO_SEX if by_sex else NO_METHOD
 
 
-def _met(scope: Scope, value: float) -> str:
+def _find_met_limit(scope: LimitScope, value: float) -> str:
     for _by, limits in scope.tables:
         met = (row for row in limits.cutoffs if scope.applies(row) and row.is_met_by(value))
         row = next(met, None)
         if row is not None:
             return row.means
-    return NOTHING
+    return NO_LIMIT
 
 
-def span(name: str, unit: str, scope: Scope, known: Known, *shown: float) -> tuple[float, float]:
+def choose_span(
+    name: str, unit: str, scope: LimitScope, known: SiteKnowledge, *shown: float
+) -> tuple[float, float]:
     """From where to where a measure is shown: about its limits, within what is plausible."""
     low, high = known.readable.plausible.get((name, unit), (0.0, float("inf")))
     edges = scope.edges or shown or (1.0,)
@@ -206,20 +212,20 @@ def span(name: str, unit: str, scope: Scope, known: Known, *shown: float) -> tup
     return max(low, least), min(high, most)
 
 
-def decimals(*values: float) -> int:
+def count_decimals(*values: float) -> int:
     """So many digits after the point as the most exact of `values` is printed with."""
     exponents = (Decimal(f"{value:g}").as_tuple().exponent for value in values)
     return max((-e for e in exponents if isinstance(e, int) and e < 0), default=0)
 
 
-def _plot(result: Measurement, title: str, scope: Scope) -> Plot:
+def _build_plot(result: Measurement, title: str, scope: LimitScope) -> Plot:
     edges, value = scope.edges, result.value
     least = min(edges[0] * BEFORE, value * 0.9)
     most = max(edges[-1] * BEYOND, value * 1.1)
-    unit = spelt(result.unit)
-    found = tuple(bands(scope))
+    unit = spell_units(result.unit)
+    found = tuple(build_bands(scope))
     told = f"{result.comparator or ''}{value:g} {unit}"
-    ranges = "; ".join(f"{one.says} {_range(one, unit)}" for one in found)
+    ranges = "; ".join(f"{one.says} {_format_range(one, unit)}" for one in found)
     return Plot(
         says=f"{title} {told} between its limits: {ranges}",
         x=Axis(f"{title}, {unit}", least=round(least, 4), most=round(most, 4)),
@@ -230,7 +236,7 @@ def _plot(result: Measurement, title: str, scope: Scope) -> Plot:
     )
 
 
-def _range(band: Band, unit: str) -> str:
+def _format_range(band: Band, unit: str) -> str:
     match band.begins, band.ends:
         case None, None:
             return "everywhere"

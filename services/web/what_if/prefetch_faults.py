@@ -7,29 +7,29 @@ from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.protocol.hook_request import resources_of
-from cds_hooks.protocol.prefetch import wanted_type
-from services.cards.markdown import unseen
-from services.hooks.documents import Answered
-from services.hooks.in_process import Rehearsal, rehearsal
-from services.hooks.offered_hooks import service_id
-from services.hooks.overrides import Chosen
+from cds_hooks.protocol.hook_request import read_resources
+from cds_hooks.protocol.prefetch import find_resource_type
+from services.cards.markdown import describe_gaps
+from services.hooks.documents import AnsweredDocument
+from services.hooks.in_process import InProcessService, run_in_process
+from services.hooks.offered_hooks import build_service_id
+from services.hooks.overrides import Variant
 from services.knowledge.language import Language
-from services.web.what_if.fhir_builder import INSTANCE, bundle, context
+from services.web.what_if.fhir_builder import HOOK_INSTANCE, build_bundle, build_context
 
-LEFT_OUT = object()
+OMITTED = object()
 OUTCOME = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "exception"}],
 }
-NEXT = {"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}
-STRANGER = {"reference": "Patient/somebody-else"}
-NONSENSE = "{furlongs}"  # no unit of any result
+NEXT_LINK = {"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}
+OTHER_PATIENT = {"reference": "Patient/somebody-else"}
+UNKNOWN_UNIT = "{furlongs}"  # no unit of any result
 # How cards begin what they say of data that they have not seen.
-UNSEEN = tuple(one.template for one in unseen(("",), ("",)))
+UNSEEN_TEXTS = tuple(one.template for one in describe_gaps(("",), ("",)))
 
 
-class Reply(NamedTuple):
+class TrialAnswer(NamedTuple):
     """What the service answered. `says` are the paragraphs of the cards' details."""
 
     status: int
@@ -43,16 +43,16 @@ class Reply(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class FaultTrial:
     """One awkward call. `differs` from the full answer; `added` is what it says besides."""
 
     key: str
     way: str
-    reply: Reply
+    reply: TrialAnswer
     differs: bool
     added: tuple[str, ...]
 
-    def marks(self, full: Reply) -> tuple[str, ...]:
+    def marks(self, full: TrialAnswer) -> tuple[str, ...]:
         """In which way the answer differs, in words."""
         if self.reply.status != full.status:
             return (f"{self.reply.status}, not {full.status}",)
@@ -74,97 +74,99 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
-    full: Reply
-    sent: tuple[Sent, ...]
+class FaultSimulation:
+    full: TrialAnswer
+    sent: tuple[FaultTrial, ...]
 
     @property
-    def by_key(self) -> dict[str, list[Sent]]:
-        found: dict[str, list[Sent]] = {}
+    def by_key(self) -> dict[str, list[FaultTrial]]:
+        found: dict[str, list[FaultTrial]] = {}
         for one in self.sent:
             found.setdefault(one.key, []).append(one)
         return found
 
 
-def simulate(
-    request: Mapping[str, Any], settings: Settings, chosen: Chosen, day: date
-) -> Simulated:
+def simulate_faults(
+    request: Mapping[str, Any], settings: Settings, chosen: Variant, day: date
+) -> FaultSimulation:
     """Sends the call in full, then with each key of its prefetch in every awkward way."""
     now = datetime.combine(day, time(12), UTC)
     hook = str(request["hook"])
     told = replace(settings, log_sample=1.0)
-    with rehearsal(told, chosen.tenant, chosen.known, now) as stage:
-        full = _reply(stage, request, hook)
+    with run_in_process(told, chosen.tenant, chosen.known, now) as stage:
+        full = _answer_request(stage, request, hook)
         sent = tuple(
-            _compared(key, way, _reply(stage, changed, hook), full, chosen.known.language)
-            for key, way, changed in awkward(request, stage.services[0].prefetch)
+            _compare_answers(
+                key, way, _answer_request(stage, changed, hook), full, chosen.known.language
+            )
+            for key, way, changed in list_faulty_requests(request, stage.services[0].prefetch)
         )
-    return Simulated(full, sent)
+    return FaultSimulation(full, sent)
 
 
-def as_request(
-    document: Mapping[str, Any], answered: Answered, templates: Mapping[str, str]
+def build_request(
+    document: Mapping[str, Any], answered: AnsweredDocument, templates: Mapping[str, str]
 ) -> dict[str, Any]:
     """The document as a call: what a Bundle holds, under the first key that asks for its type."""
     if "hook" in document:
         return dict(document)
     patient = answered.chart.patient.partition("/")[2]
     drafted = [dict(one) for one in answered.drafts]
-    left = [resource for resource in resources_of(document) if resource not in drafted]
+    left = [resource for resource in read_resources(document) if resource not in drafted]
     prefetch: dict[str, Any] = {}
     for key, template in templates.items():
-        wanted = wanted_type(template)
+        wanted = find_resource_type(template)
         found = [resource for resource in left if resource["resourceType"] == wanted]
         left = [resource for resource in left if resource["resourceType"] != wanted]
-        prefetch[key] = bundle(found)
+        prefetch[key] = build_bundle(found)
         if wanted == "Patient":
             prefetch[key] = {**found[0], "id": patient} if found else None
     return {
         "hook": answered.hook,
-        "hookInstance": INSTANCE,
-        "context": context(answered.hook, patient, drafted),
+        "hookInstance": HOOK_INSTANCE,
+        "context": build_context(answered.hook, patient, drafted),
         "prefetch": prefetch,
     }
 
 
-def awkward(
+def list_faulty_requests(
     request: Mapping[str, Any], templates: Mapping[str, str]
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(key, way, call) for each key that the service asks for."""
     sent = request.get("prefetch") or {}
     for key in templates:
         there = sent.get(key)
-        for way, value in _ways(there):
+        for way, value in _list_faults(there):
             prefetch = {**sent, key: value}
-            if value is LEFT_OUT:
+            if value is OMITTED:
                 del prefetch[key]
             yield key, way, {**request, "prefetch": prefetch}
 
 
-def _ways(there: Any) -> Iterator[tuple[str, Any]]:
+def _list_faults(there: Any) -> Iterator[tuple[str, Any]]:
     if there is not None:
         yield "null", None
-    yield "left out", LEFT_OUT
+    yield "left out", OMITTED
     yield "OperationOutcome", OUTCOME
     match there:
         case {"resourceType": "Patient"}:
             yield "another patient's", {**there, "id": "somebody-else"}
         case {"resourceType": "Bundle", "entry": [_, *_]}:
-            yield "paged", {**there, "link": [NEXT]}
-            yield "another patient's", _changed(there, _of_stranger)
+            yield "paged", {**there, "link": [NEXT_LINK]}
+            yield "another patient's", _change_entries(there, _change_patient)
             if any(map(_has_quantity, there["entry"])):
-                yield "wrong unit", _changed(there, _in_nonsense)
+                yield "wrong unit", _change_entries(there, _change_unit)
 
 
-def _changed(bundle: Mapping[str, Any], change: Any) -> dict[str, Any]:
+def _change_entries(bundle: Mapping[str, Any], change: Any) -> dict[str, Any]:
     made: dict[str, Any] = copy.deepcopy(dict(bundle))
-    for resource in resources_of(made):
+    for resource in read_resources(made):
         change(resource)
     return made
 
 
-def _of_stranger(resource: dict[str, Any]) -> None:
-    resource["patient" if "patient" in resource else "subject"] = STRANGER
+def _change_patient(resource: dict[str, Any]) -> None:
+    resource["patient" if "patient" in resource else "subject"] = OTHER_PATIENT
 
 
 def _has_quantity(entry: Any) -> bool:
@@ -174,23 +176,23 @@ def _has_quantity(entry: Any) -> bool:
     return False
 
 
-def _in_nonsense(resource: dict[str, Any]) -> None:
+def _change_unit(resource: dict[str, Any]) -> None:
     quantity = resource.get("valueQuantity")
     if isinstance(quantity, dict):
-        resource["valueQuantity"] = {**quantity, "unit": NONSENSE, "code": NONSENSE}
+        resource["valueQuantity"] = {**quantity, "unit": UNKNOWN_UNIT, "code": UNKNOWN_UNIT}
 
 
-def _reply(stage: Rehearsal, request: Mapping[str, Any], hook: str) -> Reply:
+def _answer_request(stage: InProcessService, request: Mapping[str, Any], hook: str) -> TrialAnswer:
     stage.lines.clear()
-    answer = stage.client.post(f"/cds-services/{service_id(hook)}", json=request)
+    answer = stage.client.post(f"/cds-services/{build_service_id(hook)}", json=request)
     document = answer.get_json()
     line = next((one for one in stage.lines if one["event"] == "decision"), {})
     if answer.status_code != 200:
         issue = document["issue"][0]
         fault = f"{issue['details']['text']} {issue.get('diagnostics', '')}".strip()
-        return Reply(answer.status_code, fault, (), (), frozenset(), "", "", "")
+        return TrialAnswer(answer.status_code, fault, (), (), frozenset(), "", "", "")
     cards, findings = document["cards"], line.get("findings", {})
-    return Reply(
+    return TrialAnswer(
         status=200,
         fault="",
         summaries=tuple(card["summary"] for card in cards),
@@ -202,7 +204,9 @@ def _reply(stage: Rehearsal, request: Mapping[str, Any], hook: str) -> Reply:
     )
 
 
-def _compared(key: str, way: str, reply: Reply, full: Reply, said: Language) -> Sent:
-    begins = tuple(said.messages.get(text, text).partition("{")[0] for text in UNSEEN)
+def _compare_answers(
+    key: str, way: str, reply: TrialAnswer, full: TrialAnswer, said: Language
+) -> FaultTrial:
+    begins = tuple(said.messages.get(text, text).partition("{")[0] for text in UNSEEN_TEXTS)
     added = sorted(text for text in reply.says - full.says if text.startswith(begins))
-    return Sent(key, way, reply, reply != full, tuple(added))
+    return FaultTrial(key, way, reply, reply != full, tuple(added))

@@ -12,40 +12,40 @@ import orjson
 from werkzeug.datastructures import MultiDict
 
 from cds_hooks.protocol.dialects import DIALECTS
-from cds_hooks.protocol.errors import Refusal
+from cds_hooks.protocol.errors import CallError
 from cds_hooks.protocol.hook_request import HOOKS, ORDER_SIGN, PATIENT_VIEW, read_json
 from cds_hooks.protocol.strict_json import MAX_DEPTH
-from mappings.actions.order_template import FILES, template_ids
+from mappings.actions.order_template import FILES, list_template_ids
 from mappings.publications.guideline import Guideline
 from services.chart.orders import MEDICATION_TYPES, ORDER_TYPES
-from services.hooks.documents import UnusableDocument
+from services.hooks.documents import UnusableDocumentError
 from services.hooks.offered_hooks import OFFERED_HOOKS
-from services.hooks.overrides import ATTENTION, Choices
-from services.knowledge.language import languages
-from services.knowledge.site import Known
-from services.web.what_if.fhir_builder import request_of, with_draft
-from services.web.what_if.form import Entered, Form
+from services.hooks.overrides import ATTENTION, VariantOptions
+from services.knowledge.language import list_languages
+from services.knowledge.site import SiteKnowledge
+from services.web.what_if.fhir_builder import build_request, replace_draft
+from services.web.what_if.form import FormReader, PatientForm
 
-SAMPLES = tuple(
+SAMPLE_NAMES = tuple(
     sorted(
         file.name.removesuffix(".json") for file in (files("services.hooks") / "samples").iterdir()
     )
 )
 FIRST_SAMPLE = "neuropathy"
 EARLIEST, LATEST = 1900, 2200  # years of a call: everything is compared with days before it
-ROOM = 12  # levels that a call and a case put around what is pasted
+RESERVED_DEPTH = 12  # levels that a call and a case put around what is pasted
 # What a query may hold besides the patient and the choices.
-ASIDE = ("sweep", "from", "to", "awkward")
+VIEW_PARAMETERS = ("sweep", "from", "to", "awkward")
 
 
 @cache
-def sample_bytes(name: str) -> bytes:
+def read_sample_bytes(name: str) -> bytes:
     return (files("services.hooks") / "samples" / f"{name}.json").read_bytes()
 
 
-def sample(name: str) -> tuple[dict[str, Any], date]:
+def read_sample(name: str) -> tuple[dict[str, Any], date]:
     """A bundled call, and its day."""
-    document: dict[str, Any] = orjson.loads(sample_bytes(name))
+    document: dict[str, Any] = orjson.loads(read_sample_bytes(name))
     return document, date.fromisoformat(document.pop("sampleDay"))
 
 
@@ -62,32 +62,32 @@ class Options:
     orders_of: Mapping[str, Mapping[str, str]]  # by guideline and locale: whose orders it treats by
 
     @classmethod
-    def of(cls, known: Known) -> "Options":
+    def from_knowledge(cls, known: SiteKnowledge) -> "Options":
         says = ("everything there is to say", "what this site lets interrupt")
         guidelines = [g for g in known.guidelines().values() if not g.laboratory]
         return cls(
             guideline={g.id: f"{g.id} ({g.publisher})" for g in guidelines},
             definition={id_: id_ for id_ in known.definitions()},
             locale={code: code for code in FILES},
-            language={code: code for code in languages()},
+            language={code: code for code in list_languages()},
             dialect={name: name for name in DIALECTS},
             attention=dict(zip(ATTENTION, says, strict=True)),
-            orders_of={g.id: {code: _orders_of(g, code) for code in FILES} for g in guidelines},
+            orders_of={g.id: {code: _choose_locale(g, code) for code in FILES} for g in guidelines},
         )
 
 
-def _orders_of(guideline: Guideline, locale: str) -> str:
+def _choose_locale(guideline: Guideline, locale: str) -> str:
     """`locale`, where it has every order that the guideline treats with; else the guideline's."""
     treats = {name for one in guideline.treatments.values() for name in one.templates}
-    return locale if treats <= template_ids(locale) else guideline.locale
+    return locale if treats <= list_template_ids(locale) else guideline.locale
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WhatIfQuery:
     """One query, read. `sample`: the name of the bundled patient that is shown; else empty."""
 
-    entered: Entered
-    choices: Choices
+    entered: PatientForm
+    choices: VariantOptions
     hook: str
     day: date
     says_day: bool  # an address has to say it
@@ -108,13 +108,13 @@ class Asked:
         aside = {**self.aside, **others}
         return [*plain, *((name, value) for name, value in aside.items() if value)]
 
-    def document(self, known: Known) -> dict[str, Any]:
+    def document(self, known: SiteKnowledge) -> dict[str, Any]:
         """The call about the sample or the entered patient."""
         if self.sample:
-            return sample(self.sample)[0]
-        return request_of(self.entered, known, self.day, self.hook)
+            return read_sample(self.sample)[0]
+        return build_request(self.entered, known, self.day, self.hook)
 
-    def number(self, name: str) -> float | None:
+    def find_number(self, name: str) -> float | None:
         try:
             value = float(self.aside.get(name, ""))
         except ValueError:
@@ -122,15 +122,15 @@ class Asked:
         return value if 0 <= value < 1e6 else None
 
 
-def read(
+def read_query(
     given: "MultiDict[str, str]",
-    known: Known,
-    site: Choices,
+    known: SiteKnowledge,
+    site: VariantOptions,
     options: Options,
     today: date,
     *,
     is_pasted: bool = False,
-) -> Asked:
+) -> WhatIfQuery:
     """The query of the page; without a patient in it, the first sample.
 
     A sample is shown at its own hook and day, what is pasted at those that are asked for.
@@ -143,24 +143,24 @@ def read(
             choices = replace(choices, **{name: value})
         elif value:
             faults.append(f"{name}: none of those that there are")
-    choices = _with_orders(choices, given.get("locale", ""), options, faults)
+    choices = _choose_fitting_orders(choices, given.get("locale", ""), options, faults)
     hook = given.get("hook", "")
     if hook and hook not in OFFERED_HOOKS:
         faults.append("hook: none of those that there are")
         hook = ""
     name = given.get("sample", "")
     is_patient = bool({"age", "born", "sex"} & set(given))
-    if name not in SAMPLES:
+    if name not in SAMPLE_NAMES:
         name = "" if is_patient else FIRST_SAMPLE
-    day = _day(given.get("day", ""), today, faults)
+    day = _read_day(given.get("day", ""), today, faults)
     says_day = day != today
     if name and not is_pasted:
-        document, day = sample(name)
+        document, day = read_sample(name)
         hook, says_day = str(document["hook"]), False
-    form = Form(given, known, day)
-    entered = form.read()
-    faults += form.unknown({*site.as_json(), *ASIDE, "hook", "sample", "day"})
-    return Asked(
+    form = FormReader(given, known, day)
+    entered = form.read_form()
+    faults += form.list_unknown({*site.as_json(), *VIEW_PARAMETERS, "hook", "sample", "day"})
+    return WhatIfQuery(
         entered=entered,
         choices=choices,
         hook=hook or (ORDER_SIGN if entered.draft else PATIENT_VIEW).name,
@@ -168,11 +168,13 @@ def read(
         says_day=says_day,
         sample=name,
         faults=(*faults, *form.faults),
-        aside={key: given[key].strip() for key in ASIDE if given.get(key, "").strip()},
+        aside={key: given[key].strip() for key in VIEW_PARAMETERS if given.get(key, "").strip()},
     )
 
 
-def _with_orders(choices: Choices, locale: str, options: Options, faults: list[str]) -> Choices:
+def _choose_fitting_orders(
+    choices: VariantOptions, locale: str, options: Options, faults: list[str]
+) -> VariantOptions:
     """The choices with orders that the guideline can treat with; `locale`: what was asked for."""
     fitting = options.orders_of.get(choices.guideline, {}).get(choices.locale, choices.locale)
     if fitting != choices.locale and locale == choices.locale:
@@ -183,7 +185,7 @@ def _with_orders(choices: Choices, locale: str, options: Options, faults: list[s
     return replace(choices, locale=fitting)
 
 
-def _day(text: str, today: date, faults: list[str]) -> date:
+def _read_day(text: str, today: date, faults: list[str]) -> date:
     if not text:
         return today
     try:
@@ -197,31 +199,31 @@ def _day(text: str, today: date, faults: list[str]) -> date:
     return day
 
 
-def pasted(text: str, asked: Asked, known: Known) -> Any:
+def read_pasted(text: str, asked: WhatIfQuery, known: SiteKnowledge) -> Any:
     """The Bundle or call in `text`; an order alone becomes the draft of the entered patient.
 
     Raises UnusableDocument with the place.
     """
     try:
         document = read_json(text.encode("utf-8", "surrogatepass"))
-    except Refusal as refusal:
-        raise UnusableDocument(refusal.diagnostics or refusal.text) from None
+    except CallError as refusal:
+        raise UnusableDocumentError(refusal.diagnostics or refusal.text) from None
     if not _has_room(document):
-        raise UnusableDocument(f"nested more than {MAX_DEPTH - ROOM} levels deep")
+        raise UnusableDocumentError(f"nested more than {MAX_DEPTH - RESERVED_DEPTH} levels deep")
     match document:
         case {"hook": _} | {"resourceType": "Bundle"}:
             return document
         case {"resourceType": str(kind)} if kind in MEDICATION_TYPES | ORDER_TYPES:
             hook = asked.hook if HOOKS[asked.hook].is_about_orders else ORDER_SIGN.name
-            return with_draft(asked.document(known), document, hook)
+            return replace_draft(asked.document(known), document, hook)
         case {"resourceType": _}:
-            raise UnusableDocument("resourceType: neither a Bundle nor an order")
-    raise UnusableDocument("$: neither a FHIR Bundle, a CDS Hooks request nor an order")
+            raise UnusableDocumentError("resourceType: neither a Bundle nor an order")
+    raise UnusableDocumentError("$: neither a FHIR Bundle, a CDS Hooks request nor an order")
 
 
 def _has_room(document: Any) -> bool:
     """Whether it can still be written with `ROOM` levels around it."""
-    for _ in range(ROOM):
+    for _ in range(RESERVED_DEPTH):
         document = [document]
     try:
         orjson.dumps(document)

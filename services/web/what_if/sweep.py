@@ -6,30 +6,30 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from services.chart.model import Chart, Measurement
-from services.hooks.decide import Answer
-from services.hooks.documents import Answered, answer_again
-from services.hooks.offered_hooks import service_id
-from services.hooks.overrides import Chosen
-from services.knowledge.site import Known
+from services.hooks.decide import CallAnswer
+from services.hooks.documents import AnsweredDocument, answer_chart
+from services.hooks.offered_hooks import build_service_id
+from services.hooks.overrides import Variant
+from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.labels import CATEGORIES
 from services.web.chart_data import Axis, Band, Plot, Series
-from services.web.unit_text import spelt
-from services.web.what_if.form_fields import limited
-from services.web.what_if.limit_bands import bands, decimals, scope_of, span
+from services.web.unit_text import spell_units
+from services.web.what_if.form_fields import rank_measures
+from services.web.what_if.limit_bands import build_bands, choose_span, count_decimals, find_scope
 
-FARTHEST = 1e12  # no result is larger in any unit; far beyond, numbers cannot be halved any more
+MAX_VALUE = 1e12  # no result is larger in any unit; far beyond, numbers cannot be halved any more
 
 
-def measured(name: str, chart: Chart, known: Known) -> Measurement | None:
+def find_measurement(name: str, chart: Chart, known: SiteKnowledge) -> Measurement | None:
     """The newest result; of measures of which the best trial of a day counts, that one."""
-    newest = chart.latest(name)
+    newest = chart.get_latest(name)
     if newest is None or name not in known.muscle.best_of_day:
         return newest
     of_day = [one for one in chart.measurements[name] if one.day == newest.day]
     return max(of_day, key=lambda one: one.value)
 
 
-def ends(
+def choose_ends(
     low: float,
     high: float,
     least: float | None,
@@ -39,7 +39,7 @@ def ends(
     """From where to where: what was asked for, within what is read rather than verified."""
     low = low if least is None else least
     high = high if most is None else most
-    low, high = min(low, FARTHEST), min(high, FARTHEST)
+    low, high = min(low, MAX_VALUE), min(high, MAX_VALUE)
     high = high if high > low else low * 2 + 1  # limits that lie below where somebody begins
     if plausible is None:
         return low, high
@@ -49,7 +49,7 @@ def ends(
     return max(low, lowest), min(high, highest)
 
 
-def with_value(chart: Chart, template: Measurement, value: float) -> Chart:
+def replace_value(chart: Chart, template: Measurement, value: float) -> Chart:
     """The chart with one result of this measure alone on its newest day."""
     changed = template._replace(value=value, comparator=None, reported="")
     older = (m for m in chart.measurements.get(template.observation, ()) if m.day < template.day)
@@ -59,12 +59,12 @@ def with_value(chart: Chart, template: Measurement, value: float) -> Chart:
 
 
 POINTS = 80
-MOST_DIGITS = 9  # after the point
+MAX_DIGITS = 9  # after the point
 TIERS = ("T1", "T2", "T3", "T4", "T5")
 HEIGHT, ROW = 130, 26  # pixels of a plot, and of each name on its axis
 
 
-class Outcome(NamedTuple):
+class SweepOutcome(NamedTuple):
     """What can change along a value: words, never the value itself."""
 
     b12: str
@@ -80,7 +80,7 @@ class Interval(NamedTuple):
 
     begins: float
     ends: float
-    outcome: Outcome
+    outcome: SweepOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +103,32 @@ class Sweep:
     def as_json(self) -> dict[str, Any]:
         """What the slider shows."""
         return {
-            "unit": spelt(self.unit),
+            "unit": spell_units(self.unit),
             "digits": self.digits,
             "intervals": [
-                {"begins": i.begins, "ends": i.ends, "says": in_words(i.outcome)}
+                {"begins": i.begins, "ends": i.ends, "says": describe_outcome(i.outcome)}
                 for i in self.intervals
             ],
         }
 
 
-def in_words(outcome: Outcome) -> str:
+def describe_outcome(outcome: SweepOutcome) -> str:
     muscle = CATEGORIES[outcome.muscle]
     cards = ", ".join(f"{about} ({loud})" for about, loud in outcome.cards) or "none"
     return f"B12 {outcome.b12}, {outcome.tier}, muscle {muscle}; card: {cards}"
 
 
-def sweepable(answered: Answered, chosen: Chosen) -> Mapping[str, str]:
+def list_sweepable(answered: AnsweredDocument, chosen: Variant) -> Mapping[str, str]:
     """Titles of the measures that can be swept, by name: first those on record."""
     known = chosen.known
-    names = dict.fromkeys((*answered.chart.measurements, *limited(known)))
+    names = dict.fromkeys((*answered.chart.measurements, *rank_measures(known)))
     computed = {name for name in names if not known.index.rows[name]}
     return {name: known.b12.titles[name] for name in names if name not in computed}
 
 
-def sweep(
-    answered: Answered,
-    chosen: Chosen,
+def sweep_value(
+    answered: AnsweredDocument,
+    chosen: Variant,
     name: str,
     least: float | None = None,
     most: float | None = None,
@@ -139,55 +139,57 @@ def sweep(
     in that result's unit; where there is none, on the day of the call and in the first unit.
     """
     chart, known = answered.chart, chosen.known
-    there, value_set = measured(name, chart, known), known.index.sets[name]
+    there, value_set = find_measurement(name, chart, known), known.index.sets[name]
     unit = there.unit if there else value_set.units[0]
     template = there or Measurement(name, 0.0, unit, chart.today, f"Observation/{name}")
-    scope = scope_of(name, unit, chart, known, template.method)
+    scope = find_scope(name, unit, chart, known, template.method)
     shown = (there.value,) if there else ()
-    low, high = span(name, unit, scope, known, *shown)
-    low, high = ends(low, high, least, most, known.readable.plausible.get((name, unit)))
-    digits = 0 if value_set.whole else _digits(low, high, (*scope.edges, *shown))
-    rules = chosen.attention[service_id(answered.hook)]
+    low, high = choose_span(name, unit, scope, known, *shown)
+    low, high = choose_ends(low, high, least, most, known.readable.plausible.get((name, unit)))
+    digits = 0 if value_set.whole else _choose_digits(low, high, (*scope.edges, *shown))
+    rules = chosen.attention[build_service_id(answered.hook)]
 
-    def at(place: int) -> Outcome:
+    def at(place: int) -> SweepOutcome:
         value = place / 10**digits
-        changed = with_value(chart, template, value)
-        answer = answer_again(changed, answered.drafts, chosen.maker, rules, answered.hook)
-        return _outcome(answer)
+        changed = replace_value(chart, template, value)
+        answer = answer_chart(changed, answered.drafts, chosen.maker, rules, answered.hook)
+        return _read_outcome(answer)
 
     first, last = (
         round(low * 10**digits),
         max(round(high * 10**digits), round(low * 10**digits) + 1),
     )
     near = [round(edge * 10**digits) + beside for edge in scope.edges for beside in (-1, 0, 1)]
-    grid = _grid(first, last, near)
+    grid = _build_grid(first, last, near)
     intervals = tuple(
         Interval(a / 10**digits, b / 10**digits, outcome)
-        for a, b, outcome in _same(grid, _remembered(at))
+        for a, b, outcome in _find_intervals(grid, _cache_outcomes(at))
     )
     title = known.b12.titles[name]
     now = there.value if there and there.comparator is None else None
     made = Sweep(name, title, unit, digits, now, intervals, ())
-    return replace(made, plots=tuple(_plots(made, tuple(bands(scope)) if scope.tables else ())))
+    return replace(
+        made, plots=tuple(_build_plots(made, tuple(build_bands(scope)) if scope.tables else ()))
+    )
 
 
-def _digits(low: float, high: float, printed: Sequence[float]) -> int:
+def _choose_digits(low: float, high: float, printed: Sequence[float]) -> int:
     """As printed, and fine enough for the points to differ."""
-    digits = min(decimals(*printed) if printed else 0, MOST_DIGITS)
-    while digits < MOST_DIGITS and (high - low) * 10**digits < POINTS:
+    digits = min(count_decimals(*printed) if printed else 0, MAX_DIGITS)
+    while digits < MAX_DIGITS and (high - low) * 10**digits < POINTS:
         digits += 1
     return digits
 
 
-def _grid(first: int, last: int, near: Sequence[int]) -> list[int]:
+def _build_grid(first: int, last: int, near: Sequence[int]) -> list[int]:
     even = (first + (last - first) * n // POINTS for n in range(POINTS + 1))
     return sorted({*even, *(place for place in near if first <= place <= last)})
 
 
-def _remembered(at: Callable[[int], Outcome]) -> Callable[[int], Outcome]:
-    found: dict[int, Outcome] = {}
+def _cache_outcomes(at: Callable[[int], SweepOutcome]) -> Callable[[int], SweepOutcome]:
+    found: dict[int, SweepOutcome] = {}
 
-    def once(place: int) -> Outcome:
+    def once(place: int) -> SweepOutcome:
         if place not in found:
             found[place] = at(place)
         return found[place]
@@ -195,17 +197,19 @@ def _remembered(at: Callable[[int], Outcome]) -> Callable[[int], Outcome]:
     return once
 
 
-def _same(grid: Sequence[int], at: Callable[[int], Outcome]) -> Iterator[tuple[int, int, Outcome]]:
+def _find_intervals(
+    grid: Sequence[int], at: Callable[[int], SweepOutcome]
+) -> Iterator[tuple[int, int, SweepOutcome]]:
     """Stretches of one outcome; changes between two points of the grid are bisected."""
     begins = grid[0]
     for low, high in pairwise(grid):
-        for change in _changes(low, high, at):
+        for change in _find_changes(low, high, at):
             yield begins, change - 1, at(begins)
             begins = change
     yield begins, grid[-1], at(begins)
 
 
-def _changes(low: int, high: int, at: Callable[[int], Outcome]) -> Iterator[int]:
+def _find_changes(low: int, high: int, at: Callable[[int], SweepOutcome]) -> Iterator[int]:
     """The first places of new outcomes after `low`, up to `high`."""
     if at(low) == at(high):
         return
@@ -213,13 +217,13 @@ def _changes(low: int, high: int, at: Callable[[int], Outcome]) -> Iterator[int]
         yield high
         return
     middle = (low + high) // 2
-    yield from _changes(low, middle, at)
-    yield from _changes(middle, high, at)
+    yield from _find_changes(low, middle, at)
+    yield from _find_changes(middle, high, at)
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _read_outcome(answer: CallAnswer) -> SweepOutcome:
     found = answer.found
-    return Outcome(
+    return SweepOutcome(
         b12=found.b12.category,
         urgency=found.b12.urgency,
         muscle=found.muscle.category,
@@ -233,7 +237,7 @@ def _outcome(answer: Answer) -> Outcome:
     )
 
 
-def _plots(made: Sweep, found: tuple[Band, ...]) -> Iterator[Plot]:
+def _build_plots(made: Sweep, found: tuple[Band, ...]) -> Iterator[Plot]:
     """One for each of category, stage and tier that changes along the value."""
     for what, read in (
         ("B12", lambda o: o.b12),
@@ -242,17 +246,19 @@ def _plots(made: Sweep, found: tuple[Band, ...]) -> Iterator[Plot]:
     ):
         names = dict.fromkeys(read(interval.outcome) for interval in made.intervals)
         if len(names) > 1:
-            yield _plot(made, what, sorted(names) if what == "Tier" else [*names], read, found)
+            yield _build_plot(
+                made, what, sorted(names) if what == "Tier" else [*names], read, found
+            )
 
 
-def _plot(
+def _build_plot(
     made: Sweep,
     what: str,
     names: Sequence[str],
-    read: Callable[[Outcome], str],
+    read: Callable[[SweepOutcome], str],
     found: tuple[Band, ...],
 ) -> Plot:
-    unit = spelt(made.unit)
+    unit = spell_units(made.unit)
     points = [
         (value, read(one.outcome)) for one in made.intervals for value in (one.begins, one.ends)
     ]

@@ -8,34 +8,36 @@ from typing import Any
 import orjson
 
 from cds_hooks.config.settings import Settings
-from services.hooks.catalog import prefetch_templates
-from services.hooks.overrides import Chosen
-from services.hooks.regression_cases import Shown, case_of, show
+from services.hooks.catalog import build_prefetch_templates
+from services.hooks.overrides import Variant
+from services.hooks.regression_cases import CaseResult, answer_case, build_case
 from services.sarcopenia.labels import CATEGORIES
 from services.vitamin_b12.labels import TITLES
 from services.web.what_if import decision_path
-from services.web.what_if.limit_bands import Placed, placed
-from services.web.what_if.prefetch_faults import Simulated, as_request, simulate
-from services.web.what_if.query import Asked
-from services.web.what_if.sweep import Sweep, sweep, sweepable
+from services.web.what_if.limit_bands import ResultOnScale, place_results
+from services.web.what_if.prefetch_faults import FaultSimulation, build_request, simulate_faults
+from services.web.what_if.query import WhatIfQuery
+from services.web.what_if.sweep import Sweep, list_sweepable, sweep_value
 
-PREFERRED = ("total_b12", "active_b12")  # what is swept where nobody chose
+DEFAULT_MEASURES = ("total_b12", "active_b12")  # what is swept where nobody chose
 
 
 @dataclass
 class View:
     """The answer and how it came about. Made anew for each page; nothing of it stays."""
 
-    asked: Asked
-    chosen: Chosen
+    asked: WhatIfQuery
+    chosen: Variant
     settings: Settings
     document: Any
-    shown: Shown
+    shown: CaseResult
 
     @classmethod
-    def of(cls, document: Any, asked: Asked, chosen: Chosen, settings: Settings) -> "View":
+    def from_document(
+        cls, document: Any, asked: WhatIfQuery, chosen: Variant, settings: Settings
+    ) -> "View":
         """Raises UnusableDocument."""
-        shown = show(document, chosen, asked.day, asked.hook)
+        shown = answer_case(document, chosen, asked.day, asked.hook)
         return cls(asked, chosen, settings, document, shown)
 
     @property
@@ -62,51 +64,53 @@ class View:
         return CATEGORIES[self.muscle["category"]]
 
     @property
-    def looks(self) -> tuple[decision_path.Look, ...]:
-        return decision_path.looks(self.shown, self.chosen)
+    def looks(self) -> tuple[decision_path.EvidenceStep, ...]:
+        return decision_path.list_evidence(self.shown, self.chosen)
 
     @property
-    def gaps(self) -> tuple[decision_path.Gap, ...]:
-        return decision_path.gaps(self.shown, self.chosen)
+    def gaps(self) -> tuple[decision_path.DataGap, ...]:
+        return decision_path.list_gaps(self.shown, self.chosen)
 
     @property
-    def withheld(self) -> tuple[decision_path.Gap, ...]:
-        return decision_path.withheld(self.shown, self.chosen)
+    def withheld(self) -> tuple[decision_path.DataGap, ...]:
+        return decision_path.list_withheld(self.shown, self.chosen)
 
     @property
     def steps(self) -> tuple[tuple[str, str, str], ...]:
-        return decision_path.steps(self.shown)
+        return decision_path.list_steps(self.shown)
 
     @property
     def flags(self) -> tuple[tuple[str, str, str], ...]:
-        return decision_path.flags(self.shown)
+        return decision_path.list_flags(self.shown)
 
     @cached_property
-    def placed(self) -> tuple[Placed, ...]:
-        return placed(self.shown.answered.chart, self.chosen.known)
+    def placed(self) -> tuple[ResultOnScale, ...]:
+        return place_results(self.shown.answered.chart, self.chosen.known)
 
     @cached_property
     def sweepable(self) -> Mapping[str, str]:
-        return sweepable(self.shown.answered, self.chosen)
+        return list_sweepable(self.shown.answered, self.chosen)
 
     @cached_property
     def sweep(self) -> Sweep:
         asked = self.asked.aside.get("sweep", "")
         measured = self.shown.answered.chart.measurements
-        preferred = next((name for name in PREFERRED if name in measured), PREFERRED[0])
+        preferred = next(
+            (name for name in DEFAULT_MEASURES if name in measured), DEFAULT_MEASURES[0]
+        )
         name = asked if asked in self.sweepable else preferred
-        begins, ends = self.asked.number("from"), self.asked.number("to")
-        return sweep(self.shown.answered, self.chosen, name, begins, ends)
+        begins, ends = self.asked.find_number("from"), self.asked.find_number("to")
+        return sweep_value(self.shown.answered, self.chosen, name, begins, ends)
 
     @cached_property
-    def simulated(self) -> Simulated | None:
+    def simulated(self) -> FaultSimulation | None:
         """None where nobody asked for it."""
         if not self.asked.aside.get("awkward"):
             return None
-        request = as_request(
-            self.document, self.shown.answered, prefetch_templates(self.chosen.known.index)
+        request = build_request(
+            self.document, self.shown.answered, build_prefetch_templates(self.chosen.known.index)
         )
-        return simulate(request, self.settings, self.chosen, self.asked.day)
+        return simulate_faults(request, self.settings, self.chosen, self.asked.day)
 
     @property
     def documents(self) -> dict[str, str]:
@@ -123,4 +127,4 @@ class View:
 
     def case(self) -> dict[str, Any]:
         name = f"{self.b12['category']}, {self.muscle['category']}, {self.shown.assessment['tier']}"
-        return case_of(name, self.document, self.chosen, self.asked.day, self.shown)
+        return build_case(name, self.document, self.chosen, self.asked.day, self.shown)

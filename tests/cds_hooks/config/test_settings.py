@@ -8,16 +8,16 @@ from tables import cases
 
 from cds_hooks.config import settings as platform
 from cds_hooks.config.settings import (
-    VARIABLE,
-    ConfigurationFault,
-    MetricsPage,
+    FILE_VARIABLE,
+    ConfigurationError,
+    MetricsAddress,
     ServiceTables,
     Settings,
-    configuration_file,
-    configuration_schema,
-    refuse_exposed,
+    build_configuration_schema,
+    explain_exposure,
+    find_configuration_file,
 )
-from services.knowledge.configuration import clinical_tables, load_settings
+from services.knowledge.configuration import get_clinical_tables, load_settings
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "cobalamin.example.toml"
 
@@ -29,7 +29,7 @@ def faults_of(tmp_path):
     def faults_of(text):
         path = tmp_path / "cobalamin.toml"
         path.write_text(text.replace("#", "\n"))
-        with pytest.raises(ConfigurationFault) as caught:
+        with pytest.raises(ConfigurationError) as caught:
             load_settings(path)
         assert all(fault.file == str(path) for fault in caught.value.faults)
         return [(fault.key, fault.reason) for fault in caught.value.faults]
@@ -55,11 +55,11 @@ def test_without_a_file_only_this_machine_is_served(monkeypatch, tmp_path):
 
 
 def test_metrics_have_an_address_of_their_own_and_on_loopback(tmp_path):
-    assert load_settings(None).metrics == MetricsPage("127.0.0.1", 9464)
+    assert load_settings(None).metrics == MetricsAddress("127.0.0.1", 9464)
     for text, page in (
-        ("", MetricsPage()),
-        ("[metrics]\nport = 9500", MetricsPage(port=9500, is_chosen=True)),
-        ('[metrics]\nhost = "10.0.0.5"', MetricsPage("10.0.0.5", is_chosen=True)),
+        ("", MetricsAddress()),
+        ("[metrics]\nport = 9500", MetricsAddress(port=9500, is_chosen=True)),
+        ('[metrics]\nhost = "10.0.0.5"', MetricsAddress("10.0.0.5", is_chosen=True)),
         ("[metrics]\nenabled = false\nport = 9500", None),
     ):
         assert load_settings(written(tmp_path, text)).metrics == page
@@ -101,7 +101,7 @@ def names_of(schema, definitions):
 def test_the_example_is_in_order_and_shows_every_key():
     settings = load_settings(EXAMPLE)
     assert settings.tenant().fhir.servers
-    schema = configuration_schema(clinical_tables())
+    schema = build_configuration_schema(get_clinical_tables())
     found = re.findall(r"^(?:# )?(?:\[+([\w.-]+)\]+|(\w+) =)", EXAMPLE.read_text(), re.MULTILINE)
     shown = {part for table, key in found for part in (*table.split("."), key)}
     assert set(names_of(schema, schema["$defs"])) - shown == set()
@@ -166,7 +166,7 @@ IRON = ServiceTables(
             }
         },
     },
-    of_file=frozenset({"lab"}),
+    file_only=frozenset({"lab"}),
 )
 
 
@@ -183,7 +183,7 @@ IRON = ServiceTables(
 def test_services_bring_tables_of_their_own(case, tmp_path):
     text = case["text"].replace("TENANT ", PROXY + '[[tenant]]#id = "a"#certificate = "a"#')
     path = written(tmp_path, text.replace("#", "\n"))
-    with pytest.raises(ConfigurationFault) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         platform.load_settings(path, IRON)
     [fault] = caught.value.faults
     assert fault.key == case["key"]
@@ -269,7 +269,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, reason):
     path = tmp_path / "cobalamin.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigurationFault, match=reason) as caught:
+    with pytest.raises(ConfigurationError, match=reason) as caught:
         load_settings(path)
     assert str(path) in str(caught.value)
 
@@ -290,11 +290,11 @@ def test_urls_lose_the_slash_at_their_end(tmp_path):
 
 
 def test_the_command_line_goes_before_the_environment(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
-    assert configuration_file(None) is None
-    monkeypatch.setenv(VARIABLE, "/etc/site.toml")
-    assert configuration_file(None) == Path("/etc/site.toml")
-    assert configuration_file(Path("mine.toml")) == Path("mine.toml")
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
+    assert find_configuration_file(None) is None
+    monkeypatch.setenv(FILE_VARIABLE, "/etc/site.toml")
+    assert find_configuration_file(None) == Path("/etc/site.toml")
+    assert find_configuration_file(Path("mine.toml")) == Path("mine.toml")
 
 
 @cases("""
@@ -312,16 +312,16 @@ def test_the_command_line_goes_before_the_environment(monkeypatch):
     localhost.evil   |
 """)
 def test_only_this_machine_is_served_without_a_tenant(case):
-    refused = refuse_exposed(Settings(host=case["host"]))
+    refused = explain_exposure(Settings(host=case["host"]))
     assert (refused is None) == bool(case["served"])
     assert refused is None or "tenant" in refused
 
 
 def test_the_base_url_follows_the_command_line():
-    assert Settings().listening_on(None, 8123, None).base_url == "http://127.0.0.1:8123"
-    assert Settings().listening_on("::1", None, None).base_url == "http://[::1]:8000"
+    assert Settings().override_address(None, 8123, None).base_url == "http://127.0.0.1:8123"
+    assert Settings().override_address("::1", None, None).base_url == "http://[::1]:8000"
 
 
 def test_a_base_url_of_the_file_stays():
-    settings = Settings(base_url="https://cds.example").listening_on(None, 8123, 4)
+    settings = Settings(base_url="https://cds.example").override_address(None, 8123, 4)
     assert (settings.base_url, settings.port, settings.workers) == ("https://cds.example", 8123, 4)

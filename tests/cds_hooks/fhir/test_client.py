@@ -13,10 +13,10 @@ from waiting import PATIENCE, wait_until
 
 from cds_hooks.config.tenants import FhirAccess
 from cds_hooks.fhir import client as fhir_client
-from cds_hooks.fhir.client import CONNECTIONS, FAILED_CALLS, FhirClient, allowed_base
-from cds_hooks.protocol.errors import NotACall
+from cds_hooks.fhir.client import MAX_CONNECTIONS, MAX_FAILED_CALLS, FhirClient, find_allowed_base
+from cds_hooks.protocol.errors import InvalidRequestError
 from cds_hooks.protocol.hook_request import read_request
-from cds_hooks.protocol.prefetch import State, read
+from cds_hooks.protocol.prefetch import PrefetchState, read_prefetch
 
 TEMPLATES = {
     "patient": "Patient/{{context.patientId}}",
@@ -78,7 +78,7 @@ def call(server, prefetch=None):
 
 def fetched(client, server, prefetch=None):
     request = call(server, prefetch)
-    answers, fetches = client.complete(request, read(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete(request, read_prefetch(request, TEMPLATES), TEMPLATES)
     return answers, {f.key: f.reason for f in fetches}
 
 
@@ -94,9 +94,9 @@ def test_what_was_left_out_is_fetched_with_the_token(client, fhir_server):
     well(fhir_server)
     answers, reasons = fetched(client, fhir_server)
     assert {key: a.state for key, a in answers.items()} == {
-        "patient": State.FOUND,
-        "observations": State.FOUND,
-        "conditions": State.NONE,
+        "patient": PrefetchState.FOUND,
+        "observations": PrefetchState.FOUND,
+        "conditions": PrefetchState.NONE,
     }
     assert set(reasons.values()) == {"ok"}
     assert {token for _, token in fhir_server.seen} == {f"Bearer {TOKEN}"}
@@ -107,7 +107,7 @@ def test_what_was_sent_or_failed_is_not_asked_again(client, fhir_server):
     sent = {"observations": None, "conditions": {"resourceType": "OperationOutcome"}}
     answers, _ = fetched(client, fhir_server, sent)
     assert [path for path, _ in fhir_server.seen] == ["/fhir/Patient/1"]
-    assert answers["conditions"].state is State.FAILED
+    assert answers["conditions"].state is PrefetchState.FAILED
 
 
 BROKEN = {
@@ -137,8 +137,8 @@ def test_a_query_that_fails_is_unknown_and_the_others_stand(client, fhir_server,
     well(fhir_server)
     fhir_server.behaviours["Observation"] = behaviour
     answers, reasons = fetched(client, fhir_server)
-    assert answers["observations"].state is State.FAILED
-    assert answers["patient"].state is State.FOUND
+    assert answers["observations"].state is PrefetchState.FAILED
+    assert answers["patient"].state is PrefetchState.FOUND
     assert reasons["observations"] not in ("ok", "deadline")
 
 
@@ -150,8 +150,8 @@ def test_a_query_that_does_not_end_is_unknown_and_the_others_stand(
     fhir_server.behaviours["Observation"] = behaviour
     answers, reasons = fetched(hurried, fhir_server)
     assert not over.is_set()  # it still goes on
-    assert answers["observations"].state is State.FAILED
-    assert answers["patient"].state is State.FOUND
+    assert answers["observations"].state is PrefetchState.FAILED
+    assert answers["patient"].state is PrefetchState.FOUND
     assert reasons["observations"] == "deadline"
 
 
@@ -262,14 +262,14 @@ def test_a_redirect_is_not_followed(client, fhir_server):
     ],
 )
 def test_servers_that_are_not_allowed_are_not_asked(server):
-    assert allowed_base(FhirAccess(allow_loopback=True), call(server)) is None
+    assert find_allowed_base(FhirAccess(allow_loopback=True), call(server)) is None
 
 
 def test_the_allow_list_is_exact():
     access = FhirAccess(servers=("https://ehr.example.org/fhir",))
-    assert allowed_base(access, call("https://ehr.example.org/fhir/"))
-    assert allowed_base(access, call("https://ehr.example.org/fhir/tenant")) is None
-    assert allowed_base(access, call("http://127.0.0.1/fhir")) is None
+    assert find_allowed_base(access, call("https://ehr.example.org/fhir/"))
+    assert find_allowed_base(access, call("https://ehr.example.org/fhir/tenant")) is None
+    assert find_allowed_base(access, call("http://127.0.0.1/fhir")) is None
 
 
 def authorized(client, server, **members):
@@ -284,7 +284,7 @@ def authorized(client, server, **members):
         "fhirAuthorization": given,
     }
     request = read_request(body, "patient-view")
-    answers, fetches = client.complete(request, read(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete(request, read_prefetch(request, TEMPLATES), TEMPLATES)
     return answers, {fetch.key: fetch.reason for fetch in fetches}
 
 
@@ -292,14 +292,14 @@ def test_what_the_scopes_do_not_cover_is_not_asked(client, fhir_server):
     well(fhir_server)
     answers, reasons = authorized(client, fhir_server, scope="patient/Patient.r user/Condition.rs")
     assert reasons == {"patient": "ok", "observations": "scope", "conditions": "ok"}
-    assert answers["observations"].state is State.FAILED
+    assert answers["observations"].state is PrefetchState.FAILED
     assert not any("Observation" in path for path, _token in fhir_server.seen)
 
 
 def test_what_the_scopes_cover_in_part_is_incomplete(client, fhir_server):
     well(fhir_server)
     answers, _ = authorized(client, fhir_server, scope="user/*.rs?category=laboratory")
-    assert answers["observations"].state is State.FOUND
+    assert answers["observations"].state is PrefetchState.FOUND
     assert not answers["observations"].complete
 
 
@@ -333,7 +333,7 @@ def test_no_query_goes_on_after_the_token_is_over(client, fhir_server, over):
 
 @pytest.mark.parametrize("token", ["", "a b", "a\n", "a\r\nX-Evil: 1", "\u00e9", "x" * 20_000])
 def test_what_cannot_be_a_token_is_refused_with_its_path_alone(token):
-    with pytest.raises(NotACall) as refused:
+    with pytest.raises(InvalidRequestError) as refused:
         authorized(None, "https://e.example", access_token=token)
     assert refused.value.expressions == ("fhirAuthorization.access_token",)
     assert not token or token not in str(refused.value)
@@ -347,26 +347,26 @@ def test_a_server_that_fails_call_after_call_is_left_alone_for_a_while(
     good = dict(fhir_server.behaviours)
     for kind in good:
         fhir_server.behaviours[kind] = lambda h: h.connection.shutdown(2)
-    for _ in range(FAILED_CALLS):
+    for _ in range(MAX_FAILED_CALLS):
         _answers, reasons = fetched(client, fhir_server)
         assert set(reasons.values()) == {"connection"}
     seen = len(fhir_server.seen)
     answers, reasons = fetched(client, fhir_server)
     assert set(reasons.values()) == {"server-unfit"}
-    assert all(answer.state is State.FAILED for answer in answers.values())
+    assert all(answer.state is PrefetchState.FAILED for answer in answers.values())
     assert len(fhir_server.seen) == seen
     fhir_server.behaviours = good
     [breaker] = client._breakers.values()
     monkeypatch.setattr(breaker, "_opened", breaker._opened - fhir_client.PAUSE_SECONDS)
     answers, reasons = fetched(client, fhir_server)
     assert set(reasons.values()) == {"ok"}
-    assert breaker.closed
+    assert breaker.encrypt
 
 
 def test_one_bad_query_does_not_condemn_the_server(client, fhir_server):
     well(fhir_server)
     fhir_server.behaviours["Observation"] = lambda h: h.json({}, 500)
-    for _ in range(FAILED_CALLS + 1):
+    for _ in range(MAX_FAILED_CALLS + 1):
         _answers, reasons = fetched(client, fhir_server)
         assert reasons["patient"] == "ok"
 
@@ -434,7 +434,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_made_again(client, fhi
     fhir_server.behaviours["Observation"] = once
     answers, reasons = fetched(client, fhir_server)
     assert reasons["observations"] == "ok"
-    assert answers["observations"].state is State.FOUND
+    assert answers["observations"].state is PrefetchState.FOUND
 
 
 def test_tenants_do_not_wait_for_each_others_servers(fhir_server):
@@ -446,7 +446,7 @@ def test_tenants_do_not_wait_for_each_others_servers(fhir_server):
             for thread in stuck:
                 thread.start()
             wait_until(
-                lambda: slow._threads._work_queue.qsize() == 40 * len(TEMPLATES) - CONNECTIONS
+                lambda: slow._threads._work_queue.qsize() == 40 * len(TEMPLATES) - MAX_CONNECTIONS
             )
             _answers, reasons = fetched(quick, fhir_server)
             waiting = [thread for thread in stuck if thread.is_alive()]

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_hooks.protocol import hook_request
-from cds_hooks.protocol.errors import NotACall, NotJson
+from cds_hooks.protocol.errors import InvalidJsonError, InvalidRequestError
 from cds_hooks.protocol.feedback import read_feedback
-from cds_hooks.protocol.hook_request import read_json, read_request, resources_of
+from cds_hooks.protocol.hook_request import read_json, read_request, read_resources
 
 CALL = {
     "hook": "order-select",
@@ -60,7 +60,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(("path", "value", "where"), FAULTS.values(), ids=FAULTS.keys())
 def test_faults_name_the_path(path, value, where):
-    with pytest.raises(NotACall) as fault:
+    with pytest.raises(InvalidRequestError) as fault:
         read_request(changed(path, value), "order-select")
     assert fault.value.expressions == (where,)
     assert "Smith" not in f"{fault.value.diagnostics}{fault.value.expressions}"
@@ -68,7 +68,7 @@ def test_faults_name_the_path(path, value, where):
 
 @pytest.mark.parametrize("document", [[], 5, "text", None, True])
 def test_what_is_no_object_is_no_call(document):
-    with pytest.raises(NotACall):
+    with pytest.raises(InvalidRequestError):
         read_request(document, "order-select")
 
 
@@ -104,12 +104,12 @@ def test_a_missing_user_and_a_non_ascii_patient_are_tolerated():
     ],
 )
 def test_drafts_that_cannot_be_read_are_passed_over(bundle):
-    assert list(resources_of(bundle)) == []
+    assert list(read_resources(bundle)) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{,}", b'{"a": NaN}', b"[" * 100_000, b"\xff\xfe"])
 def test_broken_json(body):
-    with pytest.raises(NotJson):
+    with pytest.raises(InvalidJsonError):
         read_json(body)
 
 
@@ -165,7 +165,7 @@ FEEDBACK_FAULTS = {
     ("document", "where"), FEEDBACK_FAULTS.values(), ids=FEEDBACK_FAULTS.keys()
 )
 def test_feedback_faults_name_the_path(document, where):
-    with pytest.raises(NotACall) as fault:
+    with pytest.raises(InvalidRequestError) as fault:
         read_feedback(document)
     assert fault.value.expressions == (where,)
 
@@ -223,7 +223,7 @@ ENVELOPES = st.fixed_dictionaries(
 @given(ENVELOPES)
 def test_the_quick_check_and_the_one_that_explains_agree(envelope):
     try:
-        hook_request._is_valid(envelope)
+        hook_request._check_schema(envelope)
         quick = True
     except fastjsonschema.JsonSchemaValueException:
         quick = False

@@ -4,7 +4,13 @@ import pytest
 from tables import cases
 
 from cds_hooks.protocol.hook_request import read_request
-from cds_hooks.protocol.prefetch import State, TemplateFault, expand, lint, read
+from cds_hooks.protocol.prefetch import (
+    PrefetchState,
+    TemplateError,
+    check_templates,
+    expand_template,
+    read_prefetch,
+)
 
 TEMPLATES = {
     "patient": "Patient/{{context.patientId}}",
@@ -23,66 +29,83 @@ def bundle(*resources, **members):
 
 def answer(prefetch, key="observations"):
     call = {"hook": "patient-view", "hookInstance": "i", "context": {"patientId": "1"}}
-    return read(read_request({**call, "prefetch": prefetch}, "patient-view"), TEMPLATES)[key]
+    return read_prefetch(read_request({**call, "prefetch": prefetch}, "patient-view"), TEMPLATES)[
+        key
+    ]
 
 
 MEANINGS = {
-    "left out": ({}, State.LEFT_OUT, 0, True),
-    "null": ({"observations": None}, State.NONE, 0, True),
-    "empty Bundle": ({"observations": bundle()}, State.NONE, 0, True),
-    "Bundle without entry": ({"observations": {"resourceType": "Bundle"}}, State.NONE, 0, True),
-    "Bundle with a result": ({"observations": bundle(OBSERVATION)}, State.FOUND, 1, True),
+    "left out": ({}, PrefetchState.LEFT_OUT, 0, True),
+    "null": ({"observations": None}, PrefetchState.NONE, 0, True),
+    "empty Bundle": ({"observations": bundle()}, PrefetchState.NONE, 0, True),
+    "Bundle without entry": (
+        {"observations": {"resourceType": "Bundle"}},
+        PrefetchState.NONE,
+        0,
+        True,
+    ),
+    "Bundle with a result": ({"observations": bundle(OBSERVATION)}, PrefetchState.FOUND, 1, True),
     "Bundle without type": (
         {"observations": {"resourceType": "Bundle", "entry": [{"resource": OBSERVATION}]}},
-        State.FOUND,
+        PrefetchState.FOUND,
         1,
         True,
     ),
     "entry as an object": (
         {"observations": {"resourceType": "Bundle", "entry": {"resource": OBSERVATION}}},
-        State.FOUND,
+        PrefetchState.FOUND,
         1,
         True,
     ),
-    "one resource instead of a Bundle": ({"observations": OBSERVATION}, State.FOUND, 1, True),
-    "next page": ({"observations": bundle(OBSERVATION, link=NEXT)}, State.FOUND, 1, False),
-    "only a next page": ({"observations": bundle(link=NEXT)}, State.FOUND, 0, False),
-    "OperationOutcome": ({"observations": OUTCOME}, State.FAILED, 0, True),
-    "only an error entry": ({"observations": bundle(OUTCOME)}, State.FAILED, 0, True),
+    "one resource instead of a Bundle": (
+        {"observations": OBSERVATION},
+        PrefetchState.FOUND,
+        1,
+        True,
+    ),
+    "next page": ({"observations": bundle(OBSERVATION, link=NEXT)}, PrefetchState.FOUND, 1, False),
+    "only a next page": ({"observations": bundle(link=NEXT)}, PrefetchState.FOUND, 0, False),
+    "OperationOutcome": ({"observations": OUTCOME}, PrefetchState.FAILED, 0, True),
+    "only an error entry": ({"observations": bundle(OUTCOME)}, PrefetchState.FAILED, 0, True),
     "result and error entry": (
         {"observations": bundle(OBSERVATION, OUTCOME)},
-        State.FOUND,
+        PrefetchState.FOUND,
         1,
         False,
     ),
     "nothing found, as Epic says it": (
         {"observations": bundle(NOTHING, total=0)},
-        State.NONE,
+        PrefetchState.NONE,
         0,
         True,
     ),
-    "another type": ({"observations": {"resourceType": "Patient"}}, State.LEFT_OUT, 0, True),
+    "another type": (
+        {"observations": {"resourceType": "Patient"}},
+        PrefetchState.LEFT_OUT,
+        0,
+        True,
+    ),
     "Bundle of another type": (
         {"observations": bundle({"resourceType": "Patient"})},
-        State.LEFT_OUT,
+        PrefetchState.LEFT_OUT,
         0,
         True,
     ),
-    "text": ({"observations": "<html>"}, State.LEFT_OUT, 0, True),
-    "list": ({"observations": [OBSERVATION]}, State.LEFT_OUT, 0, True),
+    "text": ({"observations": "<html>"}, PrefetchState.LEFT_OUT, 0, True),
+    "list": ({"observations": [OBSERVATION]}, PrefetchState.LEFT_OUT, 0, True),
     "old wrapper": (
         {"observations": {"response": {"status": "200"}, "resource": bundle(OBSERVATION)}},
-        State.FOUND,
+        PrefetchState.FOUND,
         1,
         True,
     ),
     "junk entries": (
         {"observations": {"resourceType": "Bundle", "entry": [5, None, {"resource": 7}, {}]}},
-        State.NONE,
+        PrefetchState.NONE,
         0,
         True,
     ),
-    "keys nobody asked for": ({"other": OBSERVATION}, State.LEFT_OUT, 0, True),
+    "keys nobody asked for": ({"other": OBSERVATION}, PrefetchState.LEFT_OUT, 0, True),
 }
 
 
@@ -107,11 +130,11 @@ def test_a_read_that_brought_somebody_else_is_no_answer(case):
 
 
 def test_no_prefetch_at_all_leaves_every_key_out():
-    assert answer(None).state is State.LEFT_OUT
+    assert answer(None).state is PrefetchState.LEFT_OUT
 
 
 def test_values_are_percent_encoded_in_queries():
-    assert expand(TEMPLATES["patient"], {"patientId": "a/../b?c&d\u2011"}) == (
+    assert expand_template(TEMPLATES["patient"], {"patientId": "a/../b?c&d\u2011"}) == (
         "Patient/a%2F..%2Fb%3Fc%26d%E2%80%91"
     )
 
@@ -135,7 +158,7 @@ def test_values_are_percent_encoded_in_queries():
 """)
 def test_the_linter_knows_what_clients_support(case):
     if not case["fault"]:
-        lint({"key": case["template"]}, "patient-view")
+        check_templates({"key": case["template"]}, "patient-view")
         return
-    with pytest.raises(TemplateFault, match=case["fault"]):
-        lint({"key": case["template"]}, "patient-view")
+    with pytest.raises(TemplateError, match=case["fault"]):
+        check_templates({"key": case["template"]}, "patient-view")

@@ -7,11 +7,11 @@ import pytest
 from old_records import OLD, fill_old
 from sqlalchemy import func, select, text
 
-from cds_hooks.config.settings import ConfigurationFault
+from cds_hooks.config.settings import ConfigurationError
 from cds_hooks.protocol.feedback import Feedback
-from cds_hooks.records.audit_verification import verify
-from cds_hooks.records.database import connect
-from cds_hooks.records.retention import Removed, plan, purge
+from cds_hooks.records.audit_verification import verify_chain
+from cds_hooks.records.database import make_engine
+from cds_hooks.records.retention import PurgeCounts, plan_purge, purge_records
 from cds_hooks.records.store import Records, StoredCard, StoredDecision
 from cds_hooks.records.tables import audit, card, decision, feedback, finding, key_used
 
@@ -53,7 +53,7 @@ def records(database_url, key_file):
 @pytest.fixture
 def sql(database_url):
     """Somebody with the password of the database and without the key."""
-    engine = connect(database_url)
+    engine = make_engine(database_url)
 
     def run(statement, **values):
         with engine.begin() as connection:
@@ -68,19 +68,19 @@ def kept(records):
     """Six decisions of one tenant and one of another, two of them answered."""
     made = [stored(number) for number in range(6)]
     for one in made:
-        records.store(one)
-    records.store(stored(tenant="south"))
+        records.store_decision(one)
+    records.store_decision(stored(tenant="south"))
     answered(records, made[1])
     answered(records, made[2], comment="she says no")
     return made
 
 
 def test_what_was_kept_is_what_is_there(records, kept):
-    found = verify(records, "north")
+    found = verify_chain(records, "north")
     assert (found.entries, found.faults) == (8, ())
-    assert verify(records, "south").entries == 1
-    assert verify(records, "nobody").entries == 0
-    assert verify(records, "north", found.head).faults == ()
+    assert verify_chain(records, "south").entries == 1
+    assert verify_chain(records, "nobody").entries == 0
+    assert verify_chain(records, "north", found.head).faults == ()
 
 
 COPY = """
@@ -138,23 +138,23 @@ def test_whoever_changes_the_records_is_found_out(records, kept, sql, statement,
                 f"DELETE FROM {table} WHERE decision = (SELECT subject FROM audit WHERE seq = 6 AND tenant = 'north')"
             )
     sql(statement, **({"id": kept[4].id} if ":id" in statement else {}))
-    found = verify(records, "north")
+    found = verify_chain(records, "north")
     assert any(fault in one for one in found.faults), found.faults
-    assert verify(records, "south").faults == () or "south" in statement
+    assert verify_chain(records, "south").faults == () or "south" in statement
 
 
 def test_an_end_cut_off_is_seen_by_whoever_noted_the_head(records, kept, sql):
-    head = verify(records, "north").head
+    head = verify_chain(records, "north").head
     sql("DELETE FROM audit WHERE tenant = 'north' AND seq > 6")
     sql("DELETE FROM feedback")
-    assert verify(records, "north").faults == ()
-    [fault] = verify(records, "north", head).faults
+    assert verify_chain(records, "north").faults == ()
+    [fault] = verify_chain(records, "north", head).faults
     assert "its end is missing" in fault
 
 
 def test_records_from_before_the_chain_are_not_counted_against_it(records, kept, sql):
     sql(COPY.format(id="'old'", at="'2026-11-19 10:00:00.000000'"), id=kept[0].id)
-    assert verify(records, "north").faults == ()
+    assert verify_chain(records, "north").faults == ()
 
 
 def aged(records):
@@ -163,10 +163,10 @@ def aged(records):
     new = [stored(number) for number in range(2)]
     other = stored(tenant="south", at=NOW - 400 * DAY)
     for one in (*old, other):
-        records.store(one)
+        records.store_decision(one)
     answered(records, old[0], NOW - 399 * DAY)
     for one in new:
-        records.store(one)
+        records.store_decision(one)
     answered(records, old[1], NOW)
     return old, new
 
@@ -179,19 +179,19 @@ def rows(records, table):
 def test_a_purge_removes_what_is_old_and_says_so(records):
     _old, new = aged(records)
     cutoff = NOW - 365 * DAY
-    assert plan(records, "north", cutoff) == Removed(3, 1, 4)
+    assert plan_purge(records, "north", cutoff) == PurgeCounts(3, 1, 4)
     assert rows(records, decision) == 6  # a plan removes nothing
-    assert purge(records, "north", cutoff, NOW) == Removed(3, 1, 4)
+    assert purge_records(records, "north", cutoff, NOW) == PurgeCounts(3, 1, 4)
     assert (rows(records, decision), rows(records, card), rows(records, feedback)) == (3, 3, 1)
-    found = verify(records, "north")
+    found = verify_chain(records, "north")
     assert (found.entries, found.faults) == (4, ())
-    assert verify(records, "south").entries == 1
-    assert purge(records, "north", cutoff, NOW) == Removed(0, 0, 0)
-    records.store(stored(9))
-    assert verify(records, "north").faults == ()
-    later = purge(records, "north", NOW + DAY, NOW + 2 * DAY)
+    assert verify_chain(records, "south").entries == 1
+    assert purge_records(records, "north", cutoff, NOW) == PurgeCounts(0, 0, 0)
+    records.store_decision(stored(9))
+    assert verify_chain(records, "north").faults == ()
+    later = purge_records(records, "north", NOW + DAY, NOW + 2 * DAY)
     assert later.decisions == len(new) + 1
-    assert verify(records, "north").faults == ()
+    assert verify_chain(records, "north").faults == ()
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_a_purge_removes_what_is_old_and_says_so(records):
 )
 def test_a_purge_is_no_cover(records, sql, statement):
     aged(records)
-    purge(records, "north", NOW - 365 * DAY, NOW)
+    purge_records(records, "north", NOW - 365 * DAY, NOW)
     sql(statement)
-    assert verify(records, "north").faults
+    assert verify_chain(records, "north").faults
 
 
 def test_a_purge_that_was_cut_short_is_finished_by_the_next(records, monkeypatch):
@@ -216,11 +216,11 @@ def test_a_purge_that_was_cut_short_is_finished_by_the_next(records, monkeypatch
 
     monkeypatch.setattr(retention, "_remove", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        purge(records, "north", cutoff, NOW)
+        purge_records(records, "north", cutoff, NOW)
     monkeypatch.undo()
-    assert verify(records, "north").faults == ()
-    assert purge(records, "north", cutoff, NOW).decisions == 3
-    assert verify(records, "north").faults == ()
+    assert verify_chain(records, "north").faults == ()
+    assert purge_records(records, "north", cutoff, NOW).decisions == 3
+    assert verify_chain(records, "north").faults == ()
 
 
 @pytest.fixture
@@ -233,21 +233,21 @@ def new_key(tmp_path):
 
 def test_a_new_key_leaves_the_past_readable(records, kept, database_url, key_file, new_key):
     """Snoozed cards stay snoozed, the chain whole, comments readable."""
-    before = records.memory("north", "p1", "e", NOW + DAY).past(30, ("t", ""))
+    before = records.memory("north", "p1", "e", NOW + DAY).find_cards(30, ("t", ""))
     rotated = Records.open(database_url, new_key, [key_file])
     memory = rotated.memory("north", "p1", "e", NOW + DAY)
-    assert memory.past(30, ("t", "")) == before
+    assert memory.find_cards(30, ("t", "")) == before
     assert before[0].same_encounter
     assert all(not memory.seals(mark).isdisjoint(before[0].rests_on) for mark in ("a", "b"))
-    rotated.store(stored(1, at=NOW + timedelta(hours=1)))
-    assert len(rotated.memory("north", "p1", "e", NOW + DAY).past(30, ("t", ""))) == 2
-    found = verify(rotated, "north")
+    rotated.store_decision(stored(1, at=NOW + timedelta(hours=1)))
+    assert len(rotated.memory("north", "p1", "e", NOW + DAY).find_cards(30, ("t", ""))) == 2
+    found = verify_chain(rotated, "north")
     assert (found.entries, found.faults) == (9, ())
     rotated.close()
 
 
 def test_a_key_of_the_past_may_not_get_lost(records, kept, database_url, key_file, new_key):
-    with pytest.raises(ConfigurationFault, match=f"lacks the key {records.ring.current_id}"):
+    with pytest.raises(ConfigurationError, match=f"lacks the key {records.ring.current_id}"):
         Records.open(database_url, new_key)
 
 
@@ -255,14 +255,14 @@ def test_a_key_may_go_when_nothing_is_written_with_it(
     records, kept, database_url, key_file, new_key
 ):
     rotated = Records.open(database_url, new_key, [key_file])
-    rotated.store(stored(at=NOW + 10 * DAY))
+    rotated.store_decision(stored(at=NOW + 10 * DAY))
     assert rows(rotated, key_used) == 2
     for tenant in ("north", "south"):
-        purge(rotated, tenant, NOW + 5 * DAY, NOW + 10 * DAY)
+        purge_records(rotated, tenant, NOW + 5 * DAY, NOW + 10 * DAY)
     rotated.close()
     alone = Records.open(database_url, new_key)
     assert rows(alone, key_used) == 1
-    assert verify(alone, "north").faults == ()
+    assert verify_chain(alone, "north").faults == ()
     alone.close()
 
 
@@ -271,14 +271,14 @@ def test_a_chain_of_another_key_cannot_be_checked(
 ):
     sql("DELETE FROM key_used")
     other = Records.open(database_url, new_key)
-    assert f"row 1 needs the key {records.ring.current_id}" in verify(other, "north").faults
+    assert f"row 1 needs the key {records.ring.current_id}" in verify_chain(other, "north").faults
     other.close()
 
 
 @pytest.mark.parametrize("keeps", [False, True])
 def test_free_text_is_encrypted_or_not_there(records, rows_of, keeps):
     one = stored()
-    records.store(one)
+    records.store_decision(one)
     item = Feedback(one.cards[0].uuid, "overridden", (), "s", "c", NOW, "Mrs Smith, 0791 234")
     records.store_feedback("north", "s", [item], NOW, comments=keeps)
     [row] = rows_of(feedback)
@@ -293,7 +293,7 @@ def test_free_text_is_encrypted_or_not_there(records, rows_of, keeps):
 
 @pytest.fixture
 def rows_of(database_url):
-    engine = connect(database_url)
+    engine = make_engine(database_url)
 
     def read(table):
         with engine.connect() as connection:
@@ -306,7 +306,7 @@ def rows_of(database_url):
 def test_another_tenants_words_about_a_card_are_nothing(records, kept):
     """South knows the uuid of north's card, and says that it was accepted."""
     assert answered(records, kept[0], tenant="south") == 1
-    [past] = records.memory("north", "p0", "e", NOW + DAY).past(30, ("t", ""))
+    [past] = records.memory("north", "p0", "e", NOW + DAY).find_cards(30, ("t", ""))
     assert past.outcome is None
     with records.engine.connect() as connection:
         found = connection.execute(
@@ -318,7 +318,7 @@ def test_another_tenants_words_about_a_card_are_nothing(records, kept):
 def test_a_patient_of_two_tenants_is_two_patients(records):
     both = {records.patient_hash(tenant, "1") for tenant in ("north", "south")}
     assert len(both) == 2
-    assert records.memory("south", "p0", "e", NOW).past(30, ("t", "")) == ()
+    assert records.memory("south", "p0", "e", NOW).find_cards(30, ("t", "")) == ()
 
 
 def test_rows_of_the_chain_are_bound_one_after_the_other_by_many_workers(
@@ -336,7 +336,7 @@ def test_rows_of_the_chain_are_bound_one_after_the_other_by_many_workers(
     for worker in workers:
         worker.join(120)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    found = verify(records, "north")
+    found = verify_chain(records, "north")
     assert (found.entries, found.faults) == (120, ())
     with records.engine.connect() as connection:
         last = connection.execute(select(func.max(audit.c.seq))).scalar_one()
@@ -348,7 +348,9 @@ def _store_many(url, key, number):
 
     opened = Records.open(url, key)
     threads = [
-        threading.Thread(target=lambda: [opened.store(stored(n)) for n in range(number // 4)])
+        threading.Thread(
+            target=lambda: [opened.store_decision(stored(n)) for n in range(number // 4)]
+        )
         for _ in range(4)
     ]
     for thread in threads:
@@ -361,7 +363,7 @@ def _store_many(url, key, number):
 @pytest.fixture
 def old_records(database_url, key_file):
     """Records that were kept under the schema 0003, opened by this version."""
-    engine = connect(database_url)
+    engine = make_engine(database_url)
     fill_old(engine)
     engine.dispose()
     opened = Records.open(database_url, key_file)
@@ -371,9 +373,12 @@ def old_records(database_url, key_file):
 
 def test_what_an_older_version_kept_still_verifies_and_new_records_join_its_chain(old_records):
     for tenant in ("north", "south"):
-        assert verify(old_records, tenant, OLD["head"] if tenant == "north" else None).faults == ()
-    old_records.store(stored())
-    found = verify(old_records, "north", OLD["head"])
+        assert (
+            verify_chain(old_records, tenant, OLD["head"] if tenant == "north" else None).faults
+            == ()
+        )
+    old_records.store_decision(stored())
+    found = verify_chain(old_records, "north", OLD["head"])
     assert (found.entries, found.faults) == (6, ())
 
 
@@ -387,15 +392,15 @@ def test_what_an_older_version_kept_still_verifies_and_new_records_join_its_chai
 )
 def test_whoever_changes_what_an_older_version_kept_is_found_out(old_records, sql, statement):
     sql(statement)
-    faults = verify(old_records, "north").faults
+    faults = verify_chain(old_records, "north").faults
     assert faults
     assert all("was changed" in fault for fault in faults)
 
 
 def test_a_purge_takes_findings_with_their_decisions(old_records):
-    gone = purge(old_records, "north", NOW, NOW)
+    gone = purge_records(old_records, "north", NOW, NOW)
     assert gone.decisions == 4
-    assert verify(old_records, "north").faults == ()
+    assert verify_chain(old_records, "north").faults == ()
     with old_records.engine.connect() as connection:
         left = connection.execute(select(finding.c.decision).distinct()).scalars().all()
     assert left == [OLD["tables"]["decision"][4]["id"]]

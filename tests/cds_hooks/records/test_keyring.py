@@ -5,27 +5,27 @@ import multiprocessing
 import pytest
 
 from cds_hooks.config.secrets import make_key, read_key
-from cds_hooks.config.settings import ConfigurationFault
-from cds_hooks.records.keyring import SETTING, key_for_database, patient_hash
+from cds_hooks.config.settings import ConfigurationError
+from cds_hooks.records.keyring import SETTING, get_database_key, hash_patient
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 
 
 def test_one_patient_is_one_hash_under_one_tenant_and_key():
-    once = patient_hash(KEY, "a", "1")
+    once = hash_patient(KEY, "a", "1")
     assert len(once) == 64
-    assert patient_hash(KEY, "a", "1") == once
-    assert patient_hash(KEY, "b", "1") != once
-    assert patient_hash(KEY, "a", "2") != once
-    assert patient_hash(OTHER_KEY, "a", "1") != once
+    assert hash_patient(KEY, "a", "1") == once
+    assert hash_patient(KEY, "b", "1") != once
+    assert hash_patient(KEY, "a", "2") != once
+    assert hash_patient(OTHER_KEY, "a", "1") != once
 
 
 def test_tenant_and_patient_do_not_run_into_each_other():
-    assert patient_hash(KEY, "a1", "2") != patient_hash(KEY, "a", "12")
+    assert hash_patient(KEY, "a1", "2") != hash_patient(KEY, "a", "12")
 
 
 def test_an_id_that_is_no_valid_unicode_has_a_hash():
-    assert patient_hash(KEY, "a", "\ud800")
+    assert hash_patient(KEY, "a", "\ud800")
 
 
 def test_a_new_key_is_its_owners_alone_and_stays(tmp_path):
@@ -40,7 +40,7 @@ def test_a_new_key_is_its_owners_alone_and_stays(tmp_path):
 
 
 def _report_key(database, queue):
-    queue.put(key_for_database(database, None))
+    queue.put(get_database_key(database, None))
 
 
 def test_workers_that_start_at_once_agree_on_the_key(tmp_path):
@@ -66,27 +66,27 @@ def test_a_key_that_cannot_be_relied_on_stops_the_start(tmp_path, mode, size, re
     path = tmp_path / "key"
     path.write_bytes(b"x" * size)
     path.chmod(mode)
-    with pytest.raises(ConfigurationFault, match=reason) as caught:
+    with pytest.raises(ConfigurationError, match=reason) as caught:
         read_key(path, SETTING)
     assert caught.value.faults[0].key == "records.key_file"
     assert caught.value.faults[0].file == str(path)
 
 
 def test_a_folder_is_no_key(tmp_path):
-    with pytest.raises(ConfigurationFault, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
         read_key(tmp_path, SETTING)
 
 
 def test_a_key_is_not_made_anew_for_records_that_another_key_has_hashed(tmp_path):
     database = tmp_path / "records.sqlite3"
     database.touch()
-    with pytest.raises(ConfigurationFault, match="is missing"):
-        key_for_database(database, None)
+    with pytest.raises(ConfigurationError, match="is missing"):
+        get_database_key(database, None)
     assert list(tmp_path.iterdir()) == [database]
 
 
 def test_replicas_do_not_make_a_key_each(tmp_path):
-    with pytest.raises(ConfigurationFault, match="is required"):
-        key_for_database(None, None)
-    with pytest.raises(ConfigurationFault, match="No such file"):
-        key_for_database(None, tmp_path / "key")
+    with pytest.raises(ConfigurationError, match="is required"):
+        get_database_key(None, None)
+    with pytest.raises(ConfigurationError, match="No such file"):
+        get_database_key(None, tmp_path / "key")

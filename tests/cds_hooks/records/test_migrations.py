@@ -6,7 +6,7 @@ from alembic.migration import MigrationContext
 from old_records import FINDINGS, OLD, fill_old
 from sqlalchemy import inspect, select, text
 
-from cds_hooks.records.database import RecordsUnavailable, connect
+from cds_hooks.records.database import RecordsUnavailableError, make_engine
 from cds_hooks.records.migrations import migrate
 from cds_hooks.records.store import Records
 from cds_hooks.records.tables import decision, finding, metadata
@@ -14,7 +14,7 @@ from cds_hooks.records.tables import decision, finding, metadata
 
 @pytest.fixture
 def engine(database_url):
-    made = connect(database_url)
+    made = make_engine(database_url)
     yield made
     made.dispose()
 
@@ -94,5 +94,5 @@ def test_a_newer_schema_is_refused(engine, database_url, key_file):
     migrate(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(RecordsUnavailable, match="9999 is newer"):
+    with pytest.raises(RecordsUnavailableError, match="9999 is newer"):
         Records.open(database_url, key_file)

@@ -16,10 +16,10 @@ from sqlalchemy import select
 from cds_hooks.protocol.feedback import Feedback
 from cds_hooks.records import database
 from cds_hooks.records import transactions as sessions_module
-from cds_hooks.records.audit_verification import verify
-from cds_hooks.records.database import DatabaseDown, connect
+from cds_hooks.records.audit_verification import verify_chain
+from cds_hooks.records.database import DatabaseDownError, make_engine
 from cds_hooks.records.spool import Spool
-from cds_hooks.records.store import Records, RecordsUnavailable, StoredCard, StoredDecision
+from cds_hooks.records.store import Records, RecordsUnavailableError, StoredCard, StoredDecision
 from cds_hooks.records.tables import card, decision, feedback, finding
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -60,7 +60,7 @@ class Site:
 
     def down(self, *records):
         def fails(*_args):
-            raise DatabaseDown("OperationalError")
+            raise DatabaseDownError("OperationalError")
 
         for one in records or (self.records,):
             self._monkeypatch.setattr(one.engine, "raw_connection", fails)
@@ -74,7 +74,7 @@ class Site:
         return sorted(self.spool.glob("*.json"))
 
     def rows(self, table):
-        engine = connect(self.url)
+        engine = make_engine(self.url)
         with engine.connect() as connection:
             found = connection.execute(select(table)).all()
         engine.dispose()
@@ -92,25 +92,25 @@ def site(database_url, key_file, tmp_path, monkeypatch):
 def test_what_waited_comes_in_whole_and_once(site):
     site.down()
     given = stored()
-    site.records.store(given)
+    site.records.store_decision(given)
     [file] = site.waiting
     kept = file.read_bytes()
     site.up()
-    assert site.records.tidy(NOW) == (1, 0)
+    assert site.records.run_maintenance(NOW) == (1, 0)
     assert site.waiting == []
     file.write_bytes(kept)  # as if the process had died before it removed the file
-    assert site.records.tidy(NOW) == (0, 0)
+    assert site.records.run_maintenance(NOW) == (0, 0)
     assert [row.id for row in site.rows(decision)] == [given.id]
     assert [row.uuid for row in site.rows(card)] == [given.cards[0].uuid]
     assert site.rows(finding) == [(given.id, "x", "low")]
-    assert verify(site.records, "north").faults == ()
+    assert verify_chain(site.records, "north").faults == ()
 
 
 def test_what_an_older_version_left_waiting_comes_in(site):
     """Its files have a category for each topic in the row, as its table had."""
     for number, record in enumerate(OLD["spool"]):
         (site.spool / f"{number}.json").write_bytes(orjson.dumps(record))
-    assert site.records.tidy(NOW) == (len(OLD["spool"]), 0)
+    assert site.records.run_maintenance(NOW) == (len(OLD["spool"]), 0)
     first, second = (record["row"]["id"] for record in OLD["spool"])
     assert set(site.rows(finding)) == {
         (first, "b12", "deficient"),
@@ -119,7 +119,7 @@ def test_what_an_older_version_left_waiting_comes_in(site):
         (second, "sarcopenia", None),
     }
     assert [row.decision for row in site.rows(card)] == [first]
-    assert verify(site.records, "north").faults == ()
+    assert verify_chain(site.records, "north").faults == ()
 
 
 def test_a_record_that_was_kept_before_the_connection_broke_is_not_kept_twice(site, monkeypatch):
@@ -128,15 +128,15 @@ def test_a_record_that_was_kept_before_the_connection_broke_is_not_kept_twice(si
 
     def breaks_off(row, cards):
         whole(row, cards)
-        raise RecordsUnavailable("OperationalError")
+        raise RecordsUnavailableError("OperationalError")
 
     monkeypatch.setattr(site.records, "_insert_decision", breaks_off)
-    site.records.store(given)
+    site.records.store_decision(given)
     assert len(site.waiting) == 1
     site.up()
-    assert site.records.tidy(NOW) == (0, 0)
+    assert site.records.run_maintenance(NOW) == (0, 0)
     assert [row.id for row in site.rows(decision)] == [given.id]
-    assert verify(site.records, "north").entries == 1
+    assert verify_chain(site.records, "north").entries == 1
 
 
 def test_feedback_that_waited_comes_in_once_and_after_its_card(site):
@@ -144,19 +144,19 @@ def test_feedback_that_waited_comes_in_once_and_after_its_card(site):
     site.down()
     for _ in range(20):
         given = stored()
-        site.records.store(given)
+        site.records.store_decision(given)
         answer = Feedback(given.cards[0].uuid, "overridden", (), "s", "not-now", SOON)
         assert site.records.store_feedback("north", "s", [answer], NOW) == 1
     copies = {file: file.read_bytes() for file in site.waiting}
     site.up()
-    assert site.records.tidy(NOW) == (40, 0)
+    assert site.records.run_maintenance(NOW) == (40, 0)
     for file, content in copies.items():
         file.write_bytes(content)
-    assert site.records.tidy(NOW) == (0, 0)
+    assert site.records.run_maintenance(NOW) == (0, 0)
     answers = site.rows(feedback)
     assert len(answers) == 20
     assert all(row.known_card for row in answers)
-    assert verify(site.records, "north").faults == ()
+    assert verify_chain(site.records, "north").faults == ()
 
 
 @pytest.mark.parametrize(
@@ -167,34 +167,34 @@ def test_feedback_that_waited_comes_in_once_and_after_its_card(site):
 def test_a_broken_file_is_set_aside_and_holds_up_nobody(site, content):
     site.down()
     (site.spool / f"{0:020}-first.json").write_bytes(content)
-    site.records.store(stored())
+    site.records.store_decision(stored())
     site.up()
-    assert site.records.tidy(NOW) == (1, 1)
+    assert site.records.run_maintenance(NOW) == (1, 1)
     assert len(site.rows(decision)) == 1
     [aside] = site.spool.glob("*.broken")
     assert aside.read_bytes() == content
-    assert site.records.tidy(NOW) == (0, 0)
+    assert site.records.run_maintenance(NOW) == (0, 0)
 
 
 def test_a_record_that_the_database_does_not_take_is_set_aside(site):
     first, second = stored(), stored()
-    site.records.store(first)
+    site.records.store_decision(first)
     site.down()
-    site.records.store(stored(cards=first.cards))  # a card that there is already
-    site.records.store(second)
+    site.records.store_decision(stored(cards=first.cards))  # a card that there is already
+    site.records.store_decision(second)
     site.up()
-    assert site.records.tidy(NOW) == (1, 1)
+    assert site.records.run_maintenance(NOW) == (1, 1)
     assert {row.id for row in site.rows(decision)} == {first.id, second.id}
-    assert verify(site.records, "north").faults == ()
+    assert verify_chain(site.records, "north").faults == ()
 
 
 def test_a_record_that_the_database_does_not_take_is_no_matter_of_waiting(site):
     first = stored()
-    site.records.store(first)
-    with pytest.raises(RecordsUnavailable):
-        site.records.store(stored(cards=first.cards))
+    site.records.store_decision(first)
+    with pytest.raises(RecordsUnavailableError):
+        site.records.store_decision(stored(cards=first.cards))
     assert site.waiting == []
-    site.records.store(stored())  # and the database is not given a rest for it
+    site.records.store_decision(stored())  # and the database is not given a rest for it
     assert len(site.rows(decision)) == 2
 
 
@@ -203,15 +203,15 @@ def test_calls_do_not_wait_for_a_database_that_was_just_found_down(site, monkeyp
 
     def fails():
         asked.append(1)
-        raise DatabaseDown("OperationalError")
+        raise DatabaseDownError("OperationalError")
 
     monkeypatch.setattr(site.records.engine, "raw_connection", fails)
     for _ in range(5):
-        site.records.store(stored())
+        site.records.store_decision(stored())
     assert len(asked) == 1
     site.up()
-    assert site.records.tidy(NOW) == (5, 0)
-    site.records.store(stored())
+    assert site.records.run_maintenance(NOW) == (5, 0)
+    site.records.store_decision(stored())
     assert site.waiting == []
 
 
@@ -220,7 +220,7 @@ def test_a_draft_that_nobody_finishes_goes_after_a_while(site):
     for draft in (old, new):
         draft.touch()
     os.utime(old, (time.time() - 7200,) * 2)
-    site.records.tidy(NOW)
+    site.records.run_maintenance(NOW)
     assert not old.exists()
     assert new.exists()
 
@@ -262,7 +262,7 @@ class TestTokens:
         site.down()
         assert site.records.use_token("north", "a", SOON)
         site.up()
-        site.records.tidy(NOW)
+        site.records.run_maintenance(NOW)
         replica = site.another(tmp_path / "another")
         assert not replica.use_token("north", "a", SOON)
         assert replica.use_token("north", "b", SOON)
@@ -276,14 +276,14 @@ class TestTokens:
         assert site.records.use_token("north", "a", SOON)
         assert not site.records.use_token("north", "a", SOON)
         site.down()
-        with pytest.raises(RecordsUnavailable):
+        with pytest.raises(RecordsUnavailableError):
             site.records.use_token("north", "b", SOON)
 
     def test_what_is_over_is_forgotten(self, site):
         assert site.records.use_token("north", "a", SOON)
-        site.records.tidy(SOON)
+        site.records.run_maintenance(SOON)
         assert not site.records.use_token("north", "a", SOON)
-        site.records.tidy(SOON + timedelta(hours=2))
+        site.records.run_maintenance(SOON + timedelta(hours=2))
         assert list((site.spool / "used").iterdir()) == []
 
 
@@ -296,18 +296,18 @@ def test_a_start_without_its_database_waits_for_it(tmp_path, key_file, monkeypat
     Records.open(url, key_file).close()
     holder = sqlite3.connect(file, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(RecordsUnavailable):
+    with pytest.raises(RecordsUnavailableError):
         Records.open(url, key_file)
     refusing = Records.open(url, key_file, patient=True)
-    with pytest.raises(RecordsUnavailable):
-        refusing.store(stored())
+    with pytest.raises(RecordsUnavailableError):
+        refusing.store_decision(stored())
     spooling = Records.open(url, key_file, spool=tmp_path / "spool", patient=True)
-    spooling.store(stored())
+    spooling.store_decision(stored())
     holder.execute("ROLLBACK")
     holder.close()
-    refusing.store(stored())
-    assert spooling.tidy(NOW) == (1, 0)
-    assert verify(refusing, "north").entries == 2
+    refusing.store_decision(stored())
+    assert spooling.run_maintenance(NOW) == (1, 0)
+    assert verify_chain(refusing, "north").entries == 2
     refusing.close()
     spooling.close()
 
@@ -315,7 +315,7 @@ def test_a_start_without_its_database_waits_for_it(tmp_path, key_file, monkeypat
 def test_a_patient_start_does_not_wait_for_what_never_comes(tmp_path, key_file):
     file = tmp_path / "records.sqlite3"
     file.write_bytes(b"this is no database " * 100)
-    with pytest.raises(RecordsUnavailable):
+    with pytest.raises(RecordsUnavailableError):
         Records.open(f"sqlite:///{file}", key_file, patient=True)
 
 

@@ -19,13 +19,13 @@ import pytest
 from sqlalchemy import select
 from waiting import wait_until
 
-from cds_hooks.config.settings import ConfigurationFault
+from cds_hooks.config.settings import ConfigurationError
 from cds_hooks.protocol.feedback import Feedback
 from cds_hooks.records import database
 from cds_hooks.records import store as records_module
 from cds_hooks.records import transactions as sessions_module
-from cds_hooks.records.database import connect
-from cds_hooks.records.store import Records, RecordsUnavailable, StoredCard, StoredDecision
+from cds_hooks.records.database import make_engine
+from cds_hooks.records.store import Records, RecordsUnavailableError, StoredCard, StoredDecision
 from cds_hooks.records.tables import card, decision, feedback, finding
 
 PAST = str(uuid4())
@@ -61,7 +61,7 @@ def records(database_url, key_file):
 @pytest.fixture
 def rows(database_url):
     """What stands in a table."""
-    engine = connect(database_url)
+    engine = make_engine(database_url)
 
     def rows(table):
         with engine.connect() as connection:
@@ -73,7 +73,7 @@ def rows(database_url):
 
 def test_a_decision_and_its_cards_are_kept_together(records, rows):
     given = stored()
-    records.store(given)
+    records.store_decision(given)
     [kept], [shown] = rows(decision), rows(card)
     assert (kept.id, kept.at, kept.status) == (given.id, NOW, 200)
     assert set(rows(finding)) == {(given.id, "x", "low"), (given.id, "y", "none")}
@@ -86,14 +86,14 @@ def test_a_decision_and_its_cards_are_kept_together(records, rows):
 
 
 def test_a_decision_without_cards_is_kept(records, rows):
-    records.store(stored(cards=(), encounter_id=None))
+    records.store_decision(stored(cards=(), encounter_id=None))
     [kept] = rows(decision)
     assert kept.encounter_hash is None
     assert rows(card) == []
 
 
 def test_no_patient_is_named(records, rows):
-    records.store(stored())
+    records.store_decision(stored())
     [kept] = rows(decision)
     assert "secret" not in str(kept)
     assert kept.patient_hash == records.patient_hash("local", "secret-patient")
@@ -101,30 +101,30 @@ def test_no_patient_is_named(records, rows):
 
 
 def test_a_time_with_an_offset_is_kept_as_the_same_moment(records, rows):
-    records.store(stored(at=NOW.astimezone(timezone(timedelta(hours=5)))))
+    records.store_decision(stored(at=NOW.astimezone(timezone(timedelta(hours=5)))))
     assert rows(decision)[0].at == NOW
 
 
 def test_all_or_nothing(records, rows):
     twice = StoredCard("same", "t", "info", ())
-    with pytest.raises(RecordsUnavailable):
-        records.store(stored(cards=(twice, twice)))
+    with pytest.raises(RecordsUnavailableError):
+        records.store_decision(stored(cards=(twice, twice)))
     assert (rows(decision), rows(card), rows(finding)) == ([], [], [])
-    records.store(stored())
+    records.store_decision(stored())
     assert len(rows(decision)) == 1
 
 
 def test_no_message_quotes_what_was_being_written(records):
     twice = StoredCard("secret-card", "t", "info", ())
-    with pytest.raises(RecordsUnavailable) as caught:
-        records.store(stored(cards=(twice, twice)))
+    with pytest.raises(RecordsUnavailableError) as caught:
+        records.store_decision(stored(cards=(twice, twice)))
     assert "secret" not in str(caught.value)
     assert caught.value.__suppress_context__
 
 
 def test_repeated_feedback_changes_nothing(records, rows):
     known = stored()
-    records.store(known)
+    records.store_decision(known)
     item = Feedback(known.cards[0].uuid, "accepted", ("u",), None, None, NOW)
     nobodys = str(uuid4())
     unknown = Feedback(nobodys, "overridden", (), "s", "c", NOW)
@@ -138,7 +138,7 @@ def test_repeated_feedback_changes_nothing(records, rows):
 
 def test_a_card_is_the_same_however_a_client_writes_its_id(records, rows):
     known = stored()
-    records.store(known)
+    records.store_decision(known)
     for written in (known.cards[0].uuid.upper(), f"urn:uuid:{known.cards[0].uuid}"):
         item = Feedback(written, "accepted", (written,), None, None, NOW)
         records.store_feedback("local", "s", [item])
@@ -182,7 +182,7 @@ def test_a_database_that_answers_is_fit(records):
 def _open_and_store(url, key, number):
     opened = Records.open(url, key)
     threads = [
-        threading.Thread(target=lambda: [opened.store(stored()) for _ in range(number)])
+        threading.Thread(target=lambda: [opened.store_decision(stored()) for _ in range(number)])
         for _ in range(4)
     ]
     for thread in threads:
@@ -226,13 +226,13 @@ def test_workers_that_start_at_once_write_side_by_side(database_url, key_file, r
 
 
 def test_a_forked_process_has_connections_of_its_own(records, rows):
-    records.store(stored())
+    records.store_decision(stored())
     child = multiprocessing.get_context("fork").Process(
-        target=lambda: [records.store(stored()) for _ in range(20)]
+        target=lambda: [records.store_decision(stored()) for _ in range(20)]
     )
     child.start()
     for _ in range(20):
-        records.store(stored())
+        records.store_decision(stored())
     child.join(60)
     assert child.exitcode == 0
     assert len(rows(decision)) == 41
@@ -274,8 +274,8 @@ def test_a_killed_process_loses_nothing_it_had_acknowledged(database_url, key_fi
 def test_connections_that_the_server_has_closed_are_replaced(postgresql_url, records, database_url):
     if not database_url.startswith("postgresql"):
         return
-    records.store(stored())
-    engine = connect(database_url)
+    records.store_decision(stored())
+    engine = make_engine(database_url)
     with engine.connect() as connection:
         ended = connection.exec_driver_sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -283,7 +283,7 @@ def test_connections_that_the_server_has_closed_are_replaced(postgresql_url, rec
         ).all()
     engine.dispose()
     assert ended
-    records.store(stored())
+    records.store_decision(stored())
 
 
 @pytest.fixture
@@ -300,8 +300,8 @@ def test_a_locked_database_refuses_every_thread_soon_and_recovers(tmp_path, impa
     refused = []
 
     def try_to_store():
-        with pytest.raises(RecordsUnavailable):
-            opened.store(stored())
+        with pytest.raises(RecordsUnavailableError):
+            opened.store_decision(stored())
         refused.append(True)
 
     threads = [threading.Thread(target=try_to_store) for _ in range(8)]
@@ -312,18 +312,18 @@ def test_a_locked_database_refuses_every_thread_soon_and_recovers(tmp_path, impa
     assert len(refused) == 8  # while it is locked
     blocker.rollback()
     blocker.close()
-    opened.store(stored())
+    opened.store_decision(stored())
     opened.close()
 
 
 def test_a_database_that_is_not_there_is_unavailable(key_file):
-    with pytest.raises(RecordsUnavailable, match="OperationalError"):
+    with pytest.raises(RecordsUnavailableError, match="OperationalError"):
         Records.open("postgresql://127.0.0.1:1/none?connect_timeout=1", key_file)
 
 
 def test_a_file_that_is_no_database_is_unavailable(tmp_path, key_file):
     (tmp_path / "records.sqlite3").write_bytes(b"no database" * 1000)
-    with pytest.raises(RecordsUnavailable, match="DatabaseError"):
+    with pytest.raises(RecordsUnavailableError, match="DatabaseError"):
         Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}", key_file)
 
 
@@ -346,7 +346,7 @@ def unprivileged(action):
             os.setuid(pwd.getpwnam("nobody").pw_uid)
         try:
             action()
-        except (ConfigurationFault, RecordsUnavailable) as fault:
+        except (ConfigurationError, RecordsUnavailableError) as fault:
             queue.put((type(fault).__name__, str(fault)))
         else:
             queue.put(("nothing", ""))
@@ -375,9 +375,9 @@ def test_records_that_became_read_only_are_unavailable(folder):
     (folder / "records.sqlite3").chmod(0o444)
     folder.chmod(0o555)
     # Opened before privileges are dropped: whoever has none may not enter the checkout either.
-    raised, reason = unprivileged(lambda: records.store(stored()))
+    raised, reason = unprivileged(lambda: records.store_decision(stored()))
     records.close()
-    assert (raised, reason) == ("RecordsUnavailable", "OperationalError")
+    assert (raised, reason) == ("RecordsUnavailableError", "OperationalError")
 
 
 def test_a_key_that_is_not_ours_to_read_stops_the_start(folder):
@@ -396,24 +396,24 @@ def test_the_past_of_a_patient_with_what_became_of_it(records):
     shown = StoredCard(PAST, "b12Deficient", "warning", (), rests_on=frozenset({"a", "b"}))
     other = StoredCard("u-other", "orderLeber", "critical", ())
     told = stored(at=now, patient_id="77", encounter_id="e1", cards=(shown, other))
-    records.store(told)
+    records.store_decision(told)
     answer = Feedback(PAST, "overridden", (), "s", "not-now", now + timedelta(minutes=5))
     records.store_feedback(told.tenant, told.service, [answer], now + timedelta(minutes=1))
     memory = records.memory(told.tenant, "77", "e1", now + timedelta(hours=1))
-    [past] = memory.past(30, ("b12Deficient", "b12DeficientAndMuscle"))
+    [past] = memory.find_cards(30, ("b12Deficient", "b12DeficientAndMuscle"))
     assert (past.topic, past.indicator, past.same_encounter) == ("b12Deficient", "warning", True)
     assert (past.outcome, past.reason) == ("overridden", "not-now")
     assert past.shown_at == now
     assert past.answered_at == now + timedelta(minutes=1)  # when it came, not what the client says
     assert past.rests_on == memory.seals("a") | memory.seals("b")
     elsewhere = records.memory(told.tenant, "78", "e1", now)
-    assert elsewhere.past(30, ("b12Deficient", "")) == ()
+    assert elsewhere.find_cards(30, ("b12Deficient", "")) == ()
     later = records.memory(told.tenant, "77", "e2", now + timedelta(days=31))
-    assert later.past(30, ("b12Deficient", "")) == ()
-    [unseen] = records.memory(told.tenant, "77", "e2", now).past(30, ("orderLeber", ""))
+    assert later.find_cards(30, ("b12Deficient", "")) == ()
+    [unseen] = records.memory(told.tenant, "77", "e2", now).find_cards(30, ("orderLeber", ""))
     assert not unseen.same_encounter
     assert unseen.outcome is None
-    assert records.memory("another", "77", "e1", now).past(30, ("orderLeber", "")) == ()
+    assert records.memory("another", "77", "e1", now).find_cards(30, ("orderLeber", "")) == ()
 
 
 def idle_transactions(url):
@@ -431,12 +431,12 @@ def test_a_replica_that_freezes_while_it_holds_a_chain_lets_go_of_it(
     """PostgreSQL ends its transaction; the others go on."""
     monkeypatch.setattr(records_module, "FROZEN_AFTER", "300ms")
     frozen, other = Records.open(postgresql_url, key_file), Records.open(postgresql_url, key_file)
-    transaction = frozen.sessions.transaction()
-    frozen._bind(transaction.__enter__(), "local", ())
+    transaction = frozen.transactions.begin()
+    frozen._write_chain_entries(transaction.__enter__(), "local", ())
     wait_until(lambda: not idle_transactions(postgresql_url))  # as a machine that is suspended
-    other.store(stored())
-    with pytest.raises(RecordsUnavailable):
+    other.store_decision(stored())
+    with pytest.raises(RecordsUnavailableError):
         transaction.__exit__(None, None, None)
-    frozen.store(stored())
+    frozen.store_decision(stored())
     for one in (frozen, other):
         one.close()

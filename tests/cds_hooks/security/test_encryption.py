@@ -2,15 +2,15 @@
 
 import secrets
 
-from cds_hooks.security.encryption import Seal
+from cds_hooks.security.encryption import CookieCipher
 
 KEY = bytes(range(32))
 NOW = 1_800_000_000
 
 
 def test_what_was_sealed_is_opened_in_time():
-    seal = Seal(KEY, "launched")
-    text = seal.closed({"patient": "p-1"}, NOW)
+    seal = CookieCipher(KEY, "launched")
+    text = seal.encrypt({"patient": "p-1"}, NOW)
     assert "p-1" not in text
     assert seal.opened(text, 60, NOW + 60) == {"patient": "p-1"}
     assert seal.opened(text, 60, NOW + 61) is None
@@ -18,15 +18,15 @@ def test_what_was_sealed_is_opened_in_time():
 
 
 def test_nothing_else_is_opened():
-    seal = Seal(KEY, "launched")
-    text = seal.closed({}, NOW)
+    seal = CookieCipher(KEY, "launched")
+    text = seal.encrypt({}, NOW)
     for other in ("", "x", text[:-4], text[:40] + "A" + text[41:], "é"):
         assert seal.opened(other, 60, NOW) is None
-    assert Seal(KEY, "begun").opened(text, 60, NOW) is None
-    assert Seal(KEY[::-1], "launched").opened(text, 60, NOW) is None
+    assert CookieCipher(KEY, "begun").opened(text, 60, NOW) is None
+    assert CookieCipher(KEY[::-1], "launched").opened(text, 60, NOW) is None
     assert seal.age("x", NOW) == seal.age("é", NOW) == float("inf")
 
 
 def test_a_token_takes_little_more_than_itself():
     token = secrets.token_urlsafe(3000)
-    assert len(Seal(KEY, "launched").closed({"token": token}, NOW)) < 1.1 * len(token)
+    assert len(CookieCipher(KEY, "launched").encrypt({"token": token}, NOW)) < 1.1 * len(token)

@@ -2,7 +2,7 @@
 
 from tables import cases
 
-from cds_hooks.security.scopes import covered, grants
+from cds_hooks.security.scopes import check_scope, read_grants
 
 
 @cases("""
@@ -33,12 +33,12 @@ from cds_hooks.security.scopes import covered, grants
                                                    |        |      |        | no scope is no right
 """)
 def test_scopes_of_both_versions(case):
-    given = grants(case["scope"])
-    search = covered(given, "Observation", search=True, same_patient=True)
-    read = covered(given, "Observation", search=False, same_patient=True)
-    assert (search.tried, read.tried) == (bool(case["search"]), bool(case["read"]))
+    given = read_grants(case["scope"])
+    search = check_scope(given, "Observation", search=True, same_patient=True)
+    read = check_scope(given, "Observation", search=False, same_patient=True)
+    assert (search.is_allowed, read.is_allowed) == (bool(case["search"]), bool(case["read"]))
     assert (search.wholly or read.wholly) == bool(case["wholly"])
-    assert {one.reason for one in (search, read) if not one.tried} <= {"scope"}
+    assert {one.reason for one in (search, read) if not one.is_allowed} <= {"scope"}
 
 
 @cases("""
@@ -51,6 +51,6 @@ def test_scopes_of_both_versions(case):
 """)
 def test_a_token_for_another_patient_is_no_use(case):
     """Its empty answer would be taken for "searched, and there is nothing"."""
-    found = covered(grants(case["scope"]), "Observation", search=True, same_patient=False)
+    found = check_scope(read_grants(case["scope"]), "Observation", search=True, same_patient=False)
     assert found.reason == case["reason"]
-    assert found.tried == (not case["reason"])
+    assert found.is_allowed == (not case["reason"])

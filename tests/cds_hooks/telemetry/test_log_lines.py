@@ -10,9 +10,9 @@ from observed_service import PATH, Watched
 from tables import cases
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.records.spool import Drained
-from cds_hooks.records.store import RecordsUnavailable
-from cds_hooks.web.maintenance import Upkeep
+from cds_hooks.records.spool import DrainResult
+from cds_hooks.records.store import RecordsUnavailableError
+from cds_hooks.web.maintenance import Maintenance
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 HEADERS = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
@@ -94,8 +94,8 @@ class Down:
         if not self.outcomes:
             self.over.set()
         if outcome is None:
-            raise RecordsUnavailable("OperationalError")
-        return Drained(outcome, 0)
+            raise RecordsUnavailableError("OperationalError")
+        return DrainResult(outcome, 0)
 
 
 def test_the_end_of_a_fault_is_no_error(tmp_path):
@@ -103,14 +103,14 @@ def test_the_end_of_a_fault_is_no_error(tmp_path):
     watched = Watched(tmp_path)
     records = Down(0, None, None, 4, 0)
     looks = []
-    upkeep = Upkeep(records, watched.context.log, "1.2.3", looks.append, seconds=0.01)
+    upkeep = Maintenance(records, watched.context.log, "1.2.3", looks.append, seconds=0.01)
     upkeep.start()
     assert records.over.wait(60)
     upkeep.stop()
     watched.records.close()
     failed, back = watched.lines
     assert (failed["event"], failed["level"], failed["kind"]) == (
-        "error", "error", "RecordsUnavailable",
+        "error", "error", "RecordsUnavailableError",
     )  # fmt: skip
     assert (back["event"], back["level"], back["part"], back["spooled"]) == (
         "start", "info", "records", 4,

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 
-from cds_hooks.telemetry.logs import Lines
+from cds_hooks.telemetry.logs import LineWriter
 
 
 class Disk:
@@ -25,7 +25,7 @@ class Disk:
 
 def test_a_line_that_cannot_be_written_costs_nothing_but_itself():
     disk = Disk(0)
-    lines = Lines(disk.write)
+    lines = LineWriter(disk.write)
     lines.info(b'{"n": 1}')
     lines.error(b'{"n": 2}')
     disk.room = 1000
@@ -38,7 +38,7 @@ def test_a_line_that_cannot_be_written_costs_nothing_but_itself():
 
 def test_a_line_that_was_cut_off_spoils_no_other():
     disk = Disk(12)
-    lines = Lines(disk.write)
+    lines = LineWriter(disk.write)
     lines.info(b'{"n": 1}')
     lines.info(b'{"n": 2}')
     disk.room = 1000
@@ -59,7 +59,7 @@ def test_a_pipe_that_is_full_and_does_not_wait_loses_the_line():
         written.append(data[: count or 0])
         return None if count is None else min(count, len(data))
 
-    lines = Lines(write)
+    lines = LineWriter(write)
     lines.info(b"one")
     answers[:] = [10_000]
     lines.info(b"two")

@@ -6,12 +6,12 @@ import pytest
 from observed_service import PATH, SERVICE, Watched
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.tenants import LOCAL, FhirAccess
-from cds_hooks.protocol.prefetch import Fetch, State
-from cds_hooks.records.store import RecordsUnavailable
+from cds_hooks.config.tenants import LOCAL_TENANT, FhirAccess
+from cds_hooks.protocol.prefetch import FetchResult, PrefetchState
+from cds_hooks.records.store import RecordsUnavailableError
 from cds_hooks.security.key_sets import FetchedKeys
 from cds_hooks.telemetry.metrics import Metrics
-from cds_hooks.web.worker import Watch
+from cds_hooks.web.worker import WorkerMonitor
 
 CALL = {"tenant": "local", "service": SERVICE}
 KNOWLEDGE = {"local": {"b12": "uk-ng239@1.0.0", "sarcopenia": "ewgsop2-2019@1.0.0"}}
@@ -98,9 +98,9 @@ def test_the_records_are_timed_and_their_faults_counted(watched, monkeypatch):
     assert watched.value("records_failed_total", work="write") is None
 
     def down(*_args):
-        raise RecordsUnavailable("OperationalError")
+        raise RecordsUnavailableError("OperationalError")
 
-    monkeypatch.setattr(watched.records.sessions, "in_turn", down)
+    monkeypatch.setattr(watched.records.transactions, "in_turn", down)
     assert watched.call().status_code == 503
     assert watched.value("records_failed_total", work="write") == 1
 
@@ -116,21 +116,21 @@ def test_the_records_are_timed_and_their_faults_counted(watched, monkeypatch):
 )
 def test_queries_to_fhir_servers_are_counted_by_how_they_ended(reason, counted):
     metrics = Metrics()
-    metrics.asked("north", [Fetch("conditions", State.NONE, reason, 12.0)])
+    metrics.asked("north", [FetchResult("conditions", PrefetchState.NONE, reason, 12.0)])
     labels = {"tenant": "north", "reason": counted}
     assert metrics.registry.get_sample_value("cobalamin_fhir_requests_total", labels) == 1
 
 
 def test_a_query_that_was_not_sent_takes_no_time():
     metrics = Metrics()
-    metrics.asked("north", [Fetch("conditions", State.FAILED, "server-unfit", 0.0)])
+    metrics.asked("north", [FetchResult("conditions", PrefetchState.FAILED, "server-unfit", 0.0)])
     labels = {"tenant": "north"}
     name = "cobalamin_fhir_request_duration_seconds_count"
     assert metrics.registry.get_sample_value(name, labels) is None
 
 
 def test_tenants_are_kept_apart(tmp_path):
-    tenants = tuple(replace(LOCAL, id=name) for name in ("north", "south"))
+    tenants = tuple(replace(LOCAL_TENANT, id=name) for name in ("north", "south"))
     watched = Watched(tmp_path, Settings(tenants=tenants))
     watched.call()  # the last of those who are open is asked
     watched.records.close()
@@ -142,9 +142,9 @@ def test_tenants_are_kept_apart(tmp_path):
 
 
 def test_a_worker_says_what_it_is_and_how_it_is(watched):
-    watch = Watch(watched.context, KNOWLEDGE)
+    watch = WorkerMonitor(watched.context, KNOWLEDGE)
     watch.begin()
-    watch.look(3)
+    watch.update(3)
     for topic, version in KNOWLEDGE["local"].items():
         assert watched.value("knowledge_info", tenant="local", topic=topic, version=version) == 1
     assert watched.value("ready") == watched.value("records_up") == watched.value("workers") == 1
@@ -162,18 +162,18 @@ def test_an_open_breaker_and_an_old_key_set_show(tmp_path, fhir_server):
     """A server that fails five calls in a row is left alone; keys that nobody gets grow old."""
     fhir_server.behaviours["Patient"] = lambda handler: handler.json({}, 500)
     access = FhirAccess(allow_loopback=True)
-    watched = Watched(tmp_path, Settings(tenants=(replace(LOCAL, fhir=access),)))
+    watched = Watched(tmp_path, Settings(tenants=(replace(LOCAL_TENANT, fhir=access),)))
     now = [1000.0]
     keys = FetchedKeys(f"{fhir_server.base}/keys", lambda _reason: None, now=lambda: now[0])
-    watch = Watch(replace(watched.context, keys={"local": keys}), KNOWLEDGE)
-    watch.look()
+    watch = WorkerMonitor(replace(watched.context, keys={"local": keys}), KNOWLEDGE)
+    watch.update()
     assert watched.value("fhir_breaker_open", tenant="local") == 0
     assert watched.value("tenant_ready", tenant="local", part="keys") == 0
     assert watched.value("key_set_age_seconds", tenant="local") is None
     for _ in range(5):
         answer = watched.call(prefetch={}, fhirServer=fhir_server.base)
         assert answer.status_code == 412
-    watch.look()
+    watch.update()
     assert watched.value("fhir_breaker_open", tenant="local") == 1
     assert watched.value("fhir_requests_total", tenant="local", reason="status-500") == 5
     watched.records.close()

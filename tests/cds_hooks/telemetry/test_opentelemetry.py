@@ -7,9 +7,9 @@ import pytest
 from observed_service import Watched
 from token_issuers import serving
 
-from cds_hooks.config.settings import ConfigurationFault, Settings
-from cds_hooks.config.tenants import LOCAL, FhirAccess
-from cds_hooks.telemetry.tracing import NO_TRACING, tracing_of
+from cds_hooks.config.settings import ConfigurationError, Settings
+from cds_hooks.config.tenants import LOCAL_TENANT, FhirAccess
+from cds_hooks.telemetry.tracing import NO_TRACING, make_tracing
 
 pytest.importorskip("opentelemetry.sdk")
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -55,8 +55,8 @@ def collector():
 @pytest.fixture
 def watched(tmp_path, collector):
     access = FhirAccess(allow_loopback=True)
-    settings = Settings(tenants=(replace(LOCAL, fhir=access),), traces_url=collector.url)
-    made = Watched(tmp_path, settings, tracing=tracing_of(settings, "1.2.3"))
+    settings = Settings(tenants=(replace(LOCAL_TENANT, fhir=access),), traces_url=collector.url)
+    made = Watched(tmp_path, settings, tracing=make_tracing(settings, "1.2.3"))
     yield made
     made.records.close()
 
@@ -130,7 +130,7 @@ def test_a_call_without_a_trace_begins_one(watched, collector):
 
 def test_a_collector_that_is_away_holds_no_call_up(tmp_path, collector):
     settings = Settings(traces_url="http://127.0.0.1:9")
-    watched = Watched(tmp_path, settings, tracing=tracing_of(settings, "1.2.3"))
+    watched = Watched(tmp_path, settings, tracing=make_tracing(settings, "1.2.3"))
     assert watched.call().status_code == 200
     watched.records.close()
 
@@ -139,6 +139,6 @@ def test_nobody_who_did_not_ask_for_spans_needs_the_extra(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "cds_hooks.telemetry.opentelemetry", None)
-    assert tracing_of(Settings(), "1") is NO_TRACING
-    with pytest.raises(ConfigurationFault, match=r"tracing.otlp_endpoint: needs the extra"):
-        tracing_of(Settings(traces_url="http://127.0.0.1:4318"), "1")
+    assert make_tracing(Settings(), "1") is NO_TRACING
+    with pytest.raises(ConfigurationError, match=r"tracing.otlp_endpoint: needs the extra"):
+        make_tracing(Settings(traces_url="http://127.0.0.1:4318"), "1")

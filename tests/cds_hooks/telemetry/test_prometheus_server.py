@@ -9,8 +9,8 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from cds_hooks.telemetry.metrics import DIRECTORY
-from cds_hooks.telemetry.prometheus_server import Exposition, exposed
+from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE
+from cds_hooks.telemetry.prometheus_server import MetricsApplication, serve_metrics
 
 WORKER = """
 import sys
@@ -38,7 +38,7 @@ class Workers:
     def start(self, requests, ready=1, keys=1):
         worker = subprocess.Popen(
             [sys.executable, "-c", WORKER, str(requests), str(ready), str(keys)],
-            env={**os.environ, DIRECTORY: str(self.folder)},
+            env={**os.environ, DIRECTORY_VARIABLE: str(self.folder)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -79,7 +79,7 @@ BUCKET = 'cobalamin_call_duration_seconds_bucket{le="0.005",service="s",tenant="
 
 
 def test_workers_are_added_up_and_the_dead_still_count(workers):
-    exposition = Exposition(workers.folder)
+    exposition = MetricsApplication(workers.folder)
     first, second = workers.start(3), workers.start(4)
     seen = values(asked(exposition, "/metrics")[1])
     assert (seen[REQUESTS], seen[COUNT], seen["cobalamin_workers"]) == ("7.0", "4.0", "2.0")
@@ -94,7 +94,7 @@ def test_workers_are_added_up_and_the_dead_still_count(workers):
 
 
 def test_files_of_dead_workers_become_one(workers):
-    exposition = Exposition(workers.folder)
+    exposition = MetricsApplication(workers.folder)
     for _ in range(3):
         workers.kill(workers.start(1))
     asked(exposition, "/metrics")
@@ -106,7 +106,7 @@ def test_files_of_dead_workers_become_one(workers):
 
 
 def test_the_probe_names_the_tenant_that_is_degraded(workers):
-    exposition = Exposition(workers.folder)
+    exposition = MetricsApplication(workers.folder)
     workers.start(1)
     assert asked(exposition, "/health/ready") == ("200 OK", '{"status":"ready"}')
     workers.start(1, keys=0)
@@ -120,12 +120,12 @@ def test_the_probe_names_the_tenant_that_is_degraded(workers):
 
 
 def test_without_a_worker_the_service_is_not_ready(tmp_path):
-    status, body = asked(Exposition(tmp_path), "/health/ready")
+    status, body = asked(MetricsApplication(tmp_path), "/health/ready")
     assert (status, body) == ("503 Service Unavailable", '{"status":"not ready"}')
 
 
 def test_other_paths_are_not_found(tmp_path):
-    assert asked(Exposition(tmp_path), "/cds-services")[0] == "404 Not Found"
+    assert asked(MetricsApplication(tmp_path), "/cds-services")[0] == "404 Not Found"
 
 
 def test_the_folder_is_there_while_it_is_needed_and_a_taken_port_is_said_at_once():
@@ -135,10 +135,10 @@ def test_the_folder_is_there_while_it_is_needed_and_a_taken_port_is_said_at_once
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(OSError, match="in use"):
-            exposed(*taken.getsockname())
+            serve_metrics(*taken.getsockname())
         port = taken.getsockname()[1]
-    with exposed("127.0.0.1", port):
-        folder = Path(os.environ[DIRECTORY])
+    with serve_metrics("127.0.0.1", port):
+        folder = Path(os.environ[DIRECTORY_VARIABLE])
         assert list(folder.iterdir()) == []
-    assert DIRECTORY not in os.environ
+    assert DIRECTORY_VARIABLE not in os.environ
     assert not folder.exists()

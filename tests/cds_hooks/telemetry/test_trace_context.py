@@ -8,9 +8,9 @@ from tables import cases
 from cds_hooks.config.tenants import FhirAccess
 from cds_hooks.fhir.client import FhirClient
 from cds_hooks.protocol.hook_request import HookRequest
-from cds_hooks.protocol.prefetch import read
+from cds_hooks.protocol.prefetch import read_prefetch
 from cds_hooks.telemetry.trace_context import read_trace
-from cds_hooks.telemetry.tracing import Traced
+from cds_hooks.telemetry.tracing import CallSpan
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -92,8 +92,8 @@ def test_the_fhir_server_gets_the_trace_with_a_parent_of_ours(fhir_server, state
     request = HookRequest("patient-view", "i", {"patientId": "1"}, {}, fhir_server.base)
     templates = {"one": "Patient/{{context.patientId}}", "two": "Patient/{{context.patientId}}"}
     client = FhirClient(FhirAccess(allow_loopback=True))
-    traced = Traced(taken_up(GOOD, state))
-    client.complete(request, read(request, templates), templates, traced)
+    traced = CallSpan(taken_up(GOOD, state))
+    client.complete(request, read_prefetch(request, templates), templates, traced)
     client.close()
     parents = [re.fullmatch(rf"00-{TRACE}-([0-9a-f]{{16}})-01", h["traceparent"])[1] for h in seen]
     assert len({*parents, PARENT}) == 3  # each query is a span of its own
@@ -111,6 +111,6 @@ def test_without_a_trace_none_is_passed_on(fhir_server):
     request = HookRequest("patient-view", "i", {"patientId": "1"}, {}, fhir_server.base)
     templates = {"patient": "Patient/{{context.patientId}}"}
     client = FhirClient(FhirAccess(allow_loopback=True))
-    client.complete(request, read(request, templates), templates)
+    client.complete(request, read_prefetch(request, templates), templates)
     client.close()
     assert seen == [None]

@@ -6,7 +6,7 @@ import pytest
 from observed_service import Watched
 
 from cds_hooks.records.spool import Spool
-from cds_hooks.records.store import RecordsUnavailable
+from cds_hooks.records.store import RecordsUnavailableError
 from cds_hooks.security.key_sets import Freshness
 from cds_hooks.web.readiness import Readiness
 
@@ -28,7 +28,7 @@ class Database:
     def check(self):
         self.asked += 1
         if self.is_down:
-            raise RecordsUnavailable("OperationalError")
+            raise RecordsUnavailableError("OperationalError")
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ def test_a_second_of_probes_costs_one_look(database):
     now = [0.0]
     readiness = Readiness(database, {}, 1, now=lambda: now[0])
     for _ in range(100):
-        assert readiness.finding().is_ready
+        assert readiness.get_report().is_ready
     assert database.asked == 1
     database.is_down = True
     now[0] = 1.0
-    assert not readiness.finding().is_ready
+    assert not readiness.get_report().is_ready
     assert database.asked == 2
 
 
 def test_with_a_spool_a_database_that_is_down_keeps_nobody_out(database, tmp_path):
     database.is_down, database.spool = True, Spool(tmp_path)
-    found = Readiness(database, {}, 1).finding()
+    found = Readiness(database, {}, 1).get_report()
     assert found.is_ready
     assert found.as_json("1")["records"] == "spooled"
 
@@ -58,10 +58,10 @@ def test_with_a_spool_a_database_that_is_down_keeps_nobody_out(database, tmp_pat
 @pytest.mark.parametrize("freshness", Freshness)
 def test_a_tenant_without_keys_is_degraded_and_the_others_are_served(database, freshness):
     keys = {"north": Keys(freshness), "south": Keys(Freshness.FRESH)}
-    found = Readiness(database, keys, 2).finding()
+    found = Readiness(database, keys, 2).get_report()
     assert found.is_ready
     said = found.as_json("1")
-    assert said.get("degradedTenants", 0) == (not freshness.is_well)
+    assert said.get("degradedTenants", 0) == (not freshness.is_healthy)
     assert "north" not in str(said)
 
 
@@ -85,7 +85,7 @@ def test_a_database_that_is_down_is_named_by_its_kind(tmp_path, database):
     database.is_down = True
     watched = Watched(tmp_path)
     readiness = Readiness(database, {}, 1)
-    found = replace(watched.context, readiness=readiness).readiness.finding()
+    found = replace(watched.context, readiness=readiness).readiness.get_report()
     assert found.as_json("1") == {
         "status": "not ready", "version": "1", "records": "OperationalError",
         "knowledge": "ok", "tenants": 1,

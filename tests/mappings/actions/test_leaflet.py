@@ -6,7 +6,7 @@ import pytest
 
 from mappings.actions import leaflet as leaflet_module
 from mappings.actions.leaflet import LANGUAGES, read_leaflet
-from mappings.knowledge_file import KnowledgeFault
+from mappings.knowledge_file import KnowledgeError
 
 LEAFLET = read_leaflet()
 SENTENCES = [s for section in LEAFLET.sections for s in section.sentences]
@@ -51,6 +51,6 @@ def test_what_is_wrong_in_it_stops_the_start(tmp_path, monkeypatch, old, new, ke
     assert old in TEXT
     (tmp_path / "leaflet.toml").write_text(TEXT.replace(old, new), encoding="utf-8")
     monkeypatch.setattr(leaflet_module, "CLINICAL", tmp_path)
-    with pytest.raises(KnowledgeFault) as fault:
+    with pytest.raises(KnowledgeError) as fault:
         read_leaflet()
     assert fault.value.key == key

@@ -13,18 +13,18 @@ from tables import cases
 
 import mappings.actions.order_template as order_template
 import mappings.publications.guideline_file as guideline_file
-from mappings.actions.order_template import draft, read_order_templates
-from mappings.knowledge_file import KnowledgeFault, changes_of, read_source_attributes
+from mappings.actions.order_template import draft_order, read_order_templates
+from mappings.knowledge_file import KnowledgeError, read_changes, read_source_attributes
 from mappings.publications.definition import read_definition
 from mappings.publications.guideline import Cutoff, Undecided
 from mappings.publications.guideline_file import (
-    guideline_ids,
+    list_guideline_ids,
     read_groups,
     read_guideline,
     read_laboratory_limits,
     read_policy,
 )
-from mappings.terminology.units import UNITS, normalise, to_unit
+from mappings.terminology.units import UNITS, convert_unit, normalise
 from mappings.terminology.value_set import FOLDER, load_value_sets
 
 INDEX = load_value_sets()
@@ -35,7 +35,7 @@ ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 
 
 def test_the_guidelines_of_the_contract_are_there():
-    assert guideline_ids() == IDS
+    assert list_guideline_ids() == IDS
 
 
 @pytest.mark.parametrize("id_", IDS)
@@ -58,7 +58,7 @@ def test_every_b12_level_has_a_band_in_every_printed_unit(id_, value):
     found = read_guideline(id_, INDEX)
     for observation in ("total_b12", "active_b12"):
         for unit in found.units(observation):
-            assert found.first_met(observation, value, unit) is not None
+            assert found.find_first_met(observation, value, unit) is not None
 
 
 @cases("""
@@ -114,7 +114,7 @@ def test_a_bound_decides_where_every_value_it_allows_agrees(case):
 """)
 def test_limits_common_to_all_guidelines(case):
     limits, _ = read_laboratory_limits(INDEX)
-    row = limits.first_met(
+    row = limits.find_first_met(
         case["observation"],
         float(case["value"]),
         case["unit"],
@@ -190,7 +190,7 @@ TRAPS = [
 
 @pytest.mark.parametrize("code", TRAPS)
 def test_codes_that_public_software_gets_wrong_mean_nothing_here(code):
-    assert INDEX.lookup(LOINC, code) == ()
+    assert INDEX.look_up(LOINC, code) == ()
 
 
 @cases("""
@@ -222,7 +222,7 @@ def test_codes_that_public_software_gets_wrong_mean_nothing_here(code):
 """)
 def test_what_a_code_means(case):
     systems = {"LOINC": LOINC, "SNOMED": SNOMED, "ICD": ICD, "ATC": ATC, "DMD": DMD}
-    found = INDEX.lookup(systems.get(case["system"], case["system"]), case["code"])
+    found = INDEX.look_up(systems.get(case["system"], case["system"]), case["code"])
     assert {match.value_set.name for match in found} == set(case["value sets"].split())
 
 
@@ -259,18 +259,18 @@ def test_spellings_of_units(case):
 """)
 def test_rescaling_is_exact_and_stays_in_its_dimension(case):
     given_value = float(case["value"])
-    scaled = to_unit(given_value, case["unit"], case["target"])
+    scaled = convert_unit(given_value, case["unit"], case["target"])
     assert scaled == (float(case["gives"]) if case["gives"] else None)
 
 
 @given(st.integers(1, 10**7), st.sampled_from(sorted(UNITS)))
 def test_a_unit_is_itself(value, unit):
-    assert to_unit(value, unit, unit) == value
+    assert convert_unit(value, unit, unit) == value
 
 
 @given(st.integers(1, 10**6))
 def test_thousandths_never_move_across_a_limit(nanomoles):
-    scaled = to_unit(nanomoles, "nmol/L", "umol/L")
+    scaled = convert_unit(nanomoles, "nmol/L", "umol/L")
     assert scaled is not None
     assert (scaled > 0.28) == (nanomoles > 280)
     assert (scaled > 0.75) == (nanomoles > 750)
@@ -280,9 +280,9 @@ def test_thousandths_never_move_across_a_limit(nanomoles):
 def test_order_templates_are_read_validated_and_copied(locale):
     templates = read_order_templates(locale, INDEX)
     for template in templates.by_id.values():
-        one = draft(template, "Patient/1", None)
+        one = draft_order(template, "Patient/1", None)
         one["code"] = "changed"
-        other = draft(template, "Patient/2", "Encounter/1")
+        other = draft_order(template, "Patient/2", "Encounter/1")
         assert other.get("code") != "changed"
         if other["resourceType"] == "Condition":
             continue
@@ -322,7 +322,7 @@ def test_a_broken_guideline_stops_the_start(tmp_path, monkeypatch, old, new, sai
     assert old in text
     (tmp_path / "uk_ng239.toml").write_text(text.replace(old, new, 1))
     monkeypatch.setattr(guideline_file, "GUIDELINES", tmp_path)
-    with pytest.raises(KnowledgeFault) as fault:
+    with pytest.raises(KnowledgeError) as fault:
         read_guideline("uk-ng239", INDEX)
     assert fault.value.file == "uk_ng239.toml"
     assert said in str(fault.value)
@@ -344,13 +344,13 @@ def test_a_broken_order_template_stops_the_start(tmp_path, monkeypatch, old, new
     assert old in text
     file.write_text(text.replace(old, new, 1))
     monkeypatch.setattr(order_template, "FOLDER", tmp_path / "templates")
-    order_template._document.cache_clear()
+    order_template._read_document.cache_clear()
     try:
-        with pytest.raises(KnowledgeFault, match=said) as fault:
+        with pytest.raises(KnowledgeError, match=said) as fault:
             read_order_templates("en-GB", INDEX)
         assert fault.value.file == "uk.toml"
     finally:
-        order_template._document.cache_clear()
+        order_template._read_document.cache_clear()
 
 
 def test_groups_and_policy_are_read():
@@ -379,8 +379,8 @@ def test_every_guideline_and_definition_tells_its_history_and_all_that_is_asked_
         (Path(guideline_file.FOLDER) / "schemas" / "guideline.schema.json").read_text()
     )
     assert [*asked.names] == schema["properties"]["source_attributes"]["required"]
-    read = [read_guideline(id_, INDEX) for id_ in guideline_ids("b12")]
-    for one in (*read, *(read_definition(id_, INDEX) for id_ in guideline_ids("sarcopenia"))):
+    read = [read_guideline(id_, INDEX) for id_ in list_guideline_ids("b12")]
+    for one in (*read, *(read_definition(id_, INDEX) for id_ in list_guideline_ids("sarcopenia"))):
         answers = asked.answered(one.source_attributes)
         assert len(answers) == 13
         assert all(text for _, text in answers)
@@ -391,6 +391,6 @@ def test_every_guideline_and_definition_tells_its_history_and_all_that_is_asked_
 def test_a_history_ends_with_the_version_of_the_file():
     change = {"version": "1.0.0", "date": "2026-11-22", "what": "First version."}
     document = {"version": "1.1.0", "change": [change]}
-    with pytest.raises(KnowledgeFault, match=r"version 1\.0\.0, not of this file's"):
-        changes_of(document, "x.toml")
-    assert changes_of({"version": "1.1.0"}, "x.toml") == ()
+    with pytest.raises(KnowledgeError, match=r"version 1\.0\.0, not of this file's"):
+        read_changes(document, "x.toml")
+    assert read_changes({"version": "1.1.0"}, "x.toml") == ()

@@ -13,12 +13,12 @@ import mappings.publications.differential as differential
 import mappings.publications.guideline_file as guideline_file
 import mappings.terminology.questionnaire as questionnaire
 from mappings.export import own_artefacts, validate
-from mappings.knowledge_file import KnowledgeFault
+from mappings.knowledge_file import KnowledgeError
 from mappings.publications.definition import read_definition
 from mappings.publications.differential import read_comparison, read_differential
-from mappings.publications.guideline_file import guideline_ids, read_groups, read_policy
+from mappings.publications.guideline_file import list_guideline_ids, read_groups, read_policy
 from mappings.terminology.questionnaire import read_questionnaire
-from mappings.terminology.units import to_unit
+from mappings.terminology.units import convert_unit
 from mappings.terminology.value_set import load_value_sets
 from services.sarcopenia.stages import ALGORITHMS
 
@@ -28,7 +28,7 @@ MEASURE = "https://cobalamin.example/fhir/CodeSystem/muscle-measure"
 
 
 def test_the_definitions_of_the_contract_are_there():
-    assert guideline_ids("sarcopenia") == IDS
+    assert list_guideline_ids("sarcopenia") == IDS
 
 
 @pytest.mark.parametrize("id_", IDS)
@@ -74,7 +74,7 @@ def test_both_sexes_have_a_limit_wherever_one_has(id_):
     walk-distance         | walk_distance
 """)
 def test_measures_without_loinc_have_the_projects_own_codes(case):
-    [match] = INDEX.lookup(MEASURE, case["code"])
+    [match] = INDEX.look_up(MEASURE, case["code"])
     assert match.value_set.name == case["value set"]
 
 
@@ -86,13 +86,13 @@ def test_measures_without_loinc_have_the_projects_own_codes(case):
     156.906 | N        | 15.9999
 """)
 def test_forces_in_kilograms(case):
-    found = to_unit(float(case["value"]), case["unit"], "kgf")
+    found = convert_unit(float(case["value"]), case["unit"], "kgf")
     assert found == pytest.approx(float(case["kilograms"]), abs=1e-4)
 
 
 def test_a_mass_is_no_force_by_itself():
-    assert to_unit(16, "kg", "kgf") is None
-    assert to_unit(16, "[lb_av]", "[lbf_av]") is None
+    assert convert_unit(16, "kg", "kgf") is None
+    assert convert_unit(16, "[lb_av]", "[lbf_av]") is None
 
 
 FAULTS = {
@@ -115,14 +115,14 @@ def test_a_broken_definition_stops_the_start(tmp_path, monkeypatch, old, new, sa
     assert old in text
     (tmp_path / "ewgsop2_2019.toml").write_text(text.replace(old, new))
     monkeypatch.setattr(guideline_file, "GUIDELINES", tmp_path)
-    with pytest.raises(KnowledgeFault, match=said) as fault:
+    with pytest.raises(KnowledgeError, match=said) as fault:
         read_definition("ewgsop2-2019", INDEX)
     assert fault.value.file == "ewgsop2_2019.toml"
 
 
 @pytest.mark.parametrize("id_", ["none", "uk-ng239", "../pyproject"])
 def test_what_is_no_definition_is_refused(id_):
-    with pytest.raises(KnowledgeFault, match=r"sarcopenia\.definition: no definition"):
+    with pytest.raises(KnowledgeError, match=r"sarcopenia\.definition: no definition"):
         read_definition(id_, INDEX)
 
 
@@ -139,7 +139,7 @@ def test_a_broken_differential_stops_the_start(tmp_path, monkeypatch, old, new):
     assert old in text
     (tmp_path / "differential.toml").write_text(text.replace(old, new))
     monkeypatch.setattr(differential, "CLINICAL", tmp_path)
-    with pytest.raises(KnowledgeFault, match=r"differential\.toml"):
+    with pytest.raises(KnowledgeError, match=r"differential\.toml"):
         read_differential(INDEX)
 
 
@@ -172,7 +172,7 @@ def test_a_broken_questionnaire_stops_the_start(tmp_path, monkeypatch, old, new,
     shutil.copy(questionnaire.FILE, file)
     file.write_text(file.read_text().replace(old, new, 1))
     monkeypatch.setattr(questionnaire, "FILE", file)
-    with pytest.raises(KnowledgeFault, match=said):
+    with pytest.raises(KnowledgeError, match=said):
         read_questionnaire.__wrapped__()
 
 

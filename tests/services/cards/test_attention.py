@@ -9,9 +9,9 @@ from tables import cases
 from cds_hooks.protocol.card_history import PastCard
 from cds_hooks.protocol.cards import Card, Coding, Indicator, Source
 from mappings.actions.attention import read_attention
-from mappings.knowledge_file import KnowledgeFault
-from services.cards.attention import Candidate, attend
-from services.hooks.catalog import attention_of
+from mappings.knowledge_file import KnowledgeError
+from services.cards.attention import CardCandidate, select_cards
+from services.hooks.catalog import read_attention_rules
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SERVICE = "b12-muscle-order-select"
@@ -34,11 +34,11 @@ class Remembered:
 def candidate(topic="b12Indeterminate", indicator="info", *, urgent=False, rests_on=("one",)):
     source = Source("s", topic=Coding(topic, "https://cds.example"))
     card = Card("A card.", Indicator(indicator), source, rests_on=frozenset(rests_on))
-    return Candidate(card, topic, urgent)
+    return CardCandidate(card, topic, urgent)
 
 
 def rules(service=SERVICE, **chosen):
-    return attention_of(chosen, known())[service]
+    return read_attention_rules(chosen, known())[service]
 
 
 def past(text):
@@ -93,14 +93,14 @@ def test_what_was_shown_and_answered_before(case):
     memory = Remembered(*([past(case["shown before"])] if case["shown before"] else []))
     indicator, *marks = case["now"].replace(" urgent", "").split()
     one = candidate(indicator=indicator, urgent="urgent" in case["now"], rests_on=marks or ("one",))
-    found = attend([one], rules(), memory, NOW)
+    found = select_cards([one], rules(), memory, NOW)
     expected = () if case["says"] == "shown" else (f"{case['says']}:b12Indeterminate",)
     assert found.withheld == expected
     assert len(found.cards) == (case["says"] == "shown")
 
 
 def test_the_most_urgent_go_first_and_two_are_enough():
-    found = attend(
+    found = select_cards(
         [
             candidate("a", "info"),
             candidate("b", "warning"),
@@ -116,21 +116,21 @@ def test_the_most_urgent_go_first_and_two_are_enough():
 
 
 def test_a_critical_card_is_shown_beyond_any_limit():
-    found = attend(
+    found = select_cards(
         [candidate("a", "critical"), candidate("b", "critical")], rules(cards=1), Remembered(), NOW
     )
     assert len(found.cards) == 2
 
 
 def test_an_opened_chart_gets_one_card():
-    found = attend(
+    found = select_cards(
         [candidate("a"), candidate("b")], rules("b12-muscle-patient-view"), Remembered(), NOW
     )
     assert len(found.cards) == 1
 
 
 def test_silent_mode_shows_nothing_and_names_everything():
-    found = attend(
+    found = select_cards(
         [candidate("a", "critical"), candidate("b")], rules(mode="silent"), Remembered(), NOW
     )
     assert found.cards == ()
@@ -138,7 +138,7 @@ def test_silent_mode_shows_nothing_and_names_everything():
 
 
 def test_below_what_a_site_wants_to_see():
-    found = attend(
+    found = select_cards(
         [candidate("a"), candidate("b", "warning")], rules(at_least="warning"), Remembered(), NOW
     )
     assert found.withheld == ("below:a",)
@@ -149,16 +149,16 @@ def test_a_critical_card_asks_no_memory():
         def past(self, days, topics):
             pytest.fail("was asked")
 
-    assert attend([candidate("a", "critical")], rules(), Unreachable(), NOW).cards
+    assert select_cards([candidate("a", "critical")], rules(), Unreachable(), NOW).cards
 
 
 def test_a_service_of_its_own_goes_before_the_site_and_the_site_before_what_is_shipped():
     chosen = {"cards": 3, "services": {SERVICE: {"cards": 0}}}
-    found = attention_of(chosen, known())
+    found = read_attention_rules(chosen, known())
     assert found[SERVICE].cards == 0
     assert found["b12-muscle-order-sign"].cards == 3
     assert found["b12-muscle-patient-view"].cards == 3
-    assert attention_of(None, known())["b12-muscle-patient-view"].cards == 1
+    assert read_attention_rules(None, known())["b12-muscle-patient-view"].cards == 1
 
 
 @pytest.mark.parametrize(
@@ -170,5 +170,5 @@ def test_a_service_of_its_own_goes_before_the_site_and_the_site_before_what_is_s
     ],
 )
 def test_what_does_not_exist_stops_the_start(chosen, reason):
-    with pytest.raises(KnowledgeFault, match=reason):
+    with pytest.raises(KnowledgeError, match=reason):
         read_attention(chosen, [SERVICE], ["folic-acid", "b12", "muscle"])

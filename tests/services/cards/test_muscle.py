@@ -10,7 +10,7 @@ from patients import chart, known, resources
 from tables import cases
 
 from cds_hooks.protocol.cards import as_json
-from services.cards.composer import record_of
+from services.cards.composer import build_record
 from services.evaluation.evaluate import evaluate
 from services.sarcopenia.labels import CATEGORIES, FLAGS, NEXT_STEPS
 from services.sarcopenia.outcome import CONFIRMED
@@ -270,7 +270,7 @@ def test_every_word_of_the_contract_has_a_sentence():
 
 def test_the_record_keeps_names_and_no_values():
     found = chart("b12 112; grip 13.7; +paraesthesia")
-    kept = record_of(evaluate(found, known()), known(), ())
+    kept = build_record(evaluate(found, known()), known(), ())
     assert kept["findings"]["sarcopenia"] == "probable"
     assert kept["tier"] == "T1"
     assert "muscle:strength" in kept["rules"]

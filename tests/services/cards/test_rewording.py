@@ -17,23 +17,23 @@ import pytest
 from patients import chart, known, maker, resources
 from tables import cases
 
-from cds_hooks.protocol.hook_request import reference_of, resources_of
+from cds_hooks.protocol.hook_request import build_reference, read_resources
 from mappings import text as text_module
-from mappings.text import Numeral, Said
+from mappings.text import Numeral, Text
 from services.assessment import evidence as evidence_module
 from services.cards import b12_summary
-from services.cli.untranslated import messages
+from services.cli.untranslated import list_messages
 from services.evaluation.evaluate import evaluate
-from services.evaluation.order_rules import order_findings
-from services.evaluation.order_session import Session
-from services.hooks.documents import chart_of_document
+from services.evaluation.order_rules import run_order_rules
+from services.evaluation.order_session import OrderSession
+from services.hooks.documents import read_document_chart
 from services.knowledge.language import Language
 from services.sarcopenia import assess as muscle_assessment
 from services.sarcopenia import labels as muscle_wording
 from services.vitamin_b12 import cautions, results
 from services.vitamin_b12 import labels as b12_wording
 from services.web.smart_app import labels as app_wording
-from services.web.smart_app.findings import findings
+from services.web.smart_app.findings import describe_findings
 
 HOOKS = ("patient-view", "order-select", "order-sign")
 SAMPLES = sorted(
@@ -120,11 +120,11 @@ TABLES = (
 )
 UNITS = ("umol", "pmol")
 MADE_ONCE = (
-    evidence_module.under,
-    cautions._reads,
-    cautions._with,
-    cautions._kidneys,
-    results._between,
+    evidence_module.make_age_reason,
+    cautions._format_level,
+    cautions._format_blood_finding,
+    cautions._format_kidneys,
+    results._format_limits,
 )
 
 
@@ -147,10 +147,10 @@ def say_nonsense(template, /, **parts):
 
 def _is_made(part):
     """What holds nonsense already, or no words at all."""
-    return not isinstance(part, str) or isinstance(part, Said | Numeral)
+    return not isinstance(part, str) or isinstance(part, Text | Numeral)
 
 
-TRUE_SAY = text_module.say
+TRUE_SAY = text_module.make_text
 
 
 @pytest.fixture
@@ -258,12 +258,12 @@ def decisions(seen, drafts, knows):
         "app": _app(seen, knows),
     }
     for hook in HOOKS:
-        session = Session(seen, found, knows, {reference_of(d): d for d in drafts}, hook)
-        shown, withheld = maker(knows).candidates(session, "7", {})
+        session = OrderSession(seen, found, knows, {build_reference(d): d for d in drafts}, hook)
+        shown, withheld = maker(knows).draft_candidates(session, "7", {})
         decided[hook] = [_card(one) for one in shown], withheld
         decided[f"orders at {hook}"] = [
             (one.rule.id, one.case, one.indicator, one.about, _steps(one.proposals))
-            for one in (order_findings(session) if not seen.deceased else ())
+            for one in (run_order_rules(session) if not seen.deceased else ())
         ]
     return decided
 
@@ -295,7 +295,7 @@ def _card(candidate):
 
 
 def _app(seen, knows):
-    told = findings(seen, knows)
+    told = describe_findings(seen, knows)
     return (
         [
             (
@@ -319,8 +319,8 @@ def patients():
         folder = "golden" if (files("services.hooks") / "golden" / name).is_file() else "samples"
         call = json.loads((files("services.hooks") / folder / name).read_text())
         day = date.fromisoformat(call.pop("sampleDay"))
-        drafts = resources_of(call["context"].get("draftOrders") or {"entry": []})
-        yield name, chart_of_document(call, known(), day), list(drafts)
+        drafts = read_resources(call["context"].get("draftOrders") or {"entry": []})
+        yield name, read_document_chart(call, known(), day), list(drafts)
     for text in filter(None, PATIENTS.splitlines()):
         yield text, chart(text), resources(text)[1]
 
@@ -340,7 +340,9 @@ def test_reworded_sentences_change_no_decision(guideline, definition, request):
 
 def test_a_language_changes_no_decision():
     knows = known()
-    spoken = replace(knows, language=Language("de", {text: nonsense(text) for text in messages()}))
+    spoken = replace(
+        knows, language=Language("de", {text: nonsense(text) for text in list_messages()})
+    )
     for name, seen, drafts in patients():
         assert decisions(seen, drafts, spoken) == decisions(seen, drafts, knows), name
 
@@ -415,8 +417,10 @@ def order_card(text, language=None, knows=None):
     knows = replace(knows, language=language or knows.language)
     seen, (_, drafts) = chart(text), resources(text)
     found = evaluate(seen, knows)
-    session = Session(seen, found, knows, {reference_of(d): d for d in drafts}, "order-sign")
-    [shown], _ = maker(knows).candidates(session, "7", {})
+    session = OrderSession(
+        seen, found, knows, {build_reference(d): d for d in drafts}, "order-sign"
+    )
+    [shown], _ = maker(knows).draft_candidates(session, "7", {})
     return shown.card.summary, [one.label for one in shown.card.suggestions]
 
 
@@ -435,7 +439,7 @@ def test_the_result_that_shows_a_functional_deficiency_is_named_by_its_value(req
     request.getfixturevalue("rewording")
     found = evaluate(seen, known())
     assert found.b12.category == "deficient-functional"
-    assert "0.61 µmol/L" in b12_summary.summary(found.b12, "en-GB", Language())
+    assert "0.61 µmol/L" in b12_summary.write_summary(found.b12, "en-GB", Language())
 
 
 def test_tests_are_named_whatever_the_label_of_their_order_is():

@@ -7,7 +7,7 @@ import pytest
 from patients import SUBJECT, TODAY, coding, known, observation, patient
 from tables import cases
 
-from services.chart.fhir_values import reference_tail, span_of_date
+from services.chart.fhir_values import parse_date_span, read_relative_reference
 from services.chart.reader import read_chart
 
 
@@ -45,7 +45,7 @@ def test_what_no_rule_may_see_is_counted(case):
     name, _, value = case["change"].partition("=")
     change = {"reference": value} if name == "subject" and value else value or None
     found = read(b12(**{name: change}))
-    assert found.latest("total_b12") is None
+    assert found.get_latest("total_b12") is None
     assert found.dropped == {case["counted as"]: 1}
 
 
@@ -57,7 +57,7 @@ def test_what_no_rule_may_see_is_counted(case):
     corrected | yes
 """)
 def test_final_results_are_seen(case):
-    assert read(b12(status=case["status"])).latest("total_b12").value == 212
+    assert read(b12(status=case["status"])).get_latest("total_b12").value == 212
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_the_patient_is_known_by_every_form_of_reference(reference):
         b12(subject={"reference": reference}),
         patient_references=["urn:uuid:0b2f7a3e-7f0c-4c8e-9d7a-1a2b3c4d5e6f"],
     )
-    assert found.latest("total_b12") is not None
+    assert found.get_latest("total_b12") is not None
 
 
 def test_the_newest_result_goes_first_whatever_the_order_and_the_offset():
     early = b12(id="a", effectiveDateTime="2026-11-01T23:30:00+02:00")
     late = b12(id="b", effectiveDateTime="2026-11-01T22:00:00Z")
-    assert read(early, late).latest("total_b12").resource == "Observation/b"
-    assert read(late, early).latest("total_b12").resource == "Observation/b"
+    assert read(early, late).get_latest("total_b12").resource == "Observation/b"
+    assert read(late, early).get_latest("total_b12").resource == "Observation/b"
 
 
 def test_a_result_sent_twice_counts_once():
@@ -93,16 +93,16 @@ def test_a_result_sent_twice_counts_once():
 def test_a_code_in_any_coding_is_found_and_text_never():
     other = {"system": "urn:lab", "code": "X1"}
     found = read(b12(code={"coding": [other, coding("total_b12")], "text": "something else"}))
-    assert found.latest("total_b12") is not None
-    assert read(b12(code={"text": "Vitamin B12"})).latest("total_b12") is None
+    assert found.get_latest("total_b12") is not None
+    assert read(b12(code={"text": "Vitamin B12"})).get_latest("total_b12") is None
     alone = {"coding": [{"system": "http://snomed.info/sct", "code": "2132-9"}]}
-    assert read(b12(code=alone)).latest("total_b12") is None
+    assert read(b12(code=alone)).get_latest("total_b12") is None
 
 
 def test_components_are_results_of_their_own():
     panel = b12(valueQuantity=None, code={"coding": [{"system": "urn:lab", "code": "panel"}]})
     part = {name: b12()[name] for name in ("code", "valueQuantity")}
-    assert read({**panel, "component": [part]}).latest("total_b12").value == 212
+    assert read({**panel, "component": [part]}).get_latest("total_b12").value == 212
 
 
 @cases("""
@@ -118,16 +118,16 @@ def test_a_unit_that_does_not_fit_its_code_is_read_with_a_warning(case):
     name = "homocysteine" if case["code"] == "2428-1" else "total_b12"
     resource = b12(code={"coding": [{"system": "http://loinc.org", "code": case["code"]}]})
     resource["valueQuantity"] = {"value": 212, "unit": case["unit"]}
-    flags = read(resource).latest(name).flags
+    flags = read(resource).get_latest(name).flags
     assert ("warn-code-unit-mismatch" in flags) == bool(case["flagged"])
 
 
 def test_whole_blood_b12_is_read_in_mass_units_only():
     code = {"coding": [{"system": "http://loinc.org", "code": "16695-9"}]}
-    assert read(b12(code=code)).latest("total_b12").value == 212
+    assert read(b12(code=code)).get_latest("total_b12").value == 212
     moles = b12(code=code, valueQuantity={"value": 156, "unit": "pmol/L"})
     found = read(moles)
-    assert found.latest("total_b12") is None
+    assert found.get_latest("total_b12") is None
     assert found.unusable["total_b12"][0].reason == "wrong-specimen"
 
 
@@ -306,7 +306,7 @@ def test_reading_changes_nothing():
     2026-11-01T23:30:00-05:00 | 2026-11-01 | 2026-11-01
 """)
 def test_partial_dates_invent_no_day(case):
-    first, last = span_of_date(case["text"])
+    first, last = parse_date_span(case["text"])
     assert (first.isoformat(), last.isoformat()) == (case["first"], case["last"])
 
 
@@ -314,12 +314,12 @@ def test_partial_dates_invent_no_day(case):
     "text", ["", "51", "1951-13", "1951-02-30", "19510203", "1951W051", "yesterday", 1951, None]
 )
 def test_what_is_no_date_is_none(text):
-    assert span_of_date(text) is None
+    assert parse_date_span(text) is None
 
 
 @pytest.mark.parametrize("text", [None, {}, {"reference": 5}, 7])
 def test_what_is_no_reference_is_none(text):
-    assert reference_tail(text) is None
+    assert read_relative_reference(text) is None
 
 
 def test_malformed_resources_of_every_kind_are_passed_over():

@@ -6,7 +6,7 @@ import io
 import pytest
 from patients import known
 
-from services.hooks.catalog import services
+from services.hooks.catalog import build_services
 from services.hooks.offered_hooks import OFFERED_HOOKS
 
 CONFIGURATION = """
@@ -65,7 +65,7 @@ def test_the_endpoints_are_those_that_tokens_must_name(sheet):
 
 def test_the_queries_are_those_of_discovery(sheet):
     found = {row[0]: row[2].strip("`") for row in rows(sheet(), "4. Prefetch")[2:]}
-    [service, *_others] = services(known(), "https://cds.example.org")
+    [service, *_others] = build_services(known(), "https://cds.example.org")
     assert found == {key: query.replace("|", "¦") for key, query in service.prefetch.items()}
 
 

@@ -11,7 +11,7 @@ from tables import cases
 from token_issuers import Issuer, Key
 
 import cds_hooks.security.authentication
-from cds_hooks.security.token_report import EXPLAINED
+from cds_hooks.security.token_report import EXPLANATIONS
 from services.hooks.offered_hooks import OFFERED_HOOKS
 
 SERVICES = "https://cds.example.org/cds-services"
@@ -142,7 +142,7 @@ def test_every_reason_to_refuse_a_caller_is_explained():
         and getattr(node.func, "id", "") == "Unauthenticated"
         and isinstance(node.args[0], ast.Constant)
     }
-    assert given | {"exp", "iat", "nbf"} == set(EXPLAINED)
+    assert given | {"exp", "iat", "nbf"} == set(EXPLANATIONS)
 
 
 @cases("""

@@ -12,9 +12,9 @@ from mappings.actions.order_template import read_order_templates
 from mappings.export import validate
 from mappings.knowledge_file import CLINICAL
 from mappings.publications.definition import read_definition
-from mappings.publications.guideline_file import GUIDELINES, guideline_ids, read_guideline
-from mappings.terminology.value_set import code_systems, load_value_sets
-from services.exports.fhir_package import knowledge_resources
+from mappings.publications.guideline_file import GUIDELINES, list_guideline_ids, read_guideline
+from mappings.terminology.value_set import load_value_sets, read_code_systems
+from services.exports.fhir_package import build_knowledge_resources
 from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.knowledge.site import load_knowledge
 
@@ -65,9 +65,9 @@ def read(folder):
 
 @pytest.fixture(scope="module")
 def exported():
-    from cds_hooks.config.tenants import LOCAL
+    from cds_hooks.config.tenants import LOCAL_TENANT
 
-    _publication, resources = knowledge_resources(load_knowledge(), LOCAL)
+    _publication, resources = build_knowledge_resources(load_knowledge(), LOCAL_TENANT)
     return resources
 
 
@@ -121,7 +121,9 @@ def test_what_is_referred_to_is_there_or_a_code_system_of_others(whose, request)
                 assert url in urls, f"{name}: {text}"
                 assert version in ("", urls[url]["version"])
             elif key in ("system", "source", "target") and not text.startswith(base):
-                ours = {*code_systems(), *HL7} | (SITE_SYSTEMS if whose == "of_a_site" else set())
+                ours = {*read_code_systems(), *HL7} | (
+                    SITE_SYSTEMS if whose == "of_a_site" else set()
+                )
                 assert text in ours, f"{name}: {text}"
 
 
@@ -155,8 +157,8 @@ def test_names_in_our_own_words_are_no_displays(exported):
 
 
 def test_limits_stand_in_plan_and_library_with_their_places(exported):
-    guidelines = [read_guideline(id_, INDEX) for id_ in guideline_ids()]
-    definitions = [read_definition(id_, INDEX) for id_ in guideline_ids("sarcopenia")]
+    guidelines = [read_guideline(id_, INDEX) for id_ in list_guideline_ids()]
+    definitions = [read_definition(id_, INDEX) for id_ in list_guideline_ids("sarcopenia")]
     for one in [*guidelines, *definitions]:
         library, plan = exported[f"Library/{one.id}"], exported[f"PlanDefinition/{one.id}"]
         [attached] = library["content"]

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from bulk_export_server import SECRET, TOKEN, bulk, outcome
+from bulk_export_server import SECRET, TOKEN, make_outcome, run_bulk_server
 from tables import cases
 from waiting import PATIENCE, wait_until
 
@@ -20,7 +20,7 @@ FILES = {"a": ("output", "Observation", LINES), "b": ("output", "Observation", L
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("COBALAMIN_BULK_TOKEN", TOKEN)
-    with bulk(dict(FILES)) as started:
+    with run_bulk_server(dict(FILES)) as started:
         started.token = TOKEN
         yield started
         started.go_on.set()
@@ -118,7 +118,7 @@ def test_a_token_that_the_server_refuses_is_told(server, cobalamin, monkeypatch)
 
 
 def test_errors_that_the_server_reports_are_an_exit_status_of_their_own(server, cobalamin):
-    issue = json.dumps(outcome("processing", "Ann Smith")).encode() + b"\n"
+    issue = json.dumps(make_outcome("processing", "Ann Smith")).encode() + b"\n"
     server.files["e"] = ("error", "OperationOutcome", issue * 3)
     told = cobalamin("fetch-export", server.base, "--into", "in")
     assert told.exit_code == 3

@@ -9,9 +9,9 @@ from patients import TODAY, patient, resources
 from tables import cases
 
 from mappings.publications.definition import read_definition
-from mappings.publications.guideline_file import guideline_ids, read_guideline
+from mappings.publications.guideline_file import list_guideline_ids, read_guideline
 from mappings.terminology.value_set import load_value_sets
-from services.exports.guideline_changes import changed
+from services.exports.guideline_changes import compare_categories
 from services.knowledge.site_checks import refuse_unknown_words
 
 FILLED = {
@@ -135,7 +135,7 @@ def test_definitions_of_sarcopenia_are_copied_as_well(cobalamin, tmp_path):
     assert "our-muscle@0.1.0" in checked.output
 
 
-@pytest.mark.parametrize("origin", [*guideline_ids("b12"), *guideline_ids("sarcopenia")])
+@pytest.mark.parametrize("origin", [*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia")])
 def test_every_guideline_can_be_copied_and_says_the_same(origin, cobalamin, tmp_path):
     cobalamin("new-guideline", "our-own", "--from", origin)
     filled_in(tmp_path / "our_own.toml")
@@ -212,9 +212,9 @@ def test_a_guideline_that_cannot_be_relied_on_stops_the_start(edit, said, own, c
 
 def test_every_step_that_ships_has_its_sentence():
     index = load_value_sets()
-    for id_ in guideline_ids():
+    for id_ in list_guideline_ids():
         refuse_unknown_words(read_guideline(id_, index), f"{id_}.toml")
-    for id_ in guideline_ids("sarcopenia"):
+    for id_ in list_guideline_ids("sarcopenia"):
         assert read_definition(id_, index).algorithm
 
 
@@ -305,6 +305,6 @@ def test_every_patient_is_counted_though_not_every_one_is_named():
         return {"patient": "Patient/1", "b12": {"category": category, "evidence": []}}
 
     pairs = [(judged("deficient"), judged("unlikely"))] * 5
-    found = changed(iter(pairs), "b12", most=2)
+    found = compare_categories(iter(pairs), "b12", most=2)
     assert found.confusion == Counter({("deficient", "unlikely"): 5})
     assert (len(found.patients), found.changed) == (2, 5)

@@ -55,7 +55,7 @@ def kept(tmp_path):
     records = Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}")
     made = [stored("north", days) for days in (200, 150, 100, 50, 0)]
     for one in [*made, stored("south", 100)]:
-        records.store(one)
+        records.store_decision(one)
     item = Feedback(
         made[4].cards[0].uuid, "overridden", (), "s", "patient-refuses", NOW, "Ann 8841 says no"
     )

@@ -14,8 +14,8 @@ from order_sessions import hook_call
 from patients import drug, known, order
 from tables import cases
 
-from cds_hooks.config.settings import configuration_schema
-from cds_hooks.config.tenants import LOCAL
+from cds_hooks.config.settings import build_configuration_schema
+from cds_hooks.config.tenants import LOCAL_TENANT
 from cds_hooks.protocol import dialects
 from cds_hooks.protocol.cards import Coding
 from cds_hooks.protocol.dialects import (
@@ -24,13 +24,13 @@ from cds_hooks.protocol.dialects import (
     Epic,
     Oracle,
     Sandbox,
-    plain_text,
+    render_plain_text,
 )
-from mappings.knowledge_file import KnowledgeFault
-from services.hooks.catalog import unmapped
+from mappings.knowledge_file import KnowledgeError
+from services.hooks.catalog import find_unmapped_orders
 from services.hooks.offered_hooks import OFFERED_HOOKS
-from services.hooks.overrides import Choices, choose
-from services.hooks.regression_cases import case_schema
+from services.hooks.overrides import VariantOptions, build_variant
+from services.hooks.regression_cases import build_case_schema
 from services.knowledge.configuration import load_settings
 from services.web.what_if.query import Options
 
@@ -117,13 +117,13 @@ class Terse(Dialect):
 
 def test_a_dialect_is_one_class_in_one_table(asked, monkeypatch):
     monkeypatch.setitem(dialects.DIALECTS, Terse.name, Terse)
-    of_file = configuration_schema()["$defs"]["dialect"]["properties"]["name"]
+    of_file = build_configuration_schema()["$defs"]["dialect"]["properties"]["name"]
     assert of_file["enum"][-1] == "terse"
     assert of_file["description"].endswith(', "terse"')
-    of_case = case_schema()["properties"]["choices"]["properties"]["dialect"]
-    assert of_case["enum"] == [*DIALECTS, "terse"] == [*Options.of(known()).dialect]
-    choices = replace(Choices.of_site(LOCAL, known()), dialect="terse")
-    chosen = choose(LOCAL, choices, "https://cds.example").tenant.dialect
+    of_case = build_case_schema()["properties"]["choices"]["properties"]["dialect"]
+    assert of_case["enum"] == [*DIALECTS, "terse"] == [*Options.from_response(known()).dialect]
+    choices = replace(VariantOptions.from_site(LOCAL_TENANT, known()), dialect="terse")
+    chosen = build_variant(LOCAL_TENANT, choices, "https://cds.example").tenant.dialect
     reply, discovered, lines = asked(chosen, opened())
     assert "detail" not in reply.json["cards"][0]
     assert len(discovered) == len(OFFERED_HOOKS)
@@ -261,19 +261,19 @@ def test_split_suggestions_can_be_accepted(asked, tmp_path):
 
 def test_plain_text_keeps_every_word():
     text = "**Bold** and _not_\n\n- one\n- two\n\n| A | B |\n|---|---|\n| 1 | 2 |\n"
-    assert plain_text(text) == "Bold and not\none\ntwo\nA, B\n1, 2"
+    assert render_plain_text(text) == "Bold and not\none\ntwo\nA, B\n1, 2"
 
 
 def test_the_site_is_told_which_orders_its_catalogue_lacks():
-    missing = unmapped(DIALECTS["epic"], known())
+    missing = find_unmapped_orders(DIALECTS["epic"], known())
     assert "order_mma" in missing
     assert "order_folate" not in missing
 
 
 def test_a_catalogue_entry_for_no_template_stops_the_start():
     wrong = Epic(catalogue={"order_everything": (Coding("1", "s"),)})
-    with pytest.raises(KnowledgeFault, match="order_everything: no such order template"):
-        unmapped(wrong, known())
+    with pytest.raises(KnowledgeError, match="order_everything: no such order template"):
+        find_unmapped_orders(wrong, known())
 
 
 def test_a_dialect_from_a_configuration_file(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from patients import chart, known
 
 import services
-from services.cards.composer import record_of
+from services.cards.composer import build_record
 from services.evaluation.evaluate import evaluate
 
 SCHEMA = Path(services.__file__).parent / "assessment" / "schemas" / "assessment.schema.json"
@@ -20,7 +20,7 @@ PROPERTIES = json.loads(SCHEMA.read_text("utf-8"))["properties"]
 )
 def test_findings_are_categories_of_the_assessment(text):
     """The platform takes any code for any topic; which there are is said here."""
-    record = record_of(evaluate(chart(text), known()), known(), ())
+    record = build_record(evaluate(chart(text), known()), known(), ())
     assert list(record["findings"]) == ["b12", "sarcopenia"] == list(record["knowledge"])
     for topic, category in record["findings"].items():
         assert category in PROPERTIES[topic]["properties"]["category"]["enum"]

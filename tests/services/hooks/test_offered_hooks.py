@@ -16,14 +16,14 @@ from patients import drug, known, maker
 from cds_hooks.config.settings import load_settings
 from cds_hooks.protocol.dialects import Oracle
 from cds_hooks.protocol.hook_request import HOOKS, Hook
-from cds_hooks.telemetry.logs import log_line_schema
+from cds_hooks.telemetry.logs import read_log_line_schema
 from services.exports.build_sheet import build_sheet
-from services.exports.fhir_package import knowledge_resources
-from services.hooks.catalog import attention_of
-from services.hooks.documents import answer_of
-from services.hooks.offered_hooks import OFFERED_HOOKS, OfferedHook, service_id
-from services.hooks.regression_cases import case_schema
-from services.web.what_if.fhir_builder import context
+from services.exports.fhir_package import build_knowledge_resources
+from services.hooks.catalog import read_attention_rules
+from services.hooks.documents import answer_document
+from services.hooks.offered_hooks import OFFERED_HOOKS, OfferedHook, build_service_id
+from services.hooks.regression_cases import build_case_schema
+from services.web.what_if.fhir_builder import build_context
 
 DISCHARGE = Hook("encounter-discharge", "1.0", ("userId", "encounterId"))
 WORDS = OfferedHook(
@@ -56,7 +56,7 @@ def test_a_call_is_answered_and_discovery_lists_it(asked, discharge):
     assert reply.status_code == 200
     assert "Vitamin B12 112 ng/L" in reply.json["cards"][0]["summary"]
     entry = discovered[-1]
-    assert entry["id"] == service_id(discharge) == "b12-muscle-encounter-discharge"
+    assert entry["id"] == build_service_id(discharge) == "b12-muscle-encounter-discharge"
     assert (entry["hook"], entry["hookVersion"]) == (discharge, "1.0")
     assert "before a patient goes home" in entry["description"]
     assert len(discovered) == len(OFFERED_HOOKS)
@@ -87,16 +87,16 @@ def test_an_ehr_that_asks_at_another_hook_alone_is_not_offered_it(asked, dischar
 
 
 def test_schemas_name_it(discharge):
-    assert discharge in log_line_schema()["$defs"]["hook"]["enum"]
-    assert discharge in case_schema()["properties"]["hook"]["enum"]
+    assert discharge in read_log_line_schema()["$defs"]["hook"]["enum"]
+    assert discharge in build_case_schema()["properties"]["hook"]["enum"]
 
 
 def test_the_build_sheet_and_the_published_plans_have_it(discharge):
     settings = load_settings(None)
     sheet = build_sheet(settings, settings.tenant(), known())
     assert "| encounter-discharge | every discharge of an adult |" in sheet
-    _, resources = knowledge_resources(known(), settings.tenant())
-    plan = resources[f"PlanDefinition/{service_id(discharge)}"]
+    _, resources = build_knowledge_resources(known(), settings.tenant())
+    plan = resources[f"PlanDefinition/{build_service_id(discharge)}"]
     assert plan["title"].endswith("before a patient goes home")
     [action] = plan["action"]
     assert action["trigger"] == [{"type": "named-event", "name": discharge}]
@@ -112,12 +112,12 @@ def test_pages_show_it_and_the_made_up_patient_can_be_asked_about_at_it(discharg
         headers={"Accept": "text/html"},
     )
     assert "Vitamin B12 112" in tried.get_data(as_text=True)
-    assert context(discharge, "1", []).keys() == {"userId", "patientId", "encounterId"}
+    assert build_context(discharge, "1", []).keys() == {"userId", "patientId", "encounterId"}
 
 
 def test_a_document_about_it_is_assessed(discharge):
     call = discharged()
-    answered = answer_of(call, maker(known()), today(), attention_of(None, known()))
+    answered = answer_document(call, maker(known()), today(), read_attention_rules(None, known()))
     assert answered.hook == discharge
     assert answered.answer.cards
 

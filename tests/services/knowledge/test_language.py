@@ -7,13 +7,13 @@ import pytest
 from patients import cards as cards_of
 from patients import chart, resources
 
-from mappings.knowledge_file import KnowledgeFault
-from mappings.text import Numeral, amount, named, say, small
+from mappings.knowledge_file import KnowledgeError
+from mappings.text import Numeral, format_amount, lowercase_first, make_text, name_code
 from services.cli.main import main
-from services.cli.untranslated import messages, untranslated
+from services.cli.untranslated import find_untranslated, list_messages
 from services.evaluation.evaluate import as_json, evaluate
 from services.knowledge import language as languages_module
-from services.knowledge.language import Language, languages, read_language
+from services.knowledge.language import Language, list_languages, read_language
 from services.knowledge.site import load_knowledge
 
 GERMAN = load_knowledge({"language": {"code": "de"}})
@@ -136,9 +136,9 @@ def test_values_limits_and_dates_as_germans_write_them(text, said):
 
 
 def test_german_is_complete():
-    assert languages() == ("en", "de")
-    assert untranslated(GERMAN.language) == ()
-    assert set(GERMAN.language.messages) <= set(messages()), "a translation of nothing"
+    assert list_languages() == ("en", "de")
+    assert find_untranslated(GERMAN.language) == ()
+    assert set(GERMAN.language.messages) <= set(list_messages()), "a translation of nothing"
 
 
 def test_english_is_what_is_written():
@@ -151,21 +151,21 @@ def test_english_is_what_is_written():
 def test_a_text_remembers_how_it_was_made():
     german_words = {"{title} below {amount}": "{title} unter {amount}", "Iron": "Eisen"}
     language = Language("de", german_words)
-    said = say("{title} below {amount}", title="Iron", amount=amount(1.5, "mg/L", "<"))
+    said = make_text("{title} below {amount}", title="Iron", amount=format_amount(1.5, "mg/L", "<"))
     assert said == "Iron below <1.5 mg/L"
     assert language(said) == "Eisen unter <1,5 mg/L"
-    assert small("Iron") == "iron"
-    assert small("MCV") == "MCV"
-    assert language(small("Iron")) == "Eisen"
-    assert language(named("Iron level, serum", "Iron")) == "Eisen"
-    assert language(named("Zinc level, serum", "Zinc")) == "Zinc level, serum"
+    assert lowercase_first("Iron") == "iron"
+    assert lowercase_first("MCV") == "MCV"
+    assert language(lowercase_first("Iron")) == "Eisen"
+    assert language(name_code("Iron level, serum", "Iron")) == "Eisen"
+    assert language(name_code("Zinc level, serum", "Zinc")) == "Zinc level, serum"
     assert language(Numeral("1200.25")) == "1200,25"
-    assert language(say("{day}", day=date(2026, 3, 1))) == "1. März 2026"
-    assert language(say("{names}", names=("Iron", "Zinc"))) == "Eisen, Zinc"
+    assert language(make_text("{day}", day=date(2026, 3, 1))) == "1. März 2026"
+    assert language(make_text("{names}", names=("Iron", "Zinc"))) == "Eisen, Zinc"
 
 
 def test_a_language_that_there_is_not_stops_the_start():
-    with pytest.raises(KnowledgeFault, match="fr is none of en, de"):
+    with pytest.raises(KnowledgeError, match="fr is none of en, de"):
         load_knowledge({"language": {"code": "fr"}})
 
 
@@ -173,7 +173,7 @@ def test_a_translation_with_other_parts_stops_the_start(tmp_path, monkeypatch):
     head = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n'
     (tmp_path / "xx.po").write_text(head + 'msgid "above {amount}"\nmsgstr "über {menge}"\n')
     monkeypatch.setattr(languages_module, "FOLDER", tmp_path)
-    with pytest.raises(KnowledgeFault, match="has other"):
+    with pytest.raises(KnowledgeError, match="has other"):
         read_language("xx")
 
 
@@ -188,7 +188,7 @@ def test_check_config_names_what_is_untranslated(tmp_path, monkeypatch, capsys):
         main(["check-config", str(config)])
     assert not end.value.code
     said = capsys.readouterr().out
-    assert f"language: de; 1 of {len(messages())} untranslated" in said
+    assert f"language: de; 1 of {len(list_messages())} untranslated" in said
     assert "Start replacement." in said
 
 

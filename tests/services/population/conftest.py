@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_rows import write
+from run_rows import write_run
 
 from services.population.report import build
 from services.population.report.build import make_report
@@ -18,7 +18,7 @@ class Reported:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.said = json.loads((folder / "figures.json").read_bytes())
-        self.page = (folder / "index.html").read_text(encoding="utf-8")
+        self.render_page = (folder / "index.html").read_text(encoding="utf-8")
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         figure = self.said["figures"][name]
@@ -41,7 +41,7 @@ def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
         monkeypatch.setattr(build, "find_spec", lambda _name: None)
         out = tmp_path / "run [1]*"
         if rows:
-            write(out, **rows)
+            write_run(out, **rows)
         make_report(out, where=where, into=into, mask_below=mask_below)
         return Reported(into or out / "report")
 

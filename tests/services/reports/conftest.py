@@ -10,9 +10,9 @@ import pytest
 from postgresql import running_postgresql
 from simulation.week import lived
 
-from services.reports.figures import compute
-from services.reports.highlights import findings
-from services.reports.log_reader import Window, gathered
+from services.reports.figures import compute_figures
+from services.reports.highlights import find_highlights
+from services.reports.log_reader import ReportWindow, open_events
 
 DISLIKED = "orderFolicAcid"
 
@@ -49,12 +49,12 @@ def week_in_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pas
 def reported(tmp_path: Path) -> Callable[..., Any]:
     """Figures and findings over lines: objects, or text as it would stand in the file."""
 
-    def report(lines: list[Any], window: Window | None = None) -> Any:
+    def report(lines: list[Any], window: ReportWindow | None = None) -> Any:
         file = tmp_path / "log"
         texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
         file.write_text("\n".join(texts) + "\n", encoding="utf-8")
-        with gathered([str(file)], window or Window()) as connection:
-            figures = compute(connection)
-            return figures, findings(figures, connection)
+        with open_events([str(file)], window or ReportWindow()) as connection:
+            figures = compute_figures(connection)
+            return figures, find_highlights(figures, connection)
 
     return report

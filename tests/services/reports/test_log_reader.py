@@ -10,10 +10,10 @@ import pytest
 from log_lines import SERVICE, answer, card, decision, line, old_decision
 from old_records import fill_old
 
-from cds_hooks.records.database import connect
+from cds_hooks.records.database import make_engine
 from cds_hooks.records.migrations import migrate
-from services.reports.figures import compute
-from services.reports.log_reader import Unreadable, Window, gathered
+from services.reports.figures import compute_figures
+from services.reports.log_reader import ReportWindow, UnreadableLogError, open_events
 from services.reports.records_reader import write_lines
 
 LINES = [
@@ -28,8 +28,8 @@ def rows(figures, name):
 
 
 def read(*files, window=None, reasons=None):
-    with gathered(list(map(str, files)), window or Window(), reasons) as connection:
-        return compute(connection)
+    with open_events(list(map(str, files)), window or ReportWindow(), reasons) as connection:
+        return compute_figures(connection)
 
 
 def text(lines):
@@ -98,11 +98,11 @@ def test_lines_of_both_versions_are_read(reported):
 @pytest.mark.parametrize("revision", ["0003", "head"])
 def test_records_are_read_before_and_after_their_migration(tmp_path, revision):
     url, file = f"sqlite:///{tmp_path / 'records.sqlite3'}", tmp_path / "lines"
-    engine = connect(url)
+    engine = make_engine(url)
     fill_old(engine)
     migrate(engine, revision)
     engine.dispose()
-    write_lines(url, Window(tenant="north"), file, lambda _part: None)
+    write_lines(url, ReportWindow(tenant="north"), file, lambda _part: None)
     counted = rows(read(file), "categories")
     assert [(one["axis"], one["category"], one["calls"]) for one in counted] == [
         ("B12", "deficient", 1),
@@ -185,14 +185,14 @@ def test_an_empty_file_is_a_report_of_nothing(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(Unreadable, match="No such file"):
+    with pytest.raises(UnreadableLogError, match="No such file"):
         read(tmp_path / "none")
 
 
 def test_a_compressed_file_that_was_cut_short_is_no_report(tmp_path):
     file = tmp_path / "log.gz"
     file.write_bytes(gzip.compress(text(LINES * 1000))[:-200])
-    with pytest.raises(Unreadable, match=r"log\.gz"):
+    with pytest.raises(UnreadableLogError, match=r"log\.gz"):
         read(file)
 
 
@@ -206,7 +206,7 @@ def test_days_are_utc_and_both_are_in_the_window(tmp_path):
         "2026-11-04T00:00:00Z",
     ]
     file.write_bytes(text([decision(time) for time in times]))
-    figures = read(file, window=Window(date(2026, 11, 2), date(2026, 11, 3)))
+    figures = read(file, window=ReportWindow(date(2026, 11, 2), date(2026, 11, 3)))
     assert [(one["day"].day, one["calls"]) for one in rows(figures, "latency_by_day")] == [
         (2, 1),
         (3, 2),
@@ -216,7 +216,7 @@ def test_days_are_utc_and_both_are_in_the_window(tmp_path):
 def test_an_answer_counts_for_its_card_though_it_came_after_the_window(tmp_path):
     file = tmp_path / "log"
     file.write_bytes(text(LINES))
-    figures = read(file, window=Window(until=date(2026, 11, 2)))
+    figures = read(file, window=ReportWindow(until=date(2026, 11, 2)))
     [topic] = rows(figures, "answers")
     assert (topic["shown"], topic["overridden"]) == (1, 1)
 
@@ -225,7 +225,7 @@ def test_one_tenant_alone(tmp_path):
     file = tmp_path / "log"
     south = {**answer("2026-11-03", "u1", "accepted"), "tenant": "south"}
     file.write_bytes(text([*LINES, decision("2026-11-02", tenant="south"), south]))
-    figures = read(file, window=Window(tenant="north"))
+    figures = read(file, window=ReportWindow(tenant="north"))
     assert {one["tenant"] for one in rows(figures, "latency")} == {"north"}
     # What another tenant says of a card is nothing said of it.
     both = read(file)
@@ -273,7 +273,7 @@ def test_one_service_alone(reported):
         other,
         answer("2026-11-02", "a", "accepted"),
     ]
-    figures, _ = reported(lines, Window(service="b12-muscle-order-sign"))
+    figures, _ = reported(lines, ReportWindow(service="b12-muscle-order-sign"))
     assert figures["calls"].rows == (("north", "b12-muscle-order-sign", 200, 1),)
     assert figures["answers"].dicts()[0]["unanswered"] == 1
 
@@ -285,7 +285,7 @@ def test_a_topic_chooses_cards_and_no_calls(reported):
         answer("2026-11-02", "a", "accepted"),
         answer("2026-11-02", "b", "overridden", "patient-refuses"),
     ]
-    figures, _ = reported(lines, Window(topic="orderStatin"))
+    figures, _ = reported(lines, ReportWindow(topic="orderStatin"))
     assert [row["answered"] for row in figures["by_day"].dicts()] == [1, 1]
     [shown] = figures["answers"].dicts()
     assert (shown["topic"], shown["shown"], shown["overridden"]) == ("orderStatin", 1, 1)
@@ -312,7 +312,7 @@ def test_nothing_is_fetched_to_read_logs(tmp_path):
     """The embedded engine would otherwise look for extensions when a query names one."""
     file = tmp_path / "log"
     file.write_bytes(text(LINES))
-    with gathered([str(file)], Window()) as connection:
+    with open_events([str(file)], ReportWindow()) as connection:
         settings = "autoinstall_known_extensions", "autoload_known_extensions"
         values = [
             connection.execute(f"SELECT current_setting('{name}')").fetchone() for name in settings

@@ -351,7 +351,7 @@ def test_fnih_says_intermediate_grip():
 def test_codes_that_mean_something_else_are_not_known(system, code):
     from patients import index
 
-    assert index().lookup(system, code) == ()
+    assert index().look_up(system, code) == ()
 
 
 def test_every_measure_says_value_unit_day_limit_and_locator():

@@ -3,15 +3,15 @@
 import pytest
 from patients import TODAY, index, known
 
-from services.chart.model import Chart, Measurement, Unable, Unusable
-from services.sarcopenia.findings import NOTHING_MEASURED, findings
-from services.sarcopenia.knowledge import BODY
+from services.chart.model import Chart, FailedTest, Measurement, UnusableResult
+from services.sarcopenia.findings import NOTHING_MEASURED, read_findings
+from services.sarcopenia.knowledge import BODY_MEASURES
 
 DEFINITIONS = ("ewgsop2-2019", "awgs-2019", "sdoc-2020", "fnih-2014")
 MEASURED = {n: s.units[0] for n, s in index().sets.items() if s.kind == "observation" and s.units}
 RESULTS = {n: (Measurement(n, 1.0, unit, TODAY, "Observation/1"),) for n, unit in MEASURED.items()}
-UNREADABLE = {n: (Unusable(n, "no-unit", "Observation/2", TODAY),) for n in MEASURED}
-UNDONE = {n: (Unable(n, TODAY, "Observation/3"),) for n in MEASURED}
+UNREADABLE = {n: (UnusableResult(n, "no-unit", "Observation/2", TODAY),) for n in MEASURED}
+UNDONE = {n: (FailedTest(n, TODAY, "Observation/3"),) for n in MEASURED}
 
 
 class Asked(dict):
@@ -53,9 +53,9 @@ def test_nothing_is_asked_for_that_is_not_looked_at(definition):
             unusable=Asked(unusable, asked),
             unable=Asked(unable, asked),
         )
-        assert findings(whole, knowledge) is not NOTHING_MEASURED
+        assert read_findings(whole, knowledge) is not NOTHING_MEASURED
     assert {"grip_strength", "sarc_f"} < asked
-    assert asked - knowledge.looked_at <= BODY
+    assert asked - knowledge.looked_at <= BODY_MEASURES
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
@@ -67,4 +67,4 @@ def test_any_one_measure_is_looked_at(definition, place):
         if name not in held:  # computed, never on record
             continue
         whole = Chart("Patient/1", TODAY, **{place: {name: held[name]}})
-        assert findings(whole, knowledge) is not NOTHING_MEASURED, name
+        assert read_findings(whole, knowledge) is not NOTHING_MEASURED, name

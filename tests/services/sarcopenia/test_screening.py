@@ -8,7 +8,7 @@ from tables import cases
 
 from mappings.terminology.questionnaire import read_questionnaire
 from services.chart.reader import read_chart
-from services.sarcopenia.screening import sarc_f
+from services.sarcopenia.screening import score_sarc_f
 
 
 @cases("""
@@ -106,7 +106,7 @@ def score(resource):
     from patients import TODAY
 
     found = read_chart([patient(), resource], "1", known().readable, today=TODAY)
-    read = sarc_f(found, known().muscle)
+    read = score_sarc_f(found, known().muscle)
     return (read.lower.value, read.upper.value) if read else None
 
 
@@ -177,7 +177,7 @@ def test_the_questionnaire_scores_every_answer():
     questionnaire = read_questionnaire()
     resource = json.loads(questionnaire.body)
     assert [item["linkId"] for item in resource["item"]] == list(questionnaire.items)
-    assert sum(questionnaire.highest.values()) == 10
+    assert sum(questionnaire.max_scores.values()) == 10
     for item in resource["item"]:
         scores = [
             questionnaire.scores[

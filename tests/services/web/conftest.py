@@ -10,14 +10,14 @@ import structlog
 from patients import known
 from site_knowledge import LABORATORY, site
 
-from cds_hooks.config.pages import OpenID, Pages
+from cds_hooks.config.pages import OpenID, PageAccess
 from cds_hooks.config.secrets import make_key
 from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import services
-from services.web.site import page_paths, pages
+from services.hooks.catalog import build_services
+from services.web.site import make_pages, page_paths
 
 BASE = "http://127.0.0.1:8000"
 
@@ -51,15 +51,15 @@ def reader(tmp_path_factory):
         lines.append(dict(event))
         raise structlog.DropEvent
 
-    served = replace(Settings(base_url=BASE), pages=Pages(key_file=folder / "pages.key"))
+    served = replace(Settings(base_url=BASE), pages=PageAccess(key_file=folder / "pages.key"))
     records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
     app = create_app(
-        {"local": services(known(), BASE)},
+        {"local": build_services(known(), BASE)},
         served,
         records,
         structlog.wrap_logger(None, processors=[keep]),
         version="test",
-        pages=pages(served, {"local": known()}, "test"),
+        pages=make_pages(served, {"local": known()}, "test"),
         page_paths=page_paths(served, {"local": known()}),
     )
     yield Reading(app.test_client(), lines)
@@ -80,7 +80,7 @@ def _two(folder, **options):
         "language": {"code": "de"},
     }
     first = Tenant("first", certificate="CN=first")
-    second = Tenant("other", certificate="CN=other", clinical=other)
+    second = Tenant("other", certificate="CN=other", service_tables=other)
     return site(folder, first, second, **options)
 
 
@@ -101,4 +101,4 @@ def german(tmp_path_factory):
     """The pages of one site that speaks German."""
     clinical = {"language": {"code": "de"}, "policy": {"result_max_age_months": 6}}
     folder = tmp_path_factory.mktemp("german")
-    return site(folder, Tenant("de", certificate="CN=de", clinical=clinical))
+    return site(folder, Tenant("de", certificate="CN=de", service_tables=clinical))

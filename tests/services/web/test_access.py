@@ -11,14 +11,14 @@ from pages_app import site
 from tables import cases
 from waiting import PATIENCE, wait_until
 
-from cds_hooks.config.pages import OpenID, Pages
-from cds_hooks.config.settings import ConfigurationFault, Settings
-from cds_hooks.config.tenants import LOCAL, Tenant
-from cds_hooks.records.store import Records, RecordsUnavailable
+from cds_hooks.config.pages import OpenID, PageAccess
+from cds_hooks.config.settings import ConfigurationError, Settings
+from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
+from cds_hooks.records.store import Records, RecordsUnavailableError
 from services.knowledge.configuration import load_settings
-from services.web.access import Access, own_path
+from services.web.access import Access, safe_redirect
 from services.web.frame import Frame
-from services.web.openid import MOST_WAITING, _Guarded, claim, texts
+from services.web.openid import MAX_WAITING, _BoundedSession, find_claim, list_texts
 
 TENANTS = tuple(Tenant(id_, certificate=f"CN={id_}") for id_ in ("north", "south"))
 GROUPS = {"north": ("cds-north", "cds-all"), "south": ("cds-south", "cds-all")}
@@ -226,7 +226,7 @@ def test_a_provider_may_change_its_keys(hospital, provider):
 
 
 def test_a_provider_that_drips_is_not_waited_for(provider, openid, tmp_path, monkeypatch):
-    monkeypatch.setattr("services.web.openid.WHOLE_SECONDS", 0.2)
+    monkeypatch.setattr("services.web.openid.TOTAL_SECONDS", 0.2)
     provider.answering.clear()  # and it does not answer before the test is over
     assert site(tmp_path, openid=openid, tenants=TENANTS).get("/sign-in").status_code == 503
 
@@ -272,11 +272,11 @@ def test_without_its_provider_the_service_says_so(openid, tmp_path):
                                   | /
 """)
 def test_the_way_back_is_a_path_of_ours(case, hospital):
-    assert own_path(case["next"]) == case["goes to"]
+    assert safe_redirect(case["next"]) == case["goes to"]
     back = hospital.signed_in(f"/sign-in?next={case['next'].replace('?', '%3F')}")
     assert back.status_code == 302
     assert not back.location.startswith(("//", "http"))
-    assert own_path("/\t/evil.example") == own_path("/" + "a" * 600) == "/"
+    assert safe_redirect("/\t/evil.example") == safe_redirect("/" + "a" * 600) == "/"
 
 
 def test_a_person_without_a_tenant_is_told_so(hospital, provider):
@@ -391,7 +391,7 @@ def test_with_tenants_and_without_a_provider_only_what_is_public_is_there(tmp_pa
     [                       |
 """)
 def test_pages_of_this_machine_are_for_its_own_names(case, tmp_path):
-    here = site(tmp_path, tenants=(LOCAL,), areas=PAGE)
+    here = site(tmp_path, tenants=(LOCAL_TENANT,), areas=PAGE)
     for path, status in (("/page", 200 if case["shown"] else 421), ("/evidence", 200)):
         assert here.get(path, headers={"Host": case["host"]}).status_code == status
     # Hooks and probes are not pages: whoever calls them is who connects.
@@ -426,7 +426,7 @@ def test_faults_of_the_configuration_stop_the_start(case, tmp_path):
     text = case["written"].format(S=SERVER, T=TENANT, O=OPENID, P=records)
     path = tmp_path / "cobalamin.toml"
     path.write_text(text.replace("#", "\n"))
-    with pytest.raises(ConfigurationFault) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_settings(path)
     [fault] = caught.value.faults
     assert (fault.file, fault.key) == (str(path), case["key"])
@@ -461,14 +461,14 @@ def test_check_config_shows_who_may_sign_in(tmp_path):
 def test_a_secret_that_cannot_be_used_stops_the_start(openid, tmp_path, mode, text):
     openid.client_secret_file.write_text(text)
     openid.client_secret_file.chmod(mode)
-    with pytest.raises(ConfigurationFault, match="client_secret_file"):
+    with pytest.raises(ConfigurationError, match="client_secret_file"):
         site(tmp_path, openid=openid, tenants=TENANTS)
 
 
 def test_every_worker_knows_the_sessions_of_the_others(openid, tmp_path):
     settings = Settings(
         records_url=f"sqlite:///{tmp_path}/records.sqlite3",
-        pages=Pages(openid=openid),
+        pages=PageAccess(openid=openid),
         tenants=TENANTS,
     )
     keys = {Frame(settings, {}, "test", Access(settings)).key() for _ in range(2)}
@@ -477,10 +477,10 @@ def test_every_worker_knows_the_sessions_of_the_others(openid, tmp_path):
 
 def test_claims_are_found_by_name_and_by_path():
     claims = {"https://h.example/groups": "a", "realm_access": {"roles": ["b", 3]}}
-    assert texts(claim(claims, "https://h.example/groups")) == ("a",)
-    assert texts(claim(claims, "realm_access.roles")) == ("b",)
-    assert texts(claim(claims, "realm_access.roles.none")) == ()
-    assert texts(claim(claims, "groups")) == ()
+    assert list_texts(find_claim(claims, "https://h.example/groups")) == ("a",)
+    assert list_texts(find_claim(claims, "realm_access.roles")) == ("b",)
+    assert list_texts(find_claim(claims, "realm_access.roles.none")) == ()
+    assert list_texts(find_claim(claims, "groups")) == ()
 
 
 def signed_out(hospital):
@@ -504,7 +504,7 @@ def test_a_session_that_cannot_be_looked_up_is_not_taken_for_a_good_one(hospital
     hospital.signed_in()
 
     def down(_records, _tenant, _digest):
-        raise RecordsUnavailable("down")
+        raise RecordsUnavailableError("down")
 
     monkeypatch.setattr(Records, "is_used", down)
     assert hospital.get("/page").status_code == 503
@@ -529,13 +529,13 @@ def test_a_description_changes_nothing_of_how_the_provider_is_asked(
     said, provider, openid, tmp_path, monkeypatch
 ):
     made = []
-    known = _Guarded.__init__
+    known = _BoundedSession.__init__
 
     def init(session, *args, **options):
         made.append(options)
         known(session, *args, **options)
 
-    monkeypatch.setattr(_Guarded, "__init__", init)
+    monkeypatch.setattr(_BoundedSession, "__init__", init)
     provider.described = said
     hospital = site(tmp_path, openid=openid, tenants=TENANTS, areas=PAGE)
     assert hospital.signed_in().status_code == 302
@@ -572,7 +572,7 @@ def test_an_odd_answer_of_the_provider_is_no_fault_of_ours(case, provider, openi
 
 
 def test_a_provider_that_hangs_leaves_threads_to_hooks(provider, openid, tmp_path, monkeypatch):
-    monkeypatch.setattr("services.web.openid.WHOLE_SECONDS", PATIENCE)
+    monkeypatch.setattr("services.web.openid.TOTAL_SECONDS", PATIENCE)
     monkeypatch.setattr("services.web.openid.TIMEOUT", (PATIENCE, PATIENCE))
     hospital = site(tmp_path, openid=openid, tenants=TENANTS)
     provider.answering.clear()
@@ -580,28 +580,28 @@ def test_a_provider_that_hangs_leaves_threads_to_hooks(provider, openid, tmp_pat
         asked = [
             threads.submit(lambda: hospital.anew().get("/sign-in").status_code) for _ in range(24)
         ]
-        wait_until(lambda: sum(one.done() for one in asked) == 24 - MOST_WAITING)
+        wait_until(lambda: sum(one.done() for one in asked) == 24 - MAX_WAITING)
         refused = [one.result() for one in asked if one.done()]  # while the others still wait
         provider.answering.set()
         answers = [one.result() for one in asked]
-    assert refused == [503] * (24 - MOST_WAITING)
-    assert sorted(answers) == [302] * MOST_WAITING + refused
+    assert refused == [503] * (24 - MAX_WAITING)
+    assert sorted(answers) == [302] * MAX_WAITING + refused
 
 
 def test_a_provider_that_did_not_answer_is_left_alone_for_a_while(
     provider, openid, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("services.web.openid.PAUSE_SECONDS", 3600)
-    monkeypatch.setattr("services.web.openid.WHOLE_SECONDS", 0.2)
+    monkeypatch.setattr("services.web.openid.RETRY_SECONDS", 3600)
+    monkeypatch.setattr("services.web.openid.TOTAL_SECONDS", 0.2)
     hospital = site(tmp_path, openid=openid, tenants=TENANTS)
     provider.answering.clear()
     assert hospital.get("/sign-in").status_code == 503
-    monkeypatch.setattr("services.web.openid.WHOLE_SECONDS", PATIENCE)
+    monkeypatch.setattr("services.web.openid.TOTAL_SECONDS", PATIENCE)
     provider.answering.set()
     asked = len(provider.asked)
     assert hospital.get("/sign-in").status_code == 503
     assert len(provider.asked) == asked
-    monkeypatch.setattr("services.web.openid.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("services.web.openid.RETRY_SECONDS", 0)
     assert hospital.get("/sign-in").status_code == 302
 
 

@@ -7,35 +7,35 @@ import structlog
 from patients import known
 from tables import cases
 
-from cds_hooks.config.pages import Pages
+from cds_hooks.config.pages import PageAccess
 from cds_hooks.config.secrets import make_key
-from cds_hooks.config.settings import ConfigurationFault, Settings
-from cds_hooks.config.tenants import LOCAL, Tenant
+from cds_hooks.config.settings import ConfigurationError, Settings
+from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import services
-from services.web.site import pages
+from services.hooks.catalog import build_services
+from services.web.site import make_pages
 
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 NORTH = Tenant("north", certificate="CN=ehr.example")
 
 
-def application(folder, *, tenant=LOCAL, base_url="http://127.0.0.1:8000", **access):
+def application(folder, *, tenant=LOCAL_TENANT, base_url="http://127.0.0.1:8000", **access):
     settings = Settings(
         base_url=base_url,
         records_url=f"sqlite:///{folder / 'records.sqlite3'}",
         tenants=(tenant,),
         cors_origins=("https://sandbox.example",),
         allow_loopback_origins=True,
-        pages=Pages(**access),
+        pages=PageAccess(**access),
     )
     return create_app(
-        {tenant.id: services(known(), base_url)},
+        {tenant.id: build_services(known(), base_url)},
         settings,
         Records.open(settings.records_url),
         structlog.wrap_logger(None, processors=[drop]),
         version="test",
-        pages=pages(settings, {tenant.id: known()}, "test"),
+        pages=make_pages(settings, {tenant.id: known()}, "test"),
     )
 
 
@@ -146,7 +146,7 @@ def test_a_key_that_everybody_can_read_stops_the_start(tmp_path):
     key = tmp_path / "sessions.key"
     make_key(key, "pages.key_file")
     key.chmod(0o644)
-    with pytest.raises(ConfigurationFault, match=r"pages\.key_file.*open to every user"):
+    with pytest.raises(ConfigurationError, match=r"pages\.key_file.*open to every user"):
         application(tmp_path, key_file=key)
 
 

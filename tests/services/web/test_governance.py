@@ -19,16 +19,16 @@ from waiting import PATIENCE, wait_until
 from cds_hooks.config.settings import Settings
 from services.cli.report import report
 from services.knowledge.configuration import load_settings
-from services.web.governance import FIGURES, OF_LOGS
+from services.web.governance import FIGURE_NAMES, LOG_COLUMNS
 from services.web.report_process import (
+    CACHE_SECONDS,
     COMMAND,
-    FRESH_SECONDS,
-    MOST_WAITING,
-    Asked,
-    ReportBusy,
-    ReportFailed,
-    Reports,
-    ReportTooSlow,
+    MAX_WAITING,
+    ReportBusyError,
+    ReportFailedError,
+    ReportQuery,
+    ReportRunner,
+    ReportTimeoutError,
 )
 
 ALL = "from="  # everything on record
@@ -98,7 +98,7 @@ def at_once(monkeypatch):
     def told(_reports, command):
         return CliRunner().invoke(report, command[len(COMMAND) - 2 :]).stdout_bytes
 
-    monkeypatch.setattr(Reports, "_told", told)
+    monkeypatch.setattr(ReportRunner, "_told", told)
 
 
 def counted(folder, query):
@@ -119,9 +119,9 @@ def test_the_figures_are_those_of_the_command(hospital, folder):
     options = ["--config", folder / "cobalamin.toml", "--tenant", "north"]
     told = json.loads(subprocess.run([*command, *options], capture_output=True, check=True).stdout)
     filled = 0
-    for name in FIGURES:
+    for name in FIGURE_NAMES:
         figure = told["figures"][name]
-        left_out = OF_LOGS.get(name, ((),))[0]
+        left_out = LOG_COLUMNS.get(name, ((),))[0]
         expected = [
             {
                 column: "" if value is None else str(value)
@@ -132,7 +132,7 @@ def test_the_figures_are_those_of_the_command(hospital, folder):
         ]
         assert rows_of(hospital.get(f"/governance/{name}.csv?{ALL}")) == expected
         filled += bool(expected)
-    assert filled == len(FIGURES)
+    assert filled == len(FIGURE_NAMES)
     page = hospital.get(f"/governance?{ALL}").text
     for finding in told["findings"]:
         assert finding["says"] in page
@@ -142,7 +142,7 @@ def test_nobody_sees_another_tenants_rows(hospital, served, folder, at_once):
     north = counted(folder, "SELECT count(*) FROM decision WHERE tenant = 'north'")
     south = counted(folder, "SELECT count(*) FROM decision WHERE tenant = 'south'")
     assert north != south
-    for name in FIGURES:
+    for name in FIGURE_NAMES:
         text = hospital.get(f"/governance/{name}.csv?{ALL}").text
         assert "south" not in text
         assert "2026-11-05" not in text  # a day of the south's alone
@@ -250,12 +250,12 @@ def test_what_is_no_filter_is_refused(hospital, asked):
 def test_a_report_that_cannot_be_had_is_said_kindly(case, hospital, monkeypatch):
     def refuse(_reports, _asked):
         raise {
-            "ReportFailed": ReportFailed,
-            "ReportBusy": ReportBusy,
-            "ReportTooSlow": ReportTooSlow,
+            "ReportFailed": ReportFailedError,
+            "ReportBusy": ReportBusyError,
+            "ReportTooSlow": ReportTimeoutError,
         }[case["fault"]]
 
-    monkeypatch.setattr(Reports, "of", refuse)
+    monkeypatch.setattr(ReportRunner, "of", refuse)
     refused = hospital.get("/governance")
     assert refused.status_code == int(case["status"])
     assert case["says"] in refused.text
@@ -273,17 +273,17 @@ def python(code):
 @pytest.mark.parametrize(
     ("command", "fault"),
     [
-        (python("raise SystemExit(1)"), ReportFailed),
-        (python("print('{')"), ReportFailed),
-        (python("print('[]')"), ReportFailed),
-        (["/nowhere/cobalamin"], ReportFailed),
-        (python("import time; time.sleep(600)"), ReportTooSlow),
+        (python("raise SystemExit(1)"), ReportFailedError),
+        (python("print('{')"), ReportFailedError),
+        (python("print('[]')"), ReportFailedError),
+        (["/nowhere/cobalamin"], ReportFailedError),
+        (python("import time; time.sleep(600)"), ReportTimeoutError),
     ],
 )
 def test_a_command_that_fails_or_takes_too_long_is_ended(command, fault):
     began = time.monotonic()
     with pytest.raises(fault):
-        Reports(Settings(), command=command, seconds=1).of(Asked("north"))
+        ReportRunner(Settings(), command=command, seconds=1).of(ReportQuery("north"))
     assert time.monotonic() - began < PATIENCE
 
 
@@ -294,8 +294,8 @@ def test_nothing_that_a_command_laid_aside_stays(tmp_path, monkeypatch):
         "import tempfile, time; f = tempfile.mkdtemp(); open(f + '/lines', 'w').write('x');"
         "time.sleep(60)"
     )
-    with pytest.raises(ReportTooSlow):
-        Reports(Settings(), command=laid, seconds=1).of(Asked("north"))
+    with pytest.raises(ReportTimeoutError):
+        ReportRunner(Settings(), command=laid, seconds=1).of(ReportQuery("north"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -310,21 +310,22 @@ def test_a_report_is_made_once_for_all_who_ask_and_again_after_a_minute(tmp_path
         "    time.sleep(.02)\n"
         f"print({EMPTY!r})"
     )
-    reports = Reports(Settings(), command=made, now=lambda: now[0])
+    reports = ReportRunner(Settings(), command=made, now=lambda: now[0])
     asking = [
-        threading.Thread(target=reports.of, args=(Asked("north"),)) for _ in range(MOST_WAITING)
+        threading.Thread(target=reports.of, args=(ReportQuery("north"),))
+        for _ in range(MAX_WAITING)
     ]
     for thread in asking:
         thread.start()
     wait_until(lambda: reports._places._value == 0)
-    with pytest.raises(ReportBusy):
-        reports.of(Asked("south"))
+    with pytest.raises(ReportBusyError):
+        reports.of(ReportQuery("south"))
     go_on.touch()
     for thread in asking:
         thread.join()
     assert runs.read_text() == "x"
-    reports.of(Asked("south"))
+    reports.of(ReportQuery("south"))
     assert runs.read_text() == "xx"  # never the other's
-    now[0] += FRESH_SECONDS
-    reports.of(Asked("north"))
+    now[0] += CACHE_SECONDS
+    reports.of(ReportQuery("north"))
     assert runs.read_text() == "xxx"

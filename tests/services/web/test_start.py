@@ -7,12 +7,12 @@ from patients import known
 from site_knowledge import site
 from tables import cases
 
-from cds_hooks.config.tenants import LOCAL, Tenant
+from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
 from services.web import sandbox
-from services.web.sample_patients import sample_patients
+from services.web.sample_patients import assess_samples
 
 PAGE = {"Accept": "text/html"}
-SAMPLES = sample_patients(known(), "https://cds.example", LOCAL)
+SAMPLES = assess_samples(known(), "https://cds.example", LOCAL_TENANT)
 
 
 @cases("""
@@ -97,7 +97,7 @@ def test_a_site_opens_its_start_page_or_does_not(tmp_path):
 
 def test_a_site_sees_its_own_services_and_language(tmp_path):
     clinical = {"language": {"code": "de"}, "b12": {"guideline": "us-aafp2025"}}
-    own = site(tmp_path, Tenant("own", certificate="CN=own", clinical=clinical))
+    own = site(tmp_path, Tenant("own", certificate="CN=own", service_tables=clinical))
     page = own.get("/", headers=PAGE).text
     assert "us-aafp2025@1.0.1" in page
     assert "niedrig" in page or "Mangel" in page or "Befund" in page

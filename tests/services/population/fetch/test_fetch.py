@@ -5,17 +5,17 @@ import json
 from contextlib import contextmanager
 
 import pytest
-from bulk_export_server import TOKEN, bulk, outcome
+from bulk_export_server import TOKEN, make_outcome, run_bulk_server
 from cryptography.hazmat.primitives import serialization
 from tables import cases
 from token_issuers import Key
 
 from cds_hooks.config.bulk_export import BackendClient, BulkAccess
-from cds_hooks.config.settings import ConfigurationFault
+from cds_hooks.config.settings import ConfigurationError
 from cds_hooks.fhir import retry
 from cds_hooks.fhir.bulk_server import ExportRequest
-from cds_hooks.fhir.issues import ExportFailed, ExportUnfinished
-from services.population.fetch.fetch import TYPES, cancel, fetch
+from cds_hooks.fhir.issues import ExportError, ExportInterruptedError
+from services.population.fetch.fetch import TYPES, cancel_export, fetch_export
 
 NOW = {"Retry-After": "0"}
 
@@ -43,7 +43,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def server():
-    with bulk(dict(FILES)) as started:
+    with run_bulk_server(dict(FILES)) as started:
         yield started
 
 
@@ -72,7 +72,7 @@ WHOLE = {
 def test_an_export_is_asked_for_waited_for_and_downloaded(server, tmp_path):
     server.polls = [(202, {"X-Progress": "12 %", **NOW}, None), (202, NOW, None)]
     said = []
-    fetched = fetch(
+    fetched = fetch_export(
         access(server), ASKED, tmp_path / "in", lambda p: said.append((p.stage, p.says))
     )
     kick_off = server.asked[0]
@@ -98,7 +98,7 @@ def test_levels_and_parameters_are_those_of_the_specification(case, server, tmp_
     request = ExportRequest(
         case["level"], case["group"] or None, TYPES, case["since"] or None, filters
     )
-    fetch(access(server), request, tmp_path / "in")
+    fetch_export(access(server), request, tmp_path / "in")
     asked = server.asked[0]
     assert asked.path == case["path"]
     assert set(asked.query) == {"_type", *filter(None, [case["query"]])}
@@ -126,7 +126,7 @@ def test_a_file_that_broke_off_goes_on(case, server, tmp_path):
         case[k] == "yes" for k in ("ranges", "gzip", "etags")
     )
     server.cuts = {"b": [300, 400] if server.gzip else [50_000, 60_000]}
-    fetch(access(server), ASKED, tmp_path / "in")
+    fetch_export(access(server), ASKED, tmp_path / "in")
     assert arrived(tmp_path / "in") == WHOLE
     again = [one.headers.get("range") for one in server.asked if one.path == "/files/b"]
     assert len(again) == 3
@@ -144,7 +144,7 @@ def test_a_file_that_changed_meanwhile_is_downloaded_afresh(server, tmp_path):
         if progress.bytes and server.cuts["b"] == []:
             server.files["b"] = ("output", "Observation", other)
 
-    fetch(access(server), ASKED, tmp_path / "in", changing)
+    fetch_export(access(server), ASKED, tmp_path / "in", changing)
     assert arrived(tmp_path / "in")["Observation.00001.ndjson"] == other
 
 
@@ -158,7 +158,7 @@ def test_a_file_that_changed_meanwhile_is_downloaded_afresh(server, tmp_path):
 """)
 def test_what_passes_is_waited_for(case, server, tmp_path):
     statuses = [int(one) for one in case["statuses"].split()]
-    answers = [(status, NOW, outcome("transient")) for status in statuses]
+    answers = [(status, NOW, make_outcome("transient")) for status in statuses]
     match case["when"]:
         case "kick-off":
             server.kick_offs = answers
@@ -166,7 +166,7 @@ def test_what_passes_is_waited_for(case, server, tmp_path):
             server.statuses = {"a": statuses}
         case _:
             server.polls = answers
-    fetch(access(server), ASKED, tmp_path / "in")
+    fetch_export(access(server), ASKED, tmp_path / "in")
     assert arrived(tmp_path / "in") == WHOLE
 
 
@@ -179,17 +179,17 @@ def test_what_passes_is_waited_for(case, server, tmp_path):
     status   | 404    | not-found     | the export failed: status 404, error/not-found
 """)
 def test_a_refusal_is_told_by_its_codes_and_never_in_words(case, server, tmp_path):
-    answer = (int(case["status"]), {}, outcome(case["code"]))
+    answer = (int(case["status"]), {}, make_outcome(case["code"]))
     (server.kick_offs if case["when"] == "kick-off" else server.polls).append(answer)
-    with pytest.raises(ExportFailed) as caught:
-        fetch(access(server), ASKED, tmp_path / "in")
+    with pytest.raises(ExportError) as caught:
+        fetch_export(access(server), ASKED, tmp_path / "in")
     assert case["says"] in str(caught.value)
     assert "Ann" not in str(caught.value)
 
 
 def test_expired_links_are_replaced_by_new_ones(server, tmp_path):
     server.statuses = {"c": [410]}
-    fetch(access(server), ASKED, tmp_path / "in")
+    fetch_export(access(server), ASKED, tmp_path / "in")
     assert arrived(tmp_path / "in") == WHOLE
     assert server.counted("GET", "/fhir/jobs/1") == 2
     assert server.counted("GET", "/files/a") == 1
@@ -197,24 +197,25 @@ def test_expired_links_are_replaced_by_new_ones(server, tmp_path):
 
 def test_links_that_never_work_end_the_fetch(server, tmp_path):
     server.statuses = {"c": [403] * 99}
-    with pytest.raises(ExportFailed, match="links"):
-        fetch(access(server), ASKED, tmp_path / "in")
+    with pytest.raises(ExportError, match="links"):
+        fetch_export(access(server), ASKED, tmp_path / "in")
 
 
 def test_pages_of_a_manifest_are_followed(server, tmp_path):
     server.page_size = 2
-    assert fetch(access(server), ASKED, tmp_path / "in").files == 3
+    assert fetch_export(access(server), ASKED, tmp_path / "in").files == 3
     assert arrived(tmp_path / "in") == WHOLE
 
 
 def test_errors_and_deletions_are_counted_and_are_no_data(server, tmp_path):
     told = b"".join(
-        json.dumps(outcome(code)).encode() + b"\n" for code in ("processing", "timeout", "timeout")
+        json.dumps(make_outcome(code)).encode() + b"\n"
+        for code in ("processing", "timeout", "timeout")
     )
     gone = json.dumps({"resourceType": "Bundle", "entry": []}).encode() + b"\n"
     server.files["e"] = ("error", "OperationOutcome", told)
     server.files["d"] = ("deleted", "Bundle", gone)
-    fetched = fetch(access(server), ASKED, tmp_path / "in")
+    fetched = fetch_export(access(server), ASKED, tmp_path / "in")
     assert fetched.issues == {"error/processing": 1, "error/timeout": 2}
     assert (fetched.files, fetched.deleted) == (3, 1)
     assert arrived(tmp_path / "in") == WHOLE
@@ -222,11 +223,11 @@ def test_errors_and_deletions_are_counted_and_are_no_data(server, tmp_path):
 
 def test_a_second_call_goes_on_and_a_third_asks_nothing(server, tmp_path):
     server.statuses = {"c": [500]}
-    with pytest.raises(ExportFailed):
-        fetch(access(server, parallel=1), ASKED, tmp_path / "in")
-    fetch(access(server), ASKED, tmp_path / "in")
+    with pytest.raises(ExportError):
+        fetch_export(access(server, parallel=1), ASKED, tmp_path / "in")
+    fetch_export(access(server), ASKED, tmp_path / "in")
     asked = len(server.asked)
-    fetch(access(server), ASKED, tmp_path / "in")
+    fetch_export(access(server), ASKED, tmp_path / "in")
     assert len(server.asked) == asked
     assert server.counted("GET", "/fhir/Patient/$export") == 1
     assert arrived(tmp_path / "in") == WHOLE
@@ -234,21 +235,21 @@ def test_a_second_call_goes_on_and_a_third_asks_nothing(server, tmp_path):
 
 def test_a_server_that_never_gets_ready_is_given_up_and_asked_again_later(server, tmp_path):
     server.polls = [(202, {"Retry-After": "30"}, None)]
-    with pytest.raises(ExportUnfinished, match="has not finished"):
-        fetch(access(server, deadline_s=5), ASKED, tmp_path / "in")
-    fetch(access(server), ASKED, tmp_path / "in")
+    with pytest.raises(ExportInterruptedError, match="has not finished"):
+        fetch_export(access(server, deadline_s=5), ASKED, tmp_path / "in")
+    fetch_export(access(server), ASKED, tmp_path / "in")
     assert server.counted("GET", "/fhir/Patient/$export") == 1
 
 
 def test_a_folder_is_never_mixed(server, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "Patient.ndjson").touch()
-    with pytest.raises(ExportFailed, match="something else"):
-        fetch(access(server), ASKED, tmp_path / "other")
-    fetch(access(server), ASKED, tmp_path / "in")
-    with pytest.raises(ExportFailed, match="another export"):
-        fetch(access(server), ExportRequest("system"), tmp_path / "in")
-    fetch(access(server), ExportRequest("system"), tmp_path / "in", restart=True)
+    with pytest.raises(ExportError, match="something else"):
+        fetch_export(access(server), ASKED, tmp_path / "other")
+    fetch_export(access(server), ASKED, tmp_path / "in")
+    with pytest.raises(ExportError, match="another export"):
+        fetch_export(access(server), ExportRequest("system"), tmp_path / "in")
+    fetch_export(access(server), ExportRequest("system"), tmp_path / "in", restart=True)
     assert arrived(tmp_path / "in") == WHOLE
 
 
@@ -256,32 +257,34 @@ def test_a_folder_is_never_mixed(server, tmp_path):
 def test_cancelling_tells_the_server_and_keeps_only_what_is_complete(server, tmp_path, complete):
     if not complete:
         server.statuses = {"c": [500]}
-    with contextmanager(lambda: (yield))() if complete else pytest.raises(ExportFailed):
-        fetch(access(server, parallel=1), ASKED, tmp_path / "in")
-    assert cancel(access(server), tmp_path / "in")
+    with contextmanager(lambda: (yield))() if complete else pytest.raises(ExportError):
+        fetch_export(access(server, parallel=1), ASKED, tmp_path / "in")
+    assert cancel_export(access(server), tmp_path / "in")
     assert server.deleted
     assert arrived(tmp_path / "in") == (WHOLE if complete else {})
-    assert cancel(access(server), tmp_path / "in") is complete
+    assert cancel_export(access(server), tmp_path / "in") is complete
 
 
 def test_a_token_goes_to_the_server_alone(server, tmp_path, monkeypatch):
     monkeypatch.setenv("COBALAMIN_BULK_TOKEN", TOKEN)
     server.token = TOKEN
-    with bulk(dict(FILES)) as store:
+    with run_bulk_server(dict(FILES)) as store:
         server.files_at = store.origin
-        with pytest.raises(ExportFailed, match=f":{store.server_port}; name it in"):
-            fetch(access(server), ASKED, tmp_path / "in")
+        with pytest.raises(ExportError, match=f":{store.server_port}; name it in"):
+            fetch_export(access(server), ASKED, tmp_path / "in")
         assert store.asked == []
         server.needs_token = store.needs_token = False
-        fetch(access(server, file_servers=(store.origin,)), ASKED, tmp_path / "open", restart=True)
+        fetch_export(
+            access(server, file_servers=(store.origin,)), ASKED, tmp_path / "open", restart=True
+        )
         assert arrived(tmp_path / "open") == WHOLE
         assert {one.headers.get("authorization") for one in store.asked} == {None}
 
 
 def test_an_export_is_not_waited_for_elsewhere(server, tmp_path):
     server.location = "https://elsewhere.example/jobs/1"
-    with pytest.raises(ExportFailed, match=r"elsewhere\.example"):
-        fetch(access(server), ASKED, tmp_path / "in")
+    with pytest.raises(ExportError, match=r"elsewhere\.example"):
+        fetch_export(access(server), ASKED, tmp_path / "in")
 
 
 def key_file(folder, key, mode=0o600):
@@ -303,7 +306,7 @@ def test_a_backend_client_proves_itself_and_renews_its_token(server, tmp_path, a
     server.tokens_for, server.token = key.private.public_key(), TOKEN
     client = BackendClient("cobalamin", key_file(tmp_path, key), "kid-1")
     server.polls = [(401, {}, None)]
-    fetch(access(server, client=client), ASKED, tmp_path / "in")
+    fetch_export(access(server, client=client), ASKED, tmp_path / "in")
     assert arrived(tmp_path / "in") == WHOLE
     assert server.counted("POST", "/token") == 2
 
@@ -311,8 +314,8 @@ def test_a_backend_client_proves_itself_and_renews_its_token(server, tmp_path, a
 def test_a_client_whose_key_the_server_does_not_know_gets_no_token(server, tmp_path):
     server.tokens_for, server.token = Key("ES384").private.public_key(), TOKEN
     client = BackendClient("cobalamin", key_file(tmp_path, Key("ES384")))
-    with pytest.raises(ExportFailed) as caught:
-        fetch(access(server, client=client), ASKED, tmp_path / "in")
+    with pytest.raises(ExportError) as caught:
+        fetch_export(access(server, client=client), ASKED, tmp_path / "in")
     assert str(caught.value) == "no token: the token endpoint answered 400 (invalid_client)"
 
 
@@ -325,6 +328,6 @@ def test_a_client_whose_key_the_server_does_not_know_gets_no_token(server, tmp_p
 )
 def test_a_key_that_is_unfit_stops_before_anything_is_asked(server, tmp_path, key, mode, says):
     client = BackendClient("cobalamin", key_file(tmp_path, key, mode))
-    with pytest.raises(ConfigurationFault, match=says):
-        fetch(access(server, client=client), ASKED, tmp_path / "in")
+    with pytest.raises(ConfigurationError, match=says):
+        fetch_export(access(server, client=client), ASKED, tmp_path / "in")
     assert server.asked == []

@@ -4,25 +4,29 @@ from datetime import date, datetime
 
 import orjson
 import pytest
-from replay_stories import story
+from replay_stories import make_story
 from tables import cases
 
-from services.population.replay.as_of import Beside, known_on
-from services.population.replay.timestamps import Then
+from services.population.replay.as_of import ResourceContext, restore_resource
+from services.population.replay.timestamps import AsOf
 
 
 def then(text):
     """A day, at its end; or the moment just before a call."""
     if "T" in text:
-        return Then.just_before(datetime.fromisoformat(text))
-    return Then.end_of(date.fromisoformat(text))
+        return AsOf.from_call(datetime.fromisoformat(text))
+    return AsOf.from_day(date.fromisoformat(text))
 
 
 def read(record, when, beside=None):
     """The one resource of `record`, as it read then, and what was undecidable."""
-    _patient, resource = story(record)
+    _patient, resource = make_story(record)
     undecided = []
-    return resource, known_on(resource, then(when), beside or Beside(), undecided), undecided
+    return (
+        resource,
+        restore_resource(resource, then(when), beside or ResourceContext(), undecided),
+        undecided,
+    )
 
 
 @cases("""
@@ -143,7 +147,7 @@ def test_what_nobody_can_say_is_kept_and_counted(case):
 
 
 def test_what_has_no_date_is_as_old_as_the_visit_it_came_of():
-    beside = Beside(visits={"Encounter/e1": "2026-06-10T12:00:00Z"})
+    beside = ResourceContext(visits={"Encounter/e1": "2026-06-10T12:00:00Z"})
     record = "+fatigue in e1"
     written, found, undecided = read(record, "2026-06-10T12:30:00Z", beside)
     assert found is written
@@ -152,7 +156,7 @@ def test_what_has_no_date_is_as_old_as_the_visit_it_came_of():
 
 
 def test_a_test_was_on_its_way_until_its_result_was_there():
-    beside = Beside(results={"ServiceRequest/s0n0": "2026-06-12"})
+    beside = ResourceContext(results={"ServiceRequest/s0n0": "2026-06-12"})
     record = 'pending total_b12 @2026-06-01 like {"status": "completed"}'
     assert read(record, "2026-06-11", beside)[1]["status"] == "active"
     written, found, undecided = read(record, "2026-06-12", beside)
@@ -172,9 +176,9 @@ def test_a_test_was_on_its_way_until_its_result_was_there():
     {"deceasedBoolean": false}                                              | 2026-06-10 | no   |
 """)
 def test_who_died_since_was_alive(case):
-    [patient] = story("", **orjson.loads(case["person"]))
+    [patient] = make_story("", **orjson.loads(case["person"]))
     undecided = []
-    found = known_on(patient, then(case["on"]), undecided=undecided)
+    found = restore_resource(patient, then(case["on"]), undecided=undecided)
     dead = found.get("deceasedBoolean") is True or "deceasedDateTime" in found
     assert dead == (case["dead"] == "yes")
     assert undecided == ([case["why"]] if case["why"] else [])
@@ -197,6 +201,6 @@ def test_no_shape_is_too_odd_to_be_asked_about(odd):
     for kind in kinds:
         for name in (*names, *more, "encounter", "effectivePeriod", "abatementPeriod"):
             resource = {"resourceType": kind, "id": "1", name: odd}
-            assert known_on(resource, then("2026-06-10")) is not None
+            assert restore_resource(resource, then("2026-06-10")) is not None
             ended = {**resource, "status": "completed", "clinicalStatus": "resolved"} | {name: odd}
-            assert known_on(ended, then("2026-06-10T00:00:00Z")) is not None
+            assert restore_resource(ended, then("2026-06-10T00:00:00Z")) is not None

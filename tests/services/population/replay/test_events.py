@@ -4,17 +4,17 @@ from collections import Counter
 from datetime import date
 
 import pytest
-from replay_stories import YEAR, story
+from replay_stories import YEAR, make_story
 from tables import cases
 
-from services.population.replay.events import events, person
+from services.population.replay.events import find_clinician, list_events
 
 
 def told(record, hooks=("patient-view", "order-sign")):
     """The events in short: "06-10T09:00 patient-view e1 Practitioner/7: m0n0 m1n1", and the lost."""
     lost = Counter()
     found = []
-    for one in events(story(record), *YEAR, hooks, lost):
+    for one in list_events(make_story(record), *YEAR, hooks, lost):
         who = " ".join(filter(None, (one.encounter, one.practitioner)))
         about = ",".join(sorted(one.about)) + " of " if one.about else ""
         drafts = " ".join(order["id"] for order in one.orders)
@@ -119,10 +119,10 @@ def test_while_orders_are_chosen_each_is_called_about_with_those_before_it():
 
 
 def test_an_order_is_a_draft_before_it_is_signed():
-    record = story(
+    record = make_story(
         'was metformin since 2026-06-10 like {"status": "stopped", "statusReason": {"text": "nausea"}}'
     )
-    [event] = events(record, date(2026, 1, 1), date(2026, 12, 31))
+    [event] = list_events(record, date(2026, 1, 1), date(2026, 12, 31))
     [draft] = event.orders
     assert draft == {
         **{name: value for name, value in record[1].items() if name != "statusReason"},
@@ -146,4 +146,4 @@ def test_an_order_is_a_draft_before_it_is_signed():
     ],
 )  # fmt: skip
 def test_who_a_reference_names(reference, who):
-    assert person(reference) == who
+    assert find_clinician(reference) == who

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from patients import known, maker
-from replay_stories import YEAR, replay, replayed, story
+from replay_stories import YEAR, make_replay, make_story, replay_story
 from tables import cases
 
 from services.chart.reader import read_chart
-from services.hooks.catalog import attention_of, prefetch_templates
-from services.hooks.documents import assessment_of
-from services.population.replay.as_of import known_on
-from services.population.replay.events import REPLAYED, events
-from services.population.replay.record_history import History
-from services.population.replay.timestamps import Then
+from services.hooks.catalog import build_prefetch_templates, read_attention_rules
+from services.hooks.documents import assess_document
+from services.population.replay.as_of import restore_resource
+from services.population.replay.events import REPLAYED_HOOKS, list_events
+from services.population.replay.record_history import RecordHistory
+from services.population.replay.timestamps import AsOf
 
 METFORMIN = """
     +fatigue @2020-01-01; rx metformin since 2026-03-05T10:10:00Z in e2 by 7;
@@ -54,7 +54,7 @@ def cards(found, at=None):
 def test_metformin_in_march_a_low_b12_in_june_treatment_in_july(case):
     """The blood is drawn on the 10th, the result is there on the 12th at three."""
     visit = f"visit @{case['when']} in e9" if case["hook"] == "patient-view" else ""
-    found = replayed(METFORMIN + visit)
+    found = replay_story(METFORMIN + visit)
     at = case["when"][:16]
     [call] = [row for row in found.calls if row["at"].startswith(at)]
     assert (call["hook"], call["b12_category"]) == (case["hook"], case["category"])
@@ -63,7 +63,7 @@ def test_metformin_in_march_a_low_b12_in_june_treatment_in_july(case):
 
 def test_a_test_was_on_its_way_until_its_result_came():
     """Nobody is told to order what is ordered; today the order is completed and says nothing."""
-    found = replayed("""
+    found = replay_story("""
         +fatigue @2020-01-01; rx metformin since 2025-03-05;
         pending total_b12 @2026-06-08T10:00:00Z in e1 like {"status": "completed"};
         b12 150 @2026-06-08T10:30:00Z like {"issued": "2026-06-12T15:00:00Z"};
@@ -79,7 +79,7 @@ def test_a_test_was_on_its_way_until_its_result_came():
 
 def test_an_order_is_not_on_record_while_it_is_signed():
     """Folic acid signed after a low B12: a draft to warn of, not a drug that is taken."""
-    found = replayed("b12 140 @2026-06-01; rx folic_acid since 2026-06-10")
+    found = replay_story("b12 140 @2026-06-01; rx folic_acid since 2026-06-10")
     assert calls(found) == ["06-10T00:00 order-sign"]
     assert cards(found) == ["orderFolicAcid critical"]
 
@@ -106,17 +106,18 @@ ONE_VISIT = """
 def test_what_was_shown_before_is_not_shown_again(case):
     """Once in a visit; and once in thirty days where everybody set it aside."""
     assert (
-        ", ".join(cards(replayed(ONE_VISIT, answers=case["answers"]), case["at"])) == case["cards"]
+        ", ".join(cards(replay_story(ONE_VISIT, answers=case["answers"]), case["at"]))
+        == case["cards"]
     )
 
 
 def test_a_result_of_the_day_is_known_from_its_hour():
-    found = replayed("""
+    found = replay_story("""
         visit @2026-06-10T08:00:00Z in e1; b12 112 @2026-06-10T09:00:00Z;
         visit @2026-06-10T10:00:00Z in e2
     """)
     assert [row["b12_category"] for row in found.calls] == ["no-action", "deficient"]
-    found = replayed("""
+    found = replay_story("""
         b12 400 @2026-06-01; visit @2026-06-10T08:00:00Z in e1; b12 112 @2026-06-10T09:00:00Z;
         visit @2026-06-10T10:00:00Z in e2
     """)
@@ -124,7 +125,7 @@ def test_a_result_of_the_day_is_known_from_its_hour():
 
 
 def test_calls_without_a_visit_are_not_of_the_same_visit():
-    found = replayed("""
+    found = replay_story("""
         b12 112 @2026-06-01; rx statin since 2026-06-10T09:20:00Z;
         pending height @2026-06-10T09:30:00Z
     """)
@@ -134,7 +135,7 @@ def test_calls_without_a_visit_are_not_of_the_same_visit():
 def test_what_was_set_aside_long_ago_is_forgotten():
     """Ninety days are the longest quiet; the thirty of a card set aside are over before."""
     record = "b12 112 @2026-01-01; visit @2026-01-10 in e1; visit @2026-08-10 in e1"
-    assert cards(replayed(record)) == ["b12Deficient warning"] * 2
+    assert cards(replay_story(record)) == ["b12Deficient warning"] * 2
 
 
 @cases("""
@@ -151,7 +152,7 @@ def test_what_was_set_aside_long_ago_is_forgotten():
 """)
 def test_which_result_completes_an_order(case):
     """The one that names it; else the first, since it was made, of what it asked for."""
-    found = replayed(
+    found = replay_story(
         case["orders before the 10th of June"]
         + "; pending methylmalonic_acid @2026-06-10T10:00:00Z"
     )
@@ -160,7 +161,7 @@ def test_which_result_completes_an_order(case):
 
 def test_a_new_result_wakes_what_sleeps():
     again = "b12 105 @2026-06-18; "
-    found = replayed(again + ONE_VISIT, answers="overridden")
+    found = replay_story(again + ONE_VISIT, answers="overridden")
     assert cards(found, "2026-06-20") == ["b12Deficient warning"]
 
 
@@ -176,7 +177,7 @@ def test_a_new_result_wakes_what_sleeps():
     {"mode": "everything"}             | b12Deficient warning                            | 1
 """)
 def test_what_a_site_withholds_has_a_row_that_says_why(case):
-    found = replayed(ONE_VISIT, orjson.loads(case["attention"]))
+    found = replay_story(ONE_VISIT, orjson.loads(case["attention"]))
     assert ", ".join(cards(found, "2026-06-10T09:00")) == case["cards of the visit"]
     assert found.calls[0]["shown"] == int(case["shown"])
     assert found.calls[0]["shown"] + found.calls[0]["withheld"] == 1
@@ -191,7 +192,7 @@ def request(hook, record, drafts=(), encounter=None):
         "service_requests": "ServiceRequest",
         "procedures": "Procedure",
     }
-    prefetch = dict.fromkeys(prefetch_templates(known().index))
+    prefetch = dict.fromkeys(build_prefetch_templates(known().index))
     for key, kind in of_kind.items():
         entry = [{"resource": r} for r in record if r["resourceType"] == kind]
         prefetch[key] = {"resourceType": "Bundle", "entry": entry}
@@ -217,19 +218,20 @@ def request(hook, record, drafts=(), encounter=None):
 """)
 def test_one_call_says_what_assess_says_of_the_same_request(case):
     at = "2026-06-10T09:00:00Z"
-    record = story(case["known then"])
+    record = make_story(case["known then"])
     drafts = [
-        {**one, "id": f"d{place}"} for place, one in enumerate(story(case["ordered"])[1:], start=1)
+        {**one, "id": f"d{place}"}
+        for place, one in enumerate(make_story(case["ordered"])[1:], start=1)
     ]
-    later = story("b12 95 @2026-06-10T09:00:01Z; mma 3 @2026-06-11; +ataxia @2026-06-10")[1:]
+    later = make_story("b12 95 @2026-06-10T09:00:01Z; mma 3 @2026-06-11; +ataxia @2026-06-10")[1:]
     later = [{**one, "id": f"later{one['id']}"} for one in later]
     signed = [{**one, "status": "active", "authoredOn": at} for one in drafts]
-    visits = [] if drafts else story(f"visit @{at} in e1")[1:]
+    visits = [] if drafts else make_story(f"visit @{at} in e1")[1:]
 
-    found = replay().of("1", [*record, *later, *signed, *visits], *YEAR)
+    found = make_replay().of("1", [*record, *later, *signed, *visits], *YEAR)
     call = request(case["hook"], record, drafts, None if drafts else "e1")
-    rules = attention_of(None, known())
-    said = assessment_of(call, maker(known()), date(2026, 6, 10), rules)
+    rules = read_attention_rules(None, known())
+    said = assess_document(call, maker(known()), date(2026, 6, 10), rules)
 
     [row] = [row for row in found.calls if row["at"].startswith(at[:16])]
     assert row["hook"] == case["hook"]
@@ -252,7 +254,7 @@ def test_one_call_says_what_assess_says_of_the_same_request(case):
 
 
 def test_rows_name_nobody():
-    [row] = replayed("visit @2026-06-10T09:00:00Z in e1 by 7").calls
+    [row] = replay_story("visit @2026-06-10T09:00:00Z in e1 by 7").calls
     assert row == {
         "patient": "#1",
         "at": "2026-06-10T09:00:00+00:00",
@@ -268,8 +270,10 @@ def test_rows_name_nobody():
 
 
 def test_somebody_dead_nobody_knows_since_when_was_alive_when_seen():
-    record = story("b12 112 @2026-06-01; visit @2026-06-10T09:00:00Z in e1", deceasedBoolean=True)
-    found = replay().of("1", record, *YEAR)
+    record = make_story(
+        "b12 112 @2026-06-01; visit @2026-06-10T09:00:00Z in e1", deceasedBoolean=True
+    )
+    found = make_replay().of("1", record, *YEAR)
     assert cards(found) == ["b12Deficient warning"]
     assert found.last.deceased
     assert found.undecided == {"death-undated": 1}
@@ -280,15 +284,15 @@ def test_what_cannot_be_decided_or_placed_is_counted_once():
         +fatigue; was metformin since 2026-01-05; rx statin; visit @2026 in e1;
         visit @2026-06-10 in e2; visit @2026-06-11 in e3; visit @2026-06-12 in e4
     """
-    found = replayed(record)
+    found = replay_story(record)
     assert found.undecided == {"undated": 2, "end-unknown": 1}
-    assert found.unplaced == {"visit-undated": 1, "order-undated": 1}
+    assert found.undated == {"visit-undated": 1, "order-undated": 1}
 
 
 @pytest.mark.parametrize("options", [{"answers": "accepted"}, {"hooks": ["order-dispatch"]}])
 def test_what_there_is_not_cannot_be_asked_for(options):
     with pytest.raises(ValueError, match="answers: none, overridden; hooks: patient-view"):
-        replay(**options)
+        make_replay(**options)
 
 
 FIRST = date(2026, 6, 1)
@@ -327,12 +331,12 @@ def stamped(resource):
 def test_nothing_that_came_later_changes_a_call(told, day, seed):
     """What bears a later day alone may be there or not: every earlier call says the same."""
     cut = FIRST + timedelta(day)
-    record = story(told)
+    record = make_story(told)
     later = [r for r in record[1:] if all(d > cut.isoformat() for d in stamped(r))]
     kept = [r for r in record if r not in later or seed.random() < 0.5]
     before = (cut - timedelta(1)).isoformat()
     for options in ({}, {"answers": "overridden", "hooks": ("patient-view", "order-select")}):
-        whole, part = (replay(**options).of("1", rs, *YEAR) for rs in (record, kept))
+        whole, part = (make_replay(**options).of("1", rs, *YEAR) for rs in (record, kept))
         for table in ("calls", "cards"):
             rows = [
                 [r for r in getattr(found, table) if r["at"][:10] <= before]
@@ -345,14 +349,14 @@ def test_nothing_that_came_later_changes_a_call(told, day, seed):
 @given(told=STORIES)
 def test_a_history_reads_what_reading_afresh_reads(told):
     """Nothing is read again that did not change; the chart is the same as if it were."""
-    record = story(told)
-    history = History("1", record, known().readable)
+    record = make_story(told)
+    history = RecordHistory("1", record, known().readable)
     beside = history.beside
-    for event in events(record, *YEAR, REPLAYED):
-        then = Then.just_before(event.at)
+    for event in list_events(record, *YEAR, REPLAYED_HOOKS):
+        then = AsOf.from_call(event.at)
         chart = history.before(then, event.orders, event.about)
         afresh = read_chart(
-            [r for one in record if (r := known_on(one, then, beside)) is not None],
+            [r for one in record if (r := restore_resource(one, then, beside)) is not None],
             "1",
             known().readable,
             today=then.today,
@@ -364,11 +368,11 @@ def test_a_history_reads_what_reading_afresh_reads(told):
             assert getattr(chart, name) == getattr(afresh, name)
         for name in ("medications", "orders", "unusable", "unable", "qualitative"):
             assert getattr(chart, name) == getattr(afresh, name)
-    end = history.at_end_of(date(2026, 12, 31))
+    end = history.read_chart_on(date(2026, 12, 31))
     assert end.today == date(2026, 12, 31)
 
 
-LONG = replay()
+LONG = make_replay()
 
 
 @settings(max_examples=60, deadline=None)
@@ -387,12 +391,12 @@ LONG = replay()
 )
 def test_who_is_known_by_age_and_sex_alone_is_answered_like_anybody(born, sex, told):
     """What was said of another of that age and sex stands for an evaluation."""
-    record = story(told, birthDate=born, gender=sex)
-    assert LONG.of("1", record, *YEAR)[:2] == replay().of("1", record, *YEAR)[:2]
+    record = make_story(told, birthDate=born, gender=sex)
+    assert LONG.of("1", record, *YEAR)[:2] == make_replay().of("1", record, *YEAR)[:2]
 
 
 def test_a_history_is_read_forward():
-    history = History("1", story("b12 112 @2026-06-01"), known().readable)
-    history.at_end_of(date(2026, 6, 10))
+    history = RecordHistory("1", make_story("b12 112 @2026-06-01"), known().readable)
+    history.read_chart_on(date(2026, 6, 10))
     with pytest.raises(ValueError, match="forward"):
-        history.before(Then.just_before(datetime.fromisoformat("2026-06-10T09:00:00Z")))
+        history.before(AsOf.from_call(datetime.fromisoformat("2026-06-10T09:00:00Z")))

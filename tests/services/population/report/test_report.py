@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from run_rows import hospital, write
+from run_rows import make_hospital, write_run
 
 from services.cli.main import main
 
@@ -28,12 +28,12 @@ def rows(figures: dict, name: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def viewed(tmp_path_factory) -> tuple[Path, dict]:
-    out = write(tmp_path_factory.mktemp("viewed"), **hospital(400, compare=True))
+    out = write_run(tmp_path_factory.mktemp("viewed"), **make_hospital(400, compare=True))
     return out / "report", reported(out)
 
 
 def test_everybody_is_in_one_category(viewed):
-    people = hospital(400)["assessments"]
+    people = make_hospital(400)["assessments"]
     wanted = Counter(person["b12_category"] for person in people)
     found = rows(viewed[1], "b12_category")
     assert {row["category"]: row["patients"] for row in found} == dict(wanted)
@@ -46,10 +46,14 @@ def test_everybody_is_in_one_category(viewed):
 
 def test_guidelines_are_compared_person_by_person(viewed):
     people = {
-        r["patient"]: r for r in hospital(400, compare=True)["assessments"] if r["primary_pair"]
+        r["patient"]: r
+        for r in make_hospital(400, compare=True)["assessments"]
+        if r["primary_pair"]
     }
     others = [
-        r for r in hospital(400, compare=True)["assessments"] if r["b12_guideline"] == "us-aafp2025"
+        r
+        for r in make_hospital(400, compare=True)["assessments"]
+        if r["b12_guideline"] == "us-aafp2025"
     ]
     wanted = Counter((people[o["patient"]]["b12_category"], o["b12_category"]) for o in others)
     table = rows(viewed[1], "confusion_b12_us-aafp2025")
@@ -63,8 +67,8 @@ def test_guidelines_are_compared_person_by_person(viewed):
 
 
 def test_a_replay_counts_cards_by_visit_and_clinician_day(tmp_path):
-    said = hospital(400, replay=True)
-    figures = reported(write(tmp_path, **said))
+    said = make_hospital(400, replay=True)
+    figures = reported(write_run(tmp_path, **said))
     calls = said["calls"]
     shown = sum(call["shown"] for call in calls)
     [everything] = [r for r in rows(figures, "visits") if r["hook"] == "all"]
@@ -85,8 +89,8 @@ def survey_of(people: list[dict]) -> tuple[str, list[tuple[str, str, str, float]
 
 
 def test_a_part_of_the_people_is_named_in_sql(tmp_path):
-    people = hospital(400)["assessments"]
-    out = write(tmp_path, people, survey=survey_of(people)[0])
+    people = make_hospital(400)["assessments"]
+    out = write_run(tmp_path, people, survey=survey_of(people)[0])
     figures = reported(
         out, "--where", "age >= 60 and cycle = 'A'", "--into", str(tmp_path / "part")
     )

@@ -10,18 +10,18 @@ from collections import Counter
 
 import pytest
 from click.testing import CliRunner
-from run_rows import AS_OF, evidence, hospital, survey, write
+from run_rows import AS_OF, make_evidence, make_hospital, make_survey, write_run
 from tables import cases
 
 from services.cli.main import main
 from services.population.report.build import make_report
-from services.population.report.dataset import ReportRefused
+from services.population.report.dataset import ReportError
 
 VARIANTS = {
     "one day": ({}, ""),
     "a period": ({"replay": True}, ""),
     "guidelines compared": ({"compare": True}, ""),
-    "a survey": ({"compare": True}, survey(300)),
+    "a survey": ({"compare": True}, make_survey(300)),
 }
 
 
@@ -30,8 +30,8 @@ def written(request, tmp_path_factory):
     """The report with its drawings, of each kind of run."""
     kind, weights = VARIANTS[request.param]
     out = tmp_path_factory.mktemp("run") / "out"
-    given = hospital(300, **kind)
-    write(out, **given, survey=weights)
+    given = make_hospital(300, **kind)
+    write_run(out, **given, survey=weights)
     make_report(out)
     return out, given
 
@@ -80,7 +80,7 @@ def test_the_same_files_give_the_same_report(written, tmp_path):
 
 
 def test_people_are_counted_by_category(reported):
-    given = hospital(200)
+    given = make_hospital(200)
     found = reported(**given)
     counted = Counter(row["b12_category"] for row in given["assessments"])
     shown = {row["category"]: row["patients"] for row in found.rows("b12_category")}
@@ -93,13 +93,15 @@ def test_people_are_counted_by_category(reported):
     by_age = {row["age_band"]: row["of"] for row in found.rows("b12_category_by_age_band")}
     assert by_age["60 to 69"] == ages[6]
     assert by_age["0 to 19"] == ages[0] + ages[1]
-    assert "200 people" in found.page
+    assert "200 people" in found.render_page
 
 
 def test_a_result_too_old_to_decide_is_no_test(reported):
-    low = evidence("first-line-band", "Vitamin B12 deficient", 150, "ng/L", "below 180 ng/L")
-    old = evidence("old-result", "Vitamin B12 low, but too old to decide by", 150, "ng/L", None)
-    kidneys = evidence("kidney-function", "eGFR, kidneys working", 90, "mL/min", None)
+    low = make_evidence("first-line-band", "Vitamin B12 deficient", 150, "ng/L", "below 180 ng/L")
+    old = make_evidence(
+        "old-result", "Vitamin B12 low, but too old to decide by", 150, "ng/L", None
+    )
+    kidneys = make_evidence("kidney-function", "eGFR, kidneys working", 90, "mL/min", None)
     found = reported(
         assessments=[
             person("recent", b12_category="deficient", b12_evidence=[kidneys, low]),
@@ -110,7 +112,7 @@ def test_a_result_too_old_to_decide_is_no_test(reported):
     )
     rows = found.rows("b12_category_measured")
     assert [(row["category"], row["patients"], row["of"]) for row in rows] == [("deficient", 1, 1)]
-    said = found.page.replace("\N{NO-BREAK SPACE}", " ")
+    said = found.render_page.replace("\N{NO-BREAK SPACE}", " ")
     assert "1 of 4 people (25.0 %). Of these, 1 of 1 (100.0 %) are deficient" in said
     missing = {row["missing"]: row["patients"] for row in found.rows("missing")}
     assert missing == {"b12": 1}
@@ -118,23 +120,23 @@ def test_a_result_too_old_to_decide_is_no_test(reported):
 
 def test_nobody_is_counted_twice_for_two_results_of_one_kind(reported):
     twice = [
-        evidence(
+        make_evidence(
             "mass",
             "Muscle mass index low (12.6 kg, height 158 cm)",
             5.0,
             "kg/m2",
             "below 5.5 kg/m2",
         ),
-        evidence(
+        make_evidence(
             "mass",
             "Muscle mass index low (12.9 kg, height 158 cm)",
             5.2,
             "kg/m2",
             "below 5.5 kg/m2",
         ),
-        evidence("mass", "Muscle mass low", 12.6, "kg", "below 15 kg"),
+        make_evidence("mass", "Muscle mass low", 12.6, "kg", "below 15 kg"),
     ]
-    other = [evidence("mass", "Muscle mass index normal", 6.0, "kg/m2", "below 5.5 kg/m2")]
+    other = [make_evidence("mass", "Muscle mass index normal", 6.0, "kg/m2", "below 5.5 kg/m2")]
     found = reported(
         assessments=[
             person("a", muscle_evidence=twice),
@@ -158,7 +160,7 @@ def test_what_is_missing_is_counted_by_category(reported):
     row = found.row("missing_by_b12", b12_category="deficient", missing="methylmalonic_acid")
     assert (row["patients"], row["of"]) == (1, 2)
     assert found.rows("missing")[0]["patients"] == 2
-    assert "Methylmalonic acid" in found.page
+    assert "Methylmalonic acid" in found.render_page
 
 
 def call(patient, at, *, encounter, practitioner, shown, withheld=0):
@@ -206,21 +208,21 @@ def test_interruptions_are_per_visit_and_per_clinician_and_day(reported):
     assert found.row("cards", topic="b12Deficient")["patients"] == 2
     reasons = {(row["reason"], row["topic"]) for row in found.rows("withheld")}
     assert reasons == {("snoozed", "b12Deficient")}
-    assert "as it went by" in found.page
+    assert "as it went by" in found.render_page
 
 
 def test_one_day_is_no_rate_of_interruption(reported):
     found = reported(assessments=[person("a"), person("b")], cards=[card("a", f"{AS_OF}T00:00:00")])
     assert "visits" not in found.said["figures"]
     assert found.row("cards", topic="b12Deficient")["per 100 patients"] == 50.0
-    assert "It is no rate of interruption" in found.page
+    assert "It is no rate of interruption" in found.render_page
 
 
 def test_a_run_without_a_card_has_a_report(reported):
     found = reported(assessments=[person("a")])
     assert found.rows("cards") == []
-    assert "0 of 1 people" in found.page
-    assert "Without drawings" in found.page
+    assert "0 of 1 people" in found.render_page
+    assert "Without drawings" in found.render_page
 
 
 def compared(name, first, other, value):
@@ -232,12 +234,14 @@ def compared(name, first, other, value):
     by = {
         "b12_category": first,
         "b12_evidence": [
-            evidence("first-line-band", f"Vitamin B12 {first}", value, "ng/L", limits[first][0])
+            make_evidence(
+                "first-line-band", f"Vitamin B12 {first}", value, "ng/L", limits[first][0]
+            )
         ],
     }
     beside = {
         "b12_category": other, "b12_guideline": "us-aafp2025", "primary_pair": False,
-        "b12_evidence": [evidence("first-line-band", f"Vitamin B12 {other}", value, "ng/L", limits[other][1])],
+        "b12_evidence": [make_evidence("first-line-band", f"Vitamin B12 {other}", value, "ng/L", limits[other][1])],
     }  # fmt: skip
     return [person(name, **by), person(name, **beside)]
 
@@ -298,7 +302,7 @@ def test_names_of_one_grade_are_no_disagreement(reported):
     )
     assert found.rows("changed") == []
     assert {row["alike %"] for row in found.rows("agreement")} == {100.0}
-    assert 'class="n s7 same"' in found.page
+    assert 'class="n s7 same"' in found.render_page
 
 
 def test_the_gravest_are_looked_at_first(reported):
@@ -332,7 +336,7 @@ def test_a_condition_chooses_people_and_their_cards(reported):
     assert found.said["people"] == 1
     assert found.row("cards", topic="b12Deficient")["cards"] == 1
     assert found.row("worst_card", indicator="warning")["of"] == 1
-    assert "age &gt;= 60" in found.page
+    assert "age &gt;= 60" in found.render_page
 
 
 @cases("""
@@ -347,7 +351,7 @@ def test_a_condition_chooses_people_and_their_cards(reported):
     period = '2011-2012'                              | It may name these columns:
 """)
 def test_a_condition_that_cannot_be_used_says_why(case, reported):
-    with pytest.raises(ReportRefused) as refused:
+    with pytest.raises(ReportError) as refused:
         reported(assessments=[person("a")], where=case["where"])
     assert case["says"] in str(refused.value)
 
@@ -373,7 +377,7 @@ def test_a_survey_chooses_weighs_and_divides(reported):
     assert {row["period"] for row in found.rows("b12_category_by_period")} == {"early"}
     assert {row["sex"] for row in found.rows("b12_category_by_sex")} == {"female"}
     assert "b12_category_by_number" in found.said["figures"]  # 18 values are few enough
-    assert "14 without a weight are left out" in found.page
+    assert "14 without a weight are left out" in found.render_page
 
 
 def test_a_table_without_weights_divides_all_the_same(reported):
@@ -393,11 +397,11 @@ def test_a_column_of_many_values_divides_nobody(reported):
     weights = "patient,weight,household\n" + "".join(f"p{n},1,h{n}\n" for n in range(60))
     found = reported(assessments=[person(f"p{n}") for n in range(60)], survey=weights)
     assert "b12_category_by_household" not in found.said["figures"]
-    assert "not divided by household" in found.page
+    assert "not divided by household" in found.render_page
 
 
 def test_no_small_number_leaves_with_a_report_that_hides_them(reported):
-    shown = reported(**hospital(300, compare=True))
+    shown = reported(**make_hospital(300, compare=True))
     names = [row["patient"] for row in shown.rows("review")]
     found = reported(mask_below=5)
     assert not (found.folder / "review.csv").exists()
@@ -442,7 +446,7 @@ def test_an_earlier_report_is_replaced_and_nothing_else(reported, tmp_path):
     into = tmp_path / "there"
     into.mkdir()
     (into / "mine.csv").write_text("mine")
-    reported(**hospital(60, compare=True), into=into)
+    reported(**make_hospital(60, compare=True), into=into)
     assert (into / "agreement.csv").exists()
     reported(
         assessments=[person("a")], knowledge={"b12": ["x@1"], "sarcopenia": ["y@1"]}, into=into
@@ -452,7 +456,7 @@ def test_an_earlier_report_is_replaced_and_nothing_else(reported, tmp_path):
 
 
 def test_the_command_names_the_page_or_says_what_is_wrong(tmp_path):
-    out = write(tmp_path / "out", [person("a")])
+    out = write_run(tmp_path / "out", [person("a")])
     asked = CliRunner().invoke(
         main, ["backtest-report", str(out), "--into", str(tmp_path / "into")]
     )

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from tables import cases
 
-from services.population.report.table import macros, shares
+from services.population.report.table import build_share_query, list_macros
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def connection():
     1    | 1000 | 0.02  | 0.56
 """)
 def test_wilson(case, connection):
-    for statement in macros(weighted=False):
+    for statement in list_macros(weighted=False):
         connection.execute(statement)
     yes, n = int(case["yes"]), int(case["n"])
     found = connection.execute(
@@ -51,7 +51,7 @@ def test_wilson(case, connection):
     120                | 1.980
 """)
 def test_student(case, connection):
-    for statement in macros(weighted=True):
+    for statement in list_macros(weighted=True):
         connection.execute(statement)
     [found] = connection.execute("SELECT student(?)", [int(case["degrees of freedom"])]).fetchone()
     assert found == pytest.approx(float(case["t"]), rel=0.01)
@@ -91,10 +91,10 @@ def test_a_part_of_a_survey_has_the_intervals_of_its_design(connection):
         "INSERT INTO survey (patient, stratum, unit, weight, age, low) VALUES (?, ?, ?, ?, ?, ?)",
         people,
     )
-    for statement in macros(weighted=True):
+    for statement in list_macros(weighted=True):
         connection.execute(statement)
     columns, inside = "patient, weight, stratum, unit", "FROM survey WHERE age >= 60"
-    query = shares(
+    query = build_share_query(
         f"SELECT {columns} {inside}", f"SELECT {columns}, low {inside}", [], ["low"], weighted=True
     )
     [found] = [row[1:] for row in connection.execute(query).fetchall() if row[0]]
@@ -111,7 +111,9 @@ def test_everybody_alike_has_no_interval_but_a_share(connection):
     connection.execute(
         "INSERT INTO survey SELECT k::VARCHAR, 2, 's', (k % 4)::VARCHAR, 30, true FROM range(40) t(k)"
     )
-    for statement in macros(weighted=True):
+    for statement in list_macros(weighted=True):
         connection.execute(statement)
-    query = shares("SELECT * FROM survey", "SELECT * FROM survey", [], ["low"], weighted=True)
+    query = build_share_query(
+        "SELECT * FROM survey", "SELECT * FROM survey", [], ["low"], weighted=True
+    )
     assert connection.execute(query).fetchall() == [(True, 40, 40, 100.0, 100.0, 100.0, 100.0)]

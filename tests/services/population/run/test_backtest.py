@@ -17,7 +17,7 @@ import orjson
 import pytest
 from backports import zstd
 from benchmarks.population import hospital
-from broken_exports import PECULIAR
+from broken_exports import BROKEN_EXPORTS
 from waiting import wait_until
 
 AS_OF = "2026-11-01"
@@ -183,29 +183,31 @@ def test_a_folder_of_bundles(whole, export, tmp_path):
 
 def test_nothing_that_is_dropped_would_have_changed_an_answer(whole, export, monkeypatch, tmp_path):
     """The sieve drops what no rule reads: with everything kept, every row is the same."""
-    from services.population.run.assess import Written
-    from services.population.run.line_filter import Sieve
-    from services.population.run.plan import Plan
-    from services.population.run.scan import patients_in, scan
-    from services.population.run.sources import find_sources
+    from services.population.run.assess import BucketOutput
+    from services.population.run.line_filter import LineFilter
+    from services.population.run.plan import RunPlan
+    from services.population.run.scan import group_by_patient, scan_part
+    from services.population.run.sources import find_files
     from services.population.run.worker import Worker
 
-    plan = Plan(
-        out=tmp_path, sources=find_sources([export]), clinical={}, guidelines=(), definitions=(),
+    plan = RunPlan(
+        out=tmp_path, sources=find_files([export]), clinical={}, guidelines=(), definitions=(),
         as_of=date(2026, 11, 1), tenant="local", key=b"k" * 32, base_url="http://localhost",
     )  # fmt: skip
     found = {}
     for dropping in (True, False):
         worker = Worker(plan)
-        sieve = Sieve(worker.judges.known.index, dropping=dropping)
-        scanned = [scan(p, plan.sources[p.source], sieve, 1, plan.longest) for p in plan.parts]
+        sieve = LineFilter(worker.judges.known.index, dropping=dropping)
+        scanned = [
+            scan_part(p, plan.sources[p.source], sieve, 1, plan.max_line_bytes) for p in plan.parts
+        ]
         drugs = {key: drug for one in scanned for key, drug in one.drugs.items()}
-        written = Written()
-        segments = [(number, one.segments()[0]) for number, one in enumerate(scanned)]
-        for patient, lines in patients_in(segments):
-            worker.assessor(lambda drugs=drugs: drugs).write(patient, lines, written)
+        written = BucketOutput()
+        segments = [(number, one.pack_segments()[0]) for number, one in enumerate(scanned)]
+        for patient, lines in group_by_patient(segments):
+            worker.get_assessor(lambda drugs=drugs: drugs).write(patient, lines, written)
         found[dropping] = [orjson.loads(line) for line in written.lines["assessments"]]
-        kept = sum(one.kept for one in scanned)
+        kept = sum(one.kept_lines for one in scanned)
         assert (kept < 0.7 * sum(sum(o.resources.values()) for o in scanned)) == dropping
     for rows_ in found.values():
         for row in rows_:
@@ -310,12 +312,12 @@ def test_what_cannot_be_run_is_said_in_one_line(arguments, says, tmp_path):
     assert "Traceback" not in found.stderr
 
 
-@pytest.mark.parametrize("name", PECULIAR)
+@pytest.mark.parametrize("name", BROKEN_EXPORTS)
 @pytest.mark.slow
 def test_peculiar_exports_end_with_counted_located_complaints(name, tmp_path):
     export, out = tmp_path / "export", tmp_path / "out"
     export.mkdir()
-    expected = PECULIAR[name](export)
+    expected = BROKEN_EXPORTS[name](export)
     found = backtest("--out", out, "--as-of", AS_OF, export)
     assert found.returncode in (0, 2), found.stderr
     assert "Traceback" not in found.stderr

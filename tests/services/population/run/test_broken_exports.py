@@ -5,10 +5,10 @@ import json
 from functools import partial
 
 import pytest
-from broken_exports import PECULIAR, long_line
+from broken_exports import BROKEN_EXPORTS, write_long_line
 
 LONGEST = 64 << 20
-WRITERS = {**PECULIAR, "a line of 200 MB": partial(long_line, size=LONGEST + (1 << 20))}
+WRITERS = {**BROKEN_EXPORTS, "a line of 200 MB": partial(write_long_line, size=LONGEST + (1 << 20))}
 
 
 def is_right(folder, complaint):

@@ -12,28 +12,28 @@ from tables import cases
 
 import services.sarcopenia
 import services.vitamin_b12
-from mappings.knowledge_file import KnowledgeFault
-from mappings.publications.guideline_file import guideline_ids
-from services.knowledge.site_checks import TAKEN, check_own
+from mappings.knowledge_file import KnowledgeError
+from mappings.publications.guideline_file import list_guideline_ids
+from services.knowledge.site_checks import RESERVED_IDS, check_own_guidelines
 from services.sarcopenia.assess import RULES
 from services.sarcopenia.labels import CATEGORIES
 from services.vitamin_b12.assess import assess
 from services.web.evidence.catalogue import CODES, PAGES
-from services.web.evidence.codes import code_lists, search
-from services.web.evidence.comparison import chart, rows
-from services.web.evidence.glossary_sections import sections
+from services.web.evidence.codes import build_code_lists, search_lists
+from services.web.evidence.comparison import build_plot, build_rows
+from services.web.evidence.glossary_sections import build_sections
 from services.web.evidence.glossary_text import B12_RULES, B12_WHEN, MUSCLE_RULES
-from services.web.evidence.muscle_glossary import combined
+from services.web.evidence.muscle_glossary import list_combinations
 
 PAGE = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
 HERE = "https://cds.example"
 KNOWN = known()
-LISTS = code_lists(KNOWN, [*KNOWN.guidelines().values(), *KNOWN.definitions().values()])
+LISTS = build_code_lists(KNOWN, [*KNOWN.guidelines().values(), *KNOWN.definitions().values()])
 ASSESSMENT = Path(services.__path__[0]) / "assessment" / "schemas" / "assessment.schema.json"
 
 
-@pytest.mark.parametrize("id_", [*guideline_ids("b12"), *guideline_ids("sarcopenia")])
+@pytest.mark.parametrize("id_", [*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia")])
 def test_each_publication_is_a_page_and_json(here, id_):
     page = here.get(f"/evidence/{id_}", headers=PAGE)
     told = here.get(f"/evidence/{id_}", headers=JSON).json
@@ -105,7 +105,7 @@ def test_what_everybody_may_read_is_kept_and_tells_page_from_json(here, tmp_path
     no such thing      |                             |
 """)
 def test_a_search_finds_codes_and_words(case):
-    found = search(LISTS, case["query"])
+    found = search_lists(LISTS, case["query"])
     names = [one.list.value_set.name for one in found]
     if not case["lists"]:
         assert names == []
@@ -210,7 +210,7 @@ def _named(package):
     answers           | action-completed       |                                              | CDS Hooks
 """)
 def test_a_word_says_how_loud_it_is_and_where_it_stands(case):
-    [section] = [one for one in sections(KNOWN) if one.id == case["section"]]
+    [section] = [one for one in build_sections(KNOWN) if one.id == case["section"]]
     [word] = [one for one in section.words if one.name == case["name"]]
     assert (word.indicator or "") == case["indicator"]
     places = " ".join(place.says for place in word.where)
@@ -236,7 +236,7 @@ def test_a_choice_of_the_site_stands_beside_what_ships(german):
 
 
 def test_findings_combine_on_the_page_as_they_do_for_patients():
-    parts, table = combined(KNOWN.muscle.definition)
+    parts, table = list_combinations(KNOWN.muscle.definition)
     assert parts == ("strength", "mass", "performance")
     told = dict(table)
     assert told["low", "low", "low"] == "severe sarcopenia"
@@ -246,7 +246,7 @@ def test_findings_combine_on_the_page_as_they_do_for_patients():
 
 def test_guidelines_stand_side_by_side():
     guidelines = [*KNOWN.guidelines().values()]
-    table = rows(guidelines)
+    table = build_rows(guidelines)
     printed = {
         one.id: str(cell[-2])
         for one, cell in zip(guidelines, table[0].cells, strict=True)
@@ -256,7 +256,7 @@ def test_guidelines_stand_side_by_side():
     assert sum(len(cell) for row in table for cell in row.cells) == sum(
         len(one.cutoffs) for one in guidelines
     )
-    plot = chart(guidelines, KNOWN)
+    plot = build_plot(guidelines, KNOWN)
     deficient = next(series for series in plot.series if series.name == "deficient")
     assert ("uk-ng239", (0.0, 180.0), "below 180 ng/L: deficient") in deficient.points
     high = next(series for series in plot.series if series.name == "high")
@@ -274,6 +274,6 @@ def test_orders_are_shown_with_their_templates(here):
 def test_no_guideline_of_a_site_hides_a_page(tmp_path):
     file = tmp_path / "ours.toml"
     file.write_text('subject = "b12"')
-    assert {*PAGES, CODES} == TAKEN
-    with pytest.raises(KnowledgeFault, match=r"ours\.toml.*id.*rules is the name of another page"):
-        check_own({"rules": file}, known().index)
+    assert {*PAGES, CODES} == RESERVED_IDS
+    with pytest.raises(KnowledgeError, match=r"ours\.toml.*id.*rules is the name of another page"):
+        check_own_guidelines({"rules": file}, known().index)

@@ -18,13 +18,13 @@ from smart_ehr import Ehr, resources_of_sample
 from token_issuers import serving
 
 from cds_hooks.records.store import Records
-from cds_hooks.telemetry.logs import stamp
+from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
-from services.hooks.catalog import services
+from services.hooks.catalog import build_services
 from services.knowledge.configuration import load_settings
 from services.web.access import Access
 from services.web.frame import Frame
-from services.web.smart_app.launch_routes import FAULT, Door
+from services.web.smart_app.launch_routes import ERROR_TEMPLATE, LaunchRoutes
 
 LOCAL = """
 [fhir]
@@ -36,7 +36,7 @@ client_id = "cobalamin-app"
 
 def inside(frame: Frame, opened: Any) -> Blueprint:
     """A page that says what a launch opened, in place of the app's."""
-    pages = frame.blueprint("inside", own_door=True, fault=FAULT)
+    pages = frame.make_blueprint("inside", own_door=True, fault=ERROR_TEMPLATE)
 
     @pages.get("/smart/p/<launch>/")
     def page(launch: str) -> Response:
@@ -59,15 +59,19 @@ class Site:
         self.settings = load_settings(path)
         knowledge = {tenant.id: known() for tenant in self.settings.tenants}
         frame = Frame(self.settings, knowledge, "test", Access(self.settings))
-        self.door = Door(frame, now=lambda: time.time() + self.later)
+        self.door = LaunchRoutes(frame, now=lambda: time.time() + self.later)
         self.records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
         self.app = create_app(
-            {name: services(one, self.settings.base_url) for name, one in knowledge.items()},
+            {name: build_services(one, self.settings.base_url) for name, one in knowledge.items()},
             self.settings,
             self.records,
-            structlog.wrap_logger(None, processors=[stamp, self._keep]),
+            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
             version="test",
-            pages=[frame.common(), self.door.routes(), inside(frame, self.door.opened)],
+            pages=[
+                frame.make_common_blueprint(),
+                self.door.make_blueprint(),
+                inside(frame, self.door.opened),
+            ],
         )
         ehr.client.redirect_uri = f"{self.settings.base_url}/smart/callback"
         self.browser = self.app.test_client()

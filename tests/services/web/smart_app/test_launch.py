@@ -15,7 +15,7 @@ from tables import cases
 from token_issuers import Key
 from waiting import PATIENCE, wait_until
 
-from cds_hooks.smart.launch import MOST_WAITING
+from cds_hooks.smart.launch import MAX_WAITING
 from services.web.smart_app.launch_routes import door_paths
 
 LOCAL_HEAD = '[fhir]\nservers = ["FHIR"]\n[smart]\nclient_id = "cobalamin-app"\n'
@@ -390,10 +390,10 @@ def test_without_a_client_there_is_no_app(tmp_path, monkeypatch):
     from patients import known
 
     from cds_hooks.config.settings import Settings
-    from services.web.site import page_paths, pages
+    from services.web.site import make_pages, page_paths
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    found = pages(Settings(), {"local": known()}, "test")
+    found = make_pages(Settings(), {"local": known()}, "test")
     assert "smart" not in {one.name for one in found}
     assert not [path for path in page_paths(Settings(), {"local": known()}) if "smart" in path]
 
@@ -496,9 +496,9 @@ def test_an_ehr_that_hangs_leaves_threads_to_hooks(at, ehr, monkeypatch):
 
     with ThreadPoolExecutor(24) as threads:
         asked = [threads.submit(begun) for _ in range(24)]
-        wait_until(lambda: sum(one.done() for one in asked) == 24 - MOST_WAITING)
+        wait_until(lambda: sum(one.done() for one in asked) == 24 - MAX_WAITING)
         refused = [one.result() for one in asked if one.done()]  # while the others still wait
         answering.set()
         answers = [one.result() for one in asked]
-    assert refused == [502] * (24 - MOST_WAITING)
-    assert sorted(answers) == [303] * MOST_WAITING + refused
+    assert refused == [502] * (24 - MAX_WAITING)
+    assert sorted(answers) == [303] * MAX_WAITING + refused

@@ -9,7 +9,7 @@ from patients import known
 from smart_launches import DECADE, app_of, launch
 from tables import cases
 
-from cds_hooks.protocol.prefetch import Answer, State
+from cds_hooks.protocol.prefetch import PrefetchAnswer, PrefetchState
 from services.knowledge.site import load_knowledge
 from services.web.smart_app.pages import app_paths
 
@@ -68,7 +68,10 @@ def test_reasons_have_value_limit_and_place(pages):
 
 
 def test_what_could_not_be_had_is_never_nothing(pages):
-    opened = launch("b12 200", unknown={"medications": State.FAILED, "conditions": State.LEFT_OUT})
+    opened = launch(
+        "b12 200",
+        unknown={"medications": PrefetchState.FAILED, "conditions": PrefetchState.LEFT_OUT},
+    )
     said = text_of(pages(opened))
     assert "Prescriptions : could not be looked up." in said
     assert "Problem list : was not looked up." in said
@@ -91,7 +94,7 @@ def test_what_could_not_be_had_is_never_nothing(pages):
     mma 0.6; egfr 80                | 1960-06-02 |               | a test is due                            | at the next planned | no
 """)
 def test_nothing_reassures_that_was_not_seen_or_is_not_for_this_patient(pages, case):
-    unknown = {case["not had"]: State.FAILED} if case["not had"] else None
+    unknown = {case["not had"]: PrefetchState.FAILED} if case["not had"] else None
     opened = launch(case["patient"], unknown=unknown, born=case["born"])
     page = pages(opened)
     b12 = re.search(
@@ -117,7 +120,7 @@ def test_of_a_child_it_says_whom_to_ask(pages):
 
 
 def test_results_that_could_not_be_had_are_not_said_to_be_absent(pages):
-    opened = launch("grip 20", unknown={"observations": State.FAILED})
+    opened = launch("grip 20", unknown={"observations": PrefetchState.FAILED})
     said = text_of(pages(opened))
     assert "No result on record" not in said
     assert "Results : could not be looked up." in said
@@ -151,7 +154,7 @@ def test_another_patients_resources_are_left_out_and_said_to_be(pages):
     [own] = opened.answers["observations"].resources
     other = {**own, "id": "x", "subject": {"reference": "Patient/2"}}
     other["valueQuantity"] = {**own["valueQuantity"], "value": 77}
-    both = Answer("observations", State.FOUND, (own, other))
+    both = PrefetchAnswer("observations", PrefetchState.FOUND, (own, other))
     answer = pages(replace(opened, answers={**opened.answers, "observations": both}))
     assert "resources of another patient" in text_of(answer)
     assert "77" not in text_of(answer)
@@ -223,7 +226,7 @@ def test_a_launch_that_there_is_not(apps):
 
 def test_a_patient_of_whom_nothing_is_known(pages):
     opened = launch("")
-    nothing = {key: Answer(key, State.FAILED) for key in opened.answers}
+    nothing = {key: PrefetchAnswer(key, PrefetchState.FAILED) for key in opened.answers}
     for path in PATHS:
         assert pages(replace(opened, answers=nothing), path).status_code == 200
 
@@ -246,7 +249,7 @@ def test_no_value_is_so_odd_that_the_page_fails(tmp_path, value):
     )
     [grip] = opened.answers[key].resources
     odd = {**grip, "valueQuantity": {**grip["valueQuantity"], "value": value}}
-    answers = {**opened.answers, key: Answer(key, State.FOUND, (odd,))}
+    answers = {**opened.answers, key: PrefetchAnswer(key, PrefetchState.FOUND, (odd,))}
     app = app_of({"odd": replace(opened, answers=answers)}, tmp_path)
     assert app.test_client().get("/smart/p/odd/").status_code == 200
     app.teardown()

@@ -7,13 +7,13 @@ import pytest
 from patients import chart, index, known
 from tables import cases
 
-from mappings.publications.guideline_file import guideline_ids
+from mappings.publications.guideline_file import list_guideline_ids
 from services.chart.model import Finding
-from services.web.smart_app.reference_bands import bands, unbanded
-from services.web.smart_app.result_values import rows
+from services.web.smart_app.reference_bands import build_bands, explain_missing_bands
+from services.web.smart_app.result_values import build_rows
 from services.web.smart_app.text import Words
-from services.web.smart_app.treatment_periods import periods
-from services.web.smart_app.trends import SHOWN, trends
+from services.web.smart_app.treatment_periods import list_periods
+from services.web.smart_app.trends import TREND_OBSERVATIONS, build_trends
 
 NO_LIMIT = "no limit is printed in this unit"
 BOUND = "the bound may lie on either side of a limit"
@@ -24,7 +24,7 @@ def told(name, text, *, sex="female", born="1948-06-02", knows=None):
     """The rows of a trend, newest first: value, meaning, and why it must not be read."""
     found = chart(text, born, sex)
     units = dict.fromkeys(r.unit for r in found.measurements[name])
-    return [row for unit in units for row in rows(name, unit, found, knows or known())]
+    return [row for unit in units for row in build_rows(name, unit, found, knows or known())]
 
 
 @cases("""
@@ -127,7 +127,7 @@ def test_a_sex_that_is_not_known_is_not_taken_for_either(case):
 
 def test_moles_and_mass_are_two_trends_and_nmol_and_umol_are_one():
     found = chart("b12 300; b12 150 pmol/L @2025-01-01; mma 240 nmol/L; mma 0.3 @2025-01-01")
-    made = trends(found, known(), (), Words.of(known()))
+    made = build_trends(found, known(), (), Words.from_response(known()))
     assert [(t.name, t.unit, len(t.rows)) for t in made] == [
         ("total_b12", "ng/L", 1),
         ("total_b12", "pmol/L", 1),
@@ -154,7 +154,7 @@ def test_moles_and_mass_are_two_trends_and_nmol_and_umol_are_one():
 def test_bands(case):
     found = chart(case["text"])
     [name] = found.measurements
-    lying = bands(found.measurements[name][0], found, known())
+    lying = build_bands(found.measurements[name][0], found, known())
     assert "; ".join(band.says for band in lying) == case["says"]
     ends = [band.ends for band in lying[:-1]]
     assert ends == sorted(ends)
@@ -179,12 +179,12 @@ def test_no_bands_where_no_limit_is_this_patients(case):
     [name] = found.measurements
     newest = found.measurements[name][0]
     why = SEX if case["why there are none"] == "SEX" else case["why there are none"] or None
-    assert unbanded(newest, found, known()) == why
-    assert bool(bands(newest, found, known())) == (why is None)
+    assert explain_missing_bands(newest, found, known()) == why
+    assert bool(build_bands(newest, found, known())) == (why is None)
 
 
-@pytest.mark.parametrize("guideline", guideline_ids())
-@pytest.mark.parametrize("definition", guideline_ids("sarcopenia"))
+@pytest.mark.parametrize("guideline", list_guideline_ids())
+@pytest.mark.parametrize("definition", list_guideline_ids("sarcopenia"))
 def test_every_band_agrees_with_what_its_values_are_said_to_mean(guideline, definition):
     knows = known(guideline, definition)
     printed = "b12 100; b12 160 pmol/L; active 30; mma 0.3; hcy 16; hb 110; mcv 104; egfr 50"
@@ -194,13 +194,13 @@ def test_every_band_agrees_with_what_its_values_are_said_to_mean(guideline, defi
 
 
 def _bands_agree(found, knows):
-    for trend in trends(found, knows, (), Words.of(knows)):
-        for band in bands(trend.rows[0].result, found, knows):
+    for trend in build_trends(found, knows, (), Words.from_response(knows)):
+        for band in build_bands(trend.rows[0].result, found, knows):
             low = band.begins if band.begins is not None else band.ends * 0.9
             high = band.ends if band.ends is not None else band.begins * 1.1
             inside = trend.rows[0].result._replace(value=(low + high) / 2)
             there = replace(found, measurements={trend.name: (inside,)})
-            [row] = rows(trend.name, trend.unit, there, knows)
+            [row] = build_rows(trend.name, trend.unit, there, knows)
             assert band.says.startswith(str(row.meaning.says)), band
             assert row.meaning.tone == band.tone
 
@@ -220,7 +220,7 @@ def test_courses(case):
     found = chart(case["text"])
     made = [
         f"{p.says}: {p.begins or '?'} to {p.ends or ('now' if p.goes_on else '?')}"
-        for p in periods(found, known().b12)
+        for p in list_periods(found, known().b12)
     ]
     assert "; ".join(made) == case["courses"]
 
@@ -235,7 +235,7 @@ def test_injections_that_were_stopped_have_ended(case):
     day = date.fromisoformat(case["stopped"])
     over = {"b12_injections_stopped": (Finding("b12_injections_stopped", "Procedure/1", day),)}
     found = replace(chart("rx hydroxocobalamin since 2024-03-04"), findings=over)
-    [course] = periods(found, known().b12)
+    [course] = list_periods(found, known().b12)
     assert (course.goes_on, course.ends) == (
         (True, None) if case["goes on"] == "yes" else (False, day)
     )
@@ -243,7 +243,7 @@ def test_injections_that_were_stopped_have_ended(case):
 
 def test_a_bound_and_a_level_under_injections_do_not_flatten_the_rest():
     text = "b12 400 @2020-01-01; b12 160 @2024-01-01; b12 >1476 @2025-03-10; rx hydroxocobalamin since 2024-03-04"
-    [trend] = trends(chart(text), known(), (), Words.of(known()))
+    [trend] = build_trends(chart(text), known(), (), Words.from_response(known()))
     assert (trend.plot.y.least, trend.plot.y.most) == (150.0, 450.0)
     values, above = trend.plot.series
     assert [y for _day, y, _says in values.points] == [400, 160]
@@ -262,15 +262,15 @@ def test_a_bound_and_a_level_under_injections_do_not_flatten_the_rest():
 def test_bands_are_those_of_the_guideline_in_force(case):
     found = chart(case["text"])
     [name] = found.measurements
-    lying = bands(found.measurements[name][0], found, known(case["guideline"]))
+    lying = build_bands(found.measurements[name][0], found, known(case["guideline"]))
     assert "; ".join(band.says for band in lying) == case["says"]
 
 
 def test_a_value_under_treatment_is_still_on_the_chart():
     text = "mma 0.5 @2020-01-01; mma 0.9 @2024-01-01; mma 0.05 @2025-03-10; rx hydroxocobalamin since 2024-03-04"
-    [trend] = trends(chart(text), known(), (), Words.of(known()))
+    [trend] = build_trends(chart(text), known(), (), Words.from_response(known()))
     assert trend.plot.y.least <= 0.05
 
 
 def test_what_has_a_trend_is_a_value_set():
-    assert {*SHOWN} <= index().sets.keys()
+    assert {*TREND_OBSERVATIONS} <= index().sets.keys()

@@ -19,37 +19,39 @@ from tables import cases
 from werkzeug.datastructures import MultiDict
 
 from cds_hooks.config.settings import Settings
-from cds_hooks.config.tenants import LOCAL
+from cds_hooks.config.tenants import LOCAL_TENANT
 from services.cli.main import main
-from services.cli.untranslated import messages
-from services.hooks.documents import UnusableDocument, assessment_of
-from services.hooks.in_process import Uncounted
-from services.hooks.overrides import Choices, choose
-from services.hooks.regression_cases import case_schema, read_case
-from services.web.unit_text import spelt
-from services.web.what_if.limit_bands import bands, scope_of
-from services.web.what_if.pages import MOST_AT_ONCE, MOST_AWKWARD, Desk
-from services.web.what_if.prefetch_faults import UNSEEN
-from services.web.what_if.prefill import entered_of
-from services.web.what_if.query import SAMPLES, Options, pasted, read, sample
-from services.web.what_if.sweep import measured
+from services.cli.untranslated import list_messages
+from services.hooks.documents import UnusableDocumentError, assess_document
+from services.hooks.in_process import NullMetrics
+from services.hooks.overrides import VariantOptions, build_variant
+from services.hooks.regression_cases import build_case_schema, read_case
+from services.web.unit_text import spell_units
+from services.web.what_if.limit_bands import build_bands, find_scope
+from services.web.what_if.pages import MAX_CONCURRENT, MAX_FAULT_TRIAL_BYTES, WhatIfPages
+from services.web.what_if.prefetch_faults import UNSEEN_TEXTS
+from services.web.what_if.prefill import build_form
+from services.web.what_if.query import SAMPLE_NAMES, Options, read_pasted, read_query, read_sample
+from services.web.what_if.sweep import find_measurement
 from services.web.what_if.view import View
 
 DAY = date(2026, 11, 20)
-SITE = Choices.of_site(LOCAL, known())
-OPTIONS = Options.of(known())
-CHOSEN = choose(LOCAL, SITE, "https://cds.example")
+SITE = VariantOptions.from_site(LOCAL_TENANT, known())
+OPTIONS = Options.from_response(known())
+CHOSEN = build_variant(LOCAL_TENANT, SITE, "https://cds.example")
 
 
 def asked(query, day=DAY):
     pairs = [part.split("=", 1) for part in re.split(r"[&;] ?", query) if part]
-    return read(MultiDict([(name, value) for name, value in pairs]), known(), SITE, OPTIONS, day)
+    return read_query(
+        MultiDict([(name, value) for name, value in pairs]), known(), SITE, OPTIONS, day
+    )
 
 
 def view(query, chosen=CHOSEN):
     question = asked(query)
     assert question.faults == ()
-    return View.of(question.document(chosen.known), question, chosen, Settings())
+    return View.from_response(question.document(chosen.known), question, chosen, Settings())
 
 
 @cases("""
@@ -113,19 +115,19 @@ def test_what_cannot_be_read_is_said_and_left_out(case, reader):
     assert case["says"] in unescape(page.get_data(as_text=True))
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", SAMPLE_NAMES)
 def test_the_form_holds_a_sample_so_well_that_it_is_judged_alike(name):
     shown = view(f"sample={name}").shown
     question = asked(f"sample={name}")
-    again = read(
-        MultiDict([*entered_of(shown.answered.chart, known()).as_query(), ("hook", question.hook)]),
+    again = read_query(
+        MultiDict([*build_form(shown.answered.chart, known()).as_query(), ("hook", question.hook)]),
         known(),
         SITE,
         OPTIONS,
         question.day,
     )
     assert again.faults == ()
-    other = View.of(again.document(known()), again, CHOSEN, Settings()).shown.assessment
+    other = View.from_response(again.document(known()), again, CHOSEN, Settings()).shown.assessment
     for axis, member in (("b12", "category"), ("sarcopenia", "category"), ("b12", "urgency")):
         assert other[axis][member] == shown.assessment[axis][member]
     assert other["tier"] == shown.assessment["tier"]
@@ -149,19 +151,19 @@ def test_a_guideline_treats_with_orders_of_its_country(case):
     question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia; {chosen}")
     assert question.choices.locale == case["orders of"]
     assert len(question.faults) == (case["told"] == "yes")
-    made = choose(LOCAL, question.choices, "https://cds.example")
-    found = View.of(question.document(made.known), question, made, Settings())
+    made = build_variant(LOCAL_TENANT, question.choices, "https://cds.example")
+    found = View.from_response(question.document(made.known), question, made, Settings())
     [card] = found.cards
     assert any("im" in one["uuid"] or "IM" in one["label"] for one in card["suggestions"])
 
 
 def test_a_guideline_with_the_orders_of_another_country_offers_what_these_have():
     """A site may have set both; what its orders lack is not offered, and nothing breaks."""
-    odd = Choices(**{**SITE.as_json(), "guideline": "us-aafp2025", "locale": "en-GB"})
-    made = choose(LOCAL, odd, "https://cds.example")
+    odd = VariantOptions(**{**SITE.as_json(), "guideline": "us-aafp2025", "locale": "en-GB"})
+    made = build_variant(LOCAL_TENANT, odd, "https://cds.example")
     for draft in ("", "; draft=drug:cyanocobalamin; draft.route=oral; draft.dose=50"):
         question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia{draft}")
-        found = View.of(question.document(made.known), question, made, Settings())
+        found = View.from_response(question.document(made.known), question, made, Settings())
         assert found.b12["category"] == "deficient"
         assert found.cards
 
@@ -173,7 +175,7 @@ def test_an_address_asks_the_same_again():
         "&draft.dose=400&hook=order-select&dialect=epic&guideline=bsh2014&sweep=egfr"
     )
     question = asked(query)
-    again = read(MultiDict(question.pairs()), known(), SITE, OPTIONS, DAY)
+    again = read_query(MultiDict(question.pairs()), known(), SITE, OPTIONS, DAY)
     assert again == question
 
 
@@ -225,7 +227,7 @@ def test_a_sweep_says_what_the_value_itself_would_be_answered(along):
 
 def test_bands_cover_the_axis_in_the_words_of_the_guideline():
     chart = view("sex=female; age=72; total_b12=212").shown.answered.chart
-    found = list(bands(scope_of("total_b12", "ng/L", chart, known(), None)))
+    found = list(build_bands(find_scope("total_b12", "ng/L", chart, known(), None)))
     assert [(one.says, one.begins, one.ends) for one in found] == [
         ("deficient", None, 180.0),
         ("indeterminate", 180.0, 350.0),
@@ -249,7 +251,7 @@ def test_what_is_not_known_of_somebody_is_no_band_of_what_is_normal(case):
     knows = known(definition="awgs-2019" if case["along"] == "asm_height2" else "ewgsop2-2019")
     found = view(case["entered"]).shown.answered.chart
     unit = found.measurements[case["along"]][0].unit
-    lying = bands(scope_of(case["along"], unit, found, knows, case["method"] or None))
+    lying = build_bands(find_scope(case["along"], unit, found, knows, case["method"] or None))
     told = [band.says + (f" to {band.ends:g}" if band.ends else "") for band in lying]
     assert "; ".join(told) == case["bands"]
 
@@ -269,7 +271,7 @@ def test_the_sweep_marks_this_patient_only_where_there_is_a_value(case):
 
 def test_of_two_hands_the_sweep_begins_at_the_better_one():
     found = chart_of("grip_left 14; grip_right 30")
-    assert measured("grip_strength", found, known()).value == 30
+    assert find_measurement("grip_strength", found, known()).value == 30
 
 
 @cases("""
@@ -324,8 +326,8 @@ def test_each_printed_limit_is_shown_met_or_not(case):
 """)
 def test_the_path_shows_what_decided(case):
     question = asked(case["entered"])
-    made = choose(LOCAL, question.choices, "https://cds.example")
-    found = View.of(question.document(made.known), question, made, Settings())
+    made = build_variant(LOCAL_TENANT, question.choices, "https://cds.example")
+    found = View.from_response(question.document(made.known), question, made, Settings())
     assert case["decided by"] in [one.rule for one in found.looks]
 
 
@@ -344,8 +346,10 @@ def test_what_no_rule_could_use_is_named(case):
 
 
 def test_what_attention_withholds_is_named_with_why():
-    quiet = choose(
-        LOCAL, Choices(**{**SITE.as_json(), "attention": "configured"}), "https://cds.example"
+    quiet = build_variant(
+        LOCAL_TENANT,
+        VariantOptions(**{**SITE.as_json(), "attention": "configured"}),
+        "https://cds.example",
     )
     draft = "sex=female; age=72; total_b12=212; draft=test:egfr; hook=order-select"
     shown = view(draft, quiet)
@@ -355,7 +359,7 @@ def test_what_attention_withholds_is_named_with_why():
 
 
 def bundle(name="neuropathy"):
-    document, _ = sample(name)
+    document, _ = read_sample(name)
     entries = [{"resource": document["prefetch"]["patient"]}]
     for value in document["prefetch"].values():
         entries += (value or {}).get("entry", [])
@@ -366,8 +370,8 @@ def test_a_pasted_bundle_is_judged_as_the_command_line_judges_it(reader):
     page = reader.paste(bundle(), day="2026-11-20")
     text = unescape(page.get_data(as_text=True))
     assert "128 ng/L" in text
-    found = View.of(bundle(), asked("sex=unknown"), CHOSEN, Settings()).shown.assessment
-    assert found == assessment_of(bundle(), CHOSEN.maker, DAY, CHOSEN.attention)
+    found = View.from_response(bundle(), asked("sex=unknown"), CHOSEN, Settings()).shown.assessment
+    assert found == assess_document(bundle(), CHOSEN.maker, DAY, CHOSEN.attention)
 
 
 def test_what_is_pasted_is_answered_on_the_day_that_is_asked_for(reader):
@@ -474,7 +478,7 @@ def simulated():
 
 
 def test_what_was_not_seen_is_known_by_its_words_in_every_language():
-    assert {*UNSEEN} <= {*messages()}
+    assert {*UNSEEN_TEXTS} <= {*list_messages()}
 
 
 def test_no_awkward_way_makes_a_deficiency_normal(simulated):
@@ -484,7 +488,7 @@ def test_no_awkward_way_makes_a_deficiency_normal(simulated):
 
 
 def test_awkward_calls_are_not_counted_among_those_of_ehrs():
-    counted = Uncounted()
+    counted = NullMetrics()
     counted.requests["local", "b12-muscle-patient-view", "call", "200"].inc()
     counted.calls["local", "b12-muscle-patient-view"].observe(0.1)
     assert list(counted.registry.collect()) == []
@@ -492,7 +496,7 @@ def test_awkward_calls_are_not_counted_among_those_of_ehrs():
 
 def test_a_bundle_can_be_sent_awkwardly_too():
     question = asked("sex=unknown; awkward=1")
-    found = View.of(bundle("muscle-loss"), question, CHOSEN, Settings()).simulated
+    found = View.from_response(bundle("muscle-loss"), question, CHOSEN, Settings()).simulated
     assert found
     assert found.full.stage == "severe"
 
@@ -508,14 +512,14 @@ def test_a_choice_changes_what_the_card_says(reader):
 
 
 def test_units_are_spelled_as_people_write_them():
-    assert spelt("52 mL/min/{1.73_m2}") == "52 mL/min/1.73 m²"
+    assert spell_units("52 mL/min/{1.73_m2}") == "52 mL/min/1.73 m²"
 
 
 def saved(reader, tmp_path, query):
     answer = reader.get(f"/what-if/case?{query}")
     assert "attachment" in answer.headers["Content-Disposition"]
     document = answer.get_json()
-    Draft202012Validator(case_schema()).validate(document)
+    Draft202012Validator(build_case_schema()).validate(document)
     path = tmp_path / "case.json"
     path.write_text(json.dumps(document))
     return path, document
@@ -595,9 +599,9 @@ def places(node, path=()):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(st.sampled_from(SAMPLES), st.booleans(), st.integers(0, 10_000), ODD)
+@given(st.sampled_from(SAMPLE_NAMES), st.booleans(), st.integers(0, 10_000), ODD)
 def test_whatever_is_pasted_is_answered_or_refused_in_words(name, as_bundle, at, odd):
-    document = copy.deepcopy(bundle(name) if as_bundle else sample(name)[0])
+    document = copy.deepcopy(bundle(name) if as_bundle else read_sample(name)[0])
     there = [path for path in places(document) if path]
     *parents, last = there[at % len(there)]
     node = document
@@ -606,10 +610,10 @@ def test_whatever_is_pasted_is_answered_or_refused_in_words(name, as_bundle, at,
     node[last] = odd
     question = asked("sex=unknown; sweep=egfr")
     try:
-        found = View.of(
-            pasted(json.dumps(document), question, known()), question, CHOSEN, Settings()
+        found = View.from_response(
+            read_pasted(json.dumps(document), question, known()), question, CHOSEN, Settings()
         )
-    except UnusableDocument:
+    except UnusableDocumentError:
         return
     assert found.sweep.intervals
     assert found.case()["expected"]
@@ -656,7 +660,7 @@ def test_no_value_is_so_odd_that_the_page_fails(case, value):
     both = [person, sent(case["code"], case["unit"], value)]
     document = {"resourceType": "Bundle", "entry": [{"resource": one} for one in both]}
     question = asked(f"sex=unknown; sweep={case['measure']}")
-    found = View.of(document, question, CHOSEN, Settings())
+    found = View.from_response(document, question, CHOSEN, Settings())
     assert found.sweep.intervals
     assert found.placed is not None
 
@@ -666,14 +670,14 @@ def test_no_value_is_so_odd_that_the_page_fails(case, value):
 @pytest.mark.parametrize("kind", ["call", "order", "bundle"])
 def test_however_deep_it_is_it_is_answered_or_refused(kind, path, levels, reader):
     order = {"resourceType": "ServiceRequest", "x": "DEEP"}
-    document = {"call": sample("neuropathy")[0] | {"extension": {"x": "DEEP"}}, "order": order}
+    document = {"call": read_sample("neuropathy")[0] | {"extension": {"x": "DEEP"}}, "order": order}
     document["bundle"] = bundle() | {"x": "DEEP"}
     text = json.dumps(document[kind]).replace('"DEEP"', "[" * levels + "]" * levels)
     assert reader.paste(text, path, awkward="1" if levels < 254 else "").status_code == 200
 
 
 def test_what_is_too_large_to_be_sent_in_every_way_is_said(reader):
-    text = json.dumps(bundle()) + " " * MOST_AWKWARD
+    text = json.dumps(bundle()) + " " * MAX_FAULT_TRIAL_BYTES
     assert "at most 1 MiB" in reader.paste(text, awkward="1").get_data(as_text=True)
     assert "This cannot be answered" not in reader.paste(text).get_data(as_text=True)
 
@@ -686,12 +690,12 @@ def test_a_few_are_answered_at_once_and_hooks_keep_their_threads(reader, monkeyp
         assert gone_on.wait(60)
         return Response()
 
-    monkeypatch.setattr(Desk, "page", slow)
-    with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
+    monkeypatch.setattr(WhatIfPages, "page", slow)
+    with ThreadPoolExecutor(MAX_CONCURRENT) as threads:
         client = reader.client.application.test_client
         asked = [
             threads.submit(lambda: client().get("/what-if?sex=male").status_code)
-            for _ in range(MOST_AT_ONCE)
+            for _ in range(MAX_CONCURRENT)
         ]
         assert all(answering.acquire(timeout=60) for _ in asked)
         assert reader.get("/what-if?sex=male").status_code == 503
