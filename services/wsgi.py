@@ -16,6 +16,7 @@ from cds_hooks.telemetry.logs import configure_logging
 from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE, Metrics, use_multiprocess_files
 from cds_hooks.telemetry.tracing import make_tracing
 from cds_hooks.web.app import create_app, get_context
+from cds_hooks.web.context import Telemetry, make_context
 from cds_hooks.web.gateway import Gateway
 from cds_hooks.web.maintenance import Maintenance, open_records
 from cds_hooks.web.server import BASE_URL_VARIABLE, MAIN_PROCESS_VARIABLE
@@ -85,24 +86,23 @@ def _build_application(settings: Settings) -> tuple[Flask, WorkerMonitor]:
     known = load_tenant_knowledge(settings.tenants)
     records = open_records(settings, patient=True)  # the first start was not
     app = create_app(
-        {
-            tenant.id: build_services(
-                known[tenant.id],
-                settings.base_url,
-                tenant.service_tables.get("attention"),
-                app=tenant.smart is not None,
-            )
-            for tenant in settings.tenants
-        },
-        settings,
-        records,
-        log,
-        version=VERSION,
+        make_context(
+            {
+                tenant.id: build_services(
+                    known[tenant.id],
+                    settings.base_url,
+                    tenant.service_tables.get("attention"),
+                    app=tenant.smart is not None,
+                )
+                for tenant in settings.tenants
+            },
+            settings,
+            records,
+            Telemetry(log, VERSION, metrics=Metrics(), tracing=make_tracing(settings, VERSION)),
+            failed_calls=find_failed_calls(settings.tenants, known),
+        ),
         pages=make_pages(settings, known, VERSION),
         page_paths=page_paths(settings, known),
-        metrics=Metrics(),
-        tracing=make_tracing(settings, VERSION),
-        unfit=find_failed_calls(settings.tenants, known),
     )
     watch = WorkerMonitor(get_context(app), {name: one.labels for name, one in known.items()})
     watch.start()

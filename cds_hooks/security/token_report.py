@@ -12,16 +12,16 @@ from enum import StrEnum
 from typing import Any
 
 from cds_hooks.config.tenants import Tenant, TokenTrust
-from cds_hooks.security.authentication import (
+from cds_hooks.security.authentication import Authentication
+from cds_hooks.security.key_sets import Keys
+from cds_hooks.security.token_checks import (
     CHECKS,
-    Authentication,
     AuthenticationError,
     Token,
     TokenExpectation,
     check_signature,
     read_token,
 )
-from cds_hooks.security.key_sets import Keys
 
 
 class CheckResult(StrEnum):

@@ -18,7 +18,8 @@ from cds_hooks.config.tenants import FhirAccess, Tenant
 from cds_hooks.protocol.service import Service
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.metrics import Metrics, Series
-from cds_hooks.web.app import create_app, get_utc_now
+from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, get_utc_now, make_context
 from services.hooks.catalog import build_services
 from services.knowledge.site import SiteKnowledge
 
@@ -96,13 +97,15 @@ def run_in_process(
             app=tenant.smart is not None,
         )
         app = create_app(
-            {guest.id: offered},
-            replace(settings, tenants=(guest,)),
-            records,
-            structlog.wrap_logger(None, processors=[keep]),
-            version=VERSION,
-            metrics=NullMetrics(),
-            clock=get_utc_now if now is None else lambda: now,
+            make_context(
+                {guest.id: offered},
+                replace(settings, tenants=(guest,)),
+                records,
+                Telemetry(
+                    structlog.wrap_logger(None, processors=[keep]), VERSION, metrics=NullMetrics()
+                ),
+                clock=get_utc_now if now is None else lambda: now,
+            )
         )
         answering = tuple(one for one in offered if tenant.dialect.supports_hook(one.hook))
         try:

@@ -214,7 +214,7 @@ def test_a_purge_that_was_cut_short_is_finished_by_the_next(records, monkeypatch
     cutoff = NOW - 365 * DAY
     from cds_hooks.records import retention
 
-    monkeypatch.setattr(retention, "_remove", lambda *_: 1 / 0)
+    monkeypatch.setattr(retention, "_remove_rows", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         purge_records(records, "north", cutoff, NOW)
     monkeypatch.undo()

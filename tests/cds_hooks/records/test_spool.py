@@ -243,29 +243,29 @@ class TestTokens:
     """None is good twice, whatever of the database was down when it was used."""
 
     def test_used_before_presented_while_it_is_down(self, site):
-        assert site.records.use_token("north", "a", SOON)
+        assert site.records.tokens.use("north", "a", SOON)
         site.down()
-        assert not site.records.use_token("north", "a", SOON)
+        assert not site.records.tokens.use("north", "a", SOON)
 
     def test_used_while_it_is_down_presented_meanwhile_and_afterwards(self, site):
         worker = site.another()
         site.down(site.records, worker)
-        assert site.records.use_token("north", "a", SOON)
-        assert not site.records.use_token("north", "a", SOON)
-        assert not worker.use_token("north", "a", SOON)
-        assert worker.use_token("south", "a", SOON)  # ids are a tenant's own
+        assert site.records.tokens.use("north", "a", SOON)
+        assert not site.records.tokens.use("north", "a", SOON)
+        assert not worker.tokens.use("north", "a", SOON)
+        assert worker.tokens.use("south", "a", SOON)  # ids are a tenant's own
         site.up()
-        assert not worker.use_token("north", "a", SOON)
+        assert not worker.tokens.use("north", "a", SOON)
         worker.close()
 
     def test_used_while_it_is_down_presented_to_another_replica_afterwards(self, site, tmp_path):
         site.down()
-        assert site.records.use_token("north", "a", SOON)
+        assert site.records.tokens.use("north", "a", SOON)
         site.up()
         site.records.run_maintenance(NOW)
         replica = site.another(tmp_path / "another")
-        assert not replica.use_token("north", "a", SOON)
-        assert replica.use_token("north", "b", SOON)
+        assert not replica.tokens.use("north", "a", SOON)
+        assert replica.tokens.use("north", "b", SOON)
         replica.close()
 
     def test_a_spool_that_is_full_leaves_it_to_the_database(self, site, monkeypatch):
@@ -273,16 +273,16 @@ class TestTokens:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(site.records.spool, "use_once", full)
-        assert site.records.use_token("north", "a", SOON)
-        assert not site.records.use_token("north", "a", SOON)
+        assert site.records.tokens.use("north", "a", SOON)
+        assert not site.records.tokens.use("north", "a", SOON)
         site.down()
         with pytest.raises(RecordsUnavailableError):
-            site.records.use_token("north", "b", SOON)
+            site.records.tokens.use("north", "b", SOON)
 
     def test_what_is_over_is_forgotten(self, site):
-        assert site.records.use_token("north", "a", SOON)
+        assert site.records.tokens.use("north", "a", SOON)
         site.records.run_maintenance(SOON)
-        assert not site.records.use_token("north", "a", SOON)
+        assert not site.records.tokens.use("north", "a", SOON)
         site.records.run_maintenance(SOON + timedelta(hours=2))
         assert list((site.spool / "used").iterdir()) == []
 

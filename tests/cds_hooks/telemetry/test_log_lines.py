@@ -103,7 +103,9 @@ def test_the_end_of_a_fault_is_no_error(tmp_path):
     watched = Watched(tmp_path)
     records = Down(0, None, None, 4, 0)
     looks = []
-    upkeep = Maintenance(records, watched.context.log, "1.2.3", looks.append, seconds=0.01)
+    upkeep = Maintenance(
+        records, watched.context.telemetry.log, "1.2.3", looks.append, seconds=0.01
+    )
     upkeep.start()
     assert records.over.wait(60)
     upkeep.stop()
