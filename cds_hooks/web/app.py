@@ -177,7 +177,7 @@ def _add_error_handlers(app: Flask, context: Context) -> None:
 
     @app.errorhandler(CallError)
     def refused(refusal: CallError) -> Response:
-        _log_refusal(context, refusal.status, type(refusal).__name__, refusal.expressions)
+        _log_refusal(context, refusal.status, refusal.code, refusal.expressions)
         response = make_outcome_response(
             refusal.status,
             build_operation_outcome(

@@ -66,7 +66,7 @@ class Maintenance:
             came, aside = self._records.run_maintenance(datetime.now(UTC))
         except (RecordsUnavailableError, OSError, ValueError) as fault:
             if not self._is_down:  # said once, not every few seconds
-                kind = type(fault).__name__
+                kind = getattr(fault, "code", type(fault).__name__)
                 self._write_line(self._log.error, "error", reason="upkeep failed", kind=kind)
             self._is_down = True
             return 0

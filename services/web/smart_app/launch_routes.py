@@ -26,8 +26,8 @@ from cds_hooks.smart.patient_data import (
     require_answers,
 )
 from cds_hooks.web.app import get_context
-from cds_hooks.web.openapi import build_response
 from cds_hooks.web.call import log_fetches
+from cds_hooks.web.openapi import build_response
 from services.hooks.catalog import REQUIRED_KEYS, build_prefetch_templates
 from services.web.frame import Frame, build_policy
 from services.web.smart_app.session import LaunchSession

@@ -64,7 +64,7 @@ class Site:
 
         for one in records or (self.records,):
             self._monkeypatch.setattr(one.engine, "raw_connection", fails)
-            self._monkeypatch.setattr(one, "chained", fails)
+            self._monkeypatch.setattr(one, "open_chained_transaction", fails)
 
     def up(self):
         self._monkeypatch.undo()
@@ -228,7 +228,7 @@ def test_a_draft_that_nobody_finishes_goes_after_a_while(site):
 def test_two_processes_do_not_drain_at_once(tmp_path):
     spool = Spool(tmp_path)
     spool.prepare()
-    spool.keep({"kind": "decision"})
+    spool.write_record({"kind": "decision"})
     within = []
 
     def take_in(_record):
@@ -272,7 +272,7 @@ class TestTokens:
         def full(*_args):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(site.records.spool, "use_once", full)
+        monkeypatch.setattr(site.records.spool, "use_token", full)
         assert site.records.tokens.use("north", "a", SOON)
         assert not site.records.tokens.use("north", "a", SOON)
         site.down()
@@ -327,7 +327,7 @@ from cds_hooks.records.spool import Spool
 spool = Spool(Path(sys.argv[1]))
 number = 0
 while True:
-    spool.keep({"number": number})
+    spool.write_record({"number": number})
     print(number, flush=True)
     number += 1
 """

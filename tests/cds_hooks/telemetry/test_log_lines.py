@@ -89,7 +89,7 @@ class Down:
         self.outcomes = list(outcomes)
         self.over = threading.Event()
 
-    def tidy(self, _now):
+    def run_maintenance(self, _now):
         outcome = self.outcomes.pop(0) if self.outcomes else 0
         if not self.outcomes:
             self.over.set()
@@ -112,7 +112,7 @@ def test_the_end_of_a_fault_is_no_error(tmp_path):
     watched.records.close()
     failed, back = watched.lines
     assert (failed["event"], failed["level"], failed["kind"]) == (
-        "error", "error", "RecordsUnavailableError",
+        "error", "error", "RecordsUnavailable",
     )  # fmt: skip
     assert (back["event"], back["level"], back["part"], back["spooled"]) == (
         "start", "info", "records", 4,
