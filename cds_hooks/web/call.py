@@ -187,7 +187,7 @@ def log_fetches(
 
 
 def _count_keys(answers: Mapping[str, PrefetchAnswer]) -> dict[str, int]:
-    """How many keys of the service were supplied or fetched; failed or missing ones count as failed.
+    """How many keys of the service were supplied, fetched or failed; a missing one has failed.
 
     `incomplete` counts those supplied or fetched of which only a part was had.
     """
