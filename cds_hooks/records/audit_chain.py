@@ -51,21 +51,21 @@ def chain_entries(
 ) -> list[Entry]:
     """The rows for `records`, after the row with number and link `last`."""
     seq, link = last or (0, FIRST_LINK)
-    made = []
+    entries = []
     for record in records:
         seq += 1
         key_id = ring.current_id
         digest = ring.sign(tenant, _serialize(record.content)) or ""
         entry = Entry(tenant, seq, record.at, record.kind, record.subject, digest, key_id, "")
         link = compute_link(ring, entry, link) or ""
-        made.append(entry._replace(link=link))
-    return made
+        entries.append(entry._replace(link=link))
+    return entries
 
 
 def compute_link(ring: Keyring, entry: Entry, before: str) -> str | None:
     """The link of a row after a row with the link `before`; None without its key."""
-    said = [before, *map(str, entry[:2]), _format_time(entry.at), *entry[3:7]]
-    return ring.sign(entry.tenant, "\0".join(said).encode(), entry.key_id)
+    members = [before, *map(str, entry[:2]), _format_time(entry.at), *entry[3:7]]
+    return ring.sign(entry.tenant, "\0".join(members).encode(), entry.key_id)
 
 
 def _serialize(content: Mapping[str, Any]) -> bytes:

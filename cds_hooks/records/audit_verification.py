@@ -71,11 +71,11 @@ class _ChainVerifier:
         links = {purge.seq: purge.link for purge in purges}
         is_head_there = head is None
         before: Entry | None = None
-        found = self._connection.execute(
+        rows = self._connection.execute(
             select(audit).where(audit.c.tenant == self._tenant).order_by(audit.c.seq),
             execution_options={"yield_per": BATCH_ROWS},
         )
-        for row in found:
+        for row in rows:
             entry = Entry._make(row)
             self._count += 1
             if before is None:
@@ -94,11 +94,11 @@ class _ChainVerifier:
             self._faults.append("the head that was given is not in the chain: its end is missing")
 
     def _read_purges(self) -> list[PurgeMarker]:
-        found = self._connection.execute(
+        subjects = self._connection.execute(
             select(audit.c.subject).where(audit.c.tenant == self._tenant, audit.c.kind == "purge")
         ).scalars()
         purges = []
-        for subject in found:
+        for subject in subjects:
             try:
                 purges.append(PurgeMarker.parse(subject))
             except ValueError:
@@ -123,14 +123,14 @@ class _ChainVerifier:
 
     def _compare_records(self, entries: list[Entry]) -> None:
         """Whether the records of these rows are there, and what they were."""
-        kept = {
+        records = {
             "decision": self._read_decisions([e.subject for e in entries if e.kind == "decision"]),
             "feedback": self._read_feedback([e.subject for e in entries if e.kind == "feedback"]),
         }
         for entry in entries:
-            if entry.kind not in kept:
+            if entry.kind not in records:
                 continue
-            content = kept[entry.kind].get(entry.subject)
+            content = records[entry.kind].get(entry.subject)
             name = f"{entry.kind} {entry.subject} (row {entry.seq})"
             if content is None:
                 if self._cutoff is None or entry.at >= self._cutoff:
@@ -149,7 +149,9 @@ class _ChainVerifier:
         )
         contents = {}
         for row in rows:
-            categories = {one["topic"]: one["category"] for one in findings[row["id"]]}
+            categories = {
+                finding_row["topic"]: finding_row["category"] for finding_row in findings[row["id"]]
+            }
             whole = {**row, **build_category_members(categories)}
             contents[row["id"]] = build_audit_content(whole, cards[row["id"]])
         return contents
@@ -165,7 +167,7 @@ class _ChainVerifier:
         return grouped
 
     def _read_feedback(self, ids: list[str]) -> dict[str, dict[str, Any]]:
-        numbers = [int(one) for one in ids if one.isdecimal()]
+        numbers = [int(identifier) for identifier in ids if identifier.isdecimal()]
         rows = self._connection.execute(
             select(feedback).where(feedback.c.id.in_(numbers))
         ).mappings()

@@ -31,7 +31,7 @@ def select_past_cards(keys: int) -> Select[Any]:
 
     The patient may be known by the hash of each of `keys` keys.
     """
-    patient: list[Any] = [bindparam(f"patient{place}") for place in range(keys)]
+    patient_hashes: list[Any] = [bindparam(f"patient{place}") for place in range(keys)]
     return (
         select(
             card.c.topic,
@@ -52,7 +52,7 @@ def select_past_cards(keys: int) -> Select[Any]:
             )
         )
         .where(
-            or_(*(decision.c.patient_hash == one for one in patient)),
+            or_(*(decision.c.patient_hash == patient_hash for patient_hash in patient_hashes)),
             decision.c.tenant == bindparam("tenant"),
             decision.c.at >= bindparam("since"),
             or_(card.c.topic == bindparam("topic"), card.c.topic == bindparam("other")),

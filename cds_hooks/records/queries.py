@@ -135,5 +135,5 @@ def _filter_period(
 
 def _read_rows(records: Records, statement: Any) -> Iterator[Mapping[str, Any]]:
     with records.guard(), records.engine.connect() as connection:
-        found = connection.execute(statement, execution_options={"yield_per": BATCH_ROWS})
-        yield from map(dict, found.mappings())
+        result = connection.execute(statement, execution_options={"yield_per": BATCH_ROWS})
+        yield from map(dict, result.mappings())

@@ -162,12 +162,12 @@ def prepare_spool(folder: Path | None) -> Spool | None:
 def _read_record(file: Path) -> dict[str, Any]:
     """Raises ValueError for what cannot be read."""
     try:
-        found: dict[str, Any] = orjson.loads(file.read_bytes())
+        record: dict[str, Any] = orjson.loads(file.read_bytes())
     except FileNotFoundError:
         raise
     except OSError as fault:
         raise ValueError(type(fault).__name__) from None
-    return found
+    return record
 
 
 def _format_minute(at: datetime) -> str:

@@ -140,16 +140,18 @@ class Records:
             cursor.execute(self._decision.sql, self._decision.bind(row))
             self._finding.run_all(cursor, build_finding_rows(row))
             self._card.run_all(cursor, cards)
-            kept = AuditRecord(row["at"], "decision", row["id"], content)
-            self._write_chain_entries(cursor, row["tenant"], [kept])
+            record = AuditRecord(row["at"], "decision", row["id"], content)
+            self._write_chain_entries(cursor, row["tenant"], [record])
 
-    def _write_chain_entries(self, cursor: Any, tenant: str, kept: Iterable[AuditRecord]) -> None:
+    def _write_chain_entries(
+        self, cursor: Any, tenant: str, records: Iterable[AuditRecord]
+    ) -> None:
         """Binds what this transaction keeps into the tenant's chain, one transaction at a time."""
         if self.engine.name == "postgresql":
             cursor.execute(CHAIN_LOCK, (IDLE_TRANSACTION_TIMEOUT, compute_lock_id(tenant)))
-        found = self._last.fetch_rows(cursor, {"tenant": tenant})
-        last = (found[0][0], found[0][1]) if found else None
-        for entry in chain_entries(self.ring, tenant, last, kept):
+        rows = self._last.fetch_rows(cursor, {"tenant": tenant})
+        last = (rows[0][0], rows[0][1]) if rows else None
+        for entry in chain_entries(self.ring, tenant, last, records):
             cursor.execute(self._audit.sql, self._audit.bind(entry._asdict()))
 
     def open_card_history(
@@ -206,14 +208,14 @@ class Records:
 
     def read_card_topics(self, tenant: str, cards: Iterable[str]) -> dict[str, str]:
         """What the cards that this tenant was shown are about. Raises RecordsUnavailableError."""
-        named = (
+        shown = (
             select(card.c.uuid, card.c.topic)
             .join(decision, decision.c.id == card.c.decision)
             .where(card.c.uuid.in_(set(cards)), decision.c.tenant == tenant)
         )
         self.transactions.reset_after_fork()
         with self.guard("read"), self.engine.connect() as connection:
-            return {uuid: topic or "" for uuid, topic in connection.execute(named)}
+            return {uuid: topic or "" for uuid, topic in connection.execute(shown)}
 
     @contextmanager
     def open_chained_transaction(
@@ -225,25 +227,25 @@ class Records:
         """
         with self.guard(), self.take_turn(), get_writer(self.engine).begin() as connection:
             cursor: Any = connection.connection.cursor()
-            yield connection, lambda kept: self._write_chain_entries(cursor, tenant, kept)
+            yield connection, lambda records: self._write_chain_entries(cursor, tenant, records)
 
     def _insert_feedback(self, tenant: str, rows: list[dict[str, Any]]) -> int:
         with self.open_chained_transaction(tenant) as (connection, bind):
-            named = (
+            shown = (
                 select(card.c.uuid)
                 .join(decision, decision.c.id == card.c.decision)
                 .where(card.c.uuid.in_({row["card"] for row in rows}), decision.c.tenant == tenant)
             )
-            known = set(connection.execute(named).scalars())
+            known_cards = set(connection.execute(shown).scalars())
             for row in rows:
-                row["known_card"] = row["card"] in known
+                row["known_card"] = row["card"] in known_cards
             new = get_insert(self.engine)(feedback).on_conflict_do_nothing().returning(*feedback.c)
-            kept = [
+            records = [
                 AuditRecord(row["received_at"], "feedback", str(row["id"]), dict(row))
                 for row in connection.execute(new, rows).mappings().all()
             ]
-            bind(kept)
-            return len(kept)
+            bind(records)
+            return len(records)
 
     def run_maintenance(self, now: datetime) -> DrainResult:
         """Bring what waits in the spool into the database and forget tokens that are over.
@@ -279,8 +281,8 @@ class Records:
 
     def _has_decision(self, identifier: str) -> bool:
         with self.guard(), self.engine.connect() as connection:
-            found = connection.execute(select(decision.c.id).where(decision.c.id == identifier))
-            return found.first() is not None
+            rows = connection.execute(select(decision.c.id).where(decision.c.id == identifier))
+            return rows.first() is not None
 
 
 def compute_lock_id(tenant: str) -> int:

@@ -22,7 +22,7 @@ class Grant:
 
 def read_grants(scope: str) -> tuple[Grant, ...]:
     """The scopes in a text that let resources be read; all others are none of ours."""
-    found = (SCOPE.fullmatch(one) for one in scope.split())
+    matches = (SCOPE.fullmatch(part) for part in scope.split())
     return tuple(
         Grant(
             of_patient=match[1] == "patient",
@@ -31,7 +31,7 @@ def read_grants(scope: str) -> tuple[Grant, ...]:
             search=match[3] in ("read", "*") or "s" in match[3],
             limited=match[4] is not None,
         )
-        for match in found
+        for match in matches
         if match is not None
     )
 
@@ -46,7 +46,7 @@ class ScopeDecision:
 
 
 def check_scope(
-    given: tuple[Grant, ...], kind: str, *, search: bool, same_patient: bool
+    grants: tuple[Grant, ...], kind: str, *, search: bool, same_patient: bool
 ) -> ScopeDecision:
     """Whether `given` let resources of `kind` be searched, or one be read.
 
@@ -54,9 +54,11 @@ def check_scope(
     for "searched, and there is nothing".
     """
     fitting = [
-        one for one in given if one.kind in (kind, "*") and (one.search if search else one.read)
+        grant
+        for grant in grants
+        if grant.kind in (kind, "*") and (grant.search if search else grant.read)
     ]
-    usable = [one for one in fitting if same_patient or not one.of_patient]
+    usable = [grant for grant in fitting if same_patient or not grant.of_patient]
     if usable:
-        return ScopeDecision(True, is_complete=not all(one.limited for one in usable))
+        return ScopeDecision(True, is_complete=not all(grant.limited for grant in usable))
     return ScopeDecision(False, reason="other-patient" if fitting else "scope")

@@ -82,8 +82,8 @@ class LineWriter:
     debug = info = warning = error = critical = msg
 
     def _render_lost_lines(self) -> bytes:
-        said = {"event": "error", "reason": "log lines lost", "lines": self._lost}
-        return _render(None, "error", _order_members(said, "error", _get_now())) + b"\n"
+        event = {"event": "error", "reason": "log lines lost", "lines": self._lost}
+        return _render(None, "error", _order_members(event, "error", _get_now())) + b"\n"
 
     def _write_bytes(self, whole: bytes) -> bool:
         rest = b"\n" + whole if self._is_torn else whole

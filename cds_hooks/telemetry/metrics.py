@@ -59,8 +59,8 @@ class Series(dict[tuple[str, ...], Any]):
         self._metric = metric
 
     def __missing__(self, labels: tuple[str, ...]) -> Any:
-        self[labels] = found = self._metric.labels(*labels) if labels else self._metric
-        return found
+        self[labels] = series = self._metric.labels(*labels) if labels else self._metric
+        return series
 
 
 class _NoSeries:
@@ -225,8 +225,8 @@ class Metrics:
                 self.calls_with_cards[tenant, service].inc()
                 is_first = False
             self.cards[tenant, topic, indicator].inc()
-        for one in withheld:
-            reason, _, subject = one.partition(":")
+        for code in withheld:
+            reason, _, subject = code.partition(":")
             self.withheld[tenant, reason, subject].inc()
 
 

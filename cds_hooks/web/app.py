@@ -143,9 +143,9 @@ def _find_client_address(context: Context) -> str:
     address = request.remote_addr or ""
     if context.authentication.is_trusted(address):
         # Each proxy adds at the end whom it heard; what stands before a stranger is hearsay.
-        for one in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
-            if one.strip():
-                address = one.strip()
+        for heard in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+            if heard.strip():
+                address = heard.strip()
             if not context.authentication.is_trusted(address):
                 break
     return address

@@ -191,13 +191,13 @@ def _count_keys(answers: Mapping[str, PrefetchAnswer]) -> dict[str, int]:
 
     `incomplete` counts those supplied or fetched of which only a part was had.
     """
-    known = [answer for answer in answers.values() if answer.is_known]
-    fetched = sum(answer.is_fetched for answer in known)
+    had = [answer for answer in answers.values() if answer.is_known]
+    fetched = sum(answer.is_fetched for answer in had)
     return {
-        "supplied": len(known) - fetched,
+        "supplied": len(had) - fetched,
         "fetched": fetched,
-        "failed": len(answers) - len(known),
-        "incomplete": sum(not answer.is_complete for answer in known),
+        "failed": len(answers) - len(had),
+        "incomplete": sum(not answer.is_complete for answer in had),
     }
 
 

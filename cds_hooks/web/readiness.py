@@ -29,7 +29,7 @@ class ReadinessReport:
 
     def as_json(self, version: str) -> dict[str, Any]:
         """For whoever can reach the service: tenants are counted, not named."""
-        found: dict[str, Any] = {
+        document: dict[str, Any] = {
             "status": "ready" if self.is_ready else "not ready",
             "version": version,
             "records": "spooled" if self.is_spooling else self.records,
@@ -37,10 +37,10 @@ class ReadinessReport:
             "tenants": self.tenants,
         }
         if self.failed_calls:
-            found["differs"] = list(self.failed_calls)
+            document["differs"] = list(self.failed_calls)
         if self.degraded:
-            found["degradedTenants"] = len(self.degraded)
-        return found
+            document["degradedTenants"] = len(self.degraded)
+        return document
 
 
 class Readiness:
@@ -72,9 +72,9 @@ class Readiness:
         elif not self._lock.acquire(blocking=False):
             return last[1]
         try:
-            found = self._check()
-            self._last_report = self._now(), found
-            return found
+            report = self._check()
+            self._last_report = self._now(), report
+            return report
         finally:
             self._lock.release()
 

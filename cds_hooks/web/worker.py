@@ -80,9 +80,9 @@ class WorkerMonitor:
         self._update_readiness()
 
     def _update_readiness(self) -> None:
-        metrics, found = self._context.telemetry.metrics, self._context.readiness.get_report()
-        metrics.ready[()].set(found.is_ready)
-        metrics.records_up[()].set(found.records == "ok")
+        metrics, report = self._context.telemetry.metrics, self._context.readiness.get_report()
+        metrics.ready[()].set(report.is_ready)
+        metrics.records_up[()].set(report.records == "ok")
 
     def _update_tenants(self) -> None:
         context, metrics = self._context, self._context.telemetry.metrics
@@ -102,10 +102,10 @@ class WorkerMonitor:
                 metrics.spool_waiting[()].set(spool.count_records())
             except OSError:
                 return  # the alert on a spool that fails goes by its failures
-        for kept, folder in self._list_folders():
+        for subject, folder in self._list_folders():
             free = shutil.disk_usage(folder)
-            metrics.disk_free[kept,].set(free.free)
-            metrics.disk_size[kept,].set(free.total)
+            metrics.disk_free[subject,].set(free.free)
+            metrics.disk_size[subject,].set(free.total)
 
     def _list_folders(self) -> Iterator[tuple[str, Path]]:
         """Where this machine keeps what must not run out of space."""

@@ -39,15 +39,17 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK_ID})
         current = _read_current(connection, script)
         config.attributes["connection"] = connection
-        wanted = _resolve_revision(script, target)
-        if wanted == current:
+        revision = _resolve_revision(script, target)
+        if revision == current:
             return current, current
-        older = {one.revision for one in script.iterate_revisions(current or "base", "base")}
-        if wanted is None or wanted in older:
-            alembic.command.downgrade(config, wanted or "base")
+        older = {
+            version.revision for version in script.iterate_revisions(current or "base", "base")
+        }
+        if revision is None or revision in older:
+            alembic.command.downgrade(config, revision or "base")
         else:
-            alembic.command.upgrade(config, wanted)
-        return current, wanted
+            alembic.command.upgrade(config, revision)
+        return current, revision
 
 
 def _resolve_revision(script: "ScriptDirectory", target: str) -> str | None:
@@ -56,10 +58,10 @@ def _resolve_revision(script: "ScriptDirectory", target: str) -> str | None:
         return None
     if target == "head":
         return script.get_current_head()
-    known = [one.revision for one in script.walk_revisions()]
-    if target not in known:
-        there = ", ".join(["base", *sorted(known)])
-        raise UnknownRevisionError(f"no such revision; there are: {there}")
+    revisions = [version.revision for version in script.walk_revisions()]
+    if target not in revisions:
+        choices = ", ".join(["base", *sorted(revisions)])
+        raise UnknownRevisionError(f"no such revision; there are: {choices}")
     return target
 
 
