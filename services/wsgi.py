@@ -54,8 +54,8 @@ def gateway() -> Gateway:
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         threads=THREADS,
-        too_slow=monitor.report_slow_body,
-        ended=monitor.stop,
+        on_slow_body=monitor.report_slow_body,
+        on_end=monitor.stop,
     )
 
 
@@ -84,7 +84,7 @@ def _build_application(settings: Settings) -> tuple[Flask, WorkerMonitor]:
         use_multiprocess_files()
     log = configure_logging(settings.log_level)
     knowledge = load_tenant_knowledge(settings.tenants)
-    records = open_records(settings, patient=True)  # the first start was not
+    records = open_records(settings, may_be_down=True)  # the first start was not
     app = create_app(
         make_context(
             {

@@ -1,4 +1,4 @@
-"""Whether the records are what was kept: the chain of the audit, read from its beginning."""
+"""Verify the audit: read the chain from its beginning and compare each record with it."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -106,7 +106,7 @@ class _ChainVerifier:
         return purges
 
     def _check_first_entry(self, entry: Entry, removed_to: int, links: Mapping[int, str]) -> None:
-        """The first row that is left: the very first, or one after what was purged."""
+        """The first row there is: the very first, or the one after a purge."""
         if entry.seq == 1:
             self._check_link(entry, FIRST_LINK)
         elif entry.seq - 1 in links:
@@ -122,7 +122,7 @@ class _ChainVerifier:
             self._faults.append(f"row {entry.seq} was changed, or the one before it")
 
     def _compare_records(self, entries: list[Entry]) -> None:
-        """Whether the records of these rows are there, and what they were."""
+        """Compare the records of these rows with their digests."""
         records = {
             "decision": self._read_decisions([e.subject for e in entries if e.kind == "decision"]),
             "feedback": self._read_feedback([e.subject for e in entries if e.kind == "feedback"]),
@@ -174,7 +174,7 @@ class _ChainVerifier:
         return {str(row["id"]): dict(row) for row in rows}
 
     def _find_unchained_decisions(self) -> None:
-        """Records that somebody put in beside the service. Those before the chain began are not."""
+        """Counts decisions that the service did not write, since the chain began."""
         if self._first_at is None:
             return
         bound = and_(

@@ -1,4 +1,4 @@
-"""The past of one patient, read from the records when a decision asks for it."""
+"""Earlier cards of one patient and their feedback, read when a decision asks for them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def select_past_cards(keys: int) -> Select[Any]:
         .select_from(
             decision.join(card, card.c.decision == decision.c.id).outerjoin(
                 feedback,
-                # What another tenant says of a card is nothing said of it.
+                # Another tenant's feedback on a card does not count.
                 and_(feedback.c.card == card.c.uuid, feedback.c.tenant == decision.c.tenant),
             )
         )
@@ -64,7 +64,7 @@ def select_past_cards(keys: int) -> Select[Any]:
 
 @dataclass(frozen=True, slots=True)
 class PatientCardHistory:
-    """What was shown for one patient of one tenant; nothing is read before it is asked for."""
+    """Cards shown for one patient of one tenant; nothing is read before `find_cards`."""
 
     read: Callable[[Mapping[str, Any]], list[PastRow]]
     ring: Keyring

@@ -22,7 +22,7 @@ POSTGRESQL_TIMEOUTS = {
 
 
 class RecordsUnavailableError(Exception):
-    """The database cannot be used. Says what kind of fault, never what was being written."""
+    """The database cannot be used. Its text is the kind of fault, never what was being written."""
 
     code = "RecordsUnavailable"  # of the kind in log lines
 

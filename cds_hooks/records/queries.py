@@ -1,4 +1,4 @@
-"""What was kept, read back for those who may ask: auditors, and who reads clinicians' words."""
+"""Read records back: decisions, feedback and purges for auditors, and clinicians' comments."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

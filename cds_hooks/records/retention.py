@@ -1,4 +1,4 @@
-"""Removing what is older than a tenant keeps its records; the chain says that it was removed."""
+"""Purge records that are older than a tenant's retention; the audit chain records the purge."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ BATCH_ROWS = 500  # rows of one transaction, so that calls are not held up
 
 @dataclass(frozen=True, slots=True)
 class PurgeCounts:
-    """How many rows went, or would go."""
+    """How many rows a purge removed, or would remove."""
 
     decisions: int
     feedback: int
@@ -28,8 +28,8 @@ RowFilter = ColumnElement[bool]
 def purge_records(records: Records, tenant: str, cutoff: datetime, now: datetime) -> PurgeCounts:
     """Removes a tenant's records from before `cutoff`.
 
-    What removes them is bound into the chain first, so that a purge that was cut short is seen as
-    one, and the next goes on with it. Raises RecordsUnavailableError.
+    The purge is added to the chain first: one that was cut short shows there, and the next one
+    finishes it. Raises RecordsUnavailableError.
     """
     planned = plan_purge(records, tenant, cutoff)
     if planned == PurgeCounts(0, 0, 0):
@@ -91,7 +91,7 @@ def _record_purge(records: Records, tenant: str, cutoff: datetime, now: datetime
 
 
 def _remove_rows(records: Records, table: Table, which: RowFilter) -> int:
-    """Removes rows piece by piece, decisions with what belongs to them; says how many."""
+    """Removes rows in batches, decisions with their cards and findings; how many rows went."""
     keys = list(table.primary_key.columns)
     removed = 0
     while True:

@@ -1,4 +1,4 @@
-"""Records that wait in a folder while the database is down.
+"""Keep records in a folder while the database is down.
 
 One file for each record, whole or not there: written beside, flushed to the disk, then renamed.
 """
@@ -38,7 +38,7 @@ BROKEN_RECORD_ERRORS = (RecordRejectedError, ValueError, TypeError, KeyError, At
 
 
 class DrainResult(NamedTuple):
-    """How many records came in, and how many files were set aside."""
+    """How many records were stored, and how many unreadable files were set aside."""
 
     stored: int = 0
     broken: int = 0
@@ -179,7 +179,7 @@ def _name_token_file(tenant: str, digest: str) -> str:
 
 
 class SpoolFallback:
-    """What becomes of a record while the database is down: the spool, where there is one."""
+    """What to do while the database is down: write to the spool, where there is one."""
 
     def __init__(self, spool: Spool | None, transactions: Transactions) -> None:
         self.spool = spool

@@ -1,7 +1,7 @@
-"""What was decided, shown and answered: kept before the answer leaves, never by a patient's name.
+"""Store decisions, cards and feedback, before the answer leaves and without a patient's name.
 
-SQLite by default, PostgreSQL by URL. Each record is bound into its tenant's chain (audit.py) in the
-transaction that keeps it. While the database is down, a site's policy says whether calls are
+SQLite by default, PostgreSQL by URL. Each record joins its tenant's chain (audit_chain.py) in the
+transaction that stores it. While the database is down, a site's policy says whether calls are
 refused or records wait in a folder (spool.py).
 """
 
@@ -88,11 +88,11 @@ class Records:
         old_key_files: Iterable[Path] = (),
         spool: Path | None = None,
         *,
-        patient: bool = False,
+        may_be_down: bool = False,
     ) -> "Records":
         """Opens the database and migrates it to the newest schema.
 
-        Where it does not answer, `patient` leaves that until it does. Raises ConfigurationFault
+        Where it does not answer, `may_be_down` leaves that until it does. Raises ConfigurationError
         for keys and the spool, RecordsUnavailableError for the database.
         """
         ring = read_keyring(get_sqlite_file(url), key_file, old_key_files)
@@ -104,7 +104,7 @@ class Records:
             try:
                 records.transactions.prepare()
             except DatabaseDownError:
-                if not patient:
+                if not may_be_down:
                     raise
             undo.pop_all()
         return records
@@ -122,7 +122,7 @@ class Records:
         return self.ring.hash_patient(tenant, identifier)
 
     def store_decision(self, stored: StoredDecision) -> None:
-        """Keeps a decision and its cards, all or nothing.
+        """Stores a decision and its cards, all or nothing.
 
         Raises RecordsUnavailableError where they are neither in the database nor in the spool.
         """
@@ -157,7 +157,7 @@ class Records:
     def open_card_history(
         self, tenant: str, patient_id: str, encounter_id: str | None, now: datetime
     ) -> PatientCardHistory:
-        """What was shown for this patient."""
+        """Earlier cards of this patient; read when a decision asks for them."""
         return PatientCardHistory(
             self._read_past_cards, self.ring, tenant, patient_id, encounter_id, now
         )
@@ -187,7 +187,7 @@ class Records:
         *,
         comments: bool = False,
     ) -> int:
-        """Keeps what is new of `items`; says how many were, or went to the spool.
+        """Stores new feedback; how many of `items` were new, or went to the spool.
 
         Free text is kept encrypted with `comments`, and otherwise not at all. Raises
         RecordsUnavailableError.
@@ -207,7 +207,10 @@ class Records:
             return len(rows)
 
     def read_card_topics(self, tenant: str, cards: Iterable[str]) -> dict[str, str]:
-        """What the cards that this tenant was shown are about. Raises RecordsUnavailableError."""
+        """Topic codes of cards that this tenant was shown, by the card's UUID.
+
+        Raises RecordsUnavailableError.
+        """
         shown = (
             select(card.c.uuid, card.c.topic)
             .join(decision, decision.c.id == card.c.decision)
@@ -221,7 +224,7 @@ class Records:
     def open_chained_transaction(
         self, tenant: str
     ) -> Iterator[tuple[Connection, Callable[[Iterable[AuditRecord]], None]]]:
-        """A transaction, and what binds records that it keeps into the tenant's chain.
+        """A transaction, and a function that adds records to the tenant's chain in it.
 
         Raises RecordsUnavailableError.
         """
@@ -261,7 +264,7 @@ class Records:
         return self.spool.drain(self._store_spooled)
 
     def _store_spooled(self, record: dict[str, Any]) -> bool:
-        """Keeps a record that waited; one that is there already stays as it is."""
+        """Stores a record of the spool; one that is stored already stays as it is."""
         match record["kind"]:
             case "feedback":
                 rows = [parse_times(row, "outcome_at", "received_at") for row in record["rows"]]

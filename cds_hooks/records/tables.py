@@ -168,7 +168,7 @@ class StoredCard:
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """One call that was answered."""
+    """One answered call, as the records keep it."""
 
     id: str
     at: datetime
@@ -237,7 +237,7 @@ def build_card_row(ring: Keyring, stored: StoredDecision, shown: StoredCard) -> 
 def build_audit_content(
     row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What the chain binds of a decision: its whole row, and its cards in a steady order."""
+    """What the audit chain signs of a decision: its whole row, and its cards in a fixed order."""
     plain = [{str(name): value for name, value in card_row.items()} for card_row in cards]
     return {**row, "cards": sorted(plain, key=lambda card_row: str(card_row["uuid"]))}
 

@@ -156,7 +156,7 @@ def _make_unavailable_error(fault: Exception, engine: Engine) -> RecordsUnavaila
 
 
 def _check_keys(engine: Engine, ring: Keyring) -> None:
-    """Remembers the current key. Raises ConfigurationFault where one of the past is missing."""
+    """Remembers the current key. Raises ConfigurationError where one of the past is missing."""
     with get_writer(engine).begin() as connection:
         used = set(connection.execute(select(key_used.c.key_id)).scalars())
         missing = sorted(used - set(ring.ids))

@@ -1,4 +1,4 @@
-"""The public keys of EHRs: pinned in a file, or fetched from the one URL that a tenant names."""
+"""Public keys of EHRs (JWKS): pinned in a file, or fetched from a tenant's one URL and cached."""
 
 import logging
 import threading
@@ -38,7 +38,7 @@ logging.getLogger("jwt").setLevel(logging.CRITICAL)
 
 
 class KeysUnavailableError(Exception):
-    """The set was never had, or is older than may be."""
+    """The key set was never fetched, or is too old to use."""
 
 
 class Freshness(StrEnum):
@@ -57,7 +57,7 @@ class KeySet(Protocol):
     """The keys of one issuer."""
 
     def find_key(self, kid: str, algorithm: str) -> PublicKey | None:
-        """None for a key that is not in the set. Raises KeysUnavailable."""
+        """None for a key that is not in the set. Raises KeysUnavailableError."""
 
     @property
     def age(self) -> float | None:
@@ -71,7 +71,7 @@ class KeySet(Protocol):
 
 
 def read_usable_keys(document: object) -> Keys:
-    """The keys of a JSON Web Key Set that tokens may be checked with. Raises Unreadable.
+    """The keys of a JSON Web Key Set that tokens may be checked with. Raises UnreadableJsonError.
 
     Left out: symmetric keys, keys for encryption, short RSA keys, keys without an id, and keys that
     share id and algorithm, since nobody could say which is meant.
@@ -210,7 +210,7 @@ class FetchedKeys:
             self._lock.release()
 
     def _fetch(self) -> Keys:
-        """Raises Unreadable, and what requests raises."""
+        """Raises UnreadableJsonError, and what requests raises."""
         limits = ResponseLimits(TOTAL_SECONDS, MAX_BYTES, SOCKET_TIMEOUTS)
         answer = fetch_response(self._session, "GET", self._url, limits, headers=ACCEPT)
         if answer.status != 200:
@@ -222,7 +222,7 @@ class FetchedKeys:
 
 
 def make_key_set(tenant: Tenant, trust: TokenTrust, report: ReportFetch) -> KeySet:
-    """Where the keys of a tenant come from. Raises ConfigurationFault for a pinned file."""
+    """Where the keys of a tenant come from. Raises ConfigurationError for a pinned file."""
     if trust.jwks_file is None:
         return FetchedKeys(
             trust.jwks_url or "", report, private_addresses=tenant.fhir.private_addresses

@@ -51,7 +51,7 @@ class SigningKey:
 
 
 def read_signing_key(file: Path, kid: str | None, setting: str) -> SigningKey:
-    """The key in `file`, PEM or one JSON Web Key. Raises ConfigurationFault."""
+    """The key in `file`, PEM or one JSON Web Key. Raises ConfigurationError."""
     text = read_secret(file, setting)
     key: object
     try:

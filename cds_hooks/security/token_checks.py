@@ -29,7 +29,7 @@ DECOY_KEY = ec.generate_private_key(ec.SECP384R1()).public_key()
 
 
 class AuthenticationError(Exception):
-    """Why a caller is not let in: for the log, never for the caller."""
+    """A caller is not let in; `reason` is for the log, never for the caller."""
 
     status = 401
 

@@ -1,4 +1,4 @@
-"""Why a caller would be let in or not, said at length: for who runs the service, never for callers.
+"""Explain why a token is accepted or not: for who runs the service, never for callers.
 
 The checks are those of authentication.py, each by itself, so that all faults are seen at once.
 Nothing is fetched, remembered or printed that would let somebody else in.

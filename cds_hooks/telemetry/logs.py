@@ -31,7 +31,7 @@ def _get_now() -> datetime:
 
 
 def build_processors(clock: Callable[[], datetime] = _get_now) -> list[Processor]:
-    """What turns an event into its line."""
+    """Processors of structlog that turn an event into its line."""
 
     def stamp_by(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
         return _order_members(event, level, clock())

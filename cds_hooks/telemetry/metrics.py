@@ -1,8 +1,8 @@
-"""What a worker counts and times for Prometheus: of tenants, services and rules, never of patients.
+"""Metrics of a worker for Prometheus: by tenant, service and rule, never by patient.
 
 Every label has few values, and all come from the configuration, the knowledge or this code; none is
 an id or a text that a caller chose. Under several workers the values live in files that outlast a
-worker (exposition.py).
+worker (prometheus_server.py).
 """
 
 import os
@@ -77,7 +77,7 @@ class _NoSeries:
 
 
 class Metrics:
-    """All that one worker says in numbers. Names begin with `cobalamin_`, units are seconds."""
+    """All metrics of one worker. Names begin with `cobalamin_`, units are seconds."""
 
     def __init__(self, *, counts: bool = True) -> None:
         """`counts`: False for an application beside the service, whose calls are not its work."""

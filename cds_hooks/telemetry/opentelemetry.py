@@ -1,6 +1,6 @@
 """Spans for OpenTelemetry, sent in batches over OTLP/HTTP, by what the extra `otel` installs.
 
-The classes have the shape of `Span` and `Tracing` in tracing.py, which imports this module.
+The classes have the shape of `Span` and `Tracing` in tracing.py, which imports this module late.
 """
 
 import sys

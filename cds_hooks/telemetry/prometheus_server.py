@@ -1,4 +1,4 @@
-"""The page that Prometheus reads: all workers of this service together, on an address of its own.
+"""Serve `/metrics` for Prometheus: all workers of this service together, on an own address.
 
 Each worker keeps its values in files of a folder that the main process has made for it. A worker
 that dies leaves its counts there, so none goes backwards; its gauges go with it.

@@ -1,4 +1,4 @@
-"""The trace that a call belongs to, by W3C Trace Context: taken up, logged, passed on."""
+"""Read and pass on the trace of a call (W3C Trace Context: traceparent, tracestate)."""
 
 import re
 import secrets

@@ -1,6 +1,6 @@
-"""Spans of calls, for a site that has a collector (otel.py); otherwise none is made.
+"""Spans of calls, for a site that has a collector (opentelemetry.py); otherwise none is made.
 
-What a span says are names: of the tenant, the service, a key, a reason; nothing of a patient.
+Attributes of a span are names: of the tenant, the service, a key, a reason; nothing of a patient.
 """
 
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ NO_CALL_SPAN = CallSpan()
 
 
 def make_tracing(settings: Settings, version: str) -> Tracing:
-    """What the configuration asks for. Raises ConfigurationFault."""
+    """The tracing that the configuration names. Raises ConfigurationError."""
     otel = import_opentelemetry(settings)
     if otel is None:
         return NO_TRACING
@@ -100,7 +100,7 @@ def make_tracing(settings: Settings, version: str) -> Tracing:
 
 
 def import_opentelemetry(settings: Settings) -> Any:
-    """The module that makes spans; None where none are wanted. Raises ConfigurationFault."""
+    """The module that makes spans; None where none are wanted. Raises ConfigurationError."""
     if settings.traces_url is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The Flask application: what every answer has in common, whatever it answers."""
+"""Make the Flask application: CORS, limits, headers, error answers and counts of each request."""
 
 import time
 import traceback
@@ -142,10 +142,10 @@ def _find_client_address(context: Context) -> str:
     """Where a request comes from: what a trusted proxy says of it, else who connected."""
     address = request.remote_addr or ""
     if context.authentication.is_trusted(address):
-        # Each proxy adds at the end whom it heard; what stands before a stranger is hearsay.
-        for heard in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
-            if heard.strip():
-                address = heard.strip()
+        # Each proxy adds at the end whom it forwarded; what stands before a stranger is hearsay.
+        for forwarded in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+            if forwarded.strip():
+                address = forwarded.strip()
             if not context.authentication.is_trusted(address):
                 break
     return address

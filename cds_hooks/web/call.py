@@ -191,13 +191,13 @@ def _count_keys(answers: Mapping[str, PrefetchAnswer]) -> dict[str, int]:
 
     `incomplete` counts those supplied or fetched of which only a part was had.
     """
-    had = [answer for answer in answers.values() if answer.is_known]
-    fetched = sum(answer.is_fetched for answer in had)
+    obtained = [answer for answer in answers.values() if answer.is_known]
+    fetched = sum(answer.is_fetched for answer in obtained)
     return {
-        "supplied": len(had) - fetched,
+        "supplied": len(obtained) - fetched,
         "fetched": fetched,
-        "failed": len(answers) - len(had),
-        "incomplete": sum(not answer.is_complete for answer in had),
+        "failed": len(answers) - len(obtained),
+        "incomplete": sum(not answer.is_complete for answer in obtained),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the service serves, as an OpenAPI document: made of the schemas that it checks by."""
+"""Build the OpenAPI document from the schemas that requests are checked with."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Whether this worker is fit to answer, and whom it fails: for probes, metrics and people."""
+"""Readiness of this worker and of each tenant, for probes, metrics and people."""
 
 import threading
 import time
@@ -9,12 +9,12 @@ from typing import Any
 from cds_hooks.records.store import Records, RecordsUnavailableError
 from cds_hooks.security.key_sets import KeySet
 
-CACHE_SECONDS = 1.0  # a finding is good for; probes in between are told the same
+CACHE_SECONDS = 1.0  # for which one report is given to every probe
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """What was found at one look."""
+    """State of the records, the golden calls and the key sets at one check."""
 
     records: str  # "ok", or the kind of fault
     is_spooling: bool  # the database is down, and records wait in the spool
@@ -44,7 +44,7 @@ class ReadinessReport:
 
 
 class Readiness:
-    """Looks when asked, at most once a second, one thread at a time."""
+    """Checks on request, at most once a second, one thread at a time."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a worker says of itself every few seconds, and when it begins and ends."""
+"""Monitor a worker: its gauges every few seconds, its start and stop lines in the log."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Versions of the schema, applied when the records are opened."""
+"""Migrate the schema of the records, with Alembic."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
     "base". Says from where and to where; None is a database without tables.
 
     Raises RecordsUnavailableError for a schema that a newer version of the service has made, and
-    UnknownRevision.
+    UnknownRevisionError.
     """
     # Large, and of no use to the commands that open no records.
     import alembic.command  # noqa: PLC0415
@@ -53,7 +53,7 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
 
 
 def _resolve_revision(script: "ScriptDirectory", target: str) -> str | None:
-    """Raises UnknownRevision."""
+    """Raises UnknownRevisionError."""
     if target == "base":
         return None
     if target == "head":

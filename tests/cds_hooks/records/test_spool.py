@@ -298,10 +298,10 @@ def test_a_start_without_its_database_waits_for_it(tmp_path, key_file, monkeypat
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(RecordsUnavailableError):
         Records.open(url, key_file)
-    refusing = Records.open(url, key_file, patient=True)
+    refusing = Records.open(url, key_file, may_be_down=True)
     with pytest.raises(RecordsUnavailableError):
         refusing.store_decision(stored())
-    spooling = Records.open(url, key_file, spool=tmp_path / "spool", patient=True)
+    spooling = Records.open(url, key_file, spool=tmp_path / "spool", may_be_down=True)
     spooling.store_decision(stored())
     holder.execute("ROLLBACK")
     holder.close()
@@ -316,7 +316,7 @@ def test_a_patient_start_does_not_wait_for_what_never_comes(tmp_path, key_file):
     file = tmp_path / "records.sqlite3"
     file.write_bytes(b"this is no database " * 100)
     with pytest.raises(RecordsUnavailableError):
-        Records.open(f"sqlite:///{file}", key_file, patient=True)
+        Records.open(f"sqlite:///{file}", key_file, may_be_down=True)
 
 
 KEPT = """
