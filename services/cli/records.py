@@ -19,8 +19,8 @@ from cds_hooks.records.keyring import read_keyring
 from cds_hooks.records.migrations import UnknownRevisionError
 from cds_hooks.records.queries import read_comments, read_records
 from cds_hooks.records.retention import PurgeCounts, plan_purge, purge_records
-from cds_hooks.records.setup import migrate_to
 from cds_hooks.records.store import Records
+from cds_hooks.records.transactions import migrate_to
 from cds_hooks.web.maintenance import open_records
 from mappings.knowledge_file import get_canonical
 from services.cli.common import ERRORS, config_option, exit_on_errors

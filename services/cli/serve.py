@@ -45,7 +45,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         ERRORS.print("No tenant is configured: open to callers on this machine, and to them only")
     ERRORS.print(f"Records: {hide_password(settings.records_url)}", soft_wrap=True)
     try:
-        open_records(settings, patient=settings.spool is not None).close()
+        open_records(settings, may_be_down=settings.spool is not None).close()
     except (RecordsUnavailableError, ConfigurationError) as fault:
         ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None

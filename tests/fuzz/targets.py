@@ -25,15 +25,15 @@ from cds_hooks.protocol.errors import CallError
 from cds_hooks.protocol.feedback import read_feedback
 from cds_hooks.protocol.hook_request import read_json, read_request
 from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
-from cds_hooks.security.authentication import (
+from cds_hooks.security.key_sets import read_usable_keys
+from cds_hooks.security.scopes import check_scope, read_grants
+from cds_hooks.security.token_checks import (
     AuthenticationError,
     TokenExpectation,
     check_token,
     compute_token_digest,
     read_token,
 )
-from cds_hooks.security.key_sets import read_usable_keys
-from cds_hooks.security.scopes import check_scope, read_grants
 from services.cards.composer import CardMaker
 from services.chart.reader import read_chart
 from services.hooks.catalog import build_prefetch_templates, read_attention_rules

@@ -27,6 +27,7 @@ from cds_hooks.protocol.service import Call
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.cards.composer import CardMaker
 from services.hooks.catalog import (
     answer_call,
@@ -130,12 +131,15 @@ class Hospital:
         records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
         self.log: list[dict[str, Any]] = []
         app = create_app(
-            {"local": build_services(self.known, "https://cds.example", attention)},
-            Settings(),
-            records,
-            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
-            version="simulation",
-            clock=lambda: self.now,
+            make_context(
+                {"local": build_services(self.known, "https://cds.example", attention)},
+                Settings(),
+                records,
+                Telemetry(
+                    structlog.wrap_logger(None, processors=[stamp_event, self._keep]), "simulation"
+                ),
+                clock=lambda: self.now,
+            )
         )
         self.client = app.test_client()
         self.attentive = attention.get("mode") != "everything"
