@@ -6,17 +6,16 @@ from pathlib import Path
 import pytest
 from tables import cases
 
-from cds_hooks.config import settings as platform
+from cds_hooks.config import loader
+from cds_hooks.config.loader import FILE_VARIABLE, find_configuration_file
 from cds_hooks.config.settings import (
-    FILE_VARIABLE,
     ConfigurationError,
     MetricsAddress,
     ServiceTables,
     Settings,
-    build_configuration_schema,
     explain_exposure,
-    find_configuration_file,
 )
+from cds_hooks.config.validation import build_configuration_schema
 from services.knowledge.configuration import get_clinical_tables, load_settings
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "cobalamin.example.toml"
@@ -184,7 +183,7 @@ def test_services_bring_tables_of_their_own(case, tmp_path):
     text = case["text"].replace("TENANT ", PROXY + '[[tenant]]#id = "a"#certificate = "a"#')
     path = written(tmp_path, text.replace("#", "\n"))
     with pytest.raises(ConfigurationError) as caught:
-        platform.load_settings(path, IRON)
+        loader.load_settings(path, IRON)
     [fault] = caught.value.faults
     assert fault.key == case["key"]
     assert case["reason"] in fault.reason
@@ -193,7 +192,7 @@ def test_services_bring_tables_of_their_own(case, tmp_path):
 def test_a_tenant_has_tables_of_services_from_the_file_or_its_own(tmp_path):
     tenants = "".join(f'[[tenant]]#id = "{name}"#certificate = "{name}"#' for name in "ab")
     text = f"{PROXY}[iron]#days = 7#[lab]#days = 1#{tenants}[tenant.iron]#days = 9"
-    settings = platform.load_settings(written(tmp_path, text.replace("#", "\n")), IRON)
+    settings = loader.load_settings(written(tmp_path, text.replace("#", "\n")), IRON)
     assert [tenant.clinical for tenant in settings.tenants] == [
         {"iron": {"days": 7}, "lab": {"days": 1}},
         {"iron": {"days": 9}, "lab": {"days": 1}},
