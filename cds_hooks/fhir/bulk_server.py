@@ -22,6 +22,7 @@ from cds_hooks.fhir.backend_token import make_token_source
 from cds_hooks.fhir.bulk_manifest import Manifest, build_manifest, find_next_page, read_page
 from cds_hooks.fhir.issues import ExportError, ExportInterruptedError, format_issues, read_issues
 from cds_hooks.fhir.retry import Backoff
+from cds_hooks.net.bounded_response import ResponseLimitError, read_body
 from cds_hooks.net.session import CancellableRequest, make_session
 from cds_hooks.net.urls import is_loopback_url, parse_origin
 
@@ -146,7 +147,7 @@ class BulkServer:
                         raise ExportError("the server accepted the export and told no location")
                     return self._check_url(urljoin(url, location))
                 if answer.status_code not in TRANSIENT_STATUSES:
-                    issues = read_issues(read_body(answer))
+                    issues = read_issues(_read_body(answer))
                     raise ExportError(
                         describe_refusal("the server refuses the export", answer, issues)
                     )
@@ -175,7 +176,7 @@ class BulkServer:
             self.send_request("DELETE", status_url, headers) as answer,
         ):
             if answer.status_code not in (200, 202, 204, 404, 410):
-                issues = read_issues(read_body(answer))
+                issues = read_issues(_read_body(answer))
                 raise ExportError(describe_refusal("the server does not cancel", answer, issues))
 
     def _fetch_page(
@@ -188,12 +189,12 @@ class BulkServer:
                 with self.send_request("GET", url, {"Accept": "application/json"}) as answer:
                     held, reason = answer, f"status {answer.status_code}"
                     if answer.status_code == 200:
-                        return read_page(read_body(answer))
+                        return read_page(_read_body(answer))
                     if answer.status_code == 202:
                         progress(_remove_unprintable(answer.headers.get("X-Progress", "")))
                         reason = "the server has not finished it"
                     elif answer.status_code not in TRANSIENT_STATUSES:
-                        issues = read_issues(read_body(answer))
+                        issues = read_issues(_read_body(answer))
                         # Then asking failed, and not the export.
                         if not any(issue.endswith("/transient") for issue in issues):
                             raise ExportError(describe_refusal("the export failed", answer, issues))
@@ -231,14 +232,12 @@ def describe_refusal(what: str, answer: requests.Response, issues: Counter[str])
     return ", ".join(filter(None, (f"{what}: status {answer.status_code}", format_issues(issues))))
 
 
-def read_body(answer: requests.Response) -> bytes:
-    """The whole body. Raises ExportFailed where it is too large, and what LOST lists."""
-    body = bytearray()
-    for chunk in answer.iter_content(64 * 1024):
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ExportError("the server's answer is too large")
-    return bytes(body)
+def _read_body(response: requests.Response) -> bytes:
+    """The whole body. Raises ExportError where it is too large, and what is in CONNECTION_ERRORS."""
+    try:
+        return read_body(response, MAX_BODY_BYTES)
+    except ResponseLimitError:
+        raise ExportError("the server's answer is too large") from None
 
 
 @contextmanager

@@ -5,14 +5,12 @@ must lie under the same base URL, and what the token's scopes don't cover is not
 that fails call after call is left alone for a while.
 """
 
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
 
 import orjson
 import requests
@@ -21,8 +19,10 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from urllib3.exceptions import HTTPError
 
 from cds_hooks.config.tenants import FhirAccess
+from cds_hooks.fhir.access_rules import check_query, find_allowed_base, is_under, resolve_link
+from cds_hooks.net.bounded_response import ResponseLimitError, read_body
 from cds_hooks.net.session import CancellableRequest, make_session
-from cds_hooks.net.urls import is_loopback, is_loopback_url
+from cds_hooks.net.urls import is_loopback_url
 from cds_hooks.protocol.hook_request import HookRequest
 from cds_hooks.protocol.prefetch import (
     FetchResult,
@@ -32,12 +32,9 @@ from cds_hooks.protocol.prefetch import (
     find_resource_type,
     interpret_value,
 )
-from cds_hooks.security.scopes import ScopeDecision, check_scope, read_grants
 from cds_hooks.telemetry.tracing import NO_CALL_SPAN, CallSpan
 
 MAX_CONNECTIONS = 64
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
-CHUNK_BYTES = 64 * 1024
 MAX_FAILED_CALLS = 5  # in a row; then the server is not asked
 PAUSE_SECONDS = 10  # before it is asked again
 # Ends of a query that say nothing good of the server, and not of the query.
@@ -166,7 +163,7 @@ class FhirClient:
         pages = 0
         try:
             while True:
-                if not _is_under(base, url):
+                if not is_under(base, url):
                     return _make_partial_answer(answer, gathered), "other-origin"
                 document = self._fetch_document(url, request, deadline, headers)
                 page = interpret_value(answer.key, find_resource_type(template), document)
@@ -186,9 +183,9 @@ class FhirClient:
                     ), "ok"
                 if pages >= self._access.max_pages:
                     return _make_partial_answer(answer, gathered), "too-many-pages"
-                url = _resolve_link(url, page.next_url)
-        except _ResponseError as fault:
-            return _make_partial_answer(answer, gathered), fault.reason
+                url = resolve_link(url, page.next_url)
+        except (_ResponseError, ResponseLimitError) as error:
+            return _make_partial_answer(answer, gathered), str(error)
         except requests.Timeout:
             return _make_partial_answer(answer, gathered), "deadline"
         except InvalidIPAddress:
@@ -214,18 +211,7 @@ class FhirClient:
         ) as response:
             if response.status_code != 200:
                 raise _ResponseError(f"status-{response.status_code}")
-            return _parse_json(self._read_body(response, deadline))
-
-    def _read_body(self, response: requests.Response, deadline: float) -> bytes:
-        """The body, given up when it is too large or drips past the deadline."""
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._access.max_bytes:
-                raise _ResponseError("too-large")
-            if time.monotonic() > deadline:
-                raise requests.Timeout
-        return bytes(body)
+            return _parse_json(read_body(response, self._access.max_bytes, deadline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,37 +230,7 @@ class _ServerFailedError(Exception):
 
 
 class _ResponseError(Exception):
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def find_allowed_base(access: FhirAccess, request: HookRequest) -> str | None:
-    """The base URL that this call's server may be asked under; None where it may not."""
-    if request.fhir_server is None:
-        return None
-    base = request.fhir_server.rstrip("/")
-    parts = _find_host(base)
-    if parts is None:
-        return None
-    if base in access.servers:
-        return base
-    return base if access.allow_loopback and is_loopback(parts) else None
-
-
-def check_query(request: HookRequest, template: str) -> ScopeDecision:
-    """Whether the token lets the query be tried; without a token the server decides."""
-    given = request.authorization
-    if given is None:
-        return ScopeDecision(True, is_complete=True)
-    if given.expires_in is not None and given.expires_in <= 0:
-        return ScopeDecision(False, reason="expired")
-    return check_scope(
-        read_grants(given.scope),
-        find_resource_type(template),
-        search="?" in template,
-        same_patient=given.patient in (None, request.patient_id),
-    )
+    """A response that holds no resource; says why in a word for the log."""
 
 
 def _parse_json(body: bytes) -> Any:
@@ -303,41 +259,3 @@ def _make_fetch(answer: PrefetchAnswer, reason: str, began: float) -> FetchResul
     return FetchResult(
         answer.key, answer.state, reason, round((time.monotonic() - began) * 1000, 1)
     )
-
-
-def _find_host(url: str) -> str | None:
-    """The host of a URL that may be called at all: https, or http on this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _port = parts.port
-    except ValueError:
-        return None
-    if not host or parts.username or parts.password or parts.query or parts.fragment:
-        return None
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
-        return host
-    return None
-
-
-def _resolve_link(url: str, link: str) -> str:
-    """Where a server says that the next page is; nothing where that is no URL."""
-    try:
-        return urljoin(url, link)
-    except ValueError:
-        return ""
-
-
-def _is_under(base: str, url: str) -> bool:
-    """Whether `url` is the base itself or lies under it, at the same origin."""
-    # urlsplit drops controls, and whoever sends it may not: then the two speak of different URLs.
-    if CONTROL_CHARACTER.search(url):
-        return False
-    try:
-        one, other = urlsplit(base), urlsplit(url)
-    except ValueError:
-        return False
-    same = (one.scheme, one.netloc) == (other.scheme, other.netloc)
-    path = unquote(other.path)  # as whoever sends it will read it
-    inside = path == one.path or path.startswith(one.path.rstrip("/") + "/")
-    return same and inside and ".." not in path.split("/") and "\\" not in path

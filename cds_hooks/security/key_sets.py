@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem
 from cds_hooks.config.tenants import ALGORITHMS, Tenant, TokenTrust
-from cds_hooks.net.bounded_response import ResponseLimits, fetch_response
+from cds_hooks.net.bounded_response import ResponseLimitError, ResponseLimits, fetch_response
 from cds_hooks.net.session import make_session
 from cds_hooks.net.urls import is_loopback_url
 from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
@@ -199,7 +199,7 @@ class FetchedKeys:
             self._tried_at = self._now()
             try:
                 self._keys = self._fetch()
-            except UnreadableJsonError as fault:
+            except (UnreadableJsonError, ResponseLimitError) as fault:
                 self._report(str(fault))
             except (requests.RequestException, OSError) as fault:
                 self._report(type(fault).__name__)
@@ -210,8 +210,8 @@ class FetchedKeys:
             self._lock.release()
 
     def _fetch(self) -> Keys:
-        """Raises Unreadable, and what requests raises."""
-        limits = ResponseLimits(TOTAL_SECONDS, MAX_BYTES, SOCKET_TIMEOUTS)
+        """Raises UnreadableJsonError, ResponseLimitError, and what requests raises."""
+        limits = ResponseLimits(WHOLE_SECONDS, MAX_BYTES, TIMEOUT)
         answer = fetch_response(self._session, "GET", self._url, limits, headers=ACCEPT)
         if answer.status != 200:
             raise UnreadableJsonError(f"status-{answer.status}")

@@ -12,7 +12,12 @@ import requests
 
 from cds_hooks.config.tenants import ALGORITHMS
 from cds_hooks.fhir.issues import read_code
-from cds_hooks.net.bounded_response import BoundedResponse, ResponseLimits, fetch_response
+from cds_hooks.net.bounded_response import (
+    BoundedResponse,
+    ResponseLimitError,
+    ResponseLimits,
+    fetch_response,
+)
 from cds_hooks.net.session import make_session
 from cds_hooks.net.urls import is_loopback_url, parse_origin
 from cds_hooks.protocol.errors import CallError
@@ -189,7 +194,7 @@ class AuthorizationServer:
     def _send_request(self, method: str, url: str, name: str, **said: Any) -> BoundedResponse:
         try:
             return fetch_response(self._session, method, url, LIMITS, **said)
-        except UnreadableJsonError as fault:
+        except ResponseLimitError as fault:
             raise AuthorizationServerError(
                 f"Its {name} was no answer.", [f"{name}.{fault}"]
             ) from None

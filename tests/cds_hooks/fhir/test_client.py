@@ -13,7 +13,8 @@ from waiting import PATIENCE, wait_until
 
 from cds_hooks.config.tenants import FhirAccess
 from cds_hooks.fhir import client as fhir_client
-from cds_hooks.fhir.client import MAX_CONNECTIONS, MAX_FAILED_CALLS, FhirClient, find_allowed_base
+from cds_hooks.fhir.access_rules import find_allowed_base
+from cds_hooks.fhir.client import MAX_CONNECTIONS, MAX_FAILED_CALLS, FhirClient
 from cds_hooks.protocol.errors import InvalidRequestError
 from cds_hooks.protocol.hook_request import read_request
 from cds_hooks.protocol.prefetch import PrefetchState, read_prefetch
