@@ -47,8 +47,8 @@ Record = TypeVar("Record", bound="DataclassInstance")
 
 def find_configuration_file(path: Path | None) -> Path | None:
     """The file of the command line, else the one that the environment names, else None."""
-    named = os.environ.get(FILE_VARIABLE)
-    return path or (Path(named) if named else None)
+    variable = os.environ.get(FILE_VARIABLE)
+    return path or (Path(variable) if variable else None)
 
 
 def load_settings(path: Path | None, tables: ServiceTables = NO_SERVICE_TABLES) -> Settings:

@@ -21,14 +21,14 @@ class OpenID:
     tenants: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     private_addresses: bool = False  # a provider inside the hospital's own network
 
-    def find_tenants(self, values: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
+    def find_tenants(self, values: Sequence[str], tenant_ids: Sequence[str]) -> tuple[str, ...]:
         """Which of the tenants that are `there` the values of the claim open.
 
         Without a table of tenants each value is a tenant's id.
         """
-        found = set(values)
-        opens = self.tenants or {id_: (id_,) for id_ in there}
-        return tuple(id_ for id_ in there if found & set(opens.get(id_, ())))
+        claim_values = set(values)
+        access = self.tenants or {id_: (id_,) for id_ in tenant_ids}
+        return tuple(id_ for id_ in tenant_ids if claim_values & set(access.get(id_, ())))
 
 
 @dataclass(frozen=True, slots=True)

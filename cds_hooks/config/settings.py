@@ -40,9 +40,11 @@ class ConfigurationError(ValueError):
 
 def find_state_directory() -> Path:
     """Where this user's programs keep what must survive a restart (XDG base directories)."""
-    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    directory = Path(os.environ.get("XDG_STATE_HOME", ""))
     # The XDG specification has relative paths ignored.
-    return (named if named.is_absolute() else Path.home() / ".local" / "state") / "cobalamin"
+    return (
+        directory if directory.is_absolute() else Path.home() / ".local" / "state"
+    ) / "cobalamin"
 
 
 def _build_default_records_url() -> str:
@@ -118,12 +120,12 @@ class Settings:
 
     def find_tenant(self, name: str | None = None) -> Tenant:
         """The tenant called `name`; the first where none is named. Raises ConfigurationFault."""
-        found = [tenant for tenant in self.tenants if name in (None, tenant.id)]
-        if not found:
-            there = ", ".join(tenant.id for tenant in self.tenants)
-            reason = f"is no tenant of this configuration; there are: {there}"
+        tenants = [tenant for tenant in self.tenants if name in (None, tenant.id)]
+        if not tenants:
+            ids = ", ".join(tenant.id for tenant in self.tenants)
+            reason = f"is no tenant of this configuration; there are: {ids}"
             raise ConfigurationError([ConfigurationProblem(self.file or "", name or "", reason)])
-        return found[0]
+        return tenants[0]
 
     def override_address(
         self, host: str | None = None, port: int | None = None, workers: int | None = None

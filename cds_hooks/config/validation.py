@@ -116,9 +116,9 @@ def _explain_error(error: ValidationError) -> Iterator[Problem]:
     schema = error.schema if isinstance(error.schema, dict) else {}
     match error.validator, error.instance:
         case "additionalProperties", dict(table):
-            known = list(schema["properties"])
-            for name in table.keys() - set(known):
-                near = difflib.get_close_matches(name, known, 1)
+            keys = list(schema["properties"])
+            for name in table.keys() - set(keys):
+                near = difflib.get_close_matches(name, keys, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 yield ".".join(filter(None, (key, name))), f"is not a known key{hint}"
         case "required", dict(table):
@@ -144,9 +144,9 @@ def _find_openid_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
     if not tenants:
         yield key, "needs a [[tenant]]: without one everything is open to this machine"
     match tenants, openid.get("tenants"):
-        case list(), dict(named):
-            there = {one.get("id") for one in tenants if isinstance(one, dict)}
-            for id_ in named.keys() - there:
+        case list(), dict(opened):
+            ids = {tenant.get("id") for tenant in tenants if isinstance(tenant, dict)}
+            for id_ in opened.keys() - ids:
                 yield f"{key}.tenants.{id_}", "is no tenant of this configuration"
     match document.get("server", {}):
         case {"base_url": str(base_url)}:

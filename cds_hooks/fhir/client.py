@@ -79,11 +79,13 @@ class FhirClient:
         base = find_allowed_base(self._access, request)
         if base is None:
             return done, ()
-        wanted = [a for a in answers.values() if a.state is PrefetchState.LEFT_OUT or a.next_url]
+        unanswered = [
+            a for a in answers.values() if a.state is PrefetchState.LEFT_OUT or a.next_url
+        ]
         breaker = self._get_breaker(base)
         fetches: list[FetchResult] = []
         queries: list[_Query] = []
-        for answer in wanted:
+        for answer in unanswered:
             allowed = check_query(request, templates[answer.key])
             if breaker.opened or not allowed.is_allowed:
                 given_up = _abandon_answer(answer)
@@ -159,39 +161,39 @@ class FhirClient:
     ) -> tuple[PrefetchAnswer, str]:
         answer, template = query.answer, query.template
         url = answer.next_url or f"{base}/{expand_template(template, request.context)}"
-        gathered = list(answer.resources)
+        resources = list(answer.resources)
         pages = 0
         try:
             while True:
                 if not is_under(base, url):
-                    return _make_partial_answer(answer, gathered), "other-origin"
+                    return _make_partial_answer(answer, resources), "other-origin"
                 document = self._fetch_document(url, request, deadline, headers)
                 page = interpret_value(answer.key, find_resource_type(template), document)
                 if not page.is_known:
-                    return _make_partial_answer(answer, gathered), page.state.value
-                gathered += page.resources
+                    return _make_partial_answer(answer, resources), page.state.value
+                resources += page.resources
                 pages += 1
                 if page.next_url is None:
-                    state = PrefetchState.FOUND if gathered else PrefetchState.NONE
+                    state = PrefetchState.FOUND if resources else PrefetchState.NONE
                     return replace(
                         answer,
                         state=state,
-                        resources=tuple(gathered),
+                        resources=tuple(resources),
                         is_complete=page.is_complete and query.is_fully_covered,
                         is_fetched=True,
                         next_url=None,
                     ), "ok"
                 if pages >= self._access.max_pages:
-                    return _make_partial_answer(answer, gathered), "too-many-pages"
+                    return _make_partial_answer(answer, resources), "too-many-pages"
                 url = resolve_link(url, page.next_url)
         except (_ResponseError, ResponseLimitError) as error:
-            return _make_partial_answer(answer, gathered), str(error)
+            return _make_partial_answer(answer, resources), str(error)
         except requests.Timeout:
-            return _make_partial_answer(answer, gathered), "deadline"
+            return _make_partial_answer(answer, resources), "deadline"
         except InvalidIPAddress:
-            return _make_partial_answer(answer, gathered), "private-address"
+            return _make_partial_answer(answer, resources), "private-address"
         except (requests.RequestException, HTTPError, OSError):
-            return _make_partial_answer(answer, gathered), "connection"
+            return _make_partial_answer(answer, resources), "connection"
 
     def _fetch_document(
         self, url: str, request: HookRequest, deadline: float, more: Mapping[str, str]
@@ -241,10 +243,10 @@ def _parse_json(body: bytes) -> Any:
 
 
 def _make_partial_answer(
-    answer: PrefetchAnswer, gathered: Iterable[dict[str, Any]]
+    answer: PrefetchAnswer, resources: Iterable[dict[str, Any]]
 ) -> PrefetchAnswer:
     """What there is of an answer that broke off: incomplete, or failed where there is nothing."""
-    resources = tuple(gathered)
+    resources = tuple(resources)
     state = PrefetchState.FOUND if resources else PrefetchState.FAILED
     return replace(
         answer, state=state, resources=resources, is_complete=False, is_fetched=True, next_url=None

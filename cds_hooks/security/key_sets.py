@@ -211,7 +211,7 @@ class FetchedKeys:
 
     def _fetch(self) -> Keys:
         """Raises UnreadableJsonError, ResponseLimitError, and what requests raises."""
-        limits = ResponseLimits(WHOLE_SECONDS, MAX_BYTES, TIMEOUT)
+        limits = ResponseLimits(TOTAL_SECONDS, MAX_BYTES, SOCKET_TIMEOUTS)
         answer = fetch_response(self._session, "GET", self._url, limits, headers=ACCEPT)
         if answer.status != 200:
             raise UnreadableJsonError(f"status-{answer.status}")
