@@ -238,7 +238,7 @@ def test_a_new_key_leaves_the_past_readable(records, kept, database_url, key_fil
     memory = rotated.memory("north", "p1", "e", NOW + DAY)
     assert memory.find_cards(30, ("t", "")) == before
     assert before[0].same_encounter
-    assert all(not memory.seals(mark).isdisjoint(before[0].rests_on) for mark in ("a", "b"))
+    assert all(not memory.make_seals(mark).isdisjoint(before[0].rests_on) for mark in ("a", "b"))
     rotated.store_decision(stored(1, at=NOW + timedelta(hours=1)))
     assert len(rotated.memory("north", "p1", "e", NOW + DAY).find_cards(30, ("t", ""))) == 2
     found = verify_chain(rotated, "north")

@@ -363,7 +363,7 @@ def unprivileged(action):
 def test_new_records_in_a_folder_that_cannot_be_written_stop_the_start(folder):
     folder.chmod(0o555)
     raised, reason = unprivileged(lambda: Records.open(f"sqlite:///{folder}/records.sqlite3"))
-    assert raised == "ConfigurationFault"
+    assert raised == "ConfigurationError"
     assert "Permission denied" in reason
 
 
@@ -386,7 +386,7 @@ def test_a_key_that_is_not_ours_to_read_stops_the_start(folder):
     folder.chmod(0o755)
     (folder / "patient-hash.key").chmod(0o000)
     raised, reason = unprivileged(lambda: Records.open(url))
-    assert raised == "ConfigurationFault"
+    assert raised == "ConfigurationError"
     assert "Permission denied" in reason
 
 
@@ -405,7 +405,7 @@ def test_the_past_of_a_patient_with_what_became_of_it(records):
     assert (past.outcome, past.reason) == ("overridden", "not-now")
     assert past.shown_at == now
     assert past.answered_at == now + timedelta(minutes=1)  # when it came, not what the client says
-    assert past.rests_on == memory.seals("a") | memory.seals("b")
+    assert past.rests_on == memory.make_seals("a") | memory.make_seals("b")
     elsewhere = records.memory(told.tenant, "78", "e1", now)
     assert elsewhere.find_cards(30, ("b12Deficient", "")) == ()
     later = records.memory(told.tenant, "77", "e2", now + timedelta(days=31))

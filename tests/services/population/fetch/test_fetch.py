@@ -37,7 +37,7 @@ ASKED = ExportRequest(types=("Patient", "Observation"))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "MIN_WAIT_SECONDS", 0.01)
     monkeypatch.delenv("COBALAMIN_BULK_TOKEN", raising=False)
 
 
