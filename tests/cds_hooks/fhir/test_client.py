@@ -361,7 +361,7 @@ def test_a_server_that_fails_call_after_call_is_left_alone_for_a_while(
     monkeypatch.setattr(breaker, "_opened", breaker._opened - fhir_client.PAUSE_SECONDS)
     answers, reasons = fetched(client, fhir_server)
     assert set(reasons.values()) == {"ok"}
-    assert breaker.encrypt
+    assert breaker.closed
 
 
 def test_one_bad_query_does_not_condemn_the_server(client, fhir_server):

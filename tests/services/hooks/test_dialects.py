@@ -121,7 +121,7 @@ def test_a_dialect_is_one_class_in_one_table(asked, monkeypatch):
     assert of_file["enum"][-1] == "terse"
     assert of_file["description"].endswith(', "terse"')
     of_case = build_case_schema()["properties"]["choices"]["properties"]["dialect"]
-    assert of_case["enum"] == [*DIALECTS, "terse"] == [*Options.from_response(known()).dialect]
+    assert of_case["enum"] == [*DIALECTS, "terse"] == [*Options.from_knowledge(known()).dialect]
     choices = replace(VariantOptions.from_site(LOCAL_TENANT, known()), dialect="terse")
     chosen = build_variant(LOCAL_TENANT, choices, "https://cds.example").tenant.dialect
     reply, discovered, lines = asked(chosen, opened())
