@@ -11,7 +11,8 @@ from importlib.metadata import version
 
 from flask import Flask
 
-from cds_hooks.config.settings import Settings, find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
+from cds_hooks.config.settings import Settings
 from cds_hooks.telemetry.logs import configure_logging
 from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE, Metrics, use_multiprocess_files
 from cds_hooks.telemetry.tracing import make_tracing

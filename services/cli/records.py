@@ -11,7 +11,7 @@ import orjson
 import rich_click as click
 from rich.console import Console
 
-from cds_hooks.config.settings import find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.records.audit_verification import verify_chain
 from cds_hooks.records.database import RecordsUnavailableError, get_sqlite_file, make_engine

@@ -5,12 +5,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from cds_hooks.config.settings import (
-    FILE_VARIABLE,
-    ConfigurationError,
-    explain_exposure,
-    find_configuration_file,
-)
+from cds_hooks.config.loader import FILE_VARIABLE, find_configuration_file
+from cds_hooks.config.settings import ConfigurationError, explain_exposure
 from cds_hooks.records.store import RecordsUnavailableError
 from cds_hooks.web.maintenance import open_records
 from services.cli.common import ERRORS, config_option, exit_on_errors, load_all

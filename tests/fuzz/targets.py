@@ -18,7 +18,7 @@ from patients import known
 from token_issuers import Issuer, Key
 
 from cds_hooks.config.tenants import TokenTrust
-from cds_hooks.fhir.client import _find_host, _is_under, _resolve_link
+from cds_hooks.fhir.access_rules import _find_host, is_under, resolve_link
 from cds_hooks.net.urls import is_fhir_base_url, is_origin, is_web_url
 from cds_hooks.protocol import prefetch
 from cds_hooks.protocol.errors import CallError
@@ -159,8 +159,8 @@ def url(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     _find_host(text)
     is_web_url(text), is_origin(text), is_fhir_base_url(text)
-    for one in (text, _resolve_link(f"{BASE}/Observation?page=1", text)):
-        if _is_under(BASE, one):
+    for one in (text, resolve_link(f"{BASE}/Observation?page=1", text)):
+        if is_under(BASE, one):
             try:
                 sent = requests.Request("GET", one).prepare().url or ""
             except requests.RequestException:
