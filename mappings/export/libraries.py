@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mappings.export.resource import Publication, build_citation, describe_review
+from mappings.export.resource import ExportContext, build_citation, describe_review
 from mappings.knowledge_file import CLINICAL
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Cutoff, Guideline
@@ -34,7 +34,7 @@ SHARED_FILES = (
 
 
 def build_guideline_library(
-    publication: Publication,
+    publication: ExportContext,
     guideline: Guideline | Definition,
     index: ValueSetIndex,
     files: Iterable[Path],
@@ -43,7 +43,7 @@ def build_guideline_library(
 ) -> dict[str, Any]:
     """One guideline or definition, with the files that its limits are read from."""
     rests_on = [publication.build_url("Library", "shared-knowledge")]
-    return publication.resource(
+    return publication.build_resource(
         "Library",
         guideline.id,
         guideline.title,
@@ -62,7 +62,7 @@ def build_guideline_library(
 
 
 def build_shared_library(
-    publication: Publication, index: ValueSetIndex, in_force: Mapping[str, bytes]
+    publication: ExportContext, index: ValueSetIndex, in_force: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """What all guidelines share, and what this site chose: `in_force` by the title of the file."""
     chosen = [
@@ -73,7 +73,7 @@ def build_shared_library(
         }
         for title, data in in_force.items()
     ]
-    return publication.resource(
+    return publication.build_resource(
         "Library",
         "shared-knowledge",
         "Limits, groups, order rules and policy common to all guidelines",
@@ -120,7 +120,7 @@ def _list_publications(guideline: Guideline | Definition) -> Iterator[dict[str, 
 
 
 def build_citations(
-    publication: Publication, guideline: Guideline | Definition
+    publication: ExportContext, guideline: Guideline | Definition
 ) -> Iterator[dict[str, Any]]:
     """Every place that something rests on, once, with what rests on it."""
     places: dict[tuple[str, str], list[str]] = {}
@@ -131,7 +131,7 @@ def build_citations(
 
 
 def _list_places(
-    publication: Publication, guideline: Guideline | Definition
+    publication: ExportContext, guideline: Guideline | Definition
 ) -> Iterator[tuple[str, str, str]]:
     """(publication, place in it, what stands there)."""
     own = guideline.citation
@@ -142,7 +142,7 @@ def _list_places(
             yield own, guideline.algorithm_locator, "how findings combine"
             yield own, guideline.minimum_age_locator, f"from {guideline.minimum_age} years"
             for unable in guideline.unable:
-                yield own, unable.locator, f"{publication.title(unable.observation)}: not done"
+                yield own, unable.locator, f"{publication.get_title(unable.observation)}: not done"
         case Guideline():
             testing = guideline.testing
             yield own, testing.rule_locator, "whom to test"
@@ -152,24 +152,24 @@ def _list_places(
             yield own, testing.pregnancy_locator, "test in pregnancy"
             yield own, testing.nitrous_oxide_locator, "test after nitrous oxide"
             for duration in testing.durations:
-                yield duration.source, duration.locator, publication.title(duration.subject)
+                yield duration.source, duration.locator, publication.get_title(duration.subject)
             for treatment in guideline.treatments.values():
-                yield own, treatment.locator, f"treatment: {publication.title(treatment.situation)}"
+                yield own, treatment.locator, f"treatment: {publication.get_title(treatment.situation)}"
             yield own, guideline.follow_up.locator, "review"
 
 
-def describe_limit(publication: Publication, row: Cutoff) -> str:
+def describe_limit(publication: ExportContext, row: Cutoff) -> str:
     """ "Grip strength of men below 27 kg: low strength"."""
     return f"{describe_condition(publication, row)}: {row.means.replace('_', ' ')}"
 
 
-def describe_condition(publication: Publication, row: Cutoff) -> str:
+def describe_condition(publication: ExportContext, row: Cutoff) -> str:
     """ "Grip strength of men below 27 kg"."""
     who = {"male": " of men", "female": " of women"}.get(row.sex or "", "")
     how = f" by {row.method}" if row.method else ""
     when = {True: " in pregnancy", False: " outside pregnancy", None: ""}[row.pregnant]
-    measured = f"{publication.title(row.observation)}{who}{how}{when}"
-    return f"{measured} {row.said}"
+    measured = f"{publication.get_title(row.observation)}{who}{how}{when}"
+    return f"{measured} {row.text}"
 
 
 def list_value_sets(guideline: Guideline | Definition) -> tuple[str, ...]:
@@ -186,7 +186,7 @@ def list_value_sets(guideline: Guideline | Definition) -> tuple[str, ...]:
 
 
 def build_requirements(
-    publication: Publication, index: ValueSetIndex, names: Iterable[str]
+    publication: ExportContext, index: ValueSetIndex, names: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
     """What of a record is read; findings that no value set lists are not here."""
     for name in names:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mappings.actions.order_template import FILES, OrderTemplate, OrderTemplates, build_order_uri
-from mappings.export.resource import Publication, build_citation
+from mappings.export.resource import ExportContext, build_citation
 
 COUNTRIES = {locale: file.removesuffix(".toml") for locale, file in FILES.items()}
 URI = "urn:ietf:rfc:3986"
@@ -16,7 +16,7 @@ def build_activity_name(locale: str, template: str) -> str:
 
 
 def build_activity_definitions(
-    publication: Publication, templates: OrderTemplates
+    publication: ExportContext, templates: OrderTemplates
 ) -> Iterator[dict[str, Any]]:
     """The templates that order something; an entry of the problem list is no activity."""
     for template in templates.by_id.values():
@@ -25,7 +25,7 @@ def build_activity_definitions(
 
 
 def _build_activity(
-    publication: Publication, locale: str, template: OrderTemplate
+    publication: ExportContext, locale: str, template: OrderTemplate
 ) -> dict[str, Any]:
     resource = template.resource
     forms = [
@@ -33,7 +33,7 @@ def _build_activity(
         for entry in resource.get("input", ())
         if "valueCanonical" in entry
     ]
-    return publication.resource(
+    return publication.build_resource(
         "ActivityDefinition",
         build_activity_name(locale, template.id),
         template.label,

@@ -9,7 +9,7 @@ from typing import Any
 
 from mappings.export.libraries import build_citations, build_requirements, describe_condition
 from mappings.export.orders import build_activity_name
-from mappings.export.resource import Publication, build_citation, describe_review, drop_empty
+from mappings.export.resource import ExportContext, build_citation, describe_review, drop_empty
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Cutoff, Guideline, describe_duration
 from mappings.terminology.value_set import ValueSetIndex
@@ -36,9 +36,9 @@ def build_condition(words: str) -> list[dict[str, Any]]:
 
 
 def build_plan(
-    publication: Publication, name: str, title: str, type_: str, **rest: Any
+    publication: ExportContext, name: str, title: str, type_: str, **rest: Any
 ) -> dict[str, Any]:
-    return publication.resource(
+    return publication.build_resource(
         "PlanDefinition",
         name,
         title,
@@ -48,7 +48,7 @@ def build_plan(
 
 
 def build_guideline_plan(
-    publication: Publication,
+    publication: ExportContext,
     guideline: Guideline | Definition,
     index: ValueSetIndex,
     hooks: Iterable[str],
@@ -106,7 +106,7 @@ def build_guideline_plan(
 
 
 def _plan_limits(
-    publication: Publication, guideline: Guideline | Definition, index: ValueSetIndex
+    publication: ExportContext, guideline: Guideline | Definition, index: ValueSetIndex
 ) -> Action:
     by_measure: dict[str, list[Cutoff]] = {}
     for row in guideline.cutoffs:
@@ -116,7 +116,7 @@ def _plan_limits(
         "action": [
             drop_empty(
                 {
-                    "title": publication.title(name),
+                    "title": publication.get_title(name),
                     "input": [*build_requirements(publication, index, [name])],
                     "selectionBehavior": "at-most-one",
                     "action": [
@@ -137,7 +137,7 @@ def _plan_limits(
 
 
 def _plan_testing(
-    publication: Publication,
+    publication: ExportContext,
     guideline: Guideline,
     index: ValueSetIndex,
     steps: Mapping[str, str],
@@ -186,10 +186,10 @@ def _plan_testing(
             ),
             *(
                 {
-                    "title": publication.title(row.subject).capitalize(),
+                    "title": publication.get_title(row.subject).capitalize(),
                     "textEquivalent": steps[row.step],
                     "condition": build_condition(
-                        f"{publication.title(row.subject)}: "
+                        f"{publication.get_title(row.subject)}: "
                         + describe_duration(row.comparison, row.limit, row.unit)
                     ),
                     "documentation": [build_citation(row.source, row.locator)],
@@ -200,15 +200,15 @@ def _plan_testing(
     }
 
 
-def _plan_treatment(publication: Publication, guideline: Guideline) -> Action:
+def _plan_treatment(publication: ExportContext, guideline: Guideline) -> Action:
     return {
         "title": "Treat",
         "action": [
             {
-                "title": publication.title(treatment.situation).capitalize(),
+                "title": publication.get_title(treatment.situation).capitalize(),
                 "textEquivalent": treatment.says,
                 "condition": build_condition(
-                    f"deficient, and the situation is {publication.title(treatment.situation)}"
+                    f"deficient, and the situation is {publication.get_title(treatment.situation)}"
                 ),
                 "documentation": [build_citation(guideline.citation, treatment.locator)],
                 "selectionBehavior": "at-most-one",
@@ -220,11 +220,11 @@ def _plan_treatment(publication: Publication, guideline: Guideline) -> Action:
 
 
 def _plan_orders(
-    publication: Publication, locale: str, templates: Iterable[str]
+    publication: ExportContext, locale: str, templates: Iterable[str]
 ) -> Iterator[Action]:
     for name in templates:
         place = publication.build_url("ActivityDefinition", build_activity_name(locale, name))
-        yield {"title": publication.title(name).capitalize(), "definitionCanonical": place}
+        yield {"title": publication.get_title(name).capitalize(), "definitionCanonical": place}
 
 
 def _plan_review(guideline: Guideline) -> Action:

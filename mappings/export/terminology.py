@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mappings.export.resource import Publication, index_resources
+from mappings.export.resource import ExportContext, index_resources
 from mappings.knowledge_file import CLINICAL, read_toml
 from mappings.terminology.questionnaire import Questionnaire
 from mappings.terminology.value_set import CodeRow, ValueSet, ValueSetIndex, read_code_systems
@@ -33,7 +33,7 @@ def own_artefacts(
     index: ValueSetIndex, questionnaire: Questionnaire
 ) -> Mapping[str, dict[str, Any]]:
     """By "Type/id" what the service itself shows: SARC-F and the code systems it needs."""
-    publication = Publication(index.base, questionnaire.version, {})
+    publication = ExportContext(index.base, questionnaire.version, {})
     resource: dict[str, Any] = json.loads(questionnaire.body)
     answers = {
         (option["valueCoding"]["code"], option["valueCoding"]["display"])
@@ -55,10 +55,10 @@ def own_artefacts(
 
 
 def build_code_system(
-    publication: Publication, name: str, title: str, concepts: Concepts, **rest: Any
+    publication: ExportContext, name: str, title: str, concepts: Concepts, **rest: Any
 ) -> dict[str, Any]:
     """A complete code system of our own."""
-    return publication.resource(
+    return publication.build_resource(
         "CodeSystem",
         name,
         title,
@@ -69,14 +69,14 @@ def build_code_system(
     )
 
 
-def build_value_sets(publication: Publication, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
+def build_value_sets(publication: ExportContext, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
     """One for each list of codes; those that have no code, being computed, have none here."""
     systems = read_code_systems(index.base)
     for name, value_set in index.sets.items():
         if index.rows[name]:
             yield _build_value_set(publication, value_set, index.rows[name], systems)
     reasons = read_toml(CLINICAL / "override_reasons.toml")
-    yield publication.resource(
+    yield publication.build_resource(
         "ValueSet",
         "override-reason",
         "Why a card may be set aside",
@@ -96,7 +96,7 @@ def build_value_sets(publication: Publication, index: ValueSetIndex) -> Iterator
 
 
 def _build_value_set(
-    publication: Publication,
+    publication: ExportContext,
     value_set: ValueSet,
     rows: tuple[CodeRow, ...],
     systems: Mapping[str, Mapping[str, str]],
@@ -105,7 +105,7 @@ def _build_value_set(
     licences = [
         f"{systems[url]['title']}: {systems[url]['licence']}." for url in used if url in systems
     ]
-    return publication.resource(
+    return publication.build_resource(
         "ValueSet",
         value_set.name,
         value_set.title,
@@ -164,7 +164,7 @@ def _build_concept(row: CodeRow, *, labelled: bool) -> dict[str, Any]:
     return {**concept, "designation": [{"value": row.listed}]}
 
 
-def build_concept_maps(publication: Publication, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
+def build_concept_maps(publication: ExportContext, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
     """What really is a mapping: codes of results to measures, dm+d to SNOMED CT, a site's codes."""
     concepts = publication.build_url("CodeSystem", "clinical-concept")
     yield _build_concept_map(
@@ -214,7 +214,7 @@ def _map_to_concepts(index: ValueSetIndex, concepts: str) -> Iterator[MapRow]:
             yield row.system, concepts, _build_element(row.code, row.listed, name, relation, said)
 
 
-def _map_to_muscle_measures(publication: Publication, index: ValueSetIndex) -> Iterator[MapRow]:
+def _map_to_muscle_measures(publication: ExportContext, index: ValueSetIndex) -> Iterator[MapRow]:
     """A site's codes to ours, where a value set has one code of ours and no more."""
     ours = publication.build_url("CodeSystem", "muscle-measure")
     known = read_code_systems(index.base)
@@ -238,14 +238,14 @@ def _build_element(
 
 
 def _build_concept_map(
-    publication: Publication, name: str, title: str, description: str, mapped: Iterable[MapRow]
+    publication: ExportContext, name: str, title: str, description: str, mapped: Iterable[MapRow]
 ) -> dict[str, Any]:
     groups: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for source, target, element in mapped:
         of_group = groups.setdefault((source, target), {})
         there = of_group.setdefault(element["code"], element)
         there["target"] += [one for one in element["target"] if one not in there["target"]]
-    return publication.resource(
+    return publication.build_resource(
         "ConceptMap",
         name,
         title,
@@ -258,7 +258,7 @@ def _build_concept_map(
 
 
 def build_order_map(
-    publication: Publication, resources: Iterable[Mapping[str, Any]]
+    publication: ExportContext, resources: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any] | None:
     """Codes of two systems that one suggested order carries; None where none carries two."""
     mapped = []
@@ -281,7 +281,7 @@ def build_order_map(
 
 
 def build_catalogue_map(
-    publication: Publication, catalogue: Iterable[tuple[str, str, str, str | None]]
+    publication: ExportContext, catalogue: Iterable[tuple[str, str, str, str | None]]
 ) -> dict[str, Any] | None:
     """Our orders to the site's own codes: (template, system, code, display); None without any."""
     ours = publication.build_url("CodeSystem", "order-template")

@@ -50,22 +50,22 @@ class Cutoff:
     sex: str | None = None  # "male" or "female"; None for both
     pregnant: bool | None = None  # None where it makes no difference
     method: str | None = None  # "DXA" or "BIA"; None where it makes no difference
-    said: str = field(init=False, repr=False, compare=False)  # "below 180 ng/L"
+    text: str = field(init=False, repr=False, compare=False)  # "below 180 ng/L"
 
     def __post_init__(self) -> None:
-        said = make_text(
+        text = make_text(
             "{comparison} {amount}",
             comparison=COMPARISON_WORDS[self.comparison],
             amount=format_amount(self.limit, self.unit),
         )
-        object.__setattr__(self, "said", said)
+        object.__setattr__(self, "text", text)
 
     def is_met_by(self, value: float) -> bool:
         """Whether `value`, in `self.unit`, lies on the side that has the meaning."""
         return COMPARISONS[self.comparison](value, self.limit)
 
     def __str__(self) -> str:
-        return self.said
+        return self.text
 
 
 class Undecided(Enum):
@@ -145,16 +145,16 @@ class CutoffTable:
     """An ordered table of cut-offs; the first row that a value meets says what it means."""
 
     cutoffs: tuple[Cutoff, ...]
-    placed: Mapping[tuple[str, str], tuple[Cutoff, ...]] = field(
+    by_unit: Mapping[tuple[str, str], tuple[Cutoff, ...]] = field(
         init=False, repr=False, compare=False
     )  # the rows by observation and unit
 
     def __post_init__(self) -> None:
-        placed: dict[tuple[str, str], tuple[Cutoff, ...]] = {}
+        by_unit: dict[tuple[str, str], tuple[Cutoff, ...]] = {}
         for row in self.cutoffs:
             key = (row.observation, row.unit)
-            placed[key] = (*placed.get(key, ()), row)
-        object.__setattr__(self, "placed", placed)
+            by_unit[key] = (*by_unit.get(key, ()), row)
+        object.__setattr__(self, "by_unit", by_unit)
 
     def find_first_met(
         self,
@@ -171,9 +171,9 @@ class CutoffTable:
         None where no limit is printed in `unit`, or none for `sex` or `method`. Mass is never
         converted to moles: publications round the two limits separately.
         """
-        return _find_first_met(self.rows(observation, unit), value, sex, pregnant, method)
+        return _find_first_met(self.get_rows(observation, unit), value, sex, pregnant, method)
 
-    def read(
+    def interpret(
         self,
         observation: str,
         value: float,
@@ -189,7 +189,7 @@ class CutoffTable:
         None where limits are printed and none is met. SPANS for a bound such as "<150 pmol/L",
         which may lie on either side of 133 pmol/L.
         """
-        rows = self.rows(observation, unit)
+        rows = self.get_rows(observation, unit)
         if not rows:
             return Undecided.NO_LIMIT
         if comparator is None:
@@ -201,13 +201,13 @@ class CutoffTable:
         same = len({row.means if row else None for row in met}) == 1
         return met[0] if same else Undecided.SPANS
 
-    def units(self, observation: str) -> frozenset[str]:
+    def list_units(self, observation: str) -> frozenset[str]:
         """The units in which limits for `observation` are printed."""
         return frozenset(c.unit for c in self.cutoffs if c.observation == observation)
 
-    def rows(self, observation: str, unit: str) -> tuple[Cutoff, ...]:
+    def get_rows(self, observation: str, unit: str) -> tuple[Cutoff, ...]:
         """The printed limits for `observation` in `unit`, in the order of the file."""
-        return self.placed.get((observation, unit), ())
+        return self.by_unit.get((observation, unit), ())
 
 
 def _find_first_met(

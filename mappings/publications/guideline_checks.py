@@ -59,8 +59,8 @@ def refuse_unknown_meanings(cutoffs: Iterable[Cutoff], file: str) -> None:
 def refuse_gaps(limits: CutoffTable, file: str) -> None:
     """Raises KnowledgeFault where a level of B12 would meet no row, in a unit that has rows."""
     for observation in ("total_b12", "active_b12"):
-        for unit in sorted(limits.units(observation)):
-            rows = limits.rows(observation, unit)
+        for unit in sorted(limits.list_units(observation)):
+            rows = limits.get_rows(observation, unit)
             for value in _list_points([row.limit for row in rows]):
                 for sex, pregnant in product(("male", "female"), (True, False)):
                     met = limits.find_first_met(

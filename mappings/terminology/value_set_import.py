@@ -27,7 +27,7 @@ class Remark:
     system: str
     code: str
     display: str
-    says: str
+    text: str
     is_excluded: bool = False
 
 

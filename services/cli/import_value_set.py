@@ -186,7 +186,7 @@ def _print_remarks(sources: Iterable[ImportedSource]) -> None:
         told: dict[tuple[bool, str], list[str]] = {}
         for one in source.remarks:
             name = f"{one.system or '?'}|{one.code} ({one.display})"
-            told.setdefault((one.is_excluded, one.says), []).append(name)
+            told.setdefault((one.is_excluded, one.text), []).append(name)
         for (left_out, says), names in told.items():
             more = [f"and {len(names) - MAX_CODES} more"] if len(names) > MAX_CODES else []
             click.echo(f"{source.head['file']}: {'left out' if left_out else 'look at'}: {says}")

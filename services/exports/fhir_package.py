@@ -10,18 +10,18 @@ from typing import Any
 from cds_hooks.config.tenants import Tenant
 from mappings.actions.order_rules import OrderRule
 from mappings.actions.order_template import read_order_templates
-from mappings.export import Publication, own_artefacts
 from mappings.export.libraries import build_guideline_library, build_shared_library
 from mappings.export.orders import COUNTRIES, build_activity_definitions
 from mappings.export.package import build_implementation_guide
 from mappings.export.plans import build_condition, build_guideline_plan, build_plan, build_triggers
-from mappings.export.resource import build_citation, drop_empty, index_resources
+from mappings.export.resource import ExportContext, build_citation, drop_empty, index_resources
 from mappings.export.terminology import (
     build_catalogue_map,
     build_code_system,
     build_concept_maps,
     build_order_map,
     build_value_sets,
+    own_artefacts,
 )
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
@@ -34,11 +34,11 @@ from services.vitamin_b12.labels import NEXT_STEPS
 
 def build_knowledge_resources(
     known: SiteKnowledge, tenant: Tenant
-) -> tuple[Publication, Mapping[str, dict[str, Any]]]:
+) -> tuple[ExportContext, Mapping[str, dict[str, Any]]]:
     """Everything by "Type/id", the ImplementationGuide that lists it among it."""
-    publication = Publication(known.index.base, build_package_version(tenant), known.b12.titles)
+    publication = ExportContext(known.index.base, build_package_version(tenant), known.b12.titles)
     found = {
-        **own_artefacts(known.index, known.readable.questionnaire),
+        **own_artefacts(known.index, known.chart_knowledge.questionnaire),
         **index_resources(_build_resources(publication, known, tenant)),
     }
     guide = build_implementation_guide(publication, [one for _, one in sorted(found.items())])
@@ -74,7 +74,7 @@ def _list_catalogue(tenant: Tenant) -> Iterator[tuple[str, str, str, str | None]
 
 
 def _build_resources(
-    publication: Publication, known: SiteKnowledge, tenant: Tenant
+    publication: ExportContext, known: SiteKnowledge, tenant: Tenant
 ) -> Iterator[dict[str, Any]]:
     templates = [read_order_templates(locale, known.index) for locale in COUNTRIES]
     labels = {one.id: one.label for of in templates for one in of.by_id.values()}
@@ -88,8 +88,8 @@ def _build_resources(
     ):
         if mapped:
             yield mapped
-    guidelines: list[Guideline | Definition] = [*known.guidelines().values()]
-    guidelines += known.definitions().values()
+    guidelines: list[Guideline | Definition] = [*known.read_guidelines().values()]
+    guidelines += known.read_definitions().values()
     for guideline in guidelines:
         is_own = guideline.id.partition("+")[0] in known.own_files
         files = _list_files(guideline, known, tenant)
@@ -106,7 +106,7 @@ def _build_resources(
 
 
 def _build_code_systems(
-    publication: Publication, known: SiteKnowledge, labels: Mapping[str, str]
+    publication: ExportContext, known: SiteKnowledge, labels: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     names = {**publication.titles, **{n: s.title for n, s in known.index.sets.items()}}
     yield build_code_system(
@@ -148,7 +148,7 @@ def _describe_knowledge(known: SiteKnowledge, tenant: Tenant) -> dict[str, Any]:
 
 
 def _build_service_plan(
-    publication: Publication, known: SiteKnowledge, offered: OfferedHook
+    publication: ExportContext, known: SiteKnowledge, offered: OfferedHook
 ) -> dict[str, Any]:
     """One service of discovery: its hook, what is in force, the rules about orders."""
     plans = [

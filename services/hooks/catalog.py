@@ -62,7 +62,7 @@ def read_call_chart(call: Call, known: SiteKnowledge) -> Chart:
     return read_chart(
         _list_resources(answers),
         call.request.patient_id,
-        known.readable,
+        known.chart_knowledge,
         today=call.today,
         last=call.today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         drafts=call.request.draft_orders,

@@ -40,7 +40,7 @@ class SiteKnowledge:
     """What `assess`, a hook call and a population run are all evaluated by."""
 
     index: ValueSetIndex
-    readable: ChartKnowledge
+    chart_knowledge: ChartKnowledge
     b12: B12Knowledge
     muscle: MuscleKnowledge
     comparison: Mapping[str, Any]  # mappings/clinical/comparison.toml
@@ -56,14 +56,14 @@ class SiteKnowledge:
         """What is in force, for the log."""
         return {"b12": self.b12.guideline.label, "sarcopenia": self.muscle.definition.label}
 
-    def guidelines(self) -> dict[str, Guideline]:
+    def read_guidelines(self) -> dict[str, Guideline]:
         """Every guideline there is to choose, the one in force as the site has it."""
         read = (
             read_guideline(id_, self.index, own=self.own_files) for id_ in self._list_ids("b12")
         )
         return {one.id: one for one in (*read, self.b12.guideline)}
 
-    def definitions(self) -> dict[str, Definition]:
+    def read_definitions(self) -> dict[str, Definition]:
         """Every definition there is to choose, the one in force as the site has it."""
         read = (
             read_definition(id_, self.index, own=self.own_files)
@@ -100,7 +100,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
     }
     return SiteKnowledge(
         index=index,
-        readable=ChartKnowledge(index, plausible, read_questionnaire(index.base)),
+        chart_knowledge=ChartKnowledge(index, plausible, read_questionnaire(index.base)),
         b12=B12Knowledge(
             guideline=guideline,
             laboratory=laboratory,

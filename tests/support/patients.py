@@ -262,7 +262,7 @@ def patient(sex: str = "female", born: str | None = "1950-02-01") -> dict[str, A
 def chart(text: str, born: str | None = "1950-02-01", sex: str = "female") -> Chart:
     record, drafts = resources(text)
     return read_chart(
-        [patient(sex, born), *record], "1", known().readable, today=TODAY, drafts=drafts
+        [patient(sex, born), *record], "1", known().chart_knowledge, today=TODAY, drafts=drafts
     )
 
 

@@ -57,7 +57,7 @@ def test_a_guideline_is_whole(id_):
 def test_every_b12_level_has_a_band_in_every_printed_unit(id_, value):
     found = read_guideline(id_, INDEX)
     for observation in ("total_b12", "active_b12"):
-        for unit in found.units(observation):
+        for unit in found.list_units(observation):
             assert found.find_first_met(observation, value, unit) is not None
 
 
@@ -80,7 +80,7 @@ def test_every_b12_level_has_a_band_in_every_printed_unit(id_, value):
 """)
 def test_a_bound_decides_where_every_value_it_allows_agrees(case):
     comparator, value = case["bound"].split()
-    read = read_guideline("uk-ng239", INDEX).read(
+    read = read_guideline("uk-ng239", INDEX).interpret(
         "total_b12", float(value), comparator, case["unit"]
     )
     names = {Undecided.SPANS: "spans", Undecided.NO_LIMIT: "no limit"}

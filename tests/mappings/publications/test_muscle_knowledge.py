@@ -12,7 +12,8 @@ from tables import cases
 import mappings.publications.differential as differential
 import mappings.publications.guideline_file as guideline_file
 import mappings.terminology.questionnaire as questionnaire
-from mappings.export import own_artefacts, validate
+from mappings.export.resource import validate
+from mappings.export.terminology import own_artefacts
 from mappings.knowledge_file import KnowledgeError
 from mappings.publications.definition import read_definition
 from mappings.publications.differential import read_comparison, read_differential

@@ -9,7 +9,7 @@ import pytest
 from fhirclient.models.fhirelementfactory import FHIRElementFactory
 
 from mappings.actions.order_template import read_order_templates
-from mappings.export import validate
+from mappings.export.resource import validate
 from mappings.knowledge_file import CLINICAL
 from mappings.publications.definition import read_definition
 from mappings.publications.guideline_file import GUIDELINES, list_guideline_ids, read_guideline
@@ -168,7 +168,7 @@ def test_limits_stand_in_plan_and_library_with_their_places(exported):
         said = json.dumps(plan, ensure_ascii=False)
         for row in one.cutoffs:
             assert row.locator in cited
-            assert f"{row.said}" in said
+            assert f"{row.text}" in said
         [action] = plan["action"]
         assert [t["name"] for t in action["trigger"]] == [*OFFERED_HOOKS]
         assert {e["language"] for e in expressions(plan)} == {"text/plain"}
