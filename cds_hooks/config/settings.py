@@ -446,7 +446,7 @@ def _read_common_options(
     names = ("calls_per_minute", "retention_days", "comments")
     return {
         "dialect": _read_dialect(chosen.get("dialect", {})),
-        "clinical": tables.resolve_paths(of_services, folder),
+        "service_tables": tables.resolve_paths(of_services, folder),
         "smart": read_smart_access(chosen["smart"], folder) if "smart" in chosen else None,
         **{name: amounts[name] for name in names if name in amounts},
     }

@@ -98,7 +98,7 @@ def list_template_ids(locale: str) -> frozenset[str]:
 def read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
     """The locale's templates, each validated.
 
-    Raises KnowledgeFault for one that is no valid R4 resource or that has a code which is in no
+    Raises KnowledgeError for one that is no valid R4 resource or that has a code which is in no
     value set.
     """
     file, document = FILES[locale], _read_document(locale)

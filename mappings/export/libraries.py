@@ -7,8 +7,9 @@ from typing import Any
 
 from mappings.export.resource import ExportContext, build_citation, describe_review
 from mappings.knowledge_file import CLINICAL
+from mappings.publications.cutoffs import Cutoff
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, Guideline
+from mappings.publications.guideline import Guideline
 from mappings.terminology.value_set import ValueSetIndex
 
 LIBRARY_TYPE = "http://terminology.hl7.org/CodeSystem/library-type"
@@ -154,7 +155,11 @@ def _list_places(
             for duration in testing.durations:
                 yield duration.source, duration.locator, publication.get_title(duration.subject)
             for treatment in guideline.treatments.values():
-                yield own, treatment.locator, f"treatment: {publication.get_title(treatment.situation)}"
+                yield (
+                    own,
+                    treatment.locator,
+                    f"treatment: {publication.get_title(treatment.situation)}",
+                )
             yield own, guideline.follow_up.locator, "review"
 
 

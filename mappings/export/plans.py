@@ -10,8 +10,9 @@ from typing import Any
 from mappings.export.libraries import build_citations, build_requirements, describe_condition
 from mappings.export.orders import build_activity_name
 from mappings.export.resource import ExportContext, build_citation, describe_review, drop_empty
+from mappings.publications.cutoffs import Cutoff
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, Guideline, describe_duration
+from mappings.publications.guideline import Guideline, describe_duration
 from mappings.terminology.value_set import ValueSetIndex
 
 PLAN_TYPE = "http://terminology.hl7.org/CodeSystem/plan-definition-type"

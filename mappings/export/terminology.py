@@ -164,7 +164,9 @@ def _build_concept(row: CodeRow, *, labelled: bool) -> dict[str, Any]:
     return {**concept, "designation": [{"value": row.listed}]}
 
 
-def build_concept_maps(publication: ExportContext, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
+def build_concept_maps(
+    publication: ExportContext, index: ValueSetIndex
+) -> Iterator[dict[str, Any]]:
     """What really is a mapping: codes of results to measures, dm+d to SNOMED CT, a site's codes."""
     concepts = publication.build_url("CodeSystem", "clinical-concept")
     yield _build_concept_map(

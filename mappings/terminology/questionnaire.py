@@ -36,7 +36,7 @@ class Questionnaire:
 def read_questionnaire(base: str = CANONICAL) -> Questionnaire:
     """SARC-F, validated as FHIR R4; answers under the default base count with any other.
 
-    Raises KnowledgeFault.
+    Raises KnowledgeError.
     """
     try:
         resource = json.loads(replace_base(FILE.read_text(encoding="utf-8"), base))

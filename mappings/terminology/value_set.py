@@ -137,7 +137,7 @@ def load_value_sets(
 ) -> ValueSetIndex:
     """The shipped value sets, with a site's own codes added to them.
 
-    Raises KnowledgeFault for a file that cannot be relied on, and for a local code that names a
+    Raises KnowledgeError for a file that cannot be relied on, and for a local code that names a
     value set we do not have.
     """
     sources, site_codes = _read_sources(), tuple(site_codes)
@@ -174,7 +174,7 @@ def _add_site_codes(
 ) -> None:
     """Puts the codes of a site's file beside ours.
 
-    Raises KnowledgeFault for a new set that says too little of itself, and for a result's code that
+    Raises KnowledgeError for a new set that says too little of itself, and for a result's code that
     stands for another measure already: read as two measures it would be wrong as one of them.
     """
     name = codes.value_set

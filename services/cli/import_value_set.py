@@ -132,7 +132,7 @@ def _find_name(resources: Iterable[dict[str, Any]], index: ValueSetIndex) -> str
 def _choose_value_set(
     name: str, kind: str | None, title: str | None, index: ValueSetIndex
 ) -> ValueSet:
-    """The value set to add to. Raises KnowledgeFault for a new one that says too little."""
+    """The value set to add to. Raises KnowledgeError for a new one that says too little."""
     if name in index.sets:
         return index.sets[name]
     if kind and title:
@@ -168,7 +168,7 @@ def _read_sources(
 
 
 def _write_file(target: Path, text: str) -> None:
-    """The file, once it is one that a start would read. Raises KnowledgeFault."""
+    """The file, once it is one that a start would read. Raises KnowledgeError."""
     draft = target.with_name(f"{target.name}.new")
     try:
         draft.write_text(text, encoding="utf-8")

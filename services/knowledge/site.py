@@ -79,7 +79,7 @@ class SiteKnowledge:
 def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
     """The knowledge that the clinical tables of a configuration choose.
 
-    Raises KnowledgeFault where a table names what does not exist, or a shipped file is broken.
+    Raises KnowledgeError where a table names what does not exist, or a shipped file is broken.
     """
     tables = clinical or {}
     index = load_value_sets(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, Undecided
+from mappings.publications.cutoffs import Cutoff, Undecided
 from services.chart.model import Chart, FailedTest, Measurement, UnusableResult, subtract_months
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from mappings.publications.guideline import Undecided
+from mappings.publications.cutoffs import Undecided
 from mappings.text import make_text
 from services.assessment.evidence import AssessmentLog, Outcome
 from services.vitamin_b12.case import Case

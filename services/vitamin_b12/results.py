@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, Undecided
+from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.text import Numeral, format_amount, make_text
 from services.chart.model import Chart, Measurement, subtract_months
 from services.vitamin_b12.knowledge import B12Knowledge

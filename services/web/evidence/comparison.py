@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from mappings.publications.cutoffs import Cutoff, CutoffTable
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, CutoffTable, Guideline
+from mappings.publications.guideline import Guideline
 from services.knowledge.site import SiteKnowledge
 from services.web.chart_data import Axis, Plot, Series, Tone
 from services.web.evidence.guideline_json import build_limit_document
@@ -55,7 +56,9 @@ def _make_key(row: Cutoff) -> tuple[str, str, str | None, str | None]:
 def build_plot(guidelines: Sequence[Guideline], known: SiteKnowledge) -> Plot:
     """The bands of total B12, one column for each guideline."""
     title = known.b12.titles[CHARTED_OBSERVATION]
-    edges = [row.limit for one in guidelines for row in one.get_rows(CHARTED_OBSERVATION, CHARTED_UNIT)]
+    edges = [
+        row.limit for one in guidelines for row in one.get_rows(CHARTED_OBSERVATION, CHARTED_UNIT)
+    ]
     top = max(edges) * TOP_MARGIN
     points: dict[str, list[tuple[Any, ...]]] = {means: [] for means in TONES}
     for one in guidelines:

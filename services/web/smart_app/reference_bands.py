@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from mappings.publications.guideline import Cutoff, CutoffTable, Undecided
+from mappings.publications.cutoffs import Cutoff, CutoffTable, Undecided
 from mappings.text import format_amount, make_text
 from services.assessment.evidence import make_age_reason
 from services.chart.model import Chart, Measurement

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, Undecided
+from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.text import format_amount, make_text
 from services.assessment.evidence import Outcome, make_age_reason
 from services.chart.model import Chart, Measurement, Medication

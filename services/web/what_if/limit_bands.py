@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, CutoffTable, Undecided
+from mappings.publications.cutoffs import Cutoff, CutoffTable, Undecided
 from services.chart.model import Chart, Measurement
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.measures import METHODS, SEXES

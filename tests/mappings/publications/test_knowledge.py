@@ -15,8 +15,8 @@ import mappings.actions.order_template as order_template
 import mappings.publications.guideline_file as guideline_file
 from mappings.actions.order_template import draft_order, read_order_templates
 from mappings.knowledge_file import KnowledgeError, read_changes, read_source_attributes
+from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.publications.definition import read_definition
-from mappings.publications.guideline import Cutoff, Undecided
 from mappings.publications.guideline_file import (
     list_guideline_ids,
     read_groups,

@@ -93,9 +93,9 @@ def test_schemas_name_it(discharge):
 
 def test_the_build_sheet_and_the_published_plans_have_it(discharge):
     settings = load_settings(None)
-    sheet = build_sheet(settings, settings.tenant(), known())
+    sheet = build_sheet(settings, settings.find_tenant(), known())
     assert "| encounter-discharge | every discharge of an adult |" in sheet
-    _, resources = build_knowledge_resources(known(), settings.tenant())
+    _, resources = build_knowledge_resources(known(), settings.find_tenant())
     plan = resources[f"PlanDefinition/{build_service_id(discharge)}"]
     assert plan["title"].endswith("before a patient goes home")
     [action] = plan["action"]

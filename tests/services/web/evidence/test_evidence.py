@@ -29,7 +29,9 @@ PAGE = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
 HERE = "https://cds.example"
 KNOWN = known()
-LISTS = build_code_lists(KNOWN, [*KNOWN.read_guidelines().values(), *KNOWN.read_definitions().values()])
+LISTS = build_code_lists(
+    KNOWN, [*KNOWN.read_guidelines().values(), *KNOWN.read_definitions().values()]
+)
 ASSESSMENT = Path(services.__path__[0]) / "assessment" / "schemas" / "assessment.schema.json"
 
 
