@@ -7,7 +7,8 @@ from typing import Any
 from mappings.export.resource import ExportContext, index_resources
 from mappings.knowledge_file import CLINICAL, read_toml
 from mappings.terminology.questionnaire import Questionnaire
-from mappings.terminology.value_set import CodeRow, ValueSet, ValueSetIndex, read_code_systems
+from mappings.terminology.value_set import CodeRow, ValueSet, ValueSetIndex
+from mappings.terminology.value_set_file import read_code_systems
 
 CODE_SYSTEM_TITLES = {
     "muscle-measure": "Measures of muscle that have no LOINC code",

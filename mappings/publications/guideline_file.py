@@ -28,7 +28,8 @@ from mappings.publications.guideline_checks import (
 )
 from mappings.publications.publication import read_head
 from mappings.terminology.units import normalise
-from mappings.terminology.value_set import ValueSetIndex, read_derived_titles
+from mappings.terminology.value_set import ValueSetIndex
+from mappings.terminology.value_set_file import read_derived_titles
 
 GUIDELINES = FOLDER / "guidelines"
 

@@ -15,7 +15,8 @@ from cds_hooks.config.settings import find_configuration_file
 from mappings.knowledge_file import KnowledgeError, get_canonical
 from mappings.terminology.fhir_value_set import UnlistedCodesError
 from mappings.terminology.site_codes import read_site_codes
-from mappings.terminology.value_set import ValueSet, ValueSetIndex, load_value_sets
+from mappings.terminology.value_set import ValueSet, ValueSetIndex
+from mappings.terminology.value_set_file import load_value_sets
 from mappings.terminology.value_set_import import (
     ImportedSource,
     as_toml,

@@ -9,7 +9,7 @@ from babel.messages.extract import extract_from_dir
 
 from mappings.knowledge_file import CLINICAL, FOLDER, read_toml
 from mappings.publications.cutoffs import COMPARISON_WORDS, Undecided
-from mappings.terminology.value_set import load_value_sets, read_derived_titles
+from mappings.terminology.value_set_file import load_value_sets, read_derived_titles
 from services.cards.b12 import COMBINED_INDICATOR_CLASSES
 from services.cards.muscle import GAPS
 from services.knowledge.language import Language

@@ -23,7 +23,8 @@ from mappings.publications.guideline_file import (
 )
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.site_codes import read_site_codes
-from mappings.terminology.value_set import ValueSetIndex, load_value_sets, read_derived_titles
+from mappings.terminology.value_set import ValueSetIndex
+from mappings.terminology.value_set_file import load_value_sets, read_derived_titles
 from services.chart.builder import ChartKnowledge
 from services.chart.medications import read_daily_dose
 from services.knowledge.language import ENGLISH, Language, read_language

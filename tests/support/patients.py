@@ -19,7 +19,8 @@ from functools import cache
 from typing import Any
 
 from cds_hooks.protocol.cards import Card
-from mappings.terminology.value_set import ValueSetIndex, load_value_sets
+from mappings.terminology.value_set import ValueSetIndex
+from mappings.terminology.value_set_file import load_value_sets
 from services.cards.composer import CardMaker
 from services.chart.model import Chart
 from services.chart.reader import read_chart

@@ -25,7 +25,7 @@ from mappings.publications.guideline_file import (
     read_policy,
 )
 from mappings.terminology.units import UNITS, convert_unit, normalise
-from mappings.terminology.value_set import FOLDER, load_value_sets
+from mappings.terminology.value_set_file import FOLDER, load_value_sets
 
 INDEX = load_value_sets()
 IDS = ("bsh2014", "uk-ng239", "us-aafp2017", "us-aafp2025", "who")

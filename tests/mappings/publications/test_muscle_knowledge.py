@@ -20,7 +20,7 @@ from mappings.publications.differential import read_comparison, read_differentia
 from mappings.publications.guideline_file import list_guideline_ids, read_groups, read_policy
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.units import convert_unit
-from mappings.terminology.value_set import load_value_sets
+from mappings.terminology.value_set_file import load_value_sets
 from services.sarcopenia.stages import ALGORITHMS
 
 INDEX = load_value_sets()

@@ -13,7 +13,7 @@ from mappings.export.resource import validate
 from mappings.knowledge_file import CLINICAL
 from mappings.publications.definition import read_definition
 from mappings.publications.guideline_file import GUIDELINES, list_guideline_ids, read_guideline
-from mappings.terminology.value_set import load_value_sets, read_code_systems
+from mappings.terminology.value_set_file import load_value_sets, read_code_systems
 from services.exports.fhir_package import build_knowledge_resources
 from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.knowledge.site import load_knowledge
