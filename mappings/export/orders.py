@@ -16,30 +16,28 @@ def build_activity_name(locale: str, template: str) -> str:
 
 
 def build_activity_definitions(
-    publication: ExportContext, templates: OrderTemplates
+    context: ExportContext, templates: OrderTemplates
 ) -> Iterator[dict[str, Any]]:
     """The templates that order something; an entry of the problem list is no activity."""
     for template in templates.by_id.values():
         if template.resource["resourceType"] != "Condition":
-            yield _build_activity(publication, templates.locale, template)
+            yield _build_activity(context, templates.locale, template)
 
 
-def _build_activity(
-    publication: ExportContext, locale: str, template: OrderTemplate
-) -> dict[str, Any]:
+def _build_activity(context: ExportContext, locale: str, template: OrderTemplate) -> dict[str, Any]:
     resource = template.resource
     forms = [
         {"type": "depends-on", "resource": entry["valueCanonical"]}
         for entry in resource.get("input", ())
         if "valueCanonical" in entry
     ]
-    return publication.build_resource(
+    return context.build_resource(
         "ActivityDefinition",
         build_activity_name(locale, template.id),
         template.label,
         status="draft",
         # What a suggested order says in `instantiatesUri`.
-        identifier=[{"system": URI, "value": build_order_uri(template.concept, publication.base)}],
+        identifier=[{"system": URI, "value": build_order_uri(template.concept, context.base)}],
         description=template.description,
         relatedArtifact=[build_citation(template.source, template.locator), *forms],
         kind=resource["resourceType"],

@@ -12,8 +12,8 @@ from tables import cases
 import mappings.publications.differential as differential
 import mappings.publications.guideline_file as guideline_file
 import mappings.terminology.questionnaire as questionnaire
-from mappings.export.resource import validate
-from mappings.export.terminology import own_artefacts
+from mappings.export.terminology import build_own_artefacts
+from mappings.fhir_validation import validate_resource
 from mappings.knowledge_file import KnowledgeError
 from mappings.publications.definition import read_definition
 from mappings.publications.differential import read_comparison, read_differential
@@ -178,10 +178,10 @@ def test_a_broken_questionnaire_stops_the_start(tmp_path, monkeypatch, old, new,
 
 
 def test_what_is_exported_is_valid_fhir():
-    found = own_artefacts(INDEX, read_questionnaire())
+    found = build_own_artefacts(INDEX, read_questionnaire())
     assert {name.partition("/")[0] for name in found} == {"Questionnaire", "CodeSystem"}
     for resource in found.values():
-        validate(json.loads(json.dumps(resource)))
+        validate_resource(json.loads(json.dumps(resource)))
         get_fhir_model_class(resource["resourceType"]).model_validate(resource)
     own = {concept["code"] for concept in found["CodeSystem/muscle-measure"]["concept"]}
     assert {"asm", "walk-distance", "grip-strength-combined"} <= own

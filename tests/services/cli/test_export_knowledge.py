@@ -9,7 +9,7 @@ import pytest
 from fhirclient.models.fhirelementfactory import FHIRElementFactory
 
 from mappings.actions.order_template import read_order_templates
-from mappings.export.resource import validate
+from mappings.fhir_validation import validate_resource
 from mappings.knowledge_file import CLINICAL
 from mappings.publications.definition import read_definition
 from mappings.publications.guideline_file import GUIDELINES, list_guideline_ids, read_guideline
@@ -102,7 +102,7 @@ def test_every_kind_of_resource_is_there(exported):
 
 def test_every_resource_is_r4_by_two_sets_of_models(exported):
     for resource in exported.values():
-        validate(resource)
+        validate_resource(resource)
         # R4B has members that R4 has not; these models are R4's own, and refuse what they lack.
         FHIRElementFactory.instantiate(resource["resourceType"], json.loads(json.dumps(resource)))
 
