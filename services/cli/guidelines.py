@@ -144,7 +144,7 @@ def diff_guidelines(
 def _load_with(tenant: Tenant, which: str) -> tuple[SiteKnowledge, str]:
     """The site's knowledge with the guideline or definition of this id or in this file chosen.
 
-    Raises KnowledgeFault.
+    Raises KnowledgeError.
     """
     entries = list(tenant.service_tables.get("guideline", ()))
     id_ = which

@@ -143,7 +143,7 @@ def chart(data: bytes) -> None:
         r for r in listed if isinstance(r, dict) and isinstance(r.get("resourceType"), str)
     ]
     for drafts in ([], resources):
-        read_chart(resources, "sample-1", KNOWN.readable, today=TODAY, drafts=drafts)
+        read_chart(resources, "sample-1", KNOWN.chart_knowledge, today=TODAY, drafts=drafts)
 
 
 def assessment(data: bytes) -> None:

@@ -271,7 +271,7 @@ class Hospital:
         all_there_is = answer_call(
             call, read_call_chart(call, self.known), self.maker, self.everything[service]
         )
-        found = all_there_is.found
+        found = all_there_is.evaluation
         urgent = found.b12.urgency in ("urgent", "emergency") or found.urgent is not None
         for card in all_there_is.cards:
             topic = card.source.topic.code if card.source.topic else ""

@@ -66,7 +66,7 @@ class DataGap(NamedTuple):
 def list_evidence(shown: CaseResult, chosen: Variant) -> tuple[EvidenceStep, ...]:
     """Each result, finding and order that a rule looked at, in the order in which they did."""
     answered = shown.answered
-    found = answered.answer.found
+    found = answered.answer.evaluation
     rows = [_build_step(B12, one) for one in found.b12.evidence]
     rows += [_build_step(MUSCLE, one) for one in found.muscle.evidence]
     session = build_session(answered.chart, found, chosen.known, answered.drafts, answered.hook)

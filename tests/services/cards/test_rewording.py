@@ -157,8 +157,8 @@ TRUE_SAY = text_module.make_text
 def rewording(monkeypatch):
     """From here on every sentence is made of nonsense."""
     for module in list(sys.modules.values()):
-        if getattr(module, "say", None) is TRUE_SAY:
-            monkeypatch.setattr(module, "say", say_nonsense)
+        if getattr(module, "make_text", None) is TRUE_SAY:
+            monkeypatch.setattr(module, "make_text", say_nonsense)
     for module, tables in TABLES:
         for table in tables:
             for name, text in getattr(module, table).items():
@@ -208,7 +208,7 @@ def reworded(knows):
         )
         for cause in knows.muscle.causes
     )
-    lines = {name: (nonsense(says), where) for name, (says, where) in knows.b12.said.items()}
+    lines = {name: (nonsense(says), where) for name, (says, where) in knows.b12.group_texts.items()}
     muscle, titles = knows.muscle, _texts(knows.b12.titles)
     treatments = {
         name: replace(one, says=nonsense(one.says))
@@ -217,7 +217,7 @@ def reworded(knows):
     guideline = replace(knows.b12.guideline, treatments=treatments)
     return replace(
         knows,
-        b12=replace(knows.b12, guideline=guideline, titles=titles, said=lines),
+        b12=replace(knows.b12, guideline=guideline, titles=titles, group_texts=lines),
         muscle=replace(muscle, titles=titles, refused=_texts(muscle.refused), causes=causes),
         order_rules=rules,
         templates=replace(knows.templates, by_id=templates),
@@ -254,7 +254,7 @@ def decisions(seen, drafts, knows):
             *(found.muscle.triggers, _evidence(found.muscle.evidence)),
         ),
         "together": (found.tier, found.urgent),
-        "causes": [(one.cause, one.pointers, one.urgent) for one in found.differential],
+        "causes": [(one.cause, one.resources, one.urgent) for one in found.differential],
         "app": _app(seen, knows),
     }
     for hook in HOOKS:
@@ -406,7 +406,7 @@ def test_what_a_rule_looked_at_carries_its_outcome_as_a_code(case):
 
 def test_every_meaning_of_a_limit_is_an_outcome():
     laboratory = known().b12.laboratory
-    for guideline in known().guidelines().values():
+    for guideline in known().read_guidelines().values():
         for row in (*guideline.cutoffs, *laboratory.cutoffs):
             assert evidence_module.Outcome(row.means) == row.means
 
