@@ -20,8 +20,10 @@ from cds_hooks.web.gateway import Gateway
 from cds_hooks.web.maintenance import Maintenance, open_records
 from cds_hooks.web.server import BASE_URL_VARIABLE, MAIN_PROCESS_VARIABLE
 from cds_hooks.web.worker import WorkerMonitor
+from services.evaluation.topic import list_labels
 from services.hooks.catalog import build_services, load_tenant_knowledge
 from services.hooks.self_test import find_failed_calls
+from services.hooks.topics import TOPICS
 from services.knowledge.configuration import load_settings
 from services.web.site import make_pages, page_paths
 
@@ -104,7 +106,9 @@ def _build_application(settings: Settings) -> tuple[Flask, WorkerMonitor]:
         tracing=make_tracing(settings, VERSION),
         unfit=find_failed_calls(settings.tenants, known),
     )
-    watch = WorkerMonitor(get_context(app), {name: one.labels for name, one in known.items()})
+    watch = WorkerMonitor(
+        get_context(app), {name: list_labels(one, TOPICS) for name, one in known.items()}
+    )
     watch.start()
     Maintenance(records, log, VERSION, watch.update).start()
     # What start-up made lives as long as the process: the collector need not look at it again.
