@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from functools import partial
 from urllib.parse import quote
 
-from cds_hooks.protocol.cards import Indicator, Link, Suggestion, escape_markdown, shorten
+from cds_hooks.protocol.cards import Indicator, Link, escape_markdown, shorten
 from mappings.actions.order_template import OrderTemplate
-from mappings.text import lowercase_first, make_text
+from mappings.text import make_text
 from services.cards.b12_summary import spell_units, write_sentences
 from services.cards.card_parts import (
     CardPart,
@@ -16,7 +16,7 @@ from services.cards.card_parts import (
     build_topic,
     build_topic_code,
 )
-from services.cards.draft_actions import draft_action, find_b12_reason
+from services.cards.draft_actions import draft_b12_suggestions
 from services.cards.markdown import (
     escape_cell,
     write_bullets,
@@ -132,7 +132,7 @@ class VitaminB12:
             indicator=choose_indicator(b12),
             source=build_source(f"{guideline.publisher}: {guideline.title}", guideline.url, topic),
             detail=write_detail(b12, session.chart, knowledge),
-            suggestions=_draft_suggestions(session),
+            suggestions=draft_b12_suggestions(session, _suggest_orders(session)),
             marks=build_marks(b12.evidence),
             is_urgent=b12.urgent,
         )
@@ -193,20 +193,6 @@ def _is_test_ordered(assessment: B12Assessment, session: OrderSession) -> bool:
 def _suggest_orders(session: OrderSession) -> tuple[OrderTemplate, ...]:
     knowledge = session.knowledge
     return suggest_orders(session.evaluation.b12, session.chart, knowledge.b12, knowledge.templates)
-
-
-def _draft_suggestions(session: OrderSession) -> tuple[Suggestion, ...]:
-    b12, language = session.evaluation.b12, session.knowledge.language
-    reason, text = find_b12_reason(session.evaluation), TITLES.get(b12.category, "Vitamin B12")
-    suggestions = []
-    for place, template in enumerate(_suggest_orders(session)):
-        action = draft_action(template, session, reason, text)
-        label: str = template.label
-        if place and action.resource and action.resource["resourceType"] == "MedicationRequest":
-            # Instead of the first, not beside it.
-            label = make_text("Or {label}", label=lowercase_first(template.label))
-        suggestions.append(Suggestion(language(label), (action,), is_recommended=place == 0))
-    return tuple(suggestions)
 
 
 def write_detail(assessment: B12Assessment, chart: Chart, knowledge: SiteKnowledge) -> str:

@@ -61,8 +61,8 @@ class CardComposer:
             links={topic.id: topic.build_links(knowledge, base_url) for topic in topics},
             suffixes=tuple(map(build_suffix, combine_topics(topics[1:]))),
             override_reasons=tuple(
-                Coding(reason["code"], reasons["system"], language(reason["display"]))
-                for reason in reasons["reasons"]
+                Coding(code, reasons["system"], language(text))
+                for code, text in _list_override_reasons(reasons)
             ),
             orders_link=Link(
                 language("What is said of orders, and why"), f"{base_url}/evidence/orders"
@@ -98,17 +98,16 @@ class CardComposer:
             elif shows:
                 shown.append(topic)
         candidates = self._compose(session, orders, shown)
-        return tuple(self._add_app_link(one, session) for one in candidates), tuple(withheld)
+        return tuple(self._add_app_link(card, session) for card in candidates), tuple(withheld)
 
     def _compose(
         self, session: OrderSession, orders: Orders, shown: Sequence[Topic]
     ) -> Iterator[CardCandidate]:
-        """One card for each problem; one for all topics that are shown."""
+        """Compose a card for each problem; one for all topics that are shown."""
         for topic in self.topics:
-            on_card = shown if topic in shown else (topic,)
             if topic in shown[1:]:
                 continue  # on the card of the first
-            problems = [one.problem for one in on_card]
+            problems = [other.problem for other in (shown if topic in shown else (topic,))]
             about = tuple(order for order in orders if order.rule.problem in problems)
             if shown and topic is shown[0]:
                 yield self._build_topic_card(session, about, shown)
@@ -176,6 +175,11 @@ class CardComposer:
         link = replace(self.app_link, app_context=json.dumps(context))
         card = replace(candidate.card, links=(*candidate.card.links, link))
         return replace(candidate, card=card)
+
+
+def _list_override_reasons(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for reason in document["reasons"]:
+        yield reason["code"], reason["display"]
 
 
 def _find_reason_to_omit(topic: Topic, session: OrderSession, orders: Orders) -> str | None:

@@ -1,14 +1,15 @@
 """Draft the actions of suggestions from order templates."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cds_hooks.protocol.cards import Action
+from cds_hooks.protocol.cards import Action, Suggestion
 from mappings.actions.order_template import OrderTemplate, draft_order
-from mappings.text import make_text
+from mappings.text import lowercase_first, make_text
 from services.evaluation.combination import Evaluation
 from services.evaluation.order_session import OrderFinding, OrderSession, Step
+from services.vitamin_b12.labels import TITLES
 
 REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}")
 
@@ -47,6 +48,23 @@ def draft_step(step: Step, order: OrderFinding, session: OrderSession) -> Action
     resource = update_draft(session.drafts[step.draft or ""], template.resource)
     text = make_text("{what} (check the quantity to dispense)", what=template.description)
     return Action("update", language(text), resource, template=template.id)
+
+
+def draft_b12_suggestions(
+    session: OrderSession, templates: Iterable[OrderTemplate]
+) -> tuple[Suggestion, ...]:
+    """Draft a suggestion for each order: the first is recommended, drugs are alternatives."""
+    b12, language = session.evaluation.b12, session.knowledge.language
+    reason, text = find_b12_reason(session.evaluation), TITLES.get(b12.category, "Vitamin B12")
+    suggestions = []
+    for place, template in enumerate(templates):
+        action = draft_action(template, session, reason, text)
+        label: str = template.label
+        if place and action.resource and action.resource["resourceType"] == "MedicationRequest":
+            # Instead of the first, not beside it.
+            label = make_text("Or {label}", label=lowercase_first(template.label))
+        suggestions.append(Suggestion(language(label), (action,), is_recommended=place == 0))
+    return tuple(suggestions)
 
 
 def find_b12_reason(evaluation: Evaluation) -> str | None:

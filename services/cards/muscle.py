@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from cds_hooks.protocol.cards import Indicator, Link, Suggestion
+from cds_hooks.protocol.cards import Indicator, Link
 from mappings.publications.differential import Cause
 from mappings.text import format_amount, make_text
 from services.assessment.evidence import Evidence
@@ -16,7 +16,6 @@ from services.cards.card_parts import (
     build_topic,
     build_topic_code,
 )
-from services.cards.draft_actions import draft_action
 from services.cards.markdown import (
     escape_cell,
     write_bullets,
@@ -24,7 +23,7 @@ from services.cards.markdown import (
     write_gaps,
     write_table,
 )
-from services.cards.muscle_orders import select_panels
+from services.cards.muscle_orders import draft_muscle_suggestions
 from services.cards.muscle_summary import (
     DOUBTFUL_OUTCOMES,
     spell_muscle_units,
@@ -117,7 +116,7 @@ class Muscle:
                 f"{definition.publisher}: {definition.title}", definition.url, topic
             ),
             detail=write_detail(evaluation, session.chart, knowledge, with_b12=with_b12),
-            suggestions=_draft_suggestions(session) if suggests else (),
+            suggestions=draft_muscle_suggestions(session) if suggests else (),
             marks=build_marks(muscle.evidence) | {f"pointer|{name}" for name in resources},
             is_urgent=is_urgent,
             leads=is_urgent,
@@ -160,29 +159,13 @@ def choose_indicator(category: str, urgent: str | None) -> Indicator:
     return Indicator.WARNING if category in POSITIVE or urgent else Indicator.INFO
 
 
-def _draft_suggestions(session: OrderSession) -> tuple[Suggestion, ...]:
-    evaluation, knowledge = session.evaluation, session.knowledge
-    muscle = evaluation.muscle
-    reason = muscle.low[0].resource if muscle.low else None
-    text = make_text("Muscle: {stage}", stage=CATEGORIES[muscle.category])
-    return tuple(
-        Suggestion(
-            knowledge.language(label),
-            tuple(draft_action(template, session, reason, text) for template in templates),
-            is_recommended=place == 0,
-        )
-        for place, (label, templates) in enumerate(
-            select_panels(evaluation, session.chart, knowledge)
-        )
-    )
-
-
 def write_detail(
     evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, *, with_b12: bool
 ) -> str:
     """Write the detail: finding, measures with limits, next, other causes, evidence, source."""
     muscle, language = evaluation.muscle, knowledge.language
-    flags = [FLAGS[f] for f in muscle.flags if f not in _find_implied_flags(muscle)]
+    implied = "method_missing" if "method_required" in muscle.flags else None
+    flags = [FLAGS[flag] for flag in muscle.flags if flag != implied]
     parts = [
         _write_finding(muscle, knowledge),
         write_evidence_table(
@@ -199,8 +182,8 @@ def write_detail(
         _write_causes(evaluation, knowledge.muscle, language),
     ]
     if with_b12 and muscle.positive and is_b12_positive(evaluation.b12):
-        statement = language(knowledge.comparison["statement"]["says"])
-        parts.append(f"**{language('What is known')}:** {statement}")
+        statement = knowledge.comparison["statement"]["says"]
+        parts.append(f"**{language('What is known')}:** {language(statement)}")
         if any(cause.cause in knowledge.muscle.cause_of for cause in evaluation.differential):
             parts.append(write_comparison(knowledge.comparison, language))
     missing = (
@@ -219,26 +202,16 @@ def select_steps(evaluation: Evaluation) -> Iterator[str]:
     return (step for step in steps if step not in omitted)
 
 
-def _find_implied_flags(muscle: SarcopeniaAssessment) -> frozenset[str]:
-    """Flags that another says better."""
-    return frozenset({"method_missing"} if "method_required" in muscle.flags else ())
-
-
 def _write_finding(muscle: SarcopeniaAssessment, knowledge: SiteKnowledge) -> str:
-    language = knowledge.language
-    by = language(make_text("Muscle, by {definition}", definition=knowledge.muscle.definition.id))
-    start = f"**{by}:** {language(CATEGORIES[muscle.category])}"
-    if {muscle.strength, muscle.mass, muscle.performance} == {"unknown"}:
-        return f"{start}."
-    levels = ", ".join(
-        f"{language(name)} {language(LEVELS[level])}"
-        for name, level in (
-            ("strength", muscle.strength),
-            ("mass", muscle.mass),
-            ("performance", muscle.performance),
-        )
-    )
-    return f"{start}; {levels}."
+    """Write the category, and the level of each part where one is known."""
+    language, definition = knowledge.language, knowledge.muscle.definition
+    name = language(make_text("Muscle, by {definition}", definition=definition.id))
+    finding = f"**{name}:** {language(CATEGORIES[muscle.category])}"
+    levels = {"strength": muscle.strength, "mass": muscle.mass, "performance": muscle.performance}
+    if {*levels.values()} == {"unknown"}:
+        return f"{finding}."
+    texts = (f"{language(part)} {language(LEVELS[level])}" for part, level in levels.items())
+    return f"{finding}; {', '.join(texts)}."
 
 
 def _select_table_rows(muscle: SarcopeniaAssessment) -> list[Evidence]:

@@ -2,17 +2,39 @@
 
 from collections.abc import Iterator
 
+from cds_hooks.protocol.cards import Suggestion
 from mappings.actions.order_template import OrderTemplate, OrderTemplates
 from mappings.text import make_text
+from services.cards.draft_actions import draft_action
 from services.chart.model import Chart
 from services.evaluation.combination import Evaluation
+from services.evaluation.order_session import OrderSession
 from services.knowledge.site import SiteKnowledge
+from services.sarcopenia.labels import CATEGORIES
 from services.sarcopenia.weight import get_recent
 
 # Blood tests for other causes: the order, and the result that makes it needless.
 CAUSES_PANEL = ("order_creatine_kinase", "order_tsh", "order_vitamin_d", "order_crp")
 URGENT_PANEL = ("order_creatine_kinase", "order_creatinine_egfr", "order_potassium")
 Panel = tuple[str, tuple[OrderTemplate, ...]]  # a label, and what is ordered together under it
+
+
+def draft_muscle_suggestions(session: OrderSession) -> tuple[Suggestion, ...]:
+    """Draft the orders of each panel as one suggestion; the first is recommended."""
+    evaluation, knowledge = session.evaluation, session.knowledge
+    muscle = evaluation.muscle
+    reason = muscle.low[0].resource if muscle.low else None
+    text = make_text("Muscle: {stage}", stage=CATEGORIES[muscle.category])
+    return tuple(
+        Suggestion(
+            knowledge.language(label),
+            tuple(draft_action(template, session, reason, text) for template in templates),
+            is_recommended=place == 0,
+        )
+        for place, (label, templates) in enumerate(
+            select_panels(evaluation, session.chart, knowledge)
+        )
+    )
 
 
 def select_panels(

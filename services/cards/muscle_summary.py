@@ -50,7 +50,7 @@ def _draft_sentences(evaluation: Evaluation, knowledge: SiteKnowledge) -> tuple[
 
 
 def _write_open_question(muscle: SarcopeniaAssessment, knowledge: SiteKnowledge) -> str:
-    """Write what is to be found out before anything can be language of muscle."""
+    """Write what is to be found out before muscle can be judged."""
     if muscle.category in SCREENED_POSITIVE:
         return make_text(
             "{what}: measure grip strength or time five chair rises.",
