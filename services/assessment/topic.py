@@ -1,6 +1,6 @@
 """What an evaluation, a card and a record read of the assessment of any topic."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from services.assessment.evidence import Evidence
 
@@ -17,5 +17,3 @@ class TopicAssessment(Protocol):
     @property
     def urgent(self) -> bool:
         """Whether days matter because of the topic itself."""
-
-    def as_json(self) -> dict[str, Any]: ...
