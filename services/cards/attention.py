@@ -12,8 +12,6 @@ from cds_hooks.protocol.card_history import CardHistory, PastCard
 from cds_hooks.protocol.cards import Card, Indicator
 from mappings.actions.attention import AttentionRules
 
-INDICATORS_ASCENDING = tuple(Indicator)
-
 
 @dataclass(frozen=True, slots=True)
 class CardCandidate:
@@ -68,7 +66,7 @@ def select_cards(
 
 
 def _rank_candidate(candidate: CardCandidate) -> tuple[int, bool]:
-    return INDICATORS_ASCENDING.index(candidate.card.indicator), candidate.urgent
+    return candidate.card.indicator.rank, candidate.urgent
 
 
 def _is_critical(candidate: CardCandidate) -> bool:
@@ -80,9 +78,7 @@ def _find_withhold_reason(
 ) -> str | None:
     if _is_critical(candidate):
         return None
-    if INDICATORS_ASCENDING.index(candidate.card.indicator) < INDICATORS_ASCENDING.index(
-        Indicator(rules.at_least)
-    ):
+    if candidate.card.indicator.rank < Indicator(rules.at_least).rank:
         return "below"
     seals: list[frozenset[str]] | None = None
     for past in _find_past_cards(candidate, rules, memory):
@@ -116,7 +112,5 @@ def _is_snoozed(
 
 def _is_woken(candidate: CardCandidate, past: PastCard, seals: Iterable[frozenset[str]]) -> bool:
     """By a new result or symptom, or a worse finding. (A worse category is another topic.)"""
-    worse = INDICATORS_ASCENDING.index(candidate.card.indicator) > INDICATORS_ASCENDING.index(
-        Indicator(past.indicator)
-    )
-    return worse or any(seal.isdisjoint(past.rests_on) for seal in seals)
+    is_worse = candidate.card.indicator.rank > Indicator(past.indicator).rank
+    return is_worse or any(seal.isdisjoint(past.rests_on) for seal in seals)

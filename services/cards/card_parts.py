@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from cds_hooks.protocol.cards import (
@@ -20,7 +21,6 @@ from services.evaluation.order_session import OrderSession
 from services.evaluation.topic import TopicRules
 from services.knowledge.site import SiteKnowledge
 
-INDICATORS_ASCENDING = tuple(Indicator)
 MAX_LABEL_LENGTH = 160  # of a source
 MAX_SUGGESTIONS = 4  # on a card about one topic
 MAX_SUGGESTIONS_COMBINED = 5
@@ -132,7 +132,7 @@ def merge_parts(parts: Sequence[CardPart], suffix: str) -> CardPart:
     return CardPart(
         sentences=sentences,
         clause="",
-        indicator=max((part.indicator for part in parts), key=INDICATORS_ASCENDING.index),
+        indicator=max((part.indicator for part in parts), key=attrgetter("rank")),
         source=_add_suffix(first.source, suffix),
         detail="\n\n".join(part.detail for part in parts),
         suggestions=_merge_suggestions(first, others),

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from operator import attrgetter
 
 from cds_hooks.protocol.cards import MAX_SUMMARY_LENGTH, Card, Indicator, Suggestion, shorten
 from services.cards.card_parts import (
-    INDICATORS_ASCENDING,
     MAX_SUGGESTIONS,
     MAX_SUGGESTIONS_COMBINED,
     build_source,
@@ -55,7 +55,7 @@ def lead_with_orders(
     return replace(
         card,
         summary=_write_summary(language(first.summary), card.summary, finding, first.case),
-        indicator=max(indicators, key=INDICATORS_ASCENDING.index),
+        indicator=max(indicators, key=attrgetter("rank")),
         source=build_source(first.rule.source, first.rule.url or orders_url, topic),
         detail="\n\n".join(filter(None, (_write_orders(orders, language), card.detail))),
         suggestions=suggestions,
