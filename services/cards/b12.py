@@ -159,15 +159,21 @@ def should_show(assessment: B12Assessment, session: OrderSession) -> Verdict:
 
 
 def choose_indicator(assessment: B12Assessment) -> Indicator:
-    """Critical for harm at hand, warning for what needs a decision, info for the rest."""
-    deficient = assessment.category in DEFICIENT
-    if assessment.urgency == "emergency":
-        return Indicator.CRITICAL
-    # Once treatment that suffices has begun, there is no decision left that cannot wait.
-    has_begun = assessment.situation is None and not INSUFFICIENT_DOSE_STEPS & {
+    """The indicator of a B12 card."""
+    is_treated = assessment.situation is None and not INSUFFICIENT_DOSE_STEPS & {
         *assessment.next_steps
     }
-    if (deficient and not has_begun) or assessment.urgency == "urgent":
+    return find_indicator(assessment.category, assessment.urgency, is_treated=is_treated)
+
+
+def find_indicator(category: str, urgency: str, *, is_treated: bool) -> Indicator:
+    """Critical for harm at hand, warning for what needs a decision, info for the rest.
+
+    `is_treated`: treatment that suffices has begun, so that no decision is left that cannot wait.
+    """
+    if urgency == "emergency":
+        return Indicator.CRITICAL
+    if (category in DEFICIENT and not is_treated) or urgency == "urgent":
         return Indicator.WARNING
     return Indicator.INFO
 
@@ -179,11 +185,10 @@ def _is_test_ordered(assessment: B12Assessment, session: OrderSession) -> bool:
         return False
     if assessment.category in ("at-risk-untested", "insufficient-data"):
         return any(is_pending(name, chart, knowledge.b12) for name in FIRST_LINE)
-    steps = {*assessment.next_steps}
     concepts = {
         knowledge.templates.by_id[name].concept
         for step, names in TESTS_BY_STEP.items()
-        if step in steps
+        if step in assessment.next_steps
         for name in names
     }
     ordered = any(is_pending(concept, chart, knowledge.b12) for concept in concepts)
@@ -248,13 +253,12 @@ def _write_combined_indicator(assessment: B12Assessment, language: Language) -> 
     combined = assessment.combined_indicator
     if combined is None or combined.value is None:
         return ""
-    words = (combined.class_name or "").replace("-", " ")
     return language(
         make_text(
             "Combined indicator cB12 {value} ({words}); for information, "
             "it did not move the finding.",
             value=combined.value,
-            words=words,
+            words=(combined.class_name or "").replace("-", " "),
         )
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from mappings.text import Text, format_amount, make_text
 from services.assessment.evidence import Evidence
@@ -52,6 +53,15 @@ def _write_cells(
     limit = language(row.limit or "no limit applied")
     cells = (language(row.says), language(value), format_day(row.day, language), limit)
     return tuple(escape_cell(spell_units(cell)) for cell in cells)
+
+
+def write_comparison(comparison: Mapping[str, Any], language: Language) -> str:
+    """Write what distinguishes B12 deficiency from other causes of muscle loss, as a table."""
+    heads = ("", language("B12 deficiency"), language("Other causes of muscle loss"))
+    rows = comparison["row"]
+    return write_table(
+        heads, [[language(row[name]) for name in ("aspect", "b12", "other")] for row in rows]
+    )
 
 
 def write_bullets(

@@ -1,7 +1,6 @@
 """The topic of muscle: when it is shown, its indicator, its detail and suggestions."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import quote
 
 from cds_hooks.protocol.cards import Indicator, Link
@@ -19,9 +18,9 @@ from services.cards.card_parts import (
 from services.cards.markdown import (
     escape_cell,
     write_bullets,
+    write_comparison,
     write_evidence_table,
     write_gaps,
-    write_table,
 )
 from services.cards.muscle_orders import draft_muscle_suggestions
 from services.cards.muscle_summary import (
@@ -86,7 +85,7 @@ class Muscle:
         return session.get_group("muscle_order")
 
     def choose_indicator(self, evaluation: Evaluation) -> Indicator:
-        return choose_indicator(evaluation.muscle.category, evaluation.urgent)
+        return choose_indicator(evaluation)
 
     def build_links(self, knowledge: SiteKnowledge, base_url: str) -> tuple[Link, ...]:
         language, evidence = knowledge.language, f"{base_url}/evidence"
@@ -111,7 +110,7 @@ class Muscle:
         return CardPart(
             sentences=write_sentences(evaluation, knowledge),
             clause=write_clause(evaluation, knowledge.language),
-            indicator=self.choose_indicator(evaluation),
+            indicator=choose_indicator(evaluation),
             source=build_source(
                 f"{definition.publisher}: {definition.title}", definition.url, topic
             ),
@@ -149,10 +148,15 @@ def _is_doubtful(muscle: SarcopeniaAssessment) -> bool:
     return bool(muscle.low) or is_unreadable or any(name != "measured" for name in muscle.triggers)
 
 
-def choose_indicator(category: str, urgent: str | None) -> Indicator:
-    """Critical where a suspected cause cannot wait, warning for a finding, else info.
+def choose_indicator(evaluation: Evaluation) -> Indicator:
+    """The indicator of a muscle card."""
+    return find_indicator(evaluation.muscle.category, evaluation.urgent)
 
-    `urgent` is "same-day" or "urgent" where a cause is so; None: none is.
+
+def find_indicator(category: str, urgent: str | None) -> Indicator:
+    """Critical where a cause cannot wait a day, warning for a finding or urgent cause, else info.
+
+    `urgent`: "same-day" or "urgent" where a record points to such a cause.
     """
     if urgent == "same-day":
         return Indicator.CRITICAL
@@ -268,15 +272,6 @@ def _write_cause(suspected: SuspectedCause, cause: Cause, language: Language) ->
     source = f" ({cause.gross['source']})" if cause.gross and suspected.urgent else ""
     clues = "; ".join(map(language, suspected.texts[:2]))
     return f"{language(cause.title)} ({clues}). {language(cause.next)}{source}"
-
-
-def write_comparison(comparison: Mapping[str, Any], language: Language) -> str:
-    """The source's comparison as a table."""
-    heads = ("", language("B12 deficiency"), language("Other causes of muscle loss"))
-    rows = comparison["row"]
-    return write_table(
-        heads, [[language(row[name]) for name in ("aspect", "b12", "other")] for row in rows]
-    )
 
 
 def write_all_gaps(chart: Chart, language: Language) -> str:

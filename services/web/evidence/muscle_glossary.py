@@ -54,7 +54,7 @@ def find_outcomes(definition: Definition) -> Iterator[tuple[object, str]]:
 
 
 def _find_indicator(category: str, urgent: str | None = None) -> str:
-    return muscle_card.choose_indicator(category, urgent).value
+    return muscle_card.find_indicator(category, urgent).value
 
 
 def list_next_steps(known: SiteKnowledge) -> Iterator[GlossaryEntry]:

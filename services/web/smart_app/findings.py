@@ -141,7 +141,7 @@ def _describe_muscle(
     category = words.capitalise(muscle_words.CATEGORIES[muscle.category])
     levels = {"strength": muscle.strength, "mass": muscle.mass, "performance": muscle.performance}
     told = ", ".join(f"{words(name)} {words(LEVELS[level])}" for name, level in levels.items())
-    loud = INDICATOR_TONES[muscle_card.choose_indicator(muscle.category, found.urgent).value]
+    loud = INDICATOR_TONES[muscle_card.choose_indicator(found).value]
     doubtful = _is_partial(chart) or "low" in levels.values() or bool(muscle.flags)
     return TopicFinding(
         title=words(make_text("Muscle")),
