@@ -34,11 +34,12 @@ from cds_hooks.security.token_checks import (
     compute_token_digest,
     read_token,
 )
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.reader import read_chart
 from services.hooks.catalog import build_prefetch_templates, read_attention_rules
 from services.hooks.documents import UnusableDocumentError, assess_document
 from services.hooks.offered_hooks import OFFERED_HOOKS
+from services.hooks.topics import TOPICS
 
 KNOWN = known()
 TEMPLATES = build_prefetch_templates(KNOWN.index)
@@ -189,7 +190,7 @@ def _dumped(*documents: Any) -> list[bytes]:
 
 
 CALLS = [sample(name) for name in SAMPLES]
-MAKER = CardMaker.from_site(KNOWN, "https://cds.example")
+MAKER = CardComposer.from_site(KNOWN, TOPICS, "https://cds.example")
 ATTENTION = read_attention_rules(None, KNOWN)
 RESOURCES = [
     [e["resource"] for value in call["prefetch"].values() if value for e in value.get("entry", [{"resource": value}])]
