@@ -11,7 +11,8 @@ from importlib.metadata import version
 
 from flask import Flask
 
-from cds_hooks.config.settings import Settings, find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
+from cds_hooks.config.settings import Settings
 from cds_hooks.telemetry.logs import configure_logging
 from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE, Metrics, use_multiprocess_files
 from cds_hooks.telemetry.tracing import make_tracing
@@ -21,8 +22,10 @@ from cds_hooks.web.gateway import Gateway
 from cds_hooks.web.maintenance import Maintenance, open_records
 from cds_hooks.web.server import BASE_URL_VARIABLE, MAIN_PROCESS_VARIABLE
 from cds_hooks.web.worker import WorkerMonitor
+from services.evaluation.topic import list_labels
 from services.hooks.catalog import build_services, load_tenant_knowledge
 from services.hooks.self_test import find_failed_calls
+from services.hooks.topics import TOPICS
 from services.knowledge.configuration import load_settings
 from services.web.site import make_pages, page_paths
 
@@ -104,7 +107,9 @@ def _build_application(settings: Settings) -> tuple[Flask, WorkerMonitor]:
         pages=make_pages(settings, knowledge, VERSION),
         page_paths=page_paths(settings, knowledge),
     )
-    monitor = WorkerMonitor(get_context(app), {name: one.labels for name, one in knowledge.items()})
+    monitor = WorkerMonitor(
+        get_context(app), {name: list_labels(one, TOPICS) for name, one in knowledge.items()}
+    )
     monitor.start()
     Maintenance(records, log, VERSION, monitor.update).start()
     # What start-up made lives as long as the process: the collector need not look at it again.

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem
 from cds_hooks.config.tenants import ALGORITHMS, Tenant, TokenTrust
-from cds_hooks.net.bounded_response import ResponseLimits, fetch_response
+from cds_hooks.net.bounded_response import ResponseLimitError, ResponseLimits, fetch_response
 from cds_hooks.net.session import make_session
 from cds_hooks.net.urls import is_loopback_url
 from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
@@ -199,7 +199,7 @@ class FetchedKeys:
             self._tried_at = self._now()
             try:
                 self._keys = self._fetch()
-            except UnreadableJsonError as fault:
+            except (UnreadableJsonError, ResponseLimitError) as fault:
                 self._report(str(fault))
             except (requests.RequestException, OSError) as fault:
                 self._report(type(fault).__name__)
@@ -210,7 +210,7 @@ class FetchedKeys:
             self._lock.release()
 
     def _fetch(self) -> Keys:
-        """Raises UnreadableJsonError, and what requests raises."""
+        """Raises UnreadableJsonError, ResponseLimitError, and what requests raises."""
         limits = ResponseLimits(TOTAL_SECONDS, MAX_BYTES, SOCKET_TIMEOUTS)
         answer = fetch_response(self._session, "GET", self._url, limits, headers=ACCEPT)
         if answer.status != 200:
