@@ -19,14 +19,16 @@ from cds_hooks.records.audit_chain import AuditRecord, chain_entries
 from cds_hooks.records.card_history import PastRow, PatientCardHistory, select_past_cards
 from cds_hooks.records.database import (
     DatabaseDownError,
+    PreparedInsert,
+    PreparedQuery,
     RecordRejectedError,
     RecordsUnavailableError,
+    get_insert,
     get_sqlite_file,
     get_writer,
     make_engine,
 )
 from cds_hooks.records.keyring import Keyring, read_keyring
-from cds_hooks.records.prepared_sql import PreparedInsert, PreparedQuery, get_insert
 from cds_hooks.records.spool import DrainResult, Spool, SpoolFallback, prepare_spool
 from cds_hooks.records.tables import (
     StoredCard,

@@ -6,8 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cds_hooks.records.database import RecordsUnavailableError, get_writer
-from cds_hooks.records.prepared_sql import PreparedInsert
+from cds_hooks.records.database import PreparedInsert, RecordsUnavailableError, get_writer
 from cds_hooks.records.spool import SpoolFallback
 from cds_hooks.records.tables import seen_token
 from cds_hooks.records.transactions import Transactions

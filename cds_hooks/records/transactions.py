@@ -21,12 +21,12 @@ from cds_hooks.records.database import (
     RecordRejectedError,
     RecordsUnavailableError,
     get_error_type,
+    get_insert,
     get_sqlite_file,
     get_writer,
 )
 from cds_hooks.records.keyring import Keyring
 from cds_hooks.records.migrations import migrate
-from cds_hooks.records.prepared_sql import get_insert
 from cds_hooks.records.tables import key_used
 
 

@@ -92,7 +92,7 @@ def main() -> None:
         store = milliseconds(
             lambda: records.store_decision(decision(now, f"p{next(NUMBERS)}")), calls
         )
-        memory = records.memory("local", "p7", "e", now + timedelta(minutes=1))
+        memory = records.open_card_history("local", "p7", "e", now + timedelta(minutes=1))
         past = milliseconds(lambda: memory.find_cards(90, ("b12Deficient", "")), calls)
         records.close()
     print(f"records: store {store:.3f} ms, what was shown before {past:.3f} ms")

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from tables import cases
 
 from cds_hooks.protocol.errors import TooManyCallsError
 from cds_hooks.security import rate_limit as rate_limit_module
@@ -26,6 +27,30 @@ def test_a_tenant_has_a_limit_of_its_own():
     with pytest.raises(TooManyCallsError):
         rate_limit.check_tenant("north", 2)
     rate_limit.check_tenant("south", 2)
+
+
+@cases("""
+    seconds later | calls of the minute before in the window | calls let in
+    --------------+------------------------------------------+-------------
+    0             | 10                                       | 0
+    15            | 7.5                                      | 3
+    30            | 5                                        | 5
+    45            | 2.5                                      | 8
+    60            | none                                     | 10
+    600           | none                                     | 10
+""")
+def test_the_window_moves_along(case, monkeypatch):
+    """Ten calls a minute: ten at the end of one minute, then as many as are let in."""
+    now = [59.9]
+    monkeypatch.setattr(rate_limit_module.time, "time", lambda: now[0])
+    limit = RateLimit(1000)
+    for _ in range(10):
+        limit.check_tenant("north", 10)
+    now[0] = 60.0 + float(case["seconds later"])
+    for _ in range(int(case["calls let in"])):
+        limit.check_tenant("north", 10)
+    with pytest.raises(TooManyCallsError):
+        limit.check_tenant("north", 10)
 
 
 def test_counting_starts_no_thread(monkeypatch):
