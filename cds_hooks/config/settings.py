@@ -31,10 +31,10 @@ class ConfigurationProblem:
 
 
 class ConfigurationError(ValueError):
-    """The service must not start; `faults` holds everything that was found."""
+    """A configuration that stops the start; `problems` holds everything wrong with it."""
 
-    def __init__(self, faults: Iterable[ConfigurationProblem]) -> None:
-        self.problems = tuple(faults)
+    def __init__(self, problems: Iterable[ConfigurationProblem]) -> None:
+        self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -8,7 +8,7 @@ IDENTITY_SCOPES = ("openid", "fhirUser")
 
 
 def build_app_scopes(kinds: Iterable[str], read: str = "rs") -> tuple[str, ...]:
-    """The scopes that the app requests: who is signed in, and the patient's resources of `kinds`."""
+    """The scopes of the app: who is signed in, and the patient's resources of `kinds`."""
     return (*IDENTITY_SCOPES, *(f"patient/{kind}.{read}" for kind in kinds))
 
 

@@ -71,7 +71,7 @@ class FhirClient:
         templates: Mapping[str, str],
         traced: CallSpan = NO_CALL_SPAN,
     ) -> tuple[dict[str, PrefetchAnswer], tuple[FetchResult, ...]]:
-        """`answers` with what was left out fetched, next pages followed, and the fetches for the log.
+        """`answers` with what was left out fetched and next pages followed; and a log of fetches.
 
         Returns within the deadline; what is not there by then stays as it was, or failed.
         """

@@ -11,7 +11,6 @@ class PastCard:
 
     topic: str
     indicator: str
-    shown_at: datetime
     same_encounter: bool
     rests_on: frozenset[str]  # sealed
     answered_at: datetime | None = None  # None: nobody said what became of it
