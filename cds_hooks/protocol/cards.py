@@ -28,6 +28,14 @@ class Indicator(StrEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
+    @property
+    def rank(self) -> int:
+        """0 for the least urgent."""
+        return _RANKS[self]
+
+
+_RANKS = {indicator: rank for rank, indicator in enumerate(Indicator)}
+
 
 @dataclass(frozen=True, slots=True)
 class Coding:

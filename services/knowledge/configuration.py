@@ -15,7 +15,7 @@ FILE_TABLES = ("value_set", "guideline")  # tables that each name a file of the 
 def load_settings(path: Path | None) -> Settings:
     """The settings in the TOML file at `path`; None gives the defaults, for loopback only.
 
-    Raises ConfigurationFault with every fault of the file.
+    Raises ConfigurationError with every fault of the file.
     """
     return loader.load_settings(path, get_clinical_tables())
 

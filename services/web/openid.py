@@ -23,7 +23,7 @@ from cds_hooks.config.secrets import read_client_secret
 from cds_hooks.net.bounded_response import read_body
 from cds_hooks.net.session import limit_time, restrict_session
 from cds_hooks.net.urls import is_loopback_url, parse_origin
-from cds_hooks.security.authentication import AuthenticationError
+from cds_hooks.security.token_checks import AuthenticationError
 
 NAME = "openid"
 ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "RS384", "RS512")  # asymmetric ones alone

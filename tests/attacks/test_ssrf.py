@@ -158,7 +158,7 @@ def test_keys_are_not_fetched_from_inside_either(connections, names, address):
     told = []
     keys = FetchedKeys("https://ehr.example.org/jwks.json", told.append)
     with pytest.raises(KeysUnavailableError):
-        keys.key("k", "ES384")
+        keys.find_key("k", "ES384")
     assert connections == []
     assert told == ["InvalidIPAddress"]
 
@@ -296,7 +296,7 @@ def test_a_key_set_is_fetched_from_where_it_is_named_alone(evil):
             "jwks_uri": f"{evil.base}/jwks",
         }
         keys = FetchedKeys(f"{ehr.base}/jwks.json", lambda _reason: None)
-        assert keys.key("none", "ES384") is None
+        assert keys.find_key("none", "ES384") is None
         ehr.answer = Issuer("x").jwks
         assert evil.paths == []
         assert ehr.paths == ["/jwks.json"]

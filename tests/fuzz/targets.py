@@ -25,20 +25,21 @@ from cds_hooks.protocol.errors import CallError
 from cds_hooks.protocol.feedback import read_feedback
 from cds_hooks.protocol.hook_request import read_json, read_request
 from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
-from cds_hooks.security.authentication import (
+from cds_hooks.security.key_sets import read_usable_keys
+from cds_hooks.security.scopes import check_scope, read_grants
+from cds_hooks.security.token_checks import (
     AuthenticationError,
     TokenExpectation,
     check_token,
     compute_token_digest,
     read_token,
 )
-from cds_hooks.security.key_sets import read_usable_keys
-from cds_hooks.security.scopes import check_scope, read_grants
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.reader import read_chart
 from services.hooks.catalog import build_prefetch_templates, read_attention_rules
 from services.hooks.documents import UnusableDocumentError, assess_document
 from services.hooks.offered_hooks import OFFERED_HOOKS
+from services.hooks.topics import TOPICS
 
 KNOWN = known()
 TEMPLATES = build_prefetch_templates(KNOWN.index)
@@ -143,7 +144,7 @@ def chart(data: bytes) -> None:
         r for r in listed if isinstance(r, dict) and isinstance(r.get("resourceType"), str)
     ]
     for drafts in ([], resources):
-        read_chart(resources, "sample-1", KNOWN.readable, today=TODAY, drafts=drafts)
+        read_chart(resources, "sample-1", KNOWN.chart_knowledge, today=TODAY, drafts=drafts)
 
 
 def assessment(data: bytes) -> None:
@@ -189,7 +190,7 @@ def _dumped(*documents: Any) -> list[bytes]:
 
 
 CALLS = [sample(name) for name in SAMPLES]
-MAKER = CardMaker.from_site(KNOWN, "https://cds.example")
+MAKER = CardComposer.from_site(KNOWN, TOPICS, "https://cds.example")
 ATTENTION = read_attention_rules(None, KNOWN)
 RESOURCES = [
     [e["resource"] for value in call["prefetch"].values() if value for e in value.get("entry", [{"resource": value}])]

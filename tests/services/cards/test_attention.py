@@ -34,7 +34,7 @@ class Remembered:
 def candidate(topic="b12Indeterminate", indicator="info", *, urgent=False, rests_on=("one",)):
     source = Source("s", topic=Coding(topic, "https://cds.example"))
     card = Card("A card.", Indicator(indicator), source, rests_on=frozenset(rests_on))
-    return CardCandidate(card, topic, urgent)
+    return CardCandidate(card, topic, urgent, (f"{topic}AndMuscle",))
 
 
 def rules(service=SERVICE, **chosen):
