@@ -1,4 +1,4 @@
-"""Whose bulk export may be fetched, how we prove who we are, and where files may lie."""
+"""The table [bulk_export]: the server to fetch from, our client there, and where files may lie."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +23,12 @@ class BackendClient:
 
 @dataclass(frozen=True, slots=True)
 class BulkAccess:
-    """One FHIR server, and the terms on which its export is fetched."""
+    """The FHIR server that exports are fetched from, and the limits of a fetch."""
 
     server: str  # base URL, no slash at the end
     client: BackendClient | None = None
-    token_variable: str = (
-        DEFAULT_TOKEN_VARIABLE  # environment variable with a token, without a client
-    )
+    # The environment variable with a token, where there is no client.
+    token_variable: str = DEFAULT_TOKEN_VARIABLE
     file_servers: tuple[str, ...] = ()  # origins besides the server's that files may lie at
     private_addresses: bool = False  # servers inside the hospital's own network
     parallel: int = 4  # files that are downloaded at a time

@@ -1,4 +1,4 @@
-"""Who sees the pages for people, and for how long: the table [pages]."""
+"""The table [pages]: who may open the pages for people, and for how long."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class OpenID:
     private_addresses: bool = False  # a provider inside the hospital's own network
 
     def find_tenants(self, values: Sequence[str], tenant_ids: Sequence[str]) -> tuple[str, ...]:
-        """Which of the tenants that are `there` the values of the claim open.
+        """The tenants among `tenant_ids` that the values of the claim give access to.
 
         Without a table of tenants each value is a tenant's id.
         """
@@ -33,7 +33,7 @@ class OpenID:
 
 @dataclass(frozen=True, slots=True)
 class PageAccess:
-    """Without tenants everything is shown to callers on this machine, and nothing of this asked."""
+    """Access to the pages. Without tenants they are open to this machine, and this is not read."""
 
     public: frozenset[str] = frozenset({"evidence"})  # cards link there
     key_file: Path | None = None  # signs sessions; None: made in the state folder

@@ -1,4 +1,4 @@
-"""Secrets are files that the configuration points to."""
+"""Read and make the secret files that the configuration points to."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ KEY_BYTES = 32
 
 
 def read_secret(path: Path, setting: str) -> bytes:
-    """What the file at `path`, named by `setting`, holds. Raises ConfigurationFault."""
+    """The bytes of the secret file at `path`, which `setting` names. Raises ConfigurationError."""
     try:
         with path.open("rb") as file:
             readable = os.fstat(file.fileno()).st_mode & 0o007
@@ -27,7 +27,7 @@ def read_secret(path: Path, setting: str) -> bytes:
 
 
 def read_key(path: Path, setting: str) -> bytes:
-    """A key of random bytes. Raises ConfigurationFault."""
+    """A key of at least 32 random bytes. Raises ConfigurationError."""
     key = read_secret(path, setting)
     if len(key) < KEY_BYTES:
         reason = f"holds {len(key)} bytes; at least {KEY_BYTES} random ones are needed"
@@ -36,9 +36,9 @@ def read_key(path: Path, setting: str) -> bytes:
 
 
 def read_client_secret(openid: OpenID) -> str | None:
-    """What the provider of identities knows us by; None for a public client.
+    """The client secret for the OpenID provider; None for a public client.
 
-    Raises ConfigurationFault.
+    Raises ConfigurationError.
     """
     path, setting = openid.client_secret_file, "pages.openid.client_secret_file"
     if path is None:
@@ -50,7 +50,7 @@ def read_client_secret(openid: OpenID) -> str | None:
 
 
 def make_key(path: Path, setting: str) -> None:
-    """Puts a new key at `path`; where another process was first, its key stays."""
+    """Make a new key file at `path`; where another process was first, its key stays."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

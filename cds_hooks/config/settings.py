@@ -31,15 +31,15 @@ class ConfigurationProblem:
 
 
 class ConfigurationError(ValueError):
-    """The service must not start; `faults` holds everything that was found."""
+    """A configuration that stops the start; `problems` holds everything wrong with it."""
 
-    def __init__(self, faults: Iterable[ConfigurationProblem]) -> None:
-        self.problems = tuple(faults)
+    def __init__(self, problems: Iterable[ConfigurationProblem]) -> None:
+        self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
 
 def find_state_directory() -> Path:
-    """Where this user's programs keep what must survive a restart (XDG base directories)."""
+    """The folder for data that must survive a restart (XDG base directories)."""
     directory = Path(os.environ.get("XDG_STATE_HOME", ""))
     # The XDG specification has relative paths ignored.
     return (
@@ -77,7 +77,7 @@ NO_SERVICE_TABLES = ServiceTables()
 
 @dataclass(frozen=True, slots=True)
 class MetricsAddress:
-    """Where `serve` shows its metrics."""
+    """The address that `serve` shows its metrics at."""
 
     host: str = "127.0.0.1"
     port: int = 9464
@@ -86,7 +86,7 @@ class MetricsAddress:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is in force. The defaults are those of a service without a configuration file."""
+    """The settings in force. The defaults are those of a service without a configuration file."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -119,7 +119,7 @@ class Settings:
         return any(tenant.is_open for tenant in self.tenants)
 
     def find_tenant(self, name: str | None = None) -> Tenant:
-        """The tenant called `name`; the first where none is named. Raises ConfigurationFault."""
+        """The tenant called `name`; the first where none is named. Raises ConfigurationError."""
         tenants = [tenant for tenant in self.tenants if name in (None, tenant.id)]
         if not tenants:
             ids = ", ".join(tenant.id for tenant in self.tenants)
@@ -130,7 +130,7 @@ class Settings:
     def override_address(
         self, host: str | None = None, port: int | None = None, workers: int | None = None
     ) -> "Settings":
-        """These settings with what the command line gave.
+        """These settings with the host, port and workers of the command line.
 
         A base URL that only repeated the old address follows to the new one.
         """
@@ -146,7 +146,7 @@ class Settings:
 
 
 def explain_exposure(settings: Settings) -> str | None:
-    """Why the service will not listen where it is told to; None where it will."""
+    """Why the service refuses to listen on its host; None where it does not refuse."""
     host = settings.host
     if is_loopback(host) or not settings.is_open:
         return None

@@ -1,4 +1,4 @@
-"""What an EHR's authorisation server knows our app by (SMART App Launch): [smart]."""
+"""The table [smart]: our app's registration at an EHR's authorisation server (SMART App Launch)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ IDENTITY_SCOPES = ("openid", "fhirUser")
 
 
 def build_app_scopes(kinds: Iterable[str], read: str = "rs") -> tuple[str, ...]:
-    """Who is signed in, and the patient's resources of `kinds`."""
+    """The scopes of the app: who is signed in, and the patient's resources of `kinds`."""
     return (*IDENTITY_SCOPES, *(f"patient/{kind}.{read}" for kind in kinds))
 
 
 @dataclass(frozen=True, slots=True)
 class SmartAccess:
-    """A registered client: public without a secret or a key."""
+    """A registered OAuth client: public without a secret or a key."""
 
     client_id: str
     secret_file: Path | None = None  # then it proves itself by HTTP Basic

@@ -1,4 +1,4 @@
-"""Who may call, and what is theirs alone: keys, FHIR server, knowledge, records, limits."""
+"""Tenants: the EHRs that may call, each with its keys, FHIR server, knowledge and limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TokenTrust:
-    """What a tenant's tokens must say, compared character by character. [SEC-07 to SEC-16]"""
+    """What a tenant's tokens must contain, compared character by character. [SEC-07 to SEC-16]"""
 
     issuer: str
     audience: str  # base URL that the EHR calls this service by; no slash at the end
@@ -28,7 +28,7 @@ class TokenTrust:
 
 @dataclass(frozen=True, slots=True)
 class FhirAccess:
-    """Which servers a token of this tenant may go to, and for how long one call may wait."""
+    """FHIR servers that a tenant's access token may go to, and the limits of fetching from them."""
 
     servers: tuple[str, ...] = ()  # base URLs, no slash at the end
     allow_loopback: bool = False  # any server on this machine
@@ -40,7 +40,7 @@ class FhirAccess:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One EHR that is served. Everything here is its own."""
+    """One EHR that the service answers, with settings of its own."""
 
     id: str  # in records, log and metrics
     trust: TokenTrust | None = None
@@ -56,7 +56,7 @@ class Tenant:
 
     @property
     def is_open(self) -> bool:
-        """Whether callers are not told from strangers: for this machine alone."""
+        """Whether callers need not prove who they are: for this machine alone."""
         return self.trust is None and self.certificate is None
 
 

@@ -79,7 +79,7 @@ def find_problems(document: Mapping[str, Any], tables: ServiceTables) -> Iterato
 def _find_tenant_problems(
     document: Mapping[str, Any], tenants: list[dict[str, Any]]
 ) -> Iterator[Problem]:
-    """What only several tables together can have wrong."""
+    """Problems of the [[tenant]] tables that no schema of one table can see."""
     for key in document.get("fhir", {}).keys() & {"servers", "allow_loopback"}:
         yield f"fhir.{key}", "is for callers on this machine; each [[tenant]] has its own server"
     seen: dict[tuple[Any, ...], int] = {}
@@ -111,7 +111,7 @@ def _find_tenant_problems(
 
 
 def _explain_error(error: ValidationError) -> Iterator[Problem]:
-    """Key and reason. The schema's words, never the validator's: those quote the value."""
+    """The problems in one schema error, in the schema's words: the validator's quote the value."""
     key = error.json_path.removeprefix("$").removeprefix(".")
     schema = error.schema if isinstance(error.schema, dict) else {}
     match error.validator, error.instance:
@@ -133,7 +133,7 @@ def _explain_error(error: ValidationError) -> Iterator[Problem]:
 
 
 def _find_openid_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """What `[pages.openid]` and other tables can only have wrong together: key and reason."""
+    """Problems of `[pages.openid]` together with other tables."""
     match document:
         case {"pages": {"openid": dict(openid), **pages}}:
             pass
@@ -166,7 +166,7 @@ def _find_openid_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _find_smart_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Key and reason of what a schema cannot see; its form has been checked."""
+    """Problems of [smart] that a schema cannot see; the document fits the schema."""
     tenants = document.get("tenant", [])
     if "smart" in document and tenants:
         yield "smart", "is for callers on this machine; each [[tenant]] has its own client"
@@ -190,7 +190,7 @@ def _find_smart_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _find_server_problems(tenants: list[dict[str, Any]]) -> Iterator[Problem]:
-    """A launch names its FHIR server and nothing else that would tell tenants apart."""
+    """Tenants that share a FHIR server: a launch names its server and no tenant."""
     seen: dict[str, int] = {}
     for place, tenant in enumerate(tenants):
         if "smart" not in tenant:

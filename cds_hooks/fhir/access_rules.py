@@ -1,4 +1,4 @@
-"""What may be asked of a FHIR server: under which base URL, which next page, which query.
+"""Rules of access to FHIR servers: which base URL, next page and query may be requested.
 
 An access token goes to its tenant's server and nowhere else.
 """
@@ -16,7 +16,7 @@ CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def find_allowed_base(access: FhirAccess, request: HookRequest) -> str | None:
-    """The base URL that this call's server may be asked under; None where it may not."""
+    """The base URL of this call's FHIR server where it is an allowed one, else None."""
     if request.fhir_server is None:
         return None
     base = request.fhir_server.rstrip("/")
@@ -29,7 +29,7 @@ def find_allowed_base(access: FhirAccess, request: HookRequest) -> str | None:
 
 
 def check_query(request: HookRequest, template: str) -> ScopeDecision:
-    """Whether the token lets the query be tried; without a token the server decides."""
+    """Whether the token's scopes and lifetime allow the query; all is allowed without a token."""
     authorization = request.authorization
     if authorization is None:
         return ScopeDecision(True, is_complete=True)
@@ -44,7 +44,7 @@ def check_query(request: HookRequest, template: str) -> ScopeDecision:
 
 
 def _find_host(url: str) -> str | None:
-    """The host of a URL that may be called at all: https, or http on this machine."""
+    """The host of an https URL, or of an http URL on this machine; None for any other."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -59,7 +59,7 @@ def _find_host(url: str) -> str | None:
 
 
 def resolve_link(url: str, link: str) -> str:
-    """Where a server says that the next page is; nothing where that is no URL."""
+    """The URL of a next page, `link` taken relative to `url`; "" where that is no URL."""
     try:
         return urljoin(url, link)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Access tokens for bulk export: one that is given, or asked for by SMART Backend Services.
+"""Access tokens for bulk export: from the environment, or by SMART Backend Services.
 
-The program signs who it is with its private key (`private_key_jwt`) and gets a token that lives for
+The program authenticates with a signed assertion (`private_key_jwt`) and gets a token that lasts
 minutes. It is kept in memory alone.
 """
 
@@ -23,7 +23,7 @@ TIMEOUT = (10, 30)
 
 
 class StaticToken:
-    """A token from the environment, or none: then the server decides."""
+    """A token from the environment, or None: then the server decides."""
 
     def __init__(self, value: str | None) -> None:
         self._value = value or None
@@ -36,7 +36,7 @@ class StaticToken:
 
 
 class BackendToken:
-    """A token that is asked for when there is none, and again before it ends."""
+    """A token that is requested when there is none, and renewed before it expires."""
 
     def __init__(self, access: BulkAccess, client: BackendClient, session: requests.Session):
         self._access = access
@@ -49,14 +49,14 @@ class BackendToken:
         self._lock = threading.Lock()
 
     def get_value(self) -> str:
-        """Raises ExportFailed, and what requests raises."""
+        """A token that is still valid. Raises ExportError, and what requests raises."""
         with self._lock:
             if self._value is None or time.monotonic() > self._expires - RENEWAL_MARGIN_SECONDS:
                 self._value, self._expires = self._request_token()
             return self._value
 
     def discard(self, refused_token: str | None) -> bool:
-        """Lets go of a token that the server refused; the next is a new one."""
+        """Forget a token that the server refused. Returns whether a new one can be had."""
         with self._lock:
             if self._value == refused_token:
                 self._value = None
@@ -105,7 +105,7 @@ class BackendToken:
 
 
 def make_token_source(access: BulkAccess, session: requests.Session) -> StaticToken | BackendToken:
-    """Raises ConfigurationFault for a key that cannot be used."""
+    """The source of tokens for `access`. Raises ConfigurationError for an unusable key."""
     if access.client is not None:
         return BackendToken(access, access.client, session)
     return StaticToken(os.environ.get(access.token_variable, "").strip())

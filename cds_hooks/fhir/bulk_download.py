@@ -1,8 +1,8 @@
-"""One file of an export, downloaded so that a download that broke off goes on where it was.
+"""Download one file of a bulk export, and resume a download that broke off.
 
-The bytes are kept as they are sent, compressed or not, under a hidden name until all are there.
-Beside them stands what they are a beginning of: without it, or where the server has another file by
-now, the download starts afresh.
+The bytes are stored as they are sent, compressed or not, under a hidden name until all are there.
+A state file beside them says which file they are the beginning of. Without it, or where the server
+has another file by now, the download starts afresh.
 """
 
 import os
@@ -33,16 +33,16 @@ PRIVATE_MODE = 0o600  # what is downloaded is about patients
 
 
 class LinkExpiredError(Exception):
-    """The link leads nowhere now; the server may give another for the same file."""
+    """The link has expired; the server may give another for the same file."""
 
 
 class FileChangedError(Exception):
-    """What there is of the file is no beginning of what the server has."""
+    """The server has another file now: the bytes so far are not its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadState:
-    """Which file a beginning is of, as the server told it."""
+    """The file that is being downloaded: validator, size and encoding, from the headers."""
 
     validator: str  # ETag or Last-Modified; "" for neither
     total: int | None  # bytes as they are sent
@@ -60,7 +60,7 @@ class DownloadState:
 
     @property
     def can_detect_change(self) -> bool:
-        """Whether it would be noticed if the server had another file by now."""
+        """Whether a change of the file on the server would be noticed."""
         return bool(self.validator) or self.total is not None
 
 
@@ -73,7 +73,7 @@ def _read_total(answer: requests.Response) -> int | None:
 
 
 class Download:
-    """A file on its way to `part`; `told` gets the bytes as they arrive."""
+    """A download to the file `part`; `report_bytes` gets the number of bytes as they arrive."""
 
     def __init__(self, server: BulkServer, part: Path, report_bytes: Callable[[int], None]) -> None:
         self._server = server
@@ -82,7 +82,10 @@ class Download:
         self._report_bytes = report_bytes
 
     def fetch(self, url: str, *, with_token: bool) -> None:
-        """Until `part` is whole. Raises LinkExpired, ExportFailed, ExportUnfinished."""
+        """Download until `part` is complete.
+
+        Raises LinkExpiredError, ExportError and ExportInterruptedError.
+        """
         with self._server.track_request():
             self._fetch(url, with_token=with_token)
 
@@ -115,19 +118,19 @@ class Download:
             backoff.wait(reason, passing)
 
     def discard(self) -> None:
-        """Removes what there is of it."""
+        """Remove the bytes so far and their state."""
         self._state_file.unlink(missing_ok=True)
         self._part.unlink(missing_ok=True)
 
     def finish(self, name: Path) -> None:
-        """Gives the whole file its name."""
+        """Rename the complete file to `name`."""
         self._part.rename(name)
         self._state_file.unlink(missing_ok=True)
 
     def _save_response(
         self, answer: requests.Response, state: DownloadState | None, size: int
     ) -> bool:
-        """Whether the file is whole now; False where it should be asked for again."""
+        """Append the response to the file. Whether the file is complete now; else ask again."""
         status = answer.status_code
         if status in TRANSIENT_STATUSES:
             return False
@@ -172,7 +175,7 @@ class Download:
 
 
 def _build_range_headers(state: DownloadState | None, size: int) -> dict[str, str]:
-    """The headers that ask for the rest alone, where that is safe."""
+    """The headers of a request for the rest of the file, where that is safe."""
     if state is None or not size or not state.can_detect_change:
         return {}
     headers = {"Range": f"bytes={size}-"}
@@ -180,7 +183,7 @@ def _build_range_headers(state: DownloadState | None, size: int) -> dict[str, st
 
 
 def _is_continuation(answer: requests.Response, state: DownloadState | None, size: int) -> bool:
-    """Whether the part that was sent is the rest of the file that was begun."""
+    """Whether a 206 response continues the file from byte `size`."""
     match = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if state is None or match is None or match[1] is None or int(match[1]) != size:
         return False

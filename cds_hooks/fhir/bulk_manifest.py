@@ -1,4 +1,4 @@
-"""The list of an export's files, read from what the server answers when it is ready."""
+"""Read the manifest of a bulk export: the list of its files."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an export consists of, all pages together."""
+    """The files of an export, from all pages of its manifest."""
 
     transaction_time: str
     needs_token: bool

@@ -1,7 +1,7 @@
-"""The protocol of FHIR Bulk Data: an export is asked for, waited for, listed, and given up.
+"""The FHIR Bulk Data protocol: kick-off, status polling, manifest and cancelling of an export.
 
 Tokens go to the server's own origin and to file servers that are named, nowhere else; no redirect
-is followed. What can pass (429, 502 to 504, a lost connection) is tried again under `Patience`.
+is followed. What can pass (429, 502 to 504, a lost connection) is tried again under `Backoff`.
 """
 
 import threading
@@ -45,13 +45,13 @@ INVALID_URL_ERRORS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
 )
-# Asking again is for Patience: it waits as the server says.
+# Asking again is for Backoff: it waits as the server says.
 NO_RETRY = Retry(total=0, redirect=0, raise_on_status=False, respect_retry_after_header=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is asked for at kick-off."""
+    """The parameters of an export at kick-off."""
 
     level: str = "patient"  # "system", "patient" (all of them) or "group"
     group: str | None = None
@@ -73,7 +73,10 @@ class ExportRequest:
 
 
 class BulkServer:
-    """A FHIR server, asked on the terms of `access`. Raises ConfigurationFault for a bad key."""
+    """Sends the requests of bulk exports to a FHIR server.
+
+    Raises ConfigurationError for a bad key.
+    """
 
     def __init__(self, access: BulkAccess) -> None:
         self.access = access
@@ -92,7 +95,7 @@ class BulkServer:
 
     @contextmanager
     def track_request(self) -> Iterator[None]:
-        """What a thread asks for inside can be ended by `end`, wherever it waits."""
+        """Let `cancel_requests` end the requests that this thread sends inside."""
         with CancellableRequest() as attempt:
             self._requests.add(attempt)
             try:
@@ -101,7 +104,7 @@ class BulkServer:
                 self._requests.discard(attempt)
 
     def cancel_requests(self) -> None:
-        """Nothing is asked or waited for any longer."""
+        """End every request and every wait."""
         self.stop.set()
         for attempt in list(self._requests):
             attempt.cancel()
@@ -110,9 +113,9 @@ class BulkServer:
     def send_request(
         self, method: str, url: str, headers: Mapping[str, str], *, with_token: bool = True
     ) -> Iterator[requests.Response]:
-        """One request; a token that ended is renewed once.
+        """Send one request; a token that the server refuses is renewed once.
 
-        Raises ExportFailed where the URL must not be asked, and what LOST lists.
+        Raises ExportError where the URL must not be asked, and what CONNECTION_ERRORS lists.
         """
         if not self.access.allows_url(url):
             raise ExportError(explain_forbidden_url(url))
@@ -138,7 +141,7 @@ class BulkServer:
                 return
 
     def start_export(self, request: ExportRequest) -> str:
-        """Asks for an export; the URL that tells how it is getting on."""
+        """Ask for an export (kick-off). Returns the URL to poll for its status."""
         backoff = Backoff(self.access.deadline_s, self.stop, doing="asking for the export")
         url = request.build_url(self.access.server)
         headers = {
@@ -164,7 +167,7 @@ class BulkServer:
             backoff.wait(f"status {answer.status_code}", answer)
 
     def wait_for_manifest(self, status_url: str, progress: Callable[[str], None]) -> Manifest:
-        """Waits until the export is ready. `progress` is told what the server says of it."""
+        """Poll until the export is ready. `progress` gets the server's X-Progress text."""
         backoff = Backoff(self.access.deadline_s, self.stop, doing="waiting for the export")
         page = self._fetch_page(status_url, backoff, progress)
         pages, seen = [page], {status_url}
@@ -178,7 +181,7 @@ class BulkServer:
         return build_manifest(pages)
 
     def cancel(self, status_url: str) -> None:
-        """Tells the server that the export is no longer wanted; one that it forgot is fine."""
+        """Ask the server to drop the export; one that it no longer knows is fine."""
         headers = {"Accept": "application/fhir+json"}
         with (
             self._convert_connection_errors("cancelling"),
@@ -191,7 +194,7 @@ class BulkServer:
     def _fetch_page(
         self, url: str, backoff: Backoff, progress: Callable[[str], None]
     ) -> dict[str, Any]:
-        """A page of the manifest, when it is there."""
+        """A page of the manifest, polled for until it is there."""
         while True:
             last_answer = None
             try:
@@ -219,7 +222,7 @@ class BulkServer:
 
     @contextmanager
     def _convert_connection_errors(self, doing: str) -> Iterator[None]:
-        """Lost connections as ExportUnfinished, by their kind alone: their text holds URLs."""
+        """Turn lost connections into ExportInterruptedError, without their text: it holds URLs."""
         try:
             yield
         except CONNECTION_ERRORS as fault:
@@ -227,7 +230,7 @@ class BulkServer:
 
 
 def explain_forbidden_url(url: str) -> str:
-    """Why `url` is not asked; its path and query may be secret."""
+    """Why `url` may not be requested, without its path and query: they may be secret."""
     origin = parse_origin(url)
     if origin is None:
         return "the server names a URL that is neither https nor on this machine"
@@ -251,7 +254,7 @@ def _read_body(response: requests.Response) -> bytes:
 
 @contextmanager
 def _convert_permanent_errors() -> Iterator[None]:
-    """What trying again would not mend, as ExportFailed."""
+    """Turn errors that a retry would not mend into ExportError."""
     try:
         yield
     except InvalidIPAddress:

@@ -1,4 +1,4 @@
-"""Fetching what a client left out: in parallel, under one deadline, from allowed servers only.
+"""Fetch the prefetch data that a client left out, in parallel, from allowed FHIR servers only.
 
 An access token goes to its tenant's server and nowhere else: no redirect is followed, a next page
 must lie under the same base URL, and what the token's scopes don't cover is not asked for. A server
@@ -42,7 +42,7 @@ SERVER_FAILURES = ("deadline", "connection", "status-500", "status-502", "status
 
 
 class FhirClient:
-    """One for each tenant of a process: its threads, connections and breaker are its own."""
+    """Fetches for one tenant, with threads, connections and circuit breakers of its own."""
 
     def __init__(self, access: FhirAccess) -> None:
         self._access = access
@@ -57,7 +57,7 @@ class FhirClient:
 
     @property
     def is_paused(self) -> bool:
-        """Whether a server is left alone at present."""
+        """Whether a circuit breaker is open: some server is not asked at present."""
         return any(breaker.opened for breaker in list(self._breakers.values()))
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class FhirClient:
         templates: Mapping[str, str],
         traced: CallSpan = NO_CALL_SPAN,
     ) -> tuple[dict[str, PrefetchAnswer], tuple[FetchResult, ...]]:
-        """`answers` with what was left out fetched, and next pages followed.
+        """`answers` with what was left out fetched and next pages followed; and a log of fetches.
 
         Returns within the deadline; what is not there by then stays as it was, or failed.
         """
@@ -105,7 +105,7 @@ class FhirClient:
         return done, tuple(fetches)
 
     def _get_breaker(self, base: str) -> CircuitBreaker:
-        """Tells how the server at `base` has been of late."""
+        """The circuit breaker of the server at `base`."""
         if base not in self._breakers:
             if (
                 len(self._breakers) >= MAX_CONNECTIONS
@@ -119,7 +119,7 @@ class FhirClient:
     def _run_queries(
         self, queries: "Sequence[_Query]", request: HookRequest, base: str
     ) -> list[tuple[PrefetchAnswer, FetchResult]]:
-        """What became of each query by the deadline, or until the token ends if that is sooner."""
+        """The result of each query at the deadline, or when the token ends if that is sooner."""
         began = time.monotonic()
         deadline = began + self._access.deadline_ms / 1000
         authorization = request.authorization
@@ -144,7 +144,7 @@ class FhirClient:
     def _run_query(
         self, query: "_Query", request: HookRequest, base: str, deadline: float
     ) -> tuple[PrefetchAnswer, str]:
-        """The answer for one key, and why it ended: "ok" or a reason."""
+        """The answer for one key, and "ok" or the reason why it is not complete."""
         with query.attempt, query.traced.start_part("fetch") as span:
             headers = span.build_headers(query.traced.trace)
             answer, reason = self._fetch_pages(query, request, base, deadline, headers)
@@ -218,7 +218,7 @@ class FhirClient:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """One search that is to be tried."""
+    """One search or read to send."""
 
     answer: PrefetchAnswer
     template: str
@@ -228,7 +228,7 @@ class _Query:
 
 
 class _ServerFailedError(Exception):
-    """None of a call's queries was answered."""
+    """No query of a call was answered: it counts against the server."""
 
 
 class _ResponseError(Exception):
@@ -245,7 +245,7 @@ def _parse_json(body: bytes) -> Any:
 def _make_partial_answer(
     answer: PrefetchAnswer, resources: Iterable[dict[str, Any]]
 ) -> PrefetchAnswer:
-    """What there is of an answer that broke off: incomplete, or failed where there is nothing."""
+    """An answer that broke off: incomplete with `resources`, failed without any."""
     resources = tuple(resources)
     state = PrefetchState.FOUND if resources else PrefetchState.FAILED
     return replace(

@@ -1,4 +1,4 @@
-"""What a server says went wrong, without anything of a patient.
+"""Errors of a bulk export, and the issue codes of an OperationOutcome.
 
 An OperationOutcome's free text may quote names and values. Only its codes are read.
 """
@@ -13,20 +13,20 @@ CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class ExportError(Exception):
-    """It cannot go on, and would not if it were tried again as it is."""
+    """The export cannot go on; trying again as it is would not help."""
 
 
 class ExportInterruptedError(Exception):
-    """It broke off, and goes on from there when it is tried again."""
+    """The export broke off, and resumes there when it is tried again."""
 
 
 def read_code(text: object) -> str:
-    """`text` where it is one word of a code system, else nothing."""
+    """`text` where it looks like a code, else ""."""
     return text if isinstance(text, str) and CODE.fullmatch(text) else ""
 
 
 def count_issues(document: Any) -> Counter[str]:
-    """The issues of an OperationOutcome as "severity/code", and how many of each."""
+    """Count the issues of an OperationOutcome by "severity/code"."""
     counts: Counter[str] = Counter()
     match document:
         case {"resourceType": "OperationOutcome", "issue": list(issues)}:
@@ -38,7 +38,7 @@ def count_issues(document: Any) -> Counter[str]:
 
 
 def read_issues(body: bytes) -> Counter[str]:
-    """The same of an answer's body; empty where that is no OperationOutcome."""
+    """The issues in the body of a response, counted; empty where it is no OperationOutcome."""
     try:
         return count_issues(orjson.loads(body))
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""How long to wait before a server is asked again."""
+"""Wait before a request is retried: exponential backoff, and Retry-After."""
 
 import threading
 import time
@@ -32,12 +32,15 @@ class Backoff:
         self.restart()
 
     def restart(self) -> None:
-        """Begins anew with short waits: there was progress."""
+        """Go back to short waits: there was progress."""
         self._pause = MIN_WAIT_SECONDS
         self._tries_left = self._tries
 
     def wait(self, reason: str, answer: requests.Response | None = None) -> None:
-        """Raises ExportUnfinished where patience ends; `reason` says why we wait."""
+        """Wait because of `reason`, or as long as `answer` asks for.
+
+        Raises ExportInterruptedError at the deadline and after the last try.
+        """
         retry_after = read_retry_after(answer) if answer is not None else None
         pause = self._pause if retry_after is None else min(retry_after, MAX_RETRY_AFTER_SECONDS)
         self._pause = min(self._pause * 2, MAX_WAIT_SECONDS)
@@ -51,7 +54,7 @@ class Backoff:
 
 
 def read_retry_after(answer: requests.Response) -> float | None:
-    """What Retry-After says, in seconds or as a date; None where it says nothing."""
+    """Seconds of a Retry-After header, which has seconds or a date; None without one."""
     text = answer.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)

@@ -1,4 +1,4 @@
-"""Requests to other machines: to public addresses, without redirects, and ended when told to.
+"""HTTP sessions that reach allowed addresses only, and whose requests can be cancelled.
 
 A name is resolved once for each request, and the connection goes to the address that was judged:
 what a name server says in between changes nothing.
@@ -32,7 +32,7 @@ logging.getLogger("requests_hardened").setLevel(logging.CRITICAL)
 
 
 class CancellableRequest:
-    """What one thread asks for; another may end it, wherever it waits.
+    """A request of one thread that another thread can cancel, wherever it waits.
 
     Time-outs of sockets begin anew with each byte, so a server that drips would never meet one.
     """
@@ -58,7 +58,7 @@ class CancellableRequest:
             self._connection = connection
 
     def cancel(self) -> None:
-        """Whatever it waits for now fails at once; after it nothing more is sent."""
+        """Make whatever it waits for fail at once; nothing more is sent afterwards."""
         with self._lock:
             self._is_cancelled = True
             # Connections of urllib3 have their socket from its making on, before TLS is agreed.
@@ -72,7 +72,7 @@ class CancellableRequest:
 
 @contextmanager
 def limit_time(seconds: float) -> Iterator[threading.Event]:
-    """What this thread asks for meanwhile is ended after so long; the event says that it was."""
+    """Cancel this thread's requests after `seconds`; the event is set when that happened."""
     is_over = threading.Event()
     with CancellableRequest() as attempt:
 
@@ -163,7 +163,7 @@ def restrict_session(
     private_addresses: bool = False,
     retry: Retry = RETRY_ONCE,
 ) -> None:
-    """Makes a session, of this library or one that extends it, reach what `session` may."""
+    """Restrict a session, or one of a library that extends it, to what `make_session` allows."""
     session.trust_env = False  # no proxy, netrc or certificate bundle by accident
     session.adapters.clear()
     for scheme in ("https://", "http://") if loopback else ("https://",):

@@ -1,4 +1,4 @@
-"""URLs and hosts as a configuration may name them."""
+"""Check and take apart URLs, hosts and origins of a configuration."""
 
 import ipaddress
 import re
@@ -59,7 +59,7 @@ def is_origin(text: str) -> bool:
 
 
 def parse_records_url(text: str) -> "URL | None":
-    """The database that `text` names; None where it names none that can be used.
+    """The database URL in `text`; None where it is none that the records can use.
 
     A password belongs in the file that libpq's `passfile` names. SQLite in memory would forget.
     """

@@ -1,4 +1,4 @@
-"""What a decision may know of earlier ones about the same patient: never a name, never a value."""
+"""Cards shown for a patient before, as far as a decision may know: never a name, never a value."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,6 @@ class PastCard:
 
     topic: str
     indicator: str
-    shown_at: datetime
     same_encounter: bool
     rests_on: frozenset[str]  # sealed
     answered_at: datetime | None = None  # None: nobody said what became of it
@@ -20,17 +19,17 @@ class PastCard:
 
 
 class CardHistory(Protocol):
-    """The past of one patient of one tenant."""
+    """The earlier cards of one patient of one tenant."""
 
     def find_cards(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
         """Cards of these topics shown in the last `days` days, the newest first."""
 
     def make_seals(self, mark: str) -> frozenset[str]:
-        """What may stand for `mark` in the records of this tenant: one seal for each key."""
+        """The seals that may stand for `mark` in this tenant's records: one for each key."""
 
 
 class EmptyCardHistory:
-    """For evaluations that nobody remembers: the command line, a population run."""
+    """No earlier cards: for the command line and population runs."""
 
     def find_cards(
         self,

@@ -1,4 +1,4 @@
-"""What one EHR needs said differently. One place: everything else writes the standard's cards."""
+"""Adapt cards to the EHRs that differ from the standard: Epic, Oracle, the CDS Hooks Sandbox."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ class Dialect:
     catalogue: Mapping[str, tuple[Coding, ...]] = field(default_factory=dict)  # by order template
 
     def supports_hook(self, hook: str) -> bool:  # noqa: ARG002  # of some EHRs
-        """Whether the EHR asks at this hook."""
+        """Whether the EHR calls at this hook."""
         return True
 
     def adapt_card(self, card: Card) -> tuple[Card, tuple[str, ...]]:
@@ -53,14 +53,14 @@ class Dialect:
         return self._adapt_card(card)
 
     def _adapt_card(self, card: Card) -> tuple[Card, tuple[str, ...]]:
-        """The same of a card in the site's codes: what dialects differ in."""
+        """The same for a card that has the site's codes: what dialects differ in."""
         return card, ()
 
     def _use_site_codes(self, suggestion: Suggestion) -> Suggestion:
         return replace(suggestion, actions=tuple(map(self._add_site_codes, suggestion.actions)))
 
     def _add_site_codes(self, action: Action) -> Action:
-        """The site's own codes before the standard ones."""
+        """Put the site's own codes before the standard ones."""
         codings = self.catalogue.get(action.template or "", ())
         if action.resource is None or not codings:
             return action
@@ -103,7 +103,7 @@ class Epic(Dialect):
         return changed, tuple(left_out)
 
     def _find_omission_reason(self, action: Action) -> str | None:
-        """Why Epic could not carry it out; None where it can."""
+        """Why Epic cannot carry out an action; None where it can."""
         if action.resource is None:
             return None
         kind = str(action.resource["resourceType"])
@@ -155,7 +155,7 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def render_plain_text(markdown: str) -> str:
-    """The words of `markdown`, a line for each block, the cells of a row parted by commas."""
+    """`markdown` as plain text: a line for each block, commas between the cells of a row."""
     lines: list[str] = []
     cells: list[str] = []
     for token in _MARKDOWN.parse(markdown):
@@ -181,7 +181,7 @@ def _build_coding(coding: Coding) -> dict[str, str]:
 
 
 def _split_update(action: Action) -> Iterator[Action]:
-    """Epic changes no draft: the old one goes, the new one comes."""
+    """An update as a delete and a create: Epic changes no draft."""
     if action.type != "update" or action.resource is None:
         yield action
         return
@@ -205,7 +205,7 @@ def _split_suggestion(suggestion: Suggestion, actions: list[Action]) -> Iterator
 
 
 def _make_epic_source(card: Card) -> Source:
-    """Epic ties a user's override to the topic: letters and digits alone, at most a hundred."""
+    """The source with a topic as Epic takes it: at most a hundred letters and digits."""
     topic = card.source.topic
     if topic is None:
         return card.source
@@ -214,7 +214,7 @@ def _make_epic_source(card: Card) -> Source:
 
 
 def _put_drug_first(suggestion: Suggestion) -> Suggestion:
-    """The sandbox takes the first action that brings a drug with both a code and a text."""
+    """Put actions with a drug first: the sandbox takes the first with both a code and a text."""
     actions = sorted(suggestion.actions, key=lambda action: not _has_drug(action))
     return replace(suggestion, actions=tuple(map(_add_text, actions)))
 

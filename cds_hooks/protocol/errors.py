@@ -1,11 +1,11 @@
-"""Why a call is not answered with cards, and what the client is told.
+"""Errors that end a call, each with its HTTP status and OperationOutcome.
 
-* Refusal            an HTTP status and an OperationOutcome
-  x NotJson          400  the body is no JSON
-  x NotACall         422  JSON, but not this call; names the path, never the value
-  x DataUnobtainable 412  required FHIR data could not be had [PF-06, RESP-05]
-  x TooManyCalls     429  from this tenant or address
-  x NotRecorded      503  the records are down: no answer without its record
+* CallError               an HTTP status and an OperationOutcome
+  x InvalidJsonError     400  the body is no JSON
+  x InvalidRequestError  422  JSON, but not this call; names the path, never the value
+  x MissingDataError     412  required FHIR data could not be had [PF-06, RESP-05]
+  x TooManyCallsError    429  from this tenant or address
+  x RecordsDownError     503  the records are down: no answer without its record
 """
 
 from collections.abc import Sequence

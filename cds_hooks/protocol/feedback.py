@@ -1,4 +1,4 @@
-"""What became of a card: the specification's shape and Epic's, checked, as plain records.
+"""Read feedback on cards, in the specification's shape and in Epic's.
 
 Free text that a clinician typed is patient data: it is never logged, and kept encrypted or not at
 all, by the site's policy.
@@ -33,7 +33,7 @@ class Feedback:
 
 
 def read_feedback(document: object) -> tuple[Feedback, ...]:
-    """The items of a feedback message. Raises NotACall with the path of the first fault."""
+    """The items of a feedback message. Raises InvalidRequestError with a path."""
     match document:
         case {"feedback": list(items)} if items:
             pass
@@ -45,7 +45,7 @@ def read_feedback(document: object) -> tuple[Feedback, ...]:
 
 
 def build_log_item(item: Feedback, reasons: Collection[str]) -> dict[str, str]:
-    """An item for the log: which card, what became of it, and why.
+    """An item for the log: card, outcome and reason.
 
     A client may send any text as a reason, or as a card. Only a reason of `reasons` is named, and
     only what looks like one of our cards.

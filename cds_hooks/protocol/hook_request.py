@@ -1,4 +1,4 @@
-"""A call of a CDS service: bytes to a HookRequest, and what is wrong by path, never by value."""
+"""Read a call of a CDS service; errors name the path of what is wrong, never its value."""
 
 import json
 import re
@@ -166,7 +166,7 @@ def read_resources(bundle: object) -> Iterator[dict[str, Any]]:
 
 
 def read_json(body: bytes) -> Any:
-    """The document in `body`. Raises NotJson."""
+    """The document in `body`. Raises InvalidJsonError."""
     try:
         return parse_json(body)
     except UnreadableJsonError as fault:
@@ -174,7 +174,7 @@ def read_json(body: bytes) -> Any:
 
 
 def read_request(document: object, hook: str) -> HookRequest:
-    """`document` as a call of `hook`. Raises NotACall with the path of what is wrong."""
+    """`document` as a call of `hook`. Raises InvalidRequestError with a path."""
     if not isinstance(document, dict):
         raise InvalidRequestError("must be an object", ["$"])
     members = {name: value for name, value in document.items() if value is not None}

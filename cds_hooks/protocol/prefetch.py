@@ -1,4 +1,4 @@
-"""What a client sent for each prefetch key, every meaning kept apart.
+"""Read what a client sent for each prefetch key, and check prefetch templates.
 
 Not having searched, having searched and found nothing, and having failed are three things; none
 of them is ever taken for another. [PF-04, PF-05, PF-06, PF-07]
@@ -27,7 +27,7 @@ class PrefetchState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PrefetchAnswer:
-    """What is known for one key."""
+    """The answer for one prefetch key."""
 
     key: str
     state: PrefetchState
@@ -43,7 +43,7 @@ class PrefetchAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """One query that was tried, for the log: no URL, since it holds the patient's id."""
+    """The result of one query, for the log: no URL, since it holds the patient's id."""
 
     key: str
     state: PrefetchState
@@ -52,11 +52,11 @@ class FetchResult:
 
 
 class TemplateError(ValueError):
-    """A prefetch template that not every client can be relied on to run. Stops the start."""
+    """A prefetch template that some clients cannot run. Stops the start."""
 
 
 def read_prefetch(request: HookRequest, templates: Mapping[str, str]) -> dict[str, PrefetchAnswer]:
-    """An Answer for each key of `templates`; keys that nobody asked for are ignored."""
+    """The answer for each key of `templates`; other keys are ignored."""
     return {
         key: _read_sent(key, template, request)
         if key in request.prefetch
@@ -76,7 +76,7 @@ def _has_token_values(template: str, request: HookRequest) -> bool:
 
 
 def _read_sent(key: str, template: str, request: HookRequest) -> PrefetchAnswer:
-    """What was sent for a key; a read that brought another resource is no answer to it."""
+    """The answer that was sent for a key; a read with another resource is no answer."""
     answer = interpret_value(key, find_resource_type(template), request.prefetch[key])
     if "?" not in template and answer.state is PrefetchState.FOUND:
         id_ = expand_template(template, request.context).partition("/")[2]
@@ -174,7 +174,7 @@ def expand_template(template: str, context: Mapping[str, Any]) -> str:
 
 
 def check_templates(templates: Mapping[str, str], hook: str) -> None:
-    """Raises TemplateFault for a template outside what clients widely support. [PF-08 to PF-18]"""
+    """Raises TemplateError for a template outside what clients widely support. [PF-08 to PF-18]"""
     for key, template in templates.items():
         reason = _find_template_error(template, HOOKS[hook].tokens)
         if reason is not None:

@@ -1,4 +1,4 @@
-"""A CDS service: what discovery says of it, and the decision behind it."""
+"""A CDS service: its entry in discovery, and the function that decides on cards."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ DISCOVERY_PATH = "/cds-services"  # the path that clients are given
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """All that a decision may depend on."""
+    """The input of a decision."""
 
     request: HookRequest
     answers: Mapping[str, PrefetchAnswer]
@@ -28,7 +28,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Cards, and what the record and the log keep of how they came about: never a value."""
+    """The cards, and how they came about for the record and the log: never a value."""
 
     cards: tuple[Card, ...]
     record: Mapping[str, Any] = field(default_factory=dict)

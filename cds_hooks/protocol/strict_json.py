@@ -1,4 +1,4 @@
-"""JSON that means one thing to every reader: no key twice, no NaN, no endless nesting."""
+"""Parse JSON strictly: no key twice, no NaN, no endless nesting."""
 
 import json
 from typing import Any
@@ -9,11 +9,11 @@ MAX_DEPTH = 254  # orjson writes no deeper; a Bundle of real orders has about 20
 
 
 class UnreadableJsonError(ValueError):
-    """Says what is wrong and where, never what stands there."""
+    """Not the JSON that is accepted; says what is wrong and where, never the value."""
 
 
 def parse_json(body: bytes) -> Any:
-    """The document in `body`, UTF-8. Raises Unreadable."""
+    """The document in `body`, UTF-8. Raises UnreadableJsonError."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as fault:

@@ -18,7 +18,6 @@ class PastRow(NamedTuple):
     topic: str | None
     indicator: str
     rests_on: list[str] | None
-    at: datetime
     encounter_hash: str | None
     outcome: str | None
     reason_code: str | None
@@ -37,7 +36,6 @@ def select_past_cards(keys: int) -> Select[Any]:
             card.c.topic,
             card.c.indicator,
             card.c.rests_on,
-            decision.c.at,
             decision.c.encounter_hash,
             feedback.c.outcome,
             feedback.c.reason_code,
@@ -104,7 +102,6 @@ def _read_past_card(row: PastRow, encounter: tuple[str, ...]) -> PastCard:
     return PastCard(
         topic=row.topic or "",
         indicator=row.indicator,
-        shown_at=row.at,
         same_encounter=row.encounter_hash in encounter,
         rests_on=frozenset(row.rests_on or ()),
         answered_at=answered,

@@ -1,4 +1,4 @@
-"""An EHR's authorisation server, as our app sees it: where it is, its tokens, its signatures."""
+"""The client of an EHR's authorisation server: its endpoints, access tokens and id tokens."""
 
 import re
 import threading
@@ -33,7 +33,7 @@ FHIR_USER = re.compile(r"(?:\S{1,400}/)?[A-Z][A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}"
 
 
 class AuthorizationServerError(CallError):
-    """The EHR's own server did not do its part. `expressions` name which, for the log."""
+    """The EHR's server did not answer as it should. `expressions` name the step, for the log."""
 
     status = 502
     text = "The EHR's server did not answer as an app needs it."
@@ -46,7 +46,7 @@ class AccessDeniedError(CallError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What a server's smart-configuration says."""
+    """The endpoints and capabilities in a server's smart-configuration."""
 
     authorization: str
     token: str
@@ -78,7 +78,7 @@ class AuthorizationServer:
         self._lock = threading.Lock()
 
     def get_endpoints(self) -> Endpoints:
-        """Raises ServerUnfit."""
+        """The server's endpoints, at most five minutes old. Raises AuthorizationServerError."""
         with self._lock:
             if self._error is not None and self._now() - self._checked_at < PAUSE_SECONDS:
                 raise AuthorizationServerError(self._error.diagnostics, self._error.expressions)
@@ -98,13 +98,13 @@ class AuthorizationServer:
         return _read_endpoints(self._fetch_document(url, "smart-configuration"), self)
 
     def allows_url(self, url: object) -> bool:
-        """Whether `url` is one that this server may send us or a browser to."""
+        """Whether this server may send us or a browser to `url`."""
         if not isinstance(url, str) or parse_origin(url) is None:
             return False
         return is_loopback_url(self.base) or not is_loopback_url(url)
 
     def find_key_set_url(self, issuer: str) -> str:
-        """Where the issuer of id tokens keeps its keys (OpenID Connect Discovery)."""
+        """The URL of the keys of an issuer of id tokens (OpenID Connect Discovery)."""
         if not self.allows_url(issuer):
             raise AuthorizationServerError(
                 "It names no place for the keys of its identity tokens.", ["jwks"]
@@ -120,7 +120,7 @@ class AuthorizationServer:
         return str(url)
 
     def request_token(self, url: str, form: str, headers: Mapping[str, str]) -> dict[str, Any]:
-        """The answer of the token endpoint. Raises NotGranted and ServerUnfit."""
+        """The token endpoint's answer. Raises AccessDeniedError and AuthorizationServerError."""
         all_headers = {**headers, "Accept": "application/json", "Content-Type": FORM}
         answer = self._send_request("POST", url, "token", headers=all_headers, data=form)
         try:
@@ -144,7 +144,7 @@ class AuthorizationServer:
     def verify_identity(self, token: str, client: str, nonce: str) -> str | None:
         """The `fhirUser` of an id token for `client`; None where it names none.
 
-        Raises NotGranted for a token that is not what it should be. [OpenID Connect Core 3.1.3.7]
+        Raises AccessDeniedError for an invalid token. [OpenID Connect Core 3.1.3.7]
         """
         endpoints = self.get_endpoints()
         url = endpoints.key_set or self.find_key_set_url(endpoints.issuer)
@@ -204,7 +204,7 @@ class AuthorizationServer:
 
 
 def _read_endpoints(document: Mapping[str, Any], server: AuthorizationServer) -> Endpoints:
-    """Raises ServerUnfit for what no launch could go on with."""
+    """The endpoints in a smart-configuration. Raises AuthorizationServerError for unusable ones."""
     match document:
         case {"authorization_endpoint": str(authorization), "token_endpoint": str(token)} if (
             server.allows_url(authorization) and server.allows_url(token)

@@ -1,4 +1,4 @@
-"""Our app as one tenant's authorisation server knows it, and how it proves itself there."""
+"""Our app as a registered OAuth client of a tenant's authorisation server."""
 
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
@@ -9,7 +9,7 @@ from cds_hooks.security.signing_key import ASSERTION_TYPE, SigningKey, read_sign
 
 
 class SmartClient:
-    """One tenant's registered client. Raises ConfigurationFault for its secret or key."""
+    """One tenant's registered client. Raises ConfigurationError for its secret or key."""
 
     def __init__(self, tenant: Tenant) -> None:
         access = tenant.smart
@@ -26,7 +26,7 @@ class SmartClient:
             self._secret = secret.decode("latin-1").strip()
 
     def build_token_request(self, url: str, **members: str) -> tuple[str, dict[str, str]]:
-        """Form and headers of a request for a token, with what proves who asks."""
+        """Form and headers of a token request, with the client's authentication."""
         headers: dict[str, str] = {}
         if self.key is not None:
             assertion = self.key.sign_assertion(self.access.client_id, url)

@@ -1,4 +1,4 @@
-"""What the browser carries of launches: one cookie for each, so that no two patients mix.
+"""Cookies of SMART launches: one for each launch, so that no two patients mix.
 
 The cookie of a launch goes to that launch's pages alone, and closes when nobody used it for a
 while. Beside it a list of launches bounds how many there are.
@@ -21,7 +21,7 @@ MAX_PIECES = 2  # and proxies let no more than 8 kB of cookies through
 
 
 class LaunchCookies:
-    """Puts launches into answers, and finds them in requests."""
+    """Writes launches into responses, and reads them from requests."""
 
     def __init__(self, settings: Settings, key: bytes) -> None:
         parts = urlsplit(settings.base_url)
@@ -42,7 +42,7 @@ class LaunchCookies:
         *,
         framed: bool,
     ) -> None:
-        """Remembers a launch until its callback; the oldest of many is forgotten."""
+        """Keep a launch until its callback; beyond `MAX_PENDING` the oldest is dropped."""
         waiting = [name for name in request.cookies if name.startswith(self._pending_prefix)]
         waiting.sort(key=lambda name: self._ciphers["begun"].get_age(request.cookies[name], now))
         for name in waiting[MAX_PENDING - 1 :]:
@@ -58,13 +58,13 @@ class LaunchCookies:
         )
 
     def read_pending(self, request: Request, id_: str, now: float) -> PendingLaunch | None:
-        """The launch that waits for the callback now here; None where there is none."""
+        """The pending launch that this callback belongs to; None where there is none."""
         text = request.cookies.get(self._pending_prefix + id_, "")
         members = self._ciphers["begun"].decrypt(text, LAUNCH_SECONDS, now)
         return None if members is None else PendingLaunch(**members)
 
     def drop_pending(self, response: Response, id_: str, *, framed: bool) -> None:
-        """A launch is answered once."""
+        """Drop a pending launch: it is answered once."""
         self._drop(response, self._pending_prefix + id_, self.path, framed=framed)
 
     def put_launch(
@@ -76,9 +76,9 @@ class LaunchCookies:
         *,
         framed: bool,
     ) -> None:
-        """A new launch; of more than there may be, the oldest ends.
+        """Store a new launch; beyond `MAX_LAUNCHES` the oldest ends.
 
-        Raises LaunchRefused for a token that no cookie holds.
+        Raises LaunchError for a token that no cookie holds.
         """
         launch_list = self._ciphers["list"].decrypt(
             request.cookies.get(self._list_name, ""), 1 << 31, now
@@ -93,7 +93,7 @@ class LaunchCookies:
     def renew_launch(
         self, response: Response, launch: LaunchToken, now: float, *, framed: bool
     ) -> None:
-        """Lets a launch that is used live on, to the end of its access at most."""
+        """Extend a launch that is used, to the end of its access at most."""
         text = self._ciphers["launched"].encrypt(asdict(launch), now)
         pieces = [
             text[start : start + MAX_PIECE_LENGTH]

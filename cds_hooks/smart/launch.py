@@ -1,7 +1,7 @@
-"""A launch of the app, from the EHR's first request to access (SMART App Launch 2).
+"""Launch the app from an EHR, from its first request to an access token (SMART App Launch 2).
 
-Nothing of it is kept here: what the callback has to know of the beginning, and what the pages have
-to know of the end, the user's browser carries, sealed.
+Nothing is kept on the server: the browser carries the pending launch and the token in encrypted
+cookies.
 """
 
 import hmac
@@ -41,7 +41,7 @@ LAUNCH_ID = re.compile(r"[A-Za-z0-9_-]{12}")
 
 
 class LaunchError(CallError):
-    """What was asked is no launch, or no answer to one, that can be gone on with."""
+    """The request is no valid launch or callback."""
 
     status = 400
     text = "The app could not be opened."
@@ -62,7 +62,7 @@ class PendingLaunch:
 
 @dataclass(frozen=True, slots=True)
 class LaunchToken:
-    """Access to one patient's data for one user."""
+    """An access token to one patient's data for one user."""
 
     id: str
     tenant: str
@@ -76,7 +76,7 @@ class LaunchToken:
 
 
 class Launches:
-    """Begins launches and ends them; one for each process."""
+    """Starts and finishes launches; one for each process."""
 
     def __init__(
         self,
@@ -98,9 +98,10 @@ class Launches:
         self._slots = {name: threading.BoundedSemaphore(MAX_WAITING) for name in self.clients}
 
     def begin_launch(self, iss: str | None, launch: str | None) -> tuple[str, PendingLaunch]:
-        """Where the browser goes to ask for access, and what is to be known when it is back.
+        """The URL of the authorisation request, and the launch as it is pending meanwhile.
 
-        Without `launch` the user chooses a patient there. Raises LaunchRefused and ServerUnfit.
+        Without `launch` the user chooses a patient there. Raises LaunchError and
+        AuthorizationServerError.
         """
         tenant, base = self._find_tenant(iss)
         if launch is not None and not PARAMETER.fullmatch(launch):
@@ -129,9 +130,9 @@ class Launches:
         return url, pending
 
     def finish_launch(self, pending: PendingLaunch, answer: Mapping[str, str]) -> LaunchToken:
-        """What the authorisation server's `answer`, as the browser brought it, gives access to.
+        """Exchange the code in the callback's parameters (`answer`) for an access token.
 
-        Raises LaunchRefused, NotGranted and ServerUnfit.
+        Raises LaunchError, AccessDeniedError and AuthorizationServerError.
         """
         client = self.clients.get(pending.tenant)
         if client is None or not _is_same(pending.state, answer.get("state", "")):
@@ -191,16 +192,16 @@ class Launches:
     def _choose_scope(
         self, client: SmartClient, capabilities: frozenset[str], *, is_standalone: bool
     ) -> str:
-        """What is asked for: no more than is read, in the words that the server knows."""
+        """The scopes to ask for: no more than is read, in the version that the server knows."""
         is_old = "permission-v1" in capabilities and "permission-v2" not in capabilities
         read = "read" if is_old else "rs"
         scopes = client.access.scopes or build_app_scopes(self._resource_types, read)
         return " ".join(("launch/patient" if is_standalone else "launch", *scopes))
 
     def _find_tenant(self, iss: str | None) -> tuple[Tenant, str]:
-        """Whose EHR `iss` is, and its base URL. Raises LaunchRefused.
+        """The tenant of the EHR `iss`, and its base URL. Raises LaunchError.
 
-        Nothing is asked of a server that the configuration does not name.
+        A server that the configuration does not name is sent no request.
         """
         tenants = [client.tenant for client in self.clients.values()]
         if iss is None:
@@ -217,7 +218,7 @@ class Launches:
 
     @contextmanager
     def _reserve_slot(self, tenant: Tenant) -> Iterator[None]:
-        """Room to wait for a tenant's server. Raises ServerUnfit where there is none."""
+        """Hold a slot to wait for a tenant's server, or raise AuthorizationServerError."""
         places = self._slots[tenant.id]
         if not places.acquire(blocking=False):
             raise AuthorizationServerError("Too many wait for it. Try again in a minute.", ["busy"])

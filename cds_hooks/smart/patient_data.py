@@ -1,4 +1,4 @@
-"""What the app reads of its patient, with the user's access and nothing else."""
+"""Read the app's patient from the FHIR server, with the user's access token."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ MAX_PAGES = 25  # trends go back for years
 
 
 class LaunchEndedError(CallError):
-    """A launch has no access any more."""
+    """The access token of a launch has ended."""
 
     status = 401
     text = "This launch has ended."
@@ -27,7 +27,7 @@ class LaunchEndedError(CallError):
 
 
 def extend_access(access: FhirAccess) -> FhirAccess:
-    """The terms on which the app reads."""
+    """`access` with the longer deadline and the more pages that the app may take."""
     return replace(
         access,
         deadline_ms=max(access.deadline_ms, DEADLINE_MS),
@@ -38,7 +38,7 @@ def extend_access(access: FhirAccess) -> FhirAccess:
 def read_patient(
     fhir: FhirClient, launch: LaunchToken, templates: Mapping[str, str], now: float
 ) -> tuple[dict[str, PrefetchAnswer], tuple[FetchResult, ...]]:
-    """An answer for each key of `templates`, and what was tried for it.
+    """An answer for each key of `templates`, and the fetches for them.
 
     What the launch's scopes do not cover is not asked for, and stays unknown.
     """
@@ -58,7 +58,7 @@ def read_patient(
 def require_answers(
     answers: Mapping[str, PrefetchAnswer], fetches: Iterable[FetchResult], keys: Iterable[str]
 ) -> None:
-    """Raises DataUnobtainable where one of `keys` is not known, and LaunchOver where that is
+    """Raises MissingDataError where one of `keys` is not known, and LaunchEndedError where that is
     because the server takes the token no longer."""
     missing = sorted(key for key in keys if not answers[key].is_known)
     if not missing:

@@ -46,7 +46,6 @@ class ReplayCardHistory:
         return PastCard(
             topic=topic,
             indicator=one.card.indicator.value,
-            shown_at=one.at,
             same_encounter=one.encounter is not None and one.encounter == self.encounter,
             rests_on=one.card.rests_on,
             answered_at=one.at if overridden else None,

@@ -18,14 +18,14 @@ SERVICE = "b12-muscle-order-select"
 
 
 class Remembered:
-    """A past that a test writes, with marks sealed by turning them around."""
+    """Cards and when they were shown, as a test has them; marks are sealed by turning them around."""
 
     def __init__(self, *cards):
         self.cards = cards
 
     def find_cards(self, days, topics):
         since = NOW - timedelta(days=days)
-        return tuple(c for c in self.cards if c.shown_at > since and c.topic in topics)
+        return tuple(c for at, c in self.cards if at > since and c.topic in topics)
 
     def make_seals(self, mark):
         return frozenset({mark[::-1]})
@@ -47,10 +47,9 @@ def past(text):
     at = NOW - timedelta(days=float(days))
     answer = next((m for m in more if m.startswith(("accepted", "overridden"))), None)
     marks = next((m.removeprefix("on ").split() for m in more if m.startswith("on ")), ["one"])
-    return PastCard(
+    return at, PastCard(
         topic=topic,
         indicator=indicator,
-        shown_at=at,
         same_encounter="same encounter" in more,
         rests_on=frozenset(mark[::-1] for mark in marks),
         answered_at=at if answer else None,
