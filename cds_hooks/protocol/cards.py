@@ -227,4 +227,4 @@ def escape_markdown(text: str) -> str:
     Markdown nor HTML reads as syntax; line breaks and controls become spaces.
     """
     flat = "".join(char if char.isprintable() else " " for char in text)
-    return _SPECIAL_CHARACTER.sub(lambda found: f"&#{ord(found[0])};", flat)
+    return _SPECIAL_CHARACTER.sub(lambda match: f"&#{ord(match[0])};", flat)

@@ -13,7 +13,7 @@ import rich_click as click
 from rich.console import Console
 from rich.progress import Progress
 
-from cds_hooks.config.settings import find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
 from mappings.knowledge_file import KnowledgeError
 from services.cards.composer import CardComposer
 from services.cli.common import ERRORS, config_option, exit_on_errors, load_tenant, tenant_option

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cds_hooks.config.settings import find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
 from cds_hooks.config.tenants import Tenant
 from mappings.knowledge_file import KnowledgeError, read_toml
 from mappings.publications.definition import Definition
@@ -145,7 +145,7 @@ def diff_guidelines(
 def _load_with(tenant: Tenant, which: str) -> tuple[SiteKnowledge, str]:
     """The site's knowledge with the guideline or definition of this id or in this file chosen.
 
-    Raises KnowledgeFault.
+    Raises KnowledgeError.
     """
     entries = list(tenant.service_tables.get("guideline", ()))
     id_ = which

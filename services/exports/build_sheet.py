@@ -35,7 +35,7 @@ KINDS = {
 
 
 def build_sheet(settings: Settings, tenant: Tenant, known: SiteKnowledge) -> str:
-    """The sheet as Markdown. Raises KnowledgeFault."""
+    """The sheet as Markdown. Raises KnowledgeError."""
     offered = build_services(
         known,
         settings.base_url,

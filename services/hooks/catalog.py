@@ -63,7 +63,7 @@ def read_call_chart(call: Call, known: SiteKnowledge) -> Chart:
     return read_chart(
         _list_resources(answers),
         call.request.patient_id,
-        known.readable,
+        known.chart_knowledge,
         today=call.today,
         last=call.today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         drafts=call.request.draft_orders,
@@ -120,7 +120,7 @@ def build_decide(maker: CardComposer, rules: AttentionRules) -> Callable[[Call],
 def read_attention_rules(
     attention: Mapping[str, Any] | None, known: SiteKnowledge
 ) -> Mapping[str, AttentionRules]:
-    """What is in force for each service. Raises KnowledgeFault."""
+    """What is in force for each service. Raises KnowledgeError."""
     return read_attention(
         attention,
         (build_service_id(hook) for hook in OFFERED_HOOKS),
@@ -129,7 +129,7 @@ def read_attention_rules(
 
 
 def load_tenant_knowledge(tenants: Iterable[Tenant]) -> dict[str, SiteKnowledge]:
-    """What each tenant is answered by; those who chose alike share it. Raises KnowledgeFault."""
+    """What each tenant is answered by; those who chose alike share it. Raises KnowledgeError."""
     loaded: list[tuple[Mapping[str, Any], SiteKnowledge]] = []
     found: dict[str, SiteKnowledge] = {}
     for tenant in tenants:
@@ -145,7 +145,7 @@ def load_tenant_knowledge(tenants: Iterable[Tenant]) -> dict[str, SiteKnowledge]
 def find_unmapped_orders(dialect: Dialect, known: SiteKnowledge) -> tuple[str, ...]:
     """Order templates that have no code of the site's catalogue.
 
-    Raises KnowledgeFault where the catalogue names a template that does not exist.
+    Raises KnowledgeError where the catalogue names a template that does not exist.
     """
     for name in dialect.catalogue.keys() - known.templates.by_id.keys():
         there = ", ".join(sorted(known.templates.by_id))
@@ -168,7 +168,7 @@ def build_services(
     *,
     app: bool = False,
 ) -> tuple[Service, ...]:
-    """The services of one configuration; with `app`, cards link to it. Raises KnowledgeFault."""
+    """The services of one configuration; with `app`, cards link to it. Raises KnowledgeError."""
     templates = build_prefetch_templates(known.index)
     maker = CardComposer.from_site(known, TOPICS, base_url, app=app)
     rules = read_attention_rules(attention, known)

@@ -22,7 +22,7 @@ from services.knowledge.site import SiteKnowledge
 class CallAnswer:
     """What was found, what is shown of it, and what the record and the log keep."""
 
-    found: Evaluation
+    evaluation: Evaluation
     cards: tuple[Card, ...]
     record: Mapping[str, Any]
     withheld_cards: tuple[WithheldCard, ...] = ()  # cards that attention withheld

@@ -65,7 +65,7 @@ def assess_document(
         case {"hook": _}:
             found = answer_document(document, maker, today, attention)
             cards = [as_json(card) for card in found.answer.cards]
-            return {**evaluation_json(found.chart, found.answer.found), "cards": cards}
+            return {**evaluation_json(found.chart, found.answer.evaluation), "cards": cards}
         case {"resourceType": "Bundle"}:
             chart = _read_bundle_chart(document, known, today)
             return evaluation_json(chart, evaluate(chart, known, maker.topics))
@@ -160,7 +160,7 @@ def _read_bundle_chart(bundle: Mapping[str, Any], known: SiteKnowledge, today: d
     return read_chart(
         [r for r in resources if not _is_draft(r)],
         id_,
-        known.readable,
+        known.chart_knowledge,
         today=today,
         drafts=[r for r in resources if _is_draft(r)],
         patient_references=urls,

@@ -60,7 +60,7 @@ class Variant:
 
 
 def build_variant(tenant: Tenant, choices: VariantOptions, base_url: str) -> Variant:
-    """The knowledge and settings that `tenant` would have. Raises KnowledgeFault."""
+    """The knowledge and settings that `tenant` would have. Raises KnowledgeError."""
     clinical: dict[str, Any] = dict(tenant.service_tables)
     clinical["b12"] = {
         **clinical.get("b12", {}),

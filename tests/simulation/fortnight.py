@@ -27,6 +27,7 @@ from cds_hooks.protocol.service import Call
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.cards.composer import CardComposer
 from services.hooks.catalog import (
     answer_call,
@@ -131,12 +132,15 @@ class Hospital:
         records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
         self.log: list[dict[str, Any]] = []
         app = create_app(
-            {"local": build_services(self.known, "https://cds.example", attention)},
-            Settings(),
-            records,
-            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
-            version="simulation",
-            clock=lambda: self.now,
+            make_context(
+                {"local": build_services(self.known, "https://cds.example", attention)},
+                Settings(),
+                records,
+                Telemetry(
+                    structlog.wrap_logger(None, processors=[stamp_event, self._keep]), "simulation"
+                ),
+                clock=lambda: self.now,
+            )
         )
         self.client = app.test_client()
         self.attentive = attention.get("mode") != "everything"
@@ -268,7 +272,7 @@ class Hospital:
         all_there_is = answer_call(
             call, read_call_chart(call, self.known), self.maker, self.everything[service]
         )
-        found = all_there_is.found
+        found = all_there_is.evaluation
         urgent = found.b12.urgency in ("urgent", "emergency") or found.urgent is not None
         for card in all_there_is.cards:
             topic = card.source.topic.code if card.source.topic else ""

@@ -19,7 +19,8 @@ from functools import cache
 from typing import Any
 
 from cds_hooks.protocol.cards import Card
-from mappings.terminology.value_set import ValueSetIndex, load_value_sets
+from mappings.terminology.value_set import ValueSetIndex
+from mappings.terminology.value_set_file import load_value_sets
 from services.cards.composer import CardComposer
 from services.chart.model import Chart
 from services.chart.reader import read_chart
@@ -263,7 +264,7 @@ def patient(sex: str = "female", born: str | None = "1950-02-01") -> dict[str, A
 def chart(text: str, born: str | None = "1950-02-01", sex: str = "female") -> Chart:
     record, drafts = resources(text)
     return read_chart(
-        [patient(sex, born), *record], "1", known().readable, today=TODAY, drafts=drafts
+        [patient(sex, born), *record], "1", known().chart_knowledge, today=TODAY, drafts=drafts
     )
 
 

@@ -84,7 +84,7 @@ class Replay:
         given = list(resources)
         unplaced = Counter[str]()
         timeline = list_events(given, first, last, self._hooks, unplaced)
-        history = RecordHistory(patient_id, given, self._maker.knowledge.readable)
+        history = RecordHistory(patient_id, given, self._maker.knowledge.chart_knowledge)
         patient = self._hash_id(patient_id)
         shown = ShownCards(self._overridden)
         calls: list[Row] = []
@@ -104,7 +104,7 @@ class Replay:
             for card in answered.cards:
                 shown.add(card, event.at, event.encounter)
             found = [{**of_call, **row} for row in build_card_rows(answered)]
-            said = _build_call_result(answered.found, found)
+            said = _build_call_result(answered.evaluation, found)
             calls.append({**of_call, **said})
             cards += found
             if key and not found:

@@ -98,7 +98,7 @@ class Assessor:
         into.assessed += 1
         resources = [*resources, *self._find_referenced(resources)]
         if self._since is None:
-            readable = self._evaluators.knowledge.readable
+            readable = self._evaluators.knowledge.chart_knowledge
             chart = read_chart_on(self._as_of, patient, resources, readable)
         else:
             replayed = self._replay.replay_patient(patient, resources, self._since, self._as_of)

@@ -67,7 +67,7 @@ class DataGap(NamedTuple):
 def list_evidence(shown: CaseResult, chosen: Variant) -> tuple[EvidenceStep, ...]:
     """Each result, finding and order that a rule looked at, in the order in which they did."""
     answered = shown.answered
-    found = answered.answer.found
+    found = answered.answer.evaluation
     rows = [
         _build_step(topic.title, one)
         for topic in TOPICS

@@ -286,7 +286,7 @@ def test_the_dead_get_no_card():
 
     record, _ = resources("grip 14; b12 112")
     dead = {**patient(), "deceasedBoolean": True}
-    found = read_chart([dead, *record], "1", known().readable, today=TODAY)
+    found = read_chart([dead, *record], "1", known().chart_knowledge, today=TODAY)
     assert cards_of(found) == (
         (),
         ("b12:deceased", "muscle:deceased"),
@@ -302,7 +302,7 @@ def test_measures_that_could_not_be_looked_up_are_said():
     found = read_chart(
         [patient(), *record],
         "1",
-        known().readable,
+        known().chart_knowledge,
         today=TODAY,
         unknown=["muscle_observations", "medications"],
         incomplete=["questionnaire_responses"],

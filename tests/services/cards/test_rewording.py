@@ -409,7 +409,7 @@ def test_what_a_rule_looked_at_carries_its_outcome_as_a_code(case):
 
 def test_every_meaning_of_a_limit_is_an_outcome():
     laboratory = known().b12.laboratory
-    for guideline in known().guidelines().values():
+    for guideline in known().read_guidelines().values():
         for row in (*guideline.cutoffs, *laboratory.cutoffs):
             assert evidence_module.Outcome(row.means) == row.means
 

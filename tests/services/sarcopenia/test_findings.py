@@ -365,7 +365,7 @@ def test_every_measure_says_value_unit_day_limit_and_locator():
 
 
 def read(*found):
-    whole = read_chart([patient(), *found], "1", known().readable, today=TODAY)
+    whole = read_chart([patient(), *found], "1", known().chart_knowledge, today=TODAY)
     return evaluate(whole, known(definition="awgs-2019"), TOPICS).muscle
 
 
