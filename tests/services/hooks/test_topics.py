@@ -19,6 +19,7 @@ from cds_hooks.protocol.cards import Indicator, Link
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.metrics import Metrics
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.assessment.evidence import Evidence, Outcome
 from services.cards.card_parts import (
     CardPart,
@@ -205,12 +206,12 @@ def test_its_cards_are_counted(tmp_path, iron):
 
     metrics = Metrics()
     app = create_app(
-        {"local": build_services(known(), BASE)},
-        Settings(tenants=(LOCAL_TENANT,)),
-        Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
-        wrap_logger(None, processors=[drop]),
-        version="test",
-        metrics=metrics,
+        make_context(
+            {"local": build_services(known(), BASE)},
+            Settings(tenants=(LOCAL_TENANT,)),
+            Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
+            Telemetry(wrap_logger(None, processors=[drop]), "test", metrics),
+        )
     )
     call = hook_call("hb 90", [], "patient-view")
     app.test_client().post("/cds-services/b12-muscle-patient-view", json=call)
