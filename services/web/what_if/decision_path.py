@@ -74,19 +74,19 @@ def list_evidence(shown: CaseResult, chosen: Variant) -> tuple[EvidenceStep, ...
         for one in found.assessments[topic.id].evidence
     ]
     session = build_session(answered.chart, found, chosen.known, answered.drafts, answered.hook)
-    rows.extend(
-        EvidenceStep(
-            axis=ORDERS,
-            rule=f"{order.rule.id}: {order.case}",
-            says=order.text,
-            value="",
-            date="",
-            limit="",
-            locator=f"{order.rule.source}: {order.rule.locator}",
-            resource="",
+    for order in () if answered.chart.deceased else run_order_rules(session):
+        rows.append(
+            EvidenceStep(
+                ORDERS,
+                f"{order.rule.id}: {order.case}",
+                order.text,
+                "",
+                "",
+                "",
+                f"{order.rule.source}: {order.rule.locator}",
+                "",
+            )
         )
-        for order in (() if answered.chart.deceased else run_order_rules(session))
-    )
     return tuple(rows)
 
 
