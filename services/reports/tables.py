@@ -3,6 +3,8 @@
 Members that a line lacks, or has in another shape than ours, are null.
 """
 
+from services.hooks.topics import TOPICS
+
 # Members of log lines that figures use; everything else is left where it is.
 LINE_SHAPE = """
     event VARCHAR, time VARCHAR, version VARCHAR, tenant VARCHAR, service VARCHAR, hook VARCHAR,
@@ -45,6 +47,7 @@ UNWRAP_QUERY = f"""
 """
 
 EVENTS = ("decision", "feedback", "fetch", "auth-refused", "error", "start", "stop")
+_PROBLEMS = ", ".join(f"'{topic.problem}'" for topic in TOPICS)
 _EVENTS = ", ".join(f"'{event}'" for event in EVENTS)
 
 
@@ -131,12 +134,13 @@ CREATE_TABLES = (
                 last(reason ORDER BY moment, place) AS reason
             FROM feedback GROUP BY tenant, card
         ) answer ON answer.card = card.uuid AND answer.tenant IS NOT DISTINCT FROM card.tenant""",
-    """CREATE TABLE withheld AS
+    # Before the colon stands a reason, or the topic that has nothing to say and then why.
+    f"""CREATE TABLE withheld AS
         SELECT moment, tenant, service,
             CASE WHEN axis THEN second ELSE first END AS reason,
             CASE WHEN axis THEN first ELSE second END AS topic
         FROM (SELECT moment, tenant, service, split_part(one, ':', 1) AS first,
-                  split_part(one, ':', 2) AS second, first IN ('b12', 'muscle') AS axis
+                  split_part(one, ':', 2) AS second, first IN ({_PROBLEMS}) AS axis
               FROM (SELECT moment, tenant, service, unnest(suppressed) AS one FROM decision))
         WHERE getvariable('topic') IS NULL OR topic = getvariable('topic')""",
 )

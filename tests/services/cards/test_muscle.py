@@ -18,8 +18,8 @@ from services.sarcopenia.outcome import CONFIRMED
 
 
 def made(text, guideline="uk-ng239", definition="ewgsop2-2019", **options):
-    knows, found = known(guideline, definition), chart(text, **options)
-    cards, withheld = cards_of(found, knows, "7", resources(text)[1])
+    knowledge, patient = known(guideline, definition), chart(text, **options)
+    cards, withheld = cards_of(patient, knowledge, "7", resources(text)[1])
     return [as_json(card) for card in cards], withheld
 
 
@@ -70,8 +70,8 @@ def test_one_card_says_what_is_found(case):
 def test_what_would_decide_is_asked_for_and_nothing_else(case):
     [card], _ = made(case["patient"], definition=case["definition"])
     assert case["summary has"] in card["summary"]
-    found = evaluate(chart(case["patient"]), known(definition=case["definition"]), TOPICS)
-    assert list(found.muscle.next_steps) == case["steps"].split()
+    evaluation = evaluate(chart(case["patient"]), known(definition=case["definition"]), TOPICS)
+    assert list(evaluation.muscle.next_steps) == case["steps"].split()
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_m62_84_is_offered_for_confirmed_sarcopenia_only(definition):
     for size in range(1, len(measures) + 1):
         for chosen in itertools.combinations(measures, size):
             text = "; ".join((*chosen, "ck 90; tsh 2; vitd 80; crp 2"))
-            found = chart(text)
-            category = evaluate(found, known("us-aafp2025", definition), TOPICS).muscle.category
+            patient = chart(text)
+            category = evaluate(patient, known("us-aafp2025", definition), TOPICS).muscle.category
             cards, _ = made(text, "us-aafp2025", definition)
             assert ("M62.84" in str(actions(cards))) == (category in CONFIRMED), text
 
@@ -228,9 +228,9 @@ def test_no_sentence_says_more_than_the_evidence(text, guideline, definition):
         assert not CLAIMS.search(card["summary"] + card["detail"])
         assert "<" not in card["detail"]
         both = "AndMuscle" in card["source"]["topic"]["code"]
-        knows, found = known(guideline, definition), chart(text)
-        together = evaluate(found, knows, TOPICS)
-        if both and together.tier in ("T1", "T2") and together.muscle.positive:
+        knowledge, patient = known(guideline, definition), chart(text)
+        evaluation = evaluate(patient, knowledge, TOPICS)
+        if both and evaluation.tier in ("T1", "T2") and evaluation.muscle.positive:
             assert "trials of B12" in card["detail"]
             assert "for its own reasons" in card["detail"]
 
@@ -270,13 +270,13 @@ def test_every_word_of_the_contract_has_a_sentence():
 
 
 def test_the_record_keeps_names_and_no_values():
-    found = chart("b12 112; grip 13.7; +paraesthesia")
-    kept = build_record(evaluate(found, known(), TOPICS), known(), TOPICS, ())
-    assert kept["findings"]["sarcopenia"] == "probable"
-    assert kept["tier"] == "T1"
-    assert "muscle:strength" in kept["rules"]
-    assert kept["knowledge"]["sarcopenia"] == "ewgsop2-2019@1.0.0"
-    assert "13.7" not in str(kept)
+    patient = chart("b12 112; grip 13.7; +paraesthesia")
+    record = build_record(evaluate(patient, known(), TOPICS), known(), TOPICS, ())
+    assert record["findings"]["sarcopenia"] == "probable"
+    assert record["tier"] == "T1"
+    assert "muscle:strength" in record["rules"]
+    assert record["knowledge"]["sarcopenia"] == "ewgsop2-2019@1.0.0"
+    assert "13.7" not in str(record)
 
 
 def test_the_dead_get_no_card():
