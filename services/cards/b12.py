@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator
 
 from cds_hooks.protocol.cards import Indicator, escape_markdown
 from mappings.text import format_amount, make_text
+from services.assessment.codes import B12Flag, B12Step, IndicatorClass
 from services.assessment.evidence import Evidence
+from services.assessment.labels import RECORD_PARTS, get_sentence
 from services.cards.b12_summary import spell_units
 from services.cards.markdown import escape_cell, format_day, write_bullets, write_gaps
 from services.chart.model import Chart
 from services.evaluation.order_session import OrderSession
 from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge
-from services.vitamin_b12.labels import FLAGS, KEYS, NEXT_STEPS, TITLES
 from services.vitamin_b12.orders import TESTS_BY_STEP, is_pending, suggest_orders
-from services.vitamin_b12.outcome import DEFICIENT, B12Assessment
+from services.vitamin_b12.outcome import CARD_CATEGORIES, DEFICIENT, B12Assessment
 from services.vitamin_b12.results import FIRST_LINE
 
 INSUFFICIENT_DOSE_STEPS = frozenset({"switch-to-im-or-oral-1mg"})
@@ -34,7 +35,7 @@ TREATMENT_REVIEW_STEPS = frozenset(
 
 def should_show(assessment: B12Assessment, session: OrderSession) -> tuple[bool, str | None]:
     """Whether there is something to say, and why it is withheld where there would be."""
-    if assessment.category not in TITLES:
+    if assessment.category not in CARD_CATEGORIES:
         return False, None
     if session.chart.deceased:
         return False, "b12:deceased"
@@ -84,13 +85,6 @@ def _is_test_ordered(assessment: B12Assessment, session: OrderSession) -> bool:
     return ordered and not suggest_orders(assessment, chart, known.b12, known.templates)
 
 
-COMBINED_INDICATOR_CLASSES = (
-    "probable deficiency",
-    "possible deficiency",
-    "low",
-    "adequate",
-    "elevated",
-)
 UNREADABLE_REASONS = ("no-unit", "unknown-unit", "undated", "impossible-value")
 
 
@@ -124,9 +118,11 @@ def write_detail(assessment: B12Assessment, chart: Chart, known: SiteKnowledge) 
         _write_table(assessment.evidence, known.templates.locale, said),
         _list_findings(assessment, said),
         write_bullets(
-            "Next", (NEXT_STEPS.get(s) for s in select_steps(assessment)), MAX_STEPS, said
+            "Next", (get_sentence(B12Step, s) for s in select_steps(assessment)), MAX_STEPS, said
         ),
-        write_bullets("Mind", (FLAGS.get(f) for f in select_flags(assessment)), MAX_FLAGS, said),
+        write_bullets(
+            "Mind", (get_sentence(B12Flag, f) for f in select_flags(assessment)), MAX_FLAGS, said
+        ),
         _write_combined_indicator(assessment, said),
         _write_gaps(chart, said),
         _write_source(assessment, known),
@@ -187,7 +183,7 @@ def _write_combined_indicator(assessment: B12Assessment, said: Language) -> str:
     combined = assessment.combined_indicator
     if combined is None or combined.value is None:
         return ""
-    words = (combined.class_name or "").replace("-", " ")
+    words = get_sentence(IndicatorClass, combined.class_name) if combined.class_name else ""
     return said(
         make_text(
             "Combined indicator cB12 {value} ({words}); for information, "
@@ -199,7 +195,7 @@ def _write_combined_indicator(assessment: B12Assessment, said: Language) -> str:
 
 
 def _write_gaps(chart: Chart, said: Language) -> str:
-    told = list(write_gaps(chart, KEYS, said))
+    told = list(write_gaps(chart, RECORD_PARTS, said))
     unread = sum(chart.dropped.get(reason, 0) for reason in UNREADABLE_REASONS)
     if unread == 1:
         told.append(said("1 unreadable result not used."))

@@ -21,7 +21,9 @@ from cds_hooks.protocol.cards import (
 from mappings.actions.order_template import OrderTemplate, draft_order
 from mappings.knowledge_file import CLINICAL, read_toml
 from mappings.text import lowercase_first, make_text
+from services.assessment.codes import B12Category, SarcopeniaCategory, Tier
 from services.assessment.evidence import Evidence
+from services.assessment.labels import get_sentence
 from services.cards import b12 as b12_card
 from services.cards import muscle as muscle_card
 from services.cards.attention import COMBINED_SUFFIX, CardCandidate
@@ -33,9 +35,8 @@ from services.evaluation.order_rules import check_rule_texts, run_order_rules
 from services.evaluation.order_session import OrderFinding, OrderSession, Step
 from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.labels import CATEGORIES
-from services.vitamin_b12.labels import TITLES
 from services.vitamin_b12.orders import suggest_orders
+from services.vitamin_b12.outcome import CARD_CATEGORIES
 
 REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}")
 INDICATORS_ASCENDING = (Indicator.INFO, Indicator.WARNING, Indicator.CRITICAL)
@@ -366,7 +367,9 @@ class CardMaker:
                 definition.url,
                 self._build_topic(
                     muscle_card.build_topic_code(found.muscle.category),
-                    self.knowledge.language(CATEGORIES[found.muscle.category]),
+                    self.knowledge.language(
+                        get_sentence(SarcopeniaCategory, found.muscle.category)
+                    ),
                 ),
             ),
             detail=muscle_card.write_detail(found, chart, self.knowledge, with_b12=False),
@@ -384,7 +387,7 @@ class CardMaker:
         both = f"{said} {muscle_card.write_clause(found, self.knowledge.language)}".strip()
         of_b12 = self._draft_b12_suggestions(found, chart, encounter)
         of_muscle: tuple[Suggestion, ...] = ()
-        if found.tier != "T1" or found.muscle.positive or found.urgent:
+        if found.tier != Tier.T1 or found.muscle.positive or found.urgent:
             of_muscle = self._draft_muscle_suggestions(
                 found, chart, encounter, recommends=not of_b12
             )
@@ -441,7 +444,9 @@ class CardMaker:
         return Source(
             shorten(f"{guideline.publisher}: {guideline.title}", 160),
             guideline.url,
-            self._build_topic(topic, self.knowledge.language(TITLES[found.b12.category])),
+            self._build_topic(
+                topic, self.knowledge.language(get_sentence(B12Category, found.b12.category))
+            ),
         )
 
     def _write_b12_summary(self, found: Evaluation) -> str:
@@ -456,7 +461,9 @@ class CardMaker:
     def _draft_b12_suggestions(
         self, found: Evaluation, chart: Chart, encounter: str | None
     ) -> tuple[Suggestion, ...]:
-        reason, why = _find_reason(found), TITLES.get(found.b12.category, "Vitamin B12")
+        reason, why = _find_reason(found), "Vitamin B12"
+        if found.b12.category in CARD_CATEGORIES:
+            why = get_sentence(B12Category, found.b12.category)
         offered = suggest_orders(found.b12, chart, self.knowledge.b12, self.knowledge.templates)
         made = []
         for place, template in enumerate(offered):
@@ -474,7 +481,9 @@ class CardMaker:
         self, found: Evaluation, chart: Chart, encounter: str | None, *, recommends: bool
     ) -> tuple[Suggestion, ...]:
         reason = found.muscle.low[0].resource if found.muscle.low else None
-        why = make_text("Muscle: {stage}", stage=CATEGORIES[found.muscle.category])
+        why = make_text(
+            "Muscle: {stage}", stage=get_sentence(SarcopeniaCategory, found.muscle.category)
+        )
         return tuple(
             Suggestion(
                 self.knowledge.language(label),

@@ -7,17 +7,23 @@ from cds_hooks.protocol.cards import Indicator
 from mappings.actions.order_template import OrderTemplate, OrderTemplates
 from mappings.publications.differential import Cause
 from mappings.text import LowercasedText, format_amount, make_text
+from services.assessment.codes import (
+    Level,
+    SarcopeniaCategory,
+    SarcopeniaFlag,
+    SarcopeniaStep,
+    Trigger,
+)
 from services.assessment.evidence import Evidence, Outcome
+from services.assessment.labels import RECORD_PARTS, get_sentence
 from services.cards.markdown import escape_cell, format_day, write_bullets, write_gaps
 from services.chart.model import Chart
 from services.evaluation.combination import Evaluation, SuspectedCause, is_b12_positive
 from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
-from services.sarcopenia.labels import CATEGORIES, FLAGS, LEVELS, NEXT_STEPS, TRIGGERS
 from services.sarcopenia.outcome import SCREENED_POSITIVE, SarcopeniaAssessment
 from services.sarcopenia.weight import get_recent
-from services.vitamin_b12.labels import KEYS
 
 GAPS = {"muscle_observations": "measures of muscle", "questionnaire_responses": "questionnaires"}
 MAX_STEPS = 5
@@ -95,7 +101,10 @@ def _draft_sentences(found: Evaluation, known: SiteKnowledge) -> tuple[str, ...]
         )
         return (make_text("{what}; {urge}", what=start, urge=_write_urgency(found.urgent)),)
     if muscle.positive:
-        low, category = _describe_low_measure(muscle, known), CATEGORIES[muscle.category]
+        low, category = (
+            _describe_low_measure(muscle, known),
+            get_sentence(SarcopeniaCategory, muscle.category),
+        )
         return make_text("{what}: {stage}.", what=low, stage=category), _write_action(muscle)
     return (_write_open_question(muscle, known),)
 
@@ -135,7 +144,9 @@ def write_clause(found: Evaluation, said: Language) -> str:
     """What muscle adds to a summary about B12; empty where it only asks for data."""
     muscle = found.muscle
     if muscle.positive:
-        return said(make_text("Also {stage}.", stage=CATEGORIES[muscle.category]))
+        return said(
+            make_text("Also {stage}.", stage=get_sentence(SarcopeniaCategory, muscle.category))
+        )
     if muscle.category in SCREENED_POSITIVE:
         return said("Screening for sarcopenia positive.")
     return ""
@@ -176,9 +187,9 @@ def _describe_screening(muscle: SarcopeniaAssessment, known: SiteKnowledge) -> s
 
 
 def _describe_trigger(muscle: SarcopeniaAssessment) -> str:
-    named = [TRIGGERS[name] for name in muscle.triggers if name in TRIGGERS]
+    named = [name for name in muscle.triggers if name != Trigger.MEASURED]
     if named:
-        return make_text("{title} on record", title=named[0])
+        return make_text("{title} on record", title=get_sentence(Trigger, named[0]))
     return make_text("An earlier measure is too old or unreadable")
 
 
@@ -201,13 +212,20 @@ def _find_first_doubt(muscle: SarcopeniaAssessment) -> str:
 def write_detail(found: Evaluation, chart: Chart, known: SiteKnowledge, *, with_b12: bool) -> str:
     """GFM without HTML: finding, measures with limits, next, other causes, evidence, source."""
     muscle, said = found.muscle, known.language
-    flags = [FLAGS[f] for f in muscle.flags if f not in _find_implied_flags(muscle)]
+    flags = [
+        get_sentence(SarcopeniaFlag, f)
+        for f in muscle.flags
+        if f not in _find_implied_flags(muscle)
+    ]
     parts = [
         _write_finding(muscle, known),
         _write_table(muscle, said),
         _list_findings(muscle, said, with_b12=with_b12),
         write_bullets(
-            "Next for muscle", [NEXT_STEPS[s] for s in select_steps(found)], MAX_STEPS, said
+            "Next for muscle",
+            [get_sentence(SarcopeniaStep, s) for s in select_steps(found)],
+            MAX_STEPS,
+            said,
         ),
         write_bullets("Mind", flags, MAX_FLAGS, said),
         _write_causes(found, known.muscle, said),
@@ -238,11 +256,11 @@ def _find_implied_flags(muscle: SarcopeniaAssessment) -> frozenset[str]:
 def _write_finding(muscle: SarcopeniaAssessment, known: SiteKnowledge) -> str:
     said = known.language
     by = said(make_text("Muscle, by {definition}", definition=known.muscle.definition.id))
-    start = f"**{by}:** {said(CATEGORIES[muscle.category])}"
+    start = f"**{by}:** {said(get_sentence(SarcopeniaCategory, muscle.category))}"
     if {muscle.strength, muscle.mass, muscle.performance} == {"unknown"}:
         return f"{start}."
     levels = ", ".join(
-        f"{said(name)} {said(LEVELS[level])}"
+        f"{said(name)} {said(get_sentence(Level, level))}"
         for name, level in (
             ("strength", muscle.strength),
             ("mass", muscle.mass),
@@ -333,7 +351,7 @@ def write_comparison(comparison: Mapping[str, Any], said: Language) -> str:
 
 def write_all_gaps(chart: Chart, said: Language) -> str:
     """Everything that could not be looked up."""
-    return " ".join(write_gaps(chart, {**KEYS, **GAPS}, said))
+    return " ".join(write_gaps(chart, {**RECORD_PARTS, **GAPS}, said))
 
 
 def _write_source(muscle: SarcopeniaAssessment, known: SiteKnowledge) -> str:

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 from mappings.publications.differential import Cause
 from mappings.text import Numeral, format_amount, make_text
+from services.assessment.codes import B12Category, SarcopeniaFlag, SarcopeniaStep, Tier, Trigger
 from services.chart.model import Chart, Finding, Measurement
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 from services.sarcopenia.outcome import LACKS_DATA
 from services.sarcopenia.outcome import SarcopeniaAssessment as MuscleAssessment
 from services.sarcopenia.weight import find_weight_loss, get_recent
-from services.vitamin_b12.outcome import DEFICIENT
-from services.vitamin_b12.outcome import B12Assessment
+from services.vitamin_b12.outcome import DEFICIENT, B12Assessment
 
-B12_MISSING_DATA = frozenset({"at-risk-untested", "insufficient-data"})
+B12_MISSING_DATA = frozenset({B12Category.AT_RISK_UNTESTED, B12Category.INSUFFICIENT_DATA})
 B12_CAUSE = "b12-deficiency"
 
 
@@ -46,7 +46,7 @@ class Evaluation(NamedTuple):
 
     b12: B12Assessment
     muscle: MuscleAssessment
-    tier: str
+    tier: Tier
     differential: tuple[SuspectedCause, ...]
     urgent: str | None  # "same-day" or "urgent" where a cause that cannot wait is pointed to
 
@@ -57,32 +57,32 @@ def combine_assessments(
     """Tier, differential and the union of actions for one patient."""
     pointed = tuple(_find_suspected_causes(chart, b12, muscle, knowledge))
     urgencies = [one.urgent for one in pointed if one.urgent]
-    if urgencies and not muscle.positive and not {*muscle.triggers} - {"measured"}:
+    if urgencies and not muscle.positive and not {*muscle.triggers} - {Trigger.MEASURED}:
         urgencies = []  # nobody asks about muscle
     urgent = min(urgencies, default=None)  # "same-day" sorts before "urgent"
     muscle = _merge_actions(b12, muscle, pointed, knowledge, urgent=urgent)
     return Evaluation(b12, muscle, choose_tier(b12, muscle), pointed, urgent)
 
 
-def choose_tier(b12: B12Assessment, muscle: MuscleAssessment) -> str:
+def choose_tier(b12: B12Assessment, muscle: MuscleAssessment) -> Tier:
     """An order of attention: T1 before T5. Never a score."""
     if b12.category in DEFICIENT and b12.neurological:
-        return "T1"
+        return Tier.T1
     b12_is, muscle_is = is_b12_positive(b12), muscle.positive
     if b12_is and muscle_is:
-        return "T2"
+        return Tier.T2
     if b12_is or muscle_is:
-        return "T3"
+        return Tier.T3
     if b12.category in B12_MISSING_DATA or (muscle.triggers and muscle.category in LACKS_DATA):
-        return "T4"
-    return "T5"
+        return Tier.T4
+    return Tier.T5
 
 
 def is_b12_positive(b12: B12Assessment) -> bool:
     """Whether B12 is deficient, indeterminate, or must not reassure and asks for an action."""
-    if b12.category == "uninterpretable":
+    if b12.category == B12Category.UNINTERPRETABLE:
         return bool(b12.next_steps)
-    return b12.category in DEFICIENT or b12.category == "indeterminate"
+    return b12.category in DEFICIENT or b12.category == B12Category.INDETERMINATE
 
 
 def _merge_actions(
@@ -108,17 +108,17 @@ def _merge_actions(
         elif cause.urgent is None and muscle.positive:
             steps.update(dict.fromkeys(cause.steps))
     if urgent is not None:
-        flags["alternative_cause_urgent"] = None
+        flags[SarcopeniaFlag.ALTERNATIVE_CAUSE_URGENT] = None
     if muscle.positive:
         if b12.category in DEFICIENT:
-            first["b12_pathway_treat"] = None
+            first[SarcopeniaStep.B12_PATHWAY_TREAT] = None
         elif is_b12_positive(b12):
-            steps["b12_pathway_mma"] = None
+            steps[SarcopeniaStep.B12_PATHWAY_MMA] = None
         if b12.neurological:
-            steps["neuro_exam"] = None
+            steps[SarcopeniaStep.NEURO_EXAM] = None
     if b12.category in DEFICIENT and b12.neurological:
         # Treatment of nerves never waits for a measurement of muscle.
-        steps.pop("order_muscle_mass_dxa_bia", None)
+        steps.pop(SarcopeniaStep.ORDER_MUSCLE_MASS_DXA_BIA, None)
     return muscle._replace(next_steps=tuple({**first, **steps}), flags=tuple(flags))
 
 

@@ -17,6 +17,8 @@ from cds_hooks.protocol.dialects import Dialect
 from cds_hooks.protocol.prefetch import find_resource_type
 from cds_hooks.protocol.service import Service
 from mappings.knowledge_file import CLINICAL, read_toml
+from services.assessment.codes import B12Category, SarcopeniaCategory
+from services.assessment.labels import get_sentence, list_sentences
 from services.cards import b12 as b12_card
 from services.cards import muscle as muscle_card
 from services.cards.attention import COMBINED_SUFFIX
@@ -24,8 +26,7 @@ from services.cards.composer import build_order_topic
 from services.hooks.catalog import ROLE, build_services
 from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.labels import CATEGORIES
-from services.vitamin_b12.labels import TITLES
+from services.vitamin_b12.outcome import CARD_CATEGORIES
 
 TEMPLATES = files("services.exports") / "templates"
 KINDS = {
@@ -146,10 +147,11 @@ def _list_orders(known: SiteKnowledge, dialect: Dialect) -> Iterator[Mapping[str
 
 
 def list_topics(known: SiteKnowledge) -> Iterator[tuple[str, str]]:
-    for category, title in TITLES.items():
+    for category in CARD_CATEGORIES:
+        title = get_sentence(B12Category, category)
         yield b12_card.build_topic_code(category), title
         yield f"{b12_card.build_topic_code(category)}{COMBINED_SUFFIX}", f"{title}, and muscle"
-    for category, title in CATEGORIES.items():
-        yield muscle_card.build_topic_code(category), f"Muscle: {title}"
+    for stage, title in list_sentences(SarcopeniaCategory).items():
+        yield muscle_card.build_topic_code(stage), f"Muscle: {title}"
     for rule in known.order_rules.values():
         yield build_order_topic(rule.id), rule.title

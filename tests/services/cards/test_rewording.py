@@ -21,6 +21,7 @@ from cds_hooks.protocol.hook_request import build_reference, read_resources
 from mappings import text as text_module
 from mappings.text import Numeral, Text
 from services.assessment import evidence as evidence_module
+from services.assessment.labels import LABELS, RECORD_PARTS
 from services.cards import b12_summary
 from services.cli.untranslated import list_messages
 from services.evaluation.evaluate import evaluate
@@ -28,12 +29,9 @@ from services.evaluation.order_rules import run_order_rules
 from services.evaluation.order_session import OrderSession
 from services.hooks.documents import read_document_chart
 from services.knowledge.language import Language
-from services.sarcopenia import assess as muscle_assessment
-from services.sarcopenia import labels as muscle_wording
 from services.vitamin_b12 import cautions, results
-from services.vitamin_b12 import labels as b12_wording
-from services.web.smart_app import labels as app_wording
 from services.web.smart_app.findings import describe_findings
+from services.web.smart_app.patient import CARDS, STATES
 
 HOOKS = ("patient-view", "order-select", "order-sign")
 SAMPLES = sorted(
@@ -111,13 +109,6 @@ grip 14 kg @2020-01-01; +falls
 ck 4200 range 200; rx statin; +muscle_weakness
 weight 60 kg; weight 72 kg @2026-06-01; grip 14 kg
 """
-TABLES = (
-    (b12_wording, ("NEXT_STEPS", "FLAGS", "TITLES", "KEYS")),
-    (muscle_wording, ("CATEGORIES", "NEXT_STEPS", "FLAGS", "LEVELS", "TRIGGERS")),
-    (muscle_assessment, ("REASONS",)),
-    (cautions, ("REASONS",)),
-    (app_wording, ("CATEGORIES", "URGENCIES", "TIERS", "STATES", "DROPPED", "CARDS")),
-)
 UNITS = ("umol", "pmol")
 MADE_ONCE = (
     evidence_module.make_age_reason,
@@ -157,12 +148,15 @@ TRUE_SAY = text_module.make_text
 def rewording(monkeypatch):
     """From here on every sentence is made of nonsense."""
     for module in list(sys.modules.values()):
-        if getattr(module, "say", None) is TRUE_SAY:
-            monkeypatch.setattr(module, "say", say_nonsense)
-    for module, tables in TABLES:
-        for table in tables:
-            for name, text in getattr(module, table).items():
-                monkeypatch.setitem(getattr(module, table), name, nonsense(text))
+        if getattr(module, "make_text", None) is TRUE_SAY:
+            monkeypatch.setattr(module, "make_text", say_nonsense)
+    for labels in LABELS.values():
+        for code, label in labels.items():
+            reworded_label = label._replace(sentence=nonsense(label.sentence))
+            monkeypatch.setitem(labels, code, reworded_label)
+    for table in (RECORD_PARTS, STATES, CARDS):
+        for name, text in table.items():
+            monkeypatch.setitem(table, name, nonsense(text))
     _forget()
     yield
     _forget()
@@ -208,7 +202,7 @@ def reworded(knows):
         )
         for cause in knows.muscle.causes
     )
-    lines = {name: (nonsense(says), where) for name, (says, where) in knows.b12.said.items()}
+    lines = {name: (nonsense(says), where) for name, (says, where) in knows.b12.group_texts.items()}
     muscle, titles = knows.muscle, _texts(knows.b12.titles)
     treatments = {
         name: replace(one, says=nonsense(one.says))
@@ -217,7 +211,7 @@ def reworded(knows):
     guideline = replace(knows.b12.guideline, treatments=treatments)
     return replace(
         knows,
-        b12=replace(knows.b12, guideline=guideline, titles=titles, said=lines),
+        b12=replace(knows.b12, guideline=guideline, titles=titles, group_texts=lines),
         muscle=replace(muscle, titles=titles, refused=_texts(muscle.refused), causes=causes),
         order_rules=rules,
         templates=replace(knows.templates, by_id=templates),
@@ -254,7 +248,7 @@ def decisions(seen, drafts, knows):
             *(found.muscle.triggers, _evidence(found.muscle.evidence)),
         ),
         "together": (found.tier, found.urgent),
-        "causes": [(one.cause, one.pointers, one.urgent) for one in found.differential],
+        "causes": [(one.cause, one.resources, one.urgent) for one in found.differential],
         "app": _app(seen, knows),
     }
     for hook in HOOKS:
