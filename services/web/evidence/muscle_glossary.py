@@ -4,21 +4,11 @@ from collections.abc import Iterator
 from itertools import product
 
 from mappings.publications.definition import Definition
-from services.assessment.codes import (
-    B12Category,
-    Level,
-    SarcopeniaCategory,
-    SarcopeniaStep,
-    Tier,
-    Urgency,
-)
+from services.assessment.codes import Level, SarcopeniaCategory, SarcopeniaStep
 from services.assessment.labels import get_sentence, list_sentences
 from services.cards import muscle as muscle_card
-from services.evaluation.combination import Evaluation
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.outcome import SarcopeniaAssessment
 from services.sarcopenia.stages import ALGORITHMS, MEASURES_USED
-from services.vitamin_b12.outcome import B12Assessment
 from services.web.evidence.glossary import GlossaryEntry, Place, translate_text
 
 PARTS = ("strength", "mass", "performance")
@@ -65,12 +55,7 @@ def find_outcomes(definition: Definition) -> Iterator[tuple[object, str]]:
 
 
 def _find_indicator(category: SarcopeniaCategory, urgent: str | None = None) -> str:
-    b12 = B12Assessment(
-        "", "", B12Category.NO_ACTION, Urgency.NONE, False, (), (), (), None, None, None
-    )
-    unknown = (Level.UNKNOWN, Level.UNKNOWN, Level.UNKNOWN)
-    muscle = SarcopeniaAssessment("", "", category, *unknown, (), (), (), (), ())
-    return muscle_card.choose_indicator(Evaluation(b12, muscle, Tier.T5, (), urgent)).value
+    return muscle_card.find_indicator(category, urgent).value
 
 
 def list_next_steps(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
