@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from mappings.text import make_text
+from services.assessment.codes import Code
 from services.chart.model import Finding, Measurement, Medication, UnusableResult
 
 
@@ -17,7 +17,7 @@ def make_age_reason(years: int) -> str:
     return make_text("under {years} years", years=years)
 
 
-class Outcome(StrEnum):
+class Outcome(Code):
     """What one thing that a rule looked at comes to; the meanings of limits are among them."""
 
     # A result against its limits.
@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     REASON = "reason"  # why something is asked for
 
 
-class B12Rule(StrEnum):
+class B12Rule(Code):
     """Which rule looked at a piece of evidence about vitamin B12."""
 
     AGE = "age"
@@ -84,7 +84,7 @@ class B12Rule(StrEnum):
     UNIT_SAFETY = "unit-safety"
 
 
-class SarcopeniaRule(StrEnum):
+class SarcopeniaRule(Code):
     """Which rule looked at a piece of evidence about muscle."""
 
     AGE = "age"

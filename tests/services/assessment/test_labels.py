@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def test_every_enumeration_of_codes_has_labels():
     kinds = {
         one
         for one in vars(codes).values()
-        if isinstance(one, type) and issubclass(one, StrEnum) and one is not StrEnum
+        if isinstance(one, type) and issubclass(one, codes.Code) and one is not codes.Code
     }
     assert kinds | {B12Rule, SarcopeniaRule, DroppedReason, UnusableReason} == {*LABELS}
 
