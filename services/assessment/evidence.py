@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from mappings.text import make_text
+from services.assessment.codes import Code
 from services.chart.model import Finding, Measurement, Medication, UnusableResult
 
 
@@ -17,7 +17,7 @@ def make_age_reason(years: int) -> str:
     return make_text("under {years} years", years=years)
 
 
-class Outcome(StrEnum):
+class Outcome(Code):
     """What one thing that a rule looked at comes to; the meanings of limits are among them."""
 
     # A result against its limits.
@@ -47,6 +47,57 @@ class Outcome(StrEnum):
     # What is no result.
     PRESENT = "present"  # a finding or drug on record
     REASON = "reason"  # why something is asked for
+
+
+class B12Rule(Code):
+    """Which rule looked at a piece of evidence about vitamin B12."""
+
+    AGE = "age"
+    ALLERGY = "allergy"
+    BLOOD_COUNT = "blood-count"
+    CODED_DIAGNOSIS = "coded-diagnosis"
+    DURATION = "duration"
+    FIRST_LINE_BAND = "first-line-band"
+    FOLATE = "folate"
+    FOLIC_ACID = "folic-acid"
+    HIGH_B12 = "high-b12"
+    HOMOCYSTEINE = "homocysteine"
+    KIDNEY_FUNCTION = "kidney-function"
+    LEBER = "leber"
+    LIFELONG_NEED = "lifelong-need"
+    MACROCYTOSIS = "macrocytosis"
+    MEDICINE = "medicine"
+    METHYLMALONIC_ACID = "methylmalonic-acid"
+    NEUROLOGICAL = "neurological"
+    NITROUS_OXIDE = "nitrous-oxide"
+    OFFER_TEST = "offer-test"
+    OLD_RESULT = "old-result"
+    POTASSIUM = "potassium"
+    PREGNANCY = "pregnancy"
+    REPLACEMENT = "replacement"
+    RISK_FACTOR = "risk-factor"
+    SECOND_TEST = "second-test"
+    SUPPLEMENT = "supplement"
+    SYMPTOM = "symptom"
+    TRANSCOBALAMIN = "transcobalamin"
+    TREATMENT = "treatment"
+    UNIT_SAFETY = "unit-safety"
+
+
+class SarcopeniaRule(Code):
+    """Which rule looked at a piece of evidence about muscle."""
+
+    AGE = "age"
+    ASYMMETRY = "asymmetry"
+    MASS = "mass"
+    MEASURE = "measure"
+    PERFORMANCE = "performance"
+    REFUSED = "refused"
+    SCREEN = "screen"
+    STALE = "stale"
+    STRENGTH = "strength"
+    TRIGGER = "trigger"
+    UNIT_SAFETY = "unit-safety"
 
 
 class ComparedResult(Protocol):

@@ -7,6 +7,8 @@ from urllib.parse import quote
 from cds_hooks.protocol.cards import Indicator, Link, escape_markdown, shorten
 from mappings.actions.order_template import OrderTemplate
 from mappings.text import make_text
+from services.assessment.codes import B12Category, B12Flag, B12Step, IndicatorClass
+from services.assessment.labels import RECORD_PARTS, get_sentence
 from services.cards.b12_summary import spell_units, write_sentences
 from services.cards.card_parts import (
     CardPart,
@@ -29,9 +31,8 @@ from services.evaluation.order_session import OrderSession
 from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge
 from services.vitamin_b12.assess import assess
-from services.vitamin_b12.labels import FLAGS, KEYS, NEXT_STEPS, TITLES
 from services.vitamin_b12.orders import TESTS_BY_STEP, is_pending, suggest_orders
-from services.vitamin_b12.outcome import DEFICIENT, B12Assessment
+from services.vitamin_b12.outcome import CARD_CATEGORIES, DEFICIENT, B12Assessment
 from services.vitamin_b12.results import FIRST_LINE
 
 MAX_STEPS = 5
@@ -60,13 +61,6 @@ RENAL_FLAGS = frozenset({"interpret-mma-with-renal-function", "interpret-hcy-wit
 REASON_RULES = frozenset(
     {"treatment", "second-test", "offer-test", "medicine", "pregnancy", "macrocytosis"}
 )
-COMBINED_INDICATOR_CLASSES = (
-    "probable deficiency",
-    "possible deficiency",
-    "low",
-    "adequate",
-    "elevated",
-)
 UNREADABLE_REASONS = ("no-unit", "unknown-unit", "undated", "impossible-value")
 
 
@@ -85,7 +79,8 @@ class VitaminB12:
         return knowledge.b12.guideline.label
 
     def list_codes(self) -> Iterator[tuple[str, str]]:
-        for category, title in TITLES.items():
+        for category in CARD_CATEGORIES:
+            title = get_sentence(B12Category, category)
             yield build_topic_code(self.problem, category), title
 
     def should_show(self, session: OrderSession) -> Verdict:
@@ -124,7 +119,9 @@ class VitaminB12:
         guideline = knowledge.b12.guideline
         sentences = write_sentences(b12, knowledge.templates.locale, knowledge.language)
         topic = build_topic(
-            build_topic_code(self.problem, b12.category), TITLES[b12.category], knowledge
+            build_topic_code(self.problem, b12.category),
+            get_sentence(B12Category, b12.category),
+            knowledge,
         )
         return CardPart(
             sentences=sentences,
@@ -143,7 +140,7 @@ class VitaminB12:
 
 def should_show(assessment: B12Assessment, session: OrderSession) -> Verdict:
     """Whether there is something to say, and why it is withheld where there would be."""
-    if assessment.category not in TITLES:
+    if assessment.category not in CARD_CATEGORIES:
         return Verdict(shows=False)
     if session.chart.deceased:
         return Verdict(shows=False, reason="b12:deceased")
@@ -209,10 +206,16 @@ def write_detail(assessment: B12Assessment, chart: Chart, knowledge: SiteKnowled
         write_evidence_table("Result", results[:MAX_ROWS], language, spell),
         _list_findings(assessment, language),
         write_bullets(
-            "Next", (NEXT_STEPS.get(s) for s in select_steps(assessment)), MAX_STEPS, language
+            "Next",
+            (get_sentence(B12Step, s) for s in select_steps(assessment)),
+            MAX_STEPS,
+            language,
         ),
         write_bullets(
-            "Mind", (FLAGS.get(f) for f in select_flags(assessment)), MAX_FLAGS, language
+            "Mind",
+            (get_sentence(B12Flag, f) for f in select_flags(assessment)),
+            MAX_FLAGS,
+            language,
         ),
         _write_combined_indicator(assessment, language),
         _write_all_gaps(chart, language),
@@ -258,13 +261,13 @@ def _write_combined_indicator(assessment: B12Assessment, language: Language) -> 
             "Combined indicator cB12 {value} ({words}); for information, "
             "it did not move the finding.",
             value=combined.value,
-            words=(combined.class_name or "").replace("-", " "),
+            words=get_sentence(IndicatorClass, combined.class_name) if combined.class_name else "",
         )
     )
 
 
 def _write_all_gaps(chart: Chart, language: Language) -> str:
-    sentences = list(write_gaps(chart, KEYS, language))
+    sentences = list(write_gaps(chart, RECORD_PARTS, language))
     unreadable = sum(chart.dropped.get(reason, 0) for reason in UNREADABLE_REASONS)
     if unreadable == 1:
         sentences.append(language("1 unreadable result not used."))

@@ -7,9 +7,11 @@ from typing import Any
 from cds_hooks.protocol.cards import Action, Suggestion
 from mappings.actions.order_template import OrderTemplate, draft_order
 from mappings.text import lowercase_first, make_text
+from services.assessment.codes import B12Category
+from services.assessment.labels import get_sentence
 from services.evaluation.combination import Evaluation
 from services.evaluation.order_session import OrderFinding, OrderSession, Step
-from services.vitamin_b12.labels import TITLES
+from services.vitamin_b12.outcome import CARD_CATEGORIES
 
 REFERENCE = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}")
 
@@ -55,7 +57,9 @@ def draft_b12_suggestions(
 ) -> tuple[Suggestion, ...]:
     """Draft a suggestion for each order: the first is recommended, drugs are alternatives."""
     b12, language = session.evaluation.b12, session.knowledge.language
-    reason, text = find_b12_reason(session.evaluation), TITLES.get(b12.category, "Vitamin B12")
+    reason, text = find_b12_reason(session.evaluation), "Vitamin B12"
+    if b12.category in CARD_CATEGORIES:
+        text = get_sentence(B12Category, b12.category)
     suggestions = []
     for place, template in enumerate(templates):
         action = draft_action(template, session, reason, text)

@@ -6,7 +6,15 @@ from urllib.parse import quote
 from cds_hooks.protocol.cards import Indicator, Link
 from mappings.publications.differential import Cause
 from mappings.text import format_amount, make_text
+from services.assessment.codes import (
+    Level,
+    SarcopeniaCategory,
+    SarcopeniaFlag,
+    SarcopeniaStep,
+    Tier,
+)
 from services.assessment.evidence import Evidence
+from services.assessment.labels import RECORD_PARTS, get_sentence, list_sentences
 from services.cards.card_parts import (
     CardPart,
     Verdict,
@@ -42,9 +50,7 @@ from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.assess import assess
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
-from services.sarcopenia.labels import CATEGORIES, FLAGS, LEVELS, NEXT_STEPS
 from services.sarcopenia.outcome import POSITIVE, SCREENED_POSITIVE, SarcopeniaAssessment
-from services.vitamin_b12.labels import KEYS
 
 GAPS = {"muscle_observations": "measures of muscle", "questionnaire_responses": "questionnaires"}
 MAX_STEPS = 5
@@ -69,7 +75,7 @@ class Muscle:
         return knowledge.muscle.definition.label
 
     def list_codes(self) -> Iterator[tuple[str, str]]:
-        for category, title in CATEGORIES.items():
+        for category, title in list_sentences(SarcopeniaCategory).items():
             yield build_topic_code(self.problem, category), f"Muscle: {title}"
 
     def should_show(self, session: OrderSession) -> Verdict:
@@ -102,9 +108,11 @@ class Muscle:
         muscle, definition = evaluation.muscle, knowledge.muscle.definition
         with_b12, is_urgent = B12 in others, evaluation.urgent is not None
         # What is wrong with nerves never waits for muscle.
-        suggests = not with_b12 or evaluation.tier != "T1" or muscle.positive or is_urgent
+        suggests = not with_b12 or evaluation.tier != Tier.T1 or muscle.positive or is_urgent
         topic = build_topic(
-            build_topic_code(self.problem, muscle.category), CATEGORIES[muscle.category], knowledge
+            build_topic_code(self.problem, muscle.category),
+            get_sentence(SarcopeniaCategory, muscle.category),
+            knowledge,
         )
         resources = (name for cause in evaluation.differential for name in cause.resources)
         return CardPart(
@@ -169,7 +177,7 @@ def write_detail(
     """Write the detail: finding, measures with limits, next, other causes, evidence, source."""
     muscle, language = evaluation.muscle, knowledge.language
     implied = "method_missing" if "method_required" in muscle.flags else None
-    flags = [FLAGS[flag] for flag in muscle.flags if flag != implied]
+    flags = [get_sentence(SarcopeniaFlag, flag) for flag in muscle.flags if flag != implied]
     parts = [
         _write_finding(muscle, knowledge),
         write_evidence_table(
@@ -178,7 +186,7 @@ def write_detail(
         _list_findings(muscle, language, with_b12=with_b12),
         write_bullets(
             "Next for muscle",
-            [NEXT_STEPS[s] for s in select_steps(evaluation)],
+            [get_sentence(SarcopeniaStep, s) for s in select_steps(evaluation)],
             MAX_STEPS,
             language,
         ),
@@ -210,11 +218,13 @@ def _write_finding(muscle: SarcopeniaAssessment, knowledge: SiteKnowledge) -> st
     """Write the category, and the level of each part where one is known."""
     language, definition = knowledge.language, knowledge.muscle.definition
     name = language(make_text("Muscle, by {definition}", definition=definition.id))
-    finding = f"**{name}:** {language(CATEGORIES[muscle.category])}"
+    finding = f"**{name}:** {language(get_sentence(SarcopeniaCategory, muscle.category))}"
     levels = {"strength": muscle.strength, "mass": muscle.mass, "performance": muscle.performance}
     if {*levels.values()} == {"unknown"}:
         return f"{finding}."
-    texts = (f"{language(part)} {language(LEVELS[level])}" for part, level in levels.items())
+    texts = (
+        f"{language(part)} {language(get_sentence(Level, level))}" for part, level in levels.items()
+    )
     return f"{finding}; {', '.join(texts)}."
 
 
@@ -276,7 +286,7 @@ def _write_cause(suspected: SuspectedCause, cause: Cause, language: Language) ->
 
 def write_all_gaps(chart: Chart, language: Language) -> str:
     """Write everything that could not be looked up."""
-    return " ".join(write_gaps(chart, {**KEYS, **GAPS}, language))
+    return " ".join(write_gaps(chart, {**RECORD_PARTS, **GAPS}, language))
 
 
 def _write_source(muscle: SarcopeniaAssessment, knowledge: SiteKnowledge) -> str:

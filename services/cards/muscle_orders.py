@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from cds_hooks.protocol.cards import Suggestion
 from mappings.actions.order_template import OrderTemplate, OrderTemplates
 from mappings.text import make_text
+from services.assessment.codes import SarcopeniaCategory
+from services.assessment.labels import get_sentence
 from services.cards.draft_actions import draft_action
 from services.chart.model import Chart
 from services.evaluation.combination import Evaluation
 from services.evaluation.order_session import OrderSession
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.labels import CATEGORIES
 from services.sarcopenia.weight import get_recent
 
 # Blood tests for other causes: the order, and the result that makes it needless.
@@ -24,7 +25,7 @@ def draft_muscle_suggestions(session: OrderSession) -> tuple[Suggestion, ...]:
     evaluation, knowledge = session.evaluation, session.knowledge
     muscle = evaluation.muscle
     reason = muscle.low[0].resource if muscle.low else None
-    text = make_text("Muscle: {stage}", stage=CATEGORIES[muscle.category])
+    text = make_text("Muscle: {stage}", stage=get_sentence(SarcopeniaCategory, muscle.category))
     return tuple(
         Suggestion(
             knowledge.language(label),

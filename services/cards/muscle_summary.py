@@ -1,11 +1,12 @@
 """The muscle sentences of a card's summary: the finding, its value, and what it asks for."""
 
 from mappings.text import LowercasedText, format_amount, make_text
+from services.assessment.codes import SarcopeniaCategory, Trigger
 from services.assessment.evidence import Outcome
+from services.assessment.labels import get_sentence
 from services.evaluation.combination import Evaluation
 from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.labels import CATEGORIES, TRIGGERS
 from services.sarcopenia.outcome import SCREENED_POSITIVE, SarcopeniaAssessment
 
 UNIT_SPELLINGS = {"kg/m2": "kg/m²", "{score}": "points", " m2": " m²"}
@@ -44,7 +45,10 @@ def _draft_sentences(evaluation: Evaluation, knowledge: SiteKnowledge) -> tuple[
         )
         return (make_text("{what}; {urge}", what=start, urge=_write_urgency(evaluation.urgent)),)
     if muscle.positive:
-        low, category = _describe_low_measure(muscle, knowledge), CATEGORIES[muscle.category]
+        low, category = (
+            _describe_low_measure(muscle, knowledge),
+            get_sentence(SarcopeniaCategory, muscle.category),
+        )
         return make_text("{what}: {stage}.", what=low, stage=category), _write_action(muscle)
     return (_write_open_question(muscle, knowledge),)
 
@@ -84,7 +88,9 @@ def write_clause(evaluation: Evaluation, language: Language) -> str:
     """Write what muscle adds to the summary of another topic; empty where it only asks for data."""
     muscle = evaluation.muscle
     if muscle.positive:
-        return language(make_text("Also {stage}.", stage=CATEGORIES[muscle.category]))
+        return language(
+            make_text("Also {stage}.", stage=get_sentence(SarcopeniaCategory, muscle.category))
+        )
     if muscle.category in SCREENED_POSITIVE:
         return language("Screening for sarcopenia positive.")
     return ""
@@ -125,7 +131,7 @@ def _describe_screening(muscle: SarcopeniaAssessment, knowledge: SiteKnowledge) 
 
 
 def _describe_trigger(muscle: SarcopeniaAssessment) -> str:
-    titles = [TRIGGERS[name] for name in muscle.triggers if name in TRIGGERS]
+    titles = [get_sentence(Trigger, name) for name in muscle.triggers if name != Trigger.MEASURED]
     if titles:
         return make_text("{title} on record", title=titles[0])
     return make_text("An earlier measure is too old or unreadable")

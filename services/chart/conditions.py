@@ -12,7 +12,7 @@ from services.chart.fhir_values import (
     read_period,
     read_status_code,
 )
-from services.chart.model import Finding, Medication
+from services.chart.model import DroppedReason, Finding, Medication
 
 REFUTED_STATUSES = frozenset({"refuted", "entered-in-error"})
 INACTIVE_STATUSES = frozenset({"inactive", "remission", "resolved"})
@@ -42,7 +42,7 @@ def read_condition(
         return []
     held = read_status_code(resource.get("verificationStatus"))
     if held in REFUTED_STATUSES:
-        return held or "refuted"
+        return held or DroppedReason.REFUTED
     over = read_status_code(resource.get("clinicalStatus")) in INACTIVE_STATUSES or _is_abated(
         resource, today
     )
@@ -77,7 +77,7 @@ def read_procedure(
         return [], []
     status = read_status_code(resource.get("status"))
     if status not in PERFORMED_STATUSES:
-        return status or "no-status", []
+        return status or DroppedReason.NO_STATUS, []
     day = parse_first_day(resource.get("performedDateTime", resource.get("occurrenceDateTime")))
     if day is None:
         for key in ("performedPeriod", "occurrencePeriod"):
@@ -120,7 +120,7 @@ def read_allergy(resource: Resource, reference: str, index: ValueSetIndex) -> li
         resource.get("status")
     )
     if held in REFUTED_STATUSES or status in REFUTED_STATUSES:
-        return "refuted"
+        return DroppedReason.REFUTED
     places = [resource.get("code"), resource.get("substance")]
     places += [r.get("substance") for r in as_list(resource.get("reaction")) if isinstance(r, dict)]
     for place in places:

@@ -7,8 +7,37 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
+
+
+class UnusableReason(StrEnum):
+    """Why a result on record cannot be read as a value."""
+
+    NO_UNIT = "no-unit"
+    UNKNOWN_UNIT = "unknown-unit"
+    IMPOSSIBLE_VALUE = "impossible-value"
+    NO_VALUE = "no-value"
+    WRONG_SPECIMEN = "wrong-specimen"
+    NO_DISTANCE = "no-distance"  # of a timed walk
+    REFUSED = "refused"  # of a kind that is never read as this measure
+
+
+class DroppedReason(StrEnum):
+    """Why a resource was not used; where it is none of these, it is the resource's status."""
+
+    OTHER_PATIENT = "other-patient"
+    NO_PATIENT = "no-patient"
+    REPEATED = "repeated"
+    IN_THE_FUTURE = "in-the-future"
+    UNDATED = "undated"
+    NO_OUTCOME = "no-outcome"
+    NO_STATUS = "no-status"
+    NOT_ORDERED = "not-ordered"
+    NOT_FINAL = "not-final"
+    REFUTED = "refuted"
+    ENTERED_IN_ERROR = "entered-in-error"
 
 
 # Tuples rather than dataclasses: there are dozens of them in a call, and a frozen dataclass takes
@@ -37,9 +66,7 @@ class UnusableResult(NamedTuple):
     """A result that must not be read as any value: never normal, never a guess. (Rule R20.)"""
 
     observation: str
-    # "no-unit", "unknown-unit", "impossible-value", "no-value", "wrong-specimen", "no-distance",
-    # "refused"
-    reason: str
+    reason: UnusableReason
     resource: str
     day: date | None = None
     reported: str = ""

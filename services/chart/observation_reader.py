@@ -7,7 +7,14 @@ from mappings.terminology.value_set import Match
 from services.chart import observations
 from services.chart.builder import ChartBuilder
 from services.chart.fhir_values import Resource, as_list, read_codings
-from services.chart.model import FailedTest, Finding, Measurement, QualitativeResult, UnusableResult
+from services.chart.model import (
+    DroppedReason,
+    FailedTest,
+    Finding,
+    Measurement,
+    QualitativeResult,
+    UnusableResult,
+)
 
 # What an Observation says once for all its components.
 SHARED_ELEMENTS = ("method", "device", "contained")
@@ -24,11 +31,11 @@ def read_observation(resource: Resource, reference: str, pages: ChartBuilder) ->
     reason = observations.check_status(resource)
     when = observations.read_effective_time(resource)
     if reason is None:
-        reason = "undated" if when is None else None
+        reason = DroppedReason.UNDATED if when is None else None
     if when is not None and when[0] > pages.last_day:
-        reason = "in-the-future"
+        reason = DroppedReason.IN_THE_FUTURE
     if reason is not None or when is None:
-        pages.dropped[reason or "undated"] += 1
+        pages.dropped[reason or DroppedReason.UNDATED] += 1
         return
     for part, match in coded:
         _write_observation(part, match, reference, when, pages, coded)
@@ -66,7 +73,7 @@ def _write_observation(
     elif match.value_set.qualitative:
         positive = observations.read_outcome(part)
         if positive is None:
-            pages.dropped["no-outcome"] += 1
+            pages.dropped[DroppedReason.NO_OUTCOME] += 1
         else:
             pages.qualitative[name].append(QualitativeResult(name, positive, when[0], reference))
     elif "valueCodeableConcept" in part and _is_failed_test(part, pages):

@@ -19,7 +19,7 @@ from services.chart.fhir_values import (
     read_relative_reference,
     read_status_code,
 )
-from services.chart.model import Finding, Measurement, UnusableResult
+from services.chart.model import DroppedReason, Finding, Measurement, UnusableReason, UnusableResult
 from services.chart.quantities import Scale, read_quantity, read_reference_range
 
 # How a method is written: there is no code for it that could be verified.
@@ -79,9 +79,9 @@ def read_measurement(
     read = read_quantity(given, match, scaled_by)
     if value_set.refused is not None:
         return UnusableResult(
-            value_set.name, "refused", reference, day, _format_reported_number(given)
+            value_set.name, UnusableReason.REFUSED, reference, day, _format_reported_number(given)
         )
-    if isinstance(read, str):
+    if isinstance(read, UnusableReason):
         return UnusableResult(value_set.name, read, reference, day, _format_reported_number(given))
     value, unit, comparator, reported = read
     low, high = read_reference_range(source, unit) if "referenceRange" in source else (None, None)
@@ -152,7 +152,9 @@ def read_walking_speed(
                 read = read_measurement(part, beside, when, reference, scaled_by)
                 distance = read.value if isinstance(read, Measurement) else None
     if distance is None or timed.comparator is not None:
-        return UnusableResult("gait_speed", "no-distance", reference, when[0], timed.reported)
+        return UnusableResult(
+            "gait_speed", UnusableReason.NO_DISTANCE, reference, when[0], timed.reported
+        )
     course = make_text("{time} for {distance} m", time=as_amount(timed.reported), distance=distance)
     return timed._replace(
         observation="gait_speed", value=distance / timed.value, unit="m/s", reported=course
@@ -228,4 +230,8 @@ def check_status(resource: Resource) -> str | None:
     status = status if isinstance(status, str) else read_status_code(status)
     if status in USABLE_STATUSES:
         return None
-    return status if status in ("entered-in-error", "cancelled", "preliminary") else "not-final"
+    return (
+        status
+        if status in ("entered-in-error", "cancelled", "preliminary")
+        else DroppedReason.NOT_FINAL
+    )

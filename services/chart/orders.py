@@ -14,7 +14,7 @@ from services.chart.fhir_values import (
     read_relative_reference,
     read_status_code,
 )
-from services.chart.model import Order
+from services.chart.model import DroppedReason, Order
 
 ORDER_TYPES = frozenset({"ServiceRequest", "ProcedureRequest", "DiagnosticOrder", "Task"})
 # A draft of the session with one of these is no longer about to be ordered.
@@ -54,7 +54,7 @@ def is_about_patient(resource: Resource, pages: ChartBuilder) -> bool:
     if tail in pages.patient_references:
         pages.last_matching_reference = about.get("reference") if isinstance(about, dict) else None
         return True
-    pages.dropped["no-patient" if tail is None else "other-patient"] += 1
+    pages.dropped[DroppedReason.NO_PATIENT if tail is None else DroppedReason.OTHER_PATIENT] += 1
     return False
 
 
@@ -98,7 +98,7 @@ def read_draft(resource: Resource, pages: ChartBuilder) -> None:
         resource.get("doNotPerform") is True
         or read_status_code(resource.get("status")) in WITHDRAWN_STATUSES
     ):
-        pages.dropped["not-ordered"] += 1
+        pages.dropped[DroppedReason.NOT_ORDERED] += 1
         return
     if kind in ORDER_TYPES:
         _write_order(resource, reference, "draft", pages)

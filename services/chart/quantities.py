@@ -6,6 +6,7 @@ from typing import NamedTuple
 from mappings.terminology.units import NAMES, UNITS, convert_unit, find_factor, normalise
 from mappings.terminology.value_set import Match, ValueSet
 from services.chart.fhir_values import Resource, as_list, read_number
+from services.chart.model import UnusableReason
 
 NO_BOUNDS = (float("-inf"), float("inf"))
 COMPARATORS = ("<", "<=", ">", ">=")
@@ -39,35 +40,35 @@ def build_scales(
 
 def read_quantity(
     value: object, match: Match, scaled_by: Mapping[tuple[str, str], Scale]
-) -> tuple[float, str, str | None, str] | str:
+) -> tuple[float, str, str | None, str] | UnusableReason:
     """(value, canonical unit, comparator, as reported), or the reason why there is none."""
     value_set = match.value_set
     if isinstance(value, int) and not isinstance(value, bool) and value_set.whole:
         value = {"value": value, "unit": value_set.units[0]}  # a FHIR integer has no unit
     amount = read_number(value.get("value")) if isinstance(value, dict) else None
     if amount is None or not isinstance(value, dict):
-        return "no-value"
+        return UnusableReason.NO_VALUE
     written_as = value.get("code")
     unit = NAMES.get(written_as) if isinstance(written_as, str) else None
     if unit is None:
         unit, written_as = _read_unit(value)
     if unit is None:
-        return "unknown-unit" if written_as else "no-unit"
+        return UnusableReason.UNKNOWN_UNIT if written_as else UnusableReason.NO_UNIT
     if match.row.only_units and unit not in match.row.only_units:
-        return "wrong-specimen"
+        return UnusableReason.WRONG_SPECIMEN
     comparator = value.get("comparator")
     if comparator is not None and comparator not in COMPARATORS:
-        return "no-value"
+        return UnusableReason.NO_VALUE
     scale = scaled_by.get((value_set.name, unit))
     if scale is None:
-        return "unknown-unit"
+        return UnusableReason.UNKNOWN_UNIT
     target, multiply, divide, low, high = scale
     scaled = amount * multiply if divide == 1 else amount * multiply / divide
     too_low = scaled < low and comparator not in ("<", "<=")
     too_high = scaled > high and comparator not in (">", ">=")
     in_parts = value_set.whole and scaled != int(scaled)
     if too_low or too_high or scaled < 0 or in_parts:
-        return "impossible-value"
+        return UnusableReason.IMPOSSIBLE_VALUE
     return scaled, target, comparator, f"{comparator or ''}{amount:g} {written_as}"
 
 

@@ -12,7 +12,7 @@ from services.chart.fhir_values import (
     read_number,
     read_status_code,
 )
-from services.chart.model import Measurement, UnusableResult
+from services.chart.model import DroppedReason, Measurement, UnusableReason, UnusableResult
 from services.chart.observations import parse_timestamp
 
 USABLE_STATUSES = frozenset({"completed", "amended"})
@@ -32,13 +32,13 @@ def read_scored_answers(
     if not _is_sarc_f(resource, readable):
         return []
     if read_status_code(resource.get("status")) not in USABLE_STATUSES:
-        return "not-final"
+        return DroppedReason.NOT_FINAL
     authored = resource.get("authored")
     when = parse_timestamp(authored) if isinstance(authored, str) else None
     if when is None:
-        return "undated"
+        return DroppedReason.UNDATED
     if when[0] > last:
-        return "in-the-future"
+        return DroppedReason.IN_THE_FUTURE
     found: list[Measurement | UnusableResult] = []
     for item in _list_items(resource):
         coded = readable.questionnaire.items.get(str(item.get("linkId")))
@@ -50,7 +50,7 @@ def read_scored_answers(
             _read_score(answers[0], str(item["linkId"]), readable) if len(answers) == 1 else None
         )
         if score is None:
-            found.append(UnusableResult(name, "no-value", reference, when[0]))
+            found.append(UnusableResult(name, UnusableReason.NO_VALUE, reference, when[0]))
         else:
             found.append(Measurement(name, score, "{score}", when[0], reference, instant=when[1]))
     return found

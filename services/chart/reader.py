@@ -6,7 +6,7 @@ from datetime import date
 from services.chart import conditions, medications
 from services.chart.builder import ChartBuilder, ChartKnowledge, build_chart
 from services.chart.fhir_values import Resource, parse_date_span, parse_first_day, read_status_code
-from services.chart.model import Chart, Finding
+from services.chart.model import Chart, DroppedReason, Finding
 from services.chart.observation_reader import read_observation, write_result
 from services.chart.orders import (
     MEDICATION_TYPES,
@@ -82,7 +82,7 @@ def _read_resource(resource: Resource, pages: ChartBuilder) -> None:
             return
         if named:
             if reference in pages.references_read:
-                pages.dropped["repeated"] += 1
+                pages.dropped[DroppedReason.REPEATED] += 1
                 return
             pages.references_read.add(reference)
     reader(resource, reference, pages)
@@ -90,7 +90,7 @@ def _read_resource(resource: Resource, pages: ChartBuilder) -> None:
 
 def _read_patient(resource: Resource, _reference: str, pages: ChartBuilder) -> None:
     if f"Patient/{resource.get('id')}" != pages.patient:
-        pages.dropped["other-patient"] += 1
+        pages.dropped[DroppedReason.OTHER_PATIENT] += 1
         return
     pages.sex = find_clinical_sex(resource, pages.knowledge.index, pages.today)
     pages.born = parse_date_span(resource.get("birthDate"))
@@ -122,7 +122,9 @@ def _read_procedure(resource: Resource, reference: str, pages: ChartBuilder) -> 
     _write_findings(found, pages)
     for injection in injections:
         if injection.start is None or injection.start > pages.last_day:
-            pages.dropped["undated" if injection.start is None else "in-the-future"] += 1
+            pages.dropped[
+                DroppedReason.UNDATED if injection.start is None else DroppedReason.IN_THE_FUTURE
+            ] += 1
         else:
             pages.medications[injection.concept].append(injection)
 
@@ -143,7 +145,7 @@ def _write_findings(found: list[Finding] | str, pages: ChartBuilder) -> None:
         return
     for finding in found:
         if finding.onset is not None and finding.onset > pages.last_day:
-            pages.dropped["in-the-future"] += 1
+            pages.dropped[DroppedReason.IN_THE_FUTURE] += 1
         else:
             pages.findings[finding.concept].append(finding)
 
@@ -156,11 +158,11 @@ def _read_medication(resource: Resource, reference: str, pages: ChartBuilder) ->
     status = medications.read_use_status(resource, pages.today)
     if status not in ("current", "past"):
         # Drafts are read from the session alone: what the record calls a draft is nobody's order.
-        pages.dropped[read_status_code(resource.get("status")) or "no-status"] += 1
+        pages.dropped[read_status_code(resource.get("status")) or DroppedReason.NO_STATUS] += 1
         return
     for drug in medications.build_medications(resource, reference, status, matches, index):
         if drug.start is not None and drug.start > pages.last_day:
-            pages.dropped["in-the-future"] += 1
+            pages.dropped[DroppedReason.IN_THE_FUTURE] += 1
         else:
             pages.medications[drug.concept].append(drug)
 

@@ -10,14 +10,11 @@ from babel.messages.extract import extract_from_dir
 from mappings.knowledge_file import CLINICAL, FOLDER, read_toml
 from mappings.publications.cutoffs import COMPARISON_WORDS, Undecided
 from mappings.terminology.value_set_file import load_value_sets, read_derived_titles
-from services.cards.b12 import COMBINED_INDICATOR_CLASSES
+from services.assessment.labels import LABELS, RECORD_PARTS, list_sentences
 from services.cards.muscle import GAPS
 from services.knowledge.language import Language
-from services.sarcopenia import assess as muscle_assessment
-from services.sarcopenia import labels as muscle_wording
-from services.vitamin_b12 import cautions
-from services.vitamin_b12 import labels as b12_wording
-from services.web.smart_app import labels as app_words
+from services.web.smart_app.pages import SEXES
+from services.web.smart_app.patient import CARDS, STATES
 
 PACKAGES = (Path(__file__).parents[1], FOLDER)
 # Written into other texts, where no extractor finds them.
@@ -62,28 +59,9 @@ def _list_words() -> Iterator[str]:
     """Words that stand in tables of the code."""
     yield from COMPARISON_WORDS.values()
     yield from (reason.value for reason in Undecided)
-    yield from COMBINED_INDICATOR_CLASSES
-    for table in (
-        b12_wording.NEXT_STEPS,
-        b12_wording.FLAGS,
-        b12_wording.TITLES,
-        b12_wording.KEYS,
-        cautions.REASONS,
-        muscle_wording.CATEGORIES,
-        muscle_wording.NEXT_STEPS,
-        muscle_wording.FLAGS,
-        muscle_wording.LEVELS,
-        muscle_wording.TRIGGERS,
-        muscle_assessment.REASONS,
-        GAPS,
-        app_words.CATEGORIES,
-        app_words.URGENCIES,
-        app_words.TIERS,
-        app_words.STATES,
-        app_words.DROPPED,
-        app_words.SEXES,
-        app_words.CARDS,
-    ):
+    for kind in LABELS:
+        yield from list_sentences(kind).values()
+    for table in (RECORD_PARTS, GAPS, STATES, CARDS, SEXES):
         yield from table.values()
     # What results and kidneys are said to be.
     yield from ("left", "right", "working", "impaired", "unknown", "low", "normal")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from mappings.publications.differential import Cause
 from mappings.text import Numeral, format_amount, make_text
+from services.assessment.codes import B12Category, SarcopeniaFlag, SarcopeniaStep, Tier, Trigger
 from services.assessment.topic import TopicAssessment
 from services.chart.model import Chart, Finding, Measurement
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
@@ -17,7 +18,7 @@ from services.sarcopenia.outcome import LACKS_DATA, SarcopeniaAssessment
 from services.sarcopenia.weight import find_weight_loss, get_recent
 from services.vitamin_b12.outcome import DEFICIENT, B12Assessment
 
-B12_MISSING_DATA = frozenset({"at-risk-untested", "insufficient-data"})
+B12_MISSING_DATA = frozenset({B12Category.AT_RISK_UNTESTED, B12Category.INSUFFICIENT_DATA})
 B12_CAUSE = "b12-deficiency"
 B12, SARCOPENIA = "b12", "sarcopenia"  # ids of the topics that are combined
 
@@ -46,7 +47,7 @@ class Evaluation(NamedTuple):
     """The assessments of one patient, and what they mean together."""
 
     assessments: Mapping[str, TopicAssessment]  # by id of the topic, in the order of the topics
-    tier: str
+    tier: Tier
     differential: tuple[SuspectedCause, ...]
     urgent: str | None  # "same-day" or "urgent" where a cause that cannot wait is pointed to
 
@@ -70,7 +71,7 @@ def combine_assessments(
     muscle = cast("SarcopeniaAssessment", assessments[SARCOPENIA])
     causes = tuple(_find_suspected_causes(chart, b12, muscle, knowledge))
     urgencies = [cause.urgent for cause in causes if cause.urgent]
-    if urgencies and not muscle.positive and not {*muscle.triggers} - {"measured"}:
+    if urgencies and not muscle.positive and not {*muscle.triggers} - {Trigger.MEASURED}:
         urgencies = []  # nobody asks about muscle
     urgent = min(urgencies, default=None)  # "same-day" sorts before "urgent"
     muscle = _merge_actions(b12, muscle, causes, knowledge, urgent=urgent)
@@ -78,25 +79,25 @@ def combine_assessments(
     return Evaluation({**assessments, SARCOPENIA: muscle}, tier, causes, urgent)
 
 
-def choose_tier(b12: B12Assessment, muscle: SarcopeniaAssessment) -> str:
+def choose_tier(b12: B12Assessment, muscle: SarcopeniaAssessment) -> Tier:
     """Choose the order of attention: T1 before T5. Never a score."""
     if b12.category in DEFICIENT and b12.neurological:
-        return "T1"
+        return Tier.T1
     b12_positive, muscle_positive = is_b12_positive(b12), muscle.positive
     if b12_positive and muscle_positive:
-        return "T2"
+        return Tier.T2
     if b12_positive or muscle_positive:
-        return "T3"
+        return Tier.T3
     if b12.category in B12_MISSING_DATA or (muscle.triggers and muscle.category in LACKS_DATA):
-        return "T4"
-    return "T5"
+        return Tier.T4
+    return Tier.T5
 
 
 def is_b12_positive(b12: B12Assessment) -> bool:
     """Whether B12 is deficient, indeterminate, or must not reassure and asks for an action."""
-    if b12.category == "uninterpretable":
+    if b12.category == B12Category.UNINTERPRETABLE:
         return bool(b12.next_steps)
-    return b12.category in DEFICIENT or b12.category == "indeterminate"
+    return b12.category in DEFICIENT or b12.category == B12Category.INDETERMINATE
 
 
 def _merge_actions(
@@ -122,17 +123,17 @@ def _merge_actions(
         elif cause.urgent is None and muscle.positive:
             steps.update(dict.fromkeys(cause.steps))
     if urgent is not None:
-        flags["alternative_cause_urgent"] = None
+        flags[SarcopeniaFlag.ALTERNATIVE_CAUSE_URGENT] = None
     if muscle.positive:
         if b12.category in DEFICIENT:
-            first["b12_pathway_treat"] = None
+            first[SarcopeniaStep.B12_PATHWAY_TREAT] = None
         elif is_b12_positive(b12):
-            steps["b12_pathway_mma"] = None
+            steps[SarcopeniaStep.B12_PATHWAY_MMA] = None
         if b12.neurological:
-            steps["neuro_exam"] = None
+            steps[SarcopeniaStep.NEURO_EXAM] = None
     if b12.category in DEFICIENT and b12.neurological:
         # Treatment of nerves never waits for a measurement of muscle.
-        steps.pop("order_muscle_mass_dxa_bia", None)
+        steps.pop(SarcopeniaStep.ORDER_MUSCLE_MASS_DXA_BIA, None)
     return muscle._replace(next_steps=tuple({**first, **steps}), flags=tuple(flags))
 
 

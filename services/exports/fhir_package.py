@@ -20,10 +20,11 @@ from mappings.export.terminology import build_code_system, build_own_artefacts, 
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
 from mappings.publications.guideline_file import GUIDELINES, get_shipped_file
+from services.assessment.codes import B12Step
+from services.assessment.labels import list_sentences
 from services.exports.build_sheet import list_topics
 from services.hooks.offered_hooks import OFFERED_HOOKS, OfferedHook, build_service_id
 from services.knowledge.site import SiteKnowledge, digest_choices
-from services.vitamin_b12.labels import NEXT_STEPS
 
 
 def build_knowledge_resources(
@@ -89,7 +90,7 @@ def _build_resources(
         files = _list_files(guideline, known, tenant)
         yield build_guideline_library(context, guideline, known.index, files, own=is_own)
         yield build_guideline_plan(
-            context, guideline, known.index, OFFERED_HOOKS, NEXT_STEPS, own=is_own
+            context, guideline, known.index, OFFERED_HOOKS, list_sentences(B12Step), own=is_own
         )
     in_force = json.dumps(_describe_knowledge(known, tenant), indent=2).encode() + b"\n"
     yield build_shared_library(context, known.index, {"in-force.json": in_force})

@@ -8,7 +8,8 @@ from mappings.publications.definition import read_definition
 from mappings.publications.guideline import Guideline
 from mappings.publications.guideline_file import read_guideline
 from mappings.terminology.value_set import ValueSetIndex
-from services.vitamin_b12.labels import FLAGS, NEXT_STEPS
+from services.assessment.codes import B12Flag, B12Step
+from services.assessment.labels import LABELS
 
 # Pages of the evidence beside those of guidelines: /evidence/orders.
 RESERVED_IDS = {"b12-and-muscle", "orders", "rules", "choices", "side-by-side", "codes"}
@@ -34,10 +35,10 @@ def refuse_unknown_words(guideline: Guideline, file: str) -> None:
     It would be left out of the card, and nobody would miss it.
     """
     for key, step in _list_steps(guideline):
-        if step not in NEXT_STEPS:
+        if step not in LABELS[B12Step]:
             raise KnowledgeError(file, key, f"no sentence for the next step {step}")
     for flag in guideline.flags:
-        if flag not in FLAGS:
+        if flag not in LABELS[B12Flag]:
             raise KnowledgeError(file, "flags", f"no sentence for the flag {flag}")
 
 

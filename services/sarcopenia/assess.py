@@ -5,8 +5,23 @@ from collections.abc import Iterable
 from mappings.publications.cutoffs import Cutoff
 from mappings.publications.definition import ADULT_AGE
 from mappings.text import as_amount, format_amount, make_text
-from services.assessment.evidence import AssessmentLog, Evidence, Outcome, make_age_reason
-from services.chart.model import Chart
+from services.assessment.codes import (
+    Level,
+    SarcopeniaCategory,
+    SarcopeniaFlag,
+    SarcopeniaStep,
+    Trigger,
+    UnknownLevelReason,
+)
+from services.assessment.evidence import (
+    AssessmentLog,
+    Evidence,
+    Outcome,
+    SarcopeniaRule,
+    make_age_reason,
+)
+from services.assessment.labels import get_sentence
+from services.chart.model import Chart, UnusableReason
 from services.sarcopenia.findings import NOTHING_MEASURED, MuscleFindings, read_findings
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 from services.sarcopenia.measures import MeasureResult, is_fresh
@@ -14,22 +29,19 @@ from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, 
 from services.sarcopenia.stages import ALGORITHMS, MEASURES_USED
 from services.sarcopenia.weight import find_weight_loss
 
-REASONS = {
-    "sex": "the limits of men and women part here, and the sex to apply is not known",
-    "method": "the limits for DXA and BIA part here, and the method is not stated",
-    "bound": "only a bound is reported",
-    "best-trial": "another trial of the day cannot be read",
-    "unanswered": "questions are unanswered",
-    "unable": "could not be done or completed",
-    "no-unit": "reported without a unit",
-    "unknown-unit": "the unit cannot be read",
-    "impossible-value": "the value is not possible in this unit",
-    "no-value": "reported without a number",
-    "wrong-specimen": "the code is for another unit",
-    "no-distance": "the distance walked is not stated",
+UNREADABLE_UNIT = frozenset(
+    {
+        UnusableReason.NO_UNIT,
+        UnusableReason.UNKNOWN_UNIT,
+        UnusableReason.NO_DISTANCE,
+        UnusableReason.WRONG_SPECIMEN,
+    }
+)
+RULES = {
+    "low_strength": SarcopeniaRule.STRENGTH,
+    "low_mass": SarcopeniaRule.MASS,
+    "low_performance": SarcopeniaRule.PERFORMANCE,
 }
-UNREADABLE_UNIT = frozenset({"no-unit", "unknown-unit", "no-distance", "wrong-specimen"})
-RULES = {"low_strength": "strength", "low_mass": "mass", "low_performance": "performance"}
 
 
 def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment:
@@ -38,8 +50,10 @@ def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment
     notes, triggers = AssessmentLog(), list_triggers(chart, knowledge)
     in_scope = chart.has_reached_age(definition.minimum_age)
     if chart.has_reached_age(ADULT_AGE) is False:
-        notes.add_remark("age", make_age_reason(ADULT_AGE), outcome=Outcome.NOT_APPLIED)
-        return _conclude(triggers, knowledge, notes, "out_of_scope_age", None)
+        notes.add_remark(
+            SarcopeniaRule.AGE, make_age_reason(ADULT_AGE), outcome=Outcome.NOT_APPLIED
+        )
+        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, None)
     found = read_findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
         found.strength, found.mass, found.performance, found.screen.outcome, found.attempted
@@ -51,20 +65,21 @@ def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment
     if in_scope is False:
         locator = definition.minimum_age_locator
         years = definition.minimum_age
-        notes.add_remark("age", make_age_reason(years), locator, Outcome.NOT_APPLIED)
-        if found.strength == "low":
-            notes.add_flag("low_grip_below_reference")
-        _write_flags(found, "out_of_scope_age", chart, knowledge, notes)
-        return _conclude(triggers, knowledge, notes, "out_of_scope_age", found)
+        notes.add_remark(SarcopeniaRule.AGE, make_age_reason(years), locator, Outcome.NOT_APPLIED)
+        if found.strength == Level.LOW:
+            notes.add_flag(SarcopeniaFlag.LOW_GRIP_BELOW_REFERENCE)
+        _write_flags(found, SarcopeniaCategory.OUT_OF_SCOPE_AGE, chart, knowledge, notes)
+        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, found)
     _write_flags(found, category, chart, knowledge, notes)
     if in_scope is None and triggers:
-        notes.add_step("record_birth_date")
-    if in_scope is None and category != "not_assessed":
+        notes.add_step(SarcopeniaStep.RECORD_BIRTH_DATE)
+    if in_scope is None and category != SarcopeniaCategory.NOT_ASSESSED:
         notes.add_remark(
-            "age", make_text("the birth date does not say whether the definition holds")
+            SarcopeniaRule.AGE,
+            make_text("the birth date does not say whether the definition holds"),
         )
         _write_clarifications(found, notes)
-        return _conclude(triggers, knowledge, notes, "indeterminate", found)
+        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.INDETERMINATE, found)
     _write_steps(found, category, triggers, MEASURES_USED[definition.algorithm], notes)
     return _conclude(triggers, knowledge, notes, category, found)
 
@@ -73,7 +88,7 @@ def _conclude(
     triggers: tuple[str, ...],
     knowledge: SarcopeniaKnowledge,
     notes: AssessmentLog,
-    category: str,
+    category: SarcopeniaCategory,
     found: MuscleFindings | None,
 ) -> SarcopeniaAssessment:
     definition = knowledge.definition
@@ -81,15 +96,17 @@ def _conclude(
         definition=definition.id,
         definition_version=definition.version,
         category=category,
-        strength=found.strength if found else "unknown",
-        mass=found.mass if found else "unknown",
-        performance=found.performance if found else "unknown",
+        strength=found.strength if found else Level.UNKNOWN,
+        mass=found.mass if found else Level.UNKNOWN,
+        performance=found.performance if found else Level.UNKNOWN,
         evidence=tuple(notes.evidence),
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
         triggers=triggers,
-        low=tuple([t for t in found.tests if t.level == "low"]) if found and found.tests else (),
-        screened=tuple([t for t in found.screen.tests if t.level == "low"]) if found else (),
+        low=tuple([t for t in found.tests if t.level == Level.LOW])
+        if found and found.tests
+        else (),
+        screened=tuple([t for t in found.screen.tests if t.level == Level.LOW]) if found else (),
         asymmetry=tuple([g.resource for g in found.asymmetry]) if found else (),
     )
 
@@ -99,49 +116,56 @@ def list_triggers(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[str, ..
     reasons = list(filter(chart.holds.__contains__, knowledge.groups["muscle_trigger"]))
     fallen = chart.get_latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
-        reasons.append("falls")
+        reasons.append(Trigger.FALLS)
     if find_weight_loss(chart, knowledge):
-        reasons.append("weight_loss")
+        reasons.append(Trigger.WEIGHT_LOSS)
     sources = (chart.measurements, chart.unusable, chart.unable)
     if not all(map(knowledge.of_muscle.isdisjoint, sources)):
-        reasons.insert(0, "measured")
+        reasons.insert(0, Trigger.MEASURED)
     return tuple(dict.fromkeys(reasons))
 
 
 def _write_triggers(chart: Chart, knowledge: SarcopeniaKnowledge, notes: AssessmentLog) -> None:
     """Why muscle is looked at, besides what was measured."""
-    notes.add_findings("trigger", chart.list_present(knowledge.groups["muscle_trigger"]))
+    notes.add_findings(
+        SarcopeniaRule.TRIGGER, chart.list_present(knowledge.groups["muscle_trigger"])
+    )
     fallen = chart.get_latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
         notes.add_result(
-            "trigger", Outcome.PRESENT, fallen, _get_title(knowledge, fallen.observation)
+            SarcopeniaRule.TRIGGER,
+            Outcome.PRESENT,
+            fallen,
+            _get_title(knowledge, fallen.observation),
         )
     for weight in find_weight_loss(chart, knowledge):
-        notes.add_result("trigger", Outcome.PRESENT, weight, make_text("Weight, falling"))
+        notes.add_result(
+            SarcopeniaRule.TRIGGER, Outcome.PRESENT, weight, make_text("Weight, falling")
+        )
 
 
 def _write_evidence(
     found: MuscleFindings, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
 ) -> None:
     for test in found.tests:
-        rule = RULES.get(_find_meaning(test, knowledge), "measure")
+        rule = RULES.get(_find_meaning(test, knowledge), SarcopeniaRule.MEASURE)
         _write_measure(test, rule, knowledge, notes)
     for test in found.screen.tests:
-        _write_measure(test, "screen", knowledge, notes)
+        _write_measure(test, SarcopeniaRule.SCREEN, knowledge, notes)
     for measure in found.stale:
         says = make_text(
             "{title}: too old to decide", title=_get_title(knowledge, measure.observation)
         )
-        notes.add_result("stale", Outcome.STALE, measure, says)
+        notes.add_result(SarcopeniaRule.STALE, Outcome.STALE, measure, says)
     for result in found.refused:
         why = knowledge.refused[result.observation]
         says = make_text(
             "{title} is not used: {why}", title=_get_title(knowledge, result.observation), why=why
         )
-        notes.add_unusable("refused", result, says, Outcome.REFUSED)
+        notes.add_unusable(SarcopeniaRule.REFUSED, result, says, Outcome.REFUSED)
     for grip in found.asymmetry:
         says = make_text("Grip strength, {side} hand", side=grip.side or "")
-        notes.add_result("asymmetry", Outcome.PRESENT, grip, says)
+        notes.add_result(SarcopeniaRule.ASYMMETRY, Outcome.PRESENT, grip, says)
 
 
 def _find_meaning(test: MeasureResult, knowledge: SarcopeniaKnowledge) -> str:
@@ -151,13 +175,17 @@ def _find_meaning(test: MeasureResult, knowledge: SarcopeniaKnowledge) -> str:
 
 
 def _write_measure(
-    test: MeasureResult, rule: str, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
+    test: MeasureResult, rule: SarcopeniaRule, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
 ) -> None:
     result, row = test.result, test.row
     title = _get_title(knowledge, test.observation)
     if test.unable is not None:
         meaning = knowledge.definition.find_unable(test.observation)
-        says = make_text("{title}: {reason}", title=title, reason=REASONS["unable"])
+        says = make_text(
+            "{title}: {reason}",
+            title=title,
+            reason=get_sentence(UnknownLevelReason, UnknownLevelReason.UNABLE),
+        )
         if meaning:
             says = make_text("{title}, {means}", title=says, means=test.level)
         unable = test.unable
@@ -171,9 +199,9 @@ def _write_measure(
         says = make_text(
             "{title}: {reason}",
             title=_get_title(knowledge, test.unusable.observation),
-            reason=REASONS[test.unusable.reason],
+            reason=get_sentence(UnusableReason, test.unusable.reason),
         )
-        notes.add_unusable("unit-safety", test.unusable, says)
+        notes.add_unusable(SarcopeniaRule.UNIT_SAFETY, test.unusable, says)
     if result is None:
         return
     outcome = _choose_outcome(test, rule)
@@ -186,18 +214,21 @@ def _write_measure(
     notes.add_result(rule, outcome, result, says, str(row) if row else None, locator)
 
 
-def _choose_outcome(test: MeasureResult, rule: str) -> Outcome:
-    if test.level == "unknown":
+def _choose_outcome(test: MeasureResult, rule: SarcopeniaRule) -> Outcome:
+    if test.level == Level.UNKNOWN:
         return Outcome.UNDECIDED
-    if rule == "screen":
-        return Outcome.POSITIVE if test.level == "low" else Outcome.NEGATIVE
+    if rule == SarcopeniaRule.SCREEN:
+        return Outcome.POSITIVE if test.level == Level.LOW else Outcome.NEGATIVE
     return Outcome.INTERMEDIATE if test.intermediate else Outcome(test.level)
 
 
 def _format_outcome(test: MeasureResult, outcome: Outcome) -> str:
     match outcome:
         case Outcome.UNDECIDED:
-            return make_text("undecided, {reason}", reason=REASONS.get(test.reason, test.reason))
+            return make_text(
+                "undecided, {reason}",
+                reason=get_sentence(type(test.reason), test.reason) if test.reason else "",
+            )
         case Outcome.POSITIVE:
             return make_text("positive")
         case Outcome.NEGATIVE:
@@ -213,7 +244,7 @@ def _get_title(knowledge: SarcopeniaKnowledge, observation: str) -> str:
 
 def _write_flags(
     found: MuscleFindings,
-    category: str,
+    category: SarcopeniaCategory,
     chart: Chart,
     knowledge: SarcopeniaKnowledge,
     notes: AssessmentLog,
@@ -222,69 +253,71 @@ def _write_flags(
         return
     tests = (*found.tests, *found.screen.tests)
     if chart.sex is None and any(test.row is not None and test.row.sex for test in tests):
-        notes.add_flag("sex_missing")
+        notes.add_flag(SarcopeniaFlag.SEX_MISSING)
     masses = [t for t in found.tests if t.observation.startswith("asm") and t.result is not None]
     if any(test.result is not None and test.result.method is None for test in masses):
-        notes.add_flag("method_missing")
-    if any(test.reason == "method" for test in tests):
-        notes.add_flag("method_required")
+        notes.add_flag(SarcopeniaFlag.METHOD_MISSING)
+    if any(test.reason == UnknownLevelReason.METHOD for test in tests):
+        notes.add_flag(SarcopeniaFlag.METHOD_REQUIRED)
     if found.stale:
-        notes.add_flag("stale")
+        notes.add_flag(SarcopeniaFlag.STALE)
     if found.discordant:
-        notes.add_flag("mass_index_absolute_discordant")
+        notes.add_flag(SarcopeniaFlag.MASS_INDEX_ABSOLUTE_DISCORDANT)
     if found.asymmetry:
-        notes.add_flag("grip_asymmetry_red_flag")
+        notes.add_flag(SarcopeniaFlag.GRIP_ASYMMETRY_RED_FLAG)
     if found.screen.at_limit:
-        notes.add_flag("equality_conflict")
-    if found.mass == "normal" and found.strength == "low":
-        notes.add_flag("mass_normal_strength_low")
-    if found.mass == "low" and category == "no_sarcopenia":
-        notes.add_flag("low_mass_only")
+        notes.add_flag(SarcopeniaFlag.EQUALITY_CONFLICT)
+    if found.mass == Level.NORMAL and found.strength == Level.LOW:
+        notes.add_flag(SarcopeniaFlag.MASS_NORMAL_STRENGTH_LOW)
+    if found.mass == Level.LOW and category == SarcopeniaCategory.NO_SARCOPENIA:
+        notes.add_flag(SarcopeniaFlag.LOW_MASS_ONLY)
     awgs = knowledge.definition.algorithm == "awgs2019"
-    if awgs and found.performance == "unknown" and found.strength != "unknown":
-        notes.add_flag("awgs_performance_not_assessed")
+    if awgs and found.performance == Level.UNKNOWN and found.strength != Level.UNKNOWN:
+        notes.add_flag(SarcopeniaFlag.AWGS_PERFORMANCE_NOT_ASSESSED)
 
 
 def _write_steps(
     found: MuscleFindings,
-    category: str,
+    category: SarcopeniaCategory,
     triggers: tuple[str, ...],
     uses: frozenset[str],
     notes: AssessmentLog,
 ) -> None:
     """What to do, or the cheapest thing to find out."""
     if category in POSITIVE:
-        notes.add_step("assess_secondary_causes", "refer_physio_resistance_exercise")
+        notes.add_step(
+            SarcopeniaStep.ASSESS_SECONDARY_CAUSES, SarcopeniaStep.REFER_PHYSIO_RESISTANCE_EXERCISE
+        )
         _write_unknown_measures(found, uses, notes)
     if category in CONFIRMED:
-        notes.add_step("refer_dietitian_protein", "falls_assessment")
-    elif category in POSITIVE and "falls" in triggers:
-        notes.add_step("falls_assessment")
+        notes.add_step(SarcopeniaStep.REFER_DIETITIAN_PROTEIN, SarcopeniaStep.FALLS_ASSESSMENT)
+    elif category in POSITIVE and Trigger.FALLS in triggers:
+        notes.add_step(SarcopeniaStep.FALLS_ASSESSMENT)
     if category in SCREENED_POSITIVE:
-        notes.add_step("measure_grip", "measure_chair_stand")
+        notes.add_step(SarcopeniaStep.MEASURE_GRIP, SarcopeniaStep.MEASURE_CHAIR_STAND)
     _write_clarifications(found, notes)
-    if category == "not_assessed" and triggers:
+    if category == SarcopeniaCategory.NOT_ASSESSED and triggers:
         if found.screen.score is None or not found.screen.score.complete:
-            notes.add_step("complete_sarc_f")
-        notes.add_step("measure_grip")
-    if category == "indeterminate":
-        if found.strength == "unknown":
-            notes.add_step("measure_grip", "measure_chair_stand")
+            notes.add_step(SarcopeniaStep.COMPLETE_SARC_F)
+        notes.add_step(SarcopeniaStep.MEASURE_GRIP)
+    if category == SarcopeniaCategory.INDETERMINATE:
+        if found.strength == Level.UNKNOWN:
+            notes.add_step(SarcopeniaStep.MEASURE_GRIP, SarcopeniaStep.MEASURE_CHAIR_STAND)
         else:
             _write_unknown_measures(found, uses, notes)
     if found.asymmetry:
-        notes.add_step("neuro_exam")
+        notes.add_step(SarcopeniaStep.NEURO_EXAM)
 
 
 def _write_unknown_measures(
     found: MuscleFindings, uses: frozenset[str], notes: AssessmentLog
 ) -> None:
     """Mass, where strength or performance is low; performance, where the definition uses it."""
-    low = "low" in (found.strength, found.performance)
-    if found.mass == "unknown" and "mass" in uses and low:
-        notes.add_step("order_muscle_mass_dxa_bia")
-    if found.performance == "unknown" and "performance" in uses:
-        notes.add_step("measure_gait_or_sppb")
+    low = Level.LOW in (found.strength, found.performance)
+    if found.mass == Level.UNKNOWN and "mass" in uses and low:
+        notes.add_step(SarcopeniaStep.ORDER_MUSCLE_MASS_DXA_BIA)
+    if found.performance == Level.UNKNOWN and "performance" in uses:
+        notes.add_step(SarcopeniaStep.MEASURE_GAIT_OR_SPPB)
 
 
 def _write_clarifications(found: MuscleFindings, notes: AssessmentLog) -> None:
@@ -296,8 +329,8 @@ def _write_clarifications(found: MuscleFindings, notes: AssessmentLog) -> None:
         test.unusable.reason for test in tests if test.unusable is not None
     }
     if reasons & UNREADABLE_UNIT:
-        notes.add_step("clarify_unit")
-    if "sex" in reasons:
-        notes.add_step("record_sex_parameter")
+        notes.add_step(SarcopeniaStep.CLARIFY_UNIT)
+    if UnknownLevelReason.SEX in reasons:
+        notes.add_step(SarcopeniaStep.RECORD_SEX_PARAMETER)
     if found.height_missing:
-        notes.add_step("record_height")
+        notes.add_step(SarcopeniaStep.RECORD_HEIGHT)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from services.assessment.codes import Level
 from services.chart.model import Chart, Measurement, UnusableResult
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 from services.sarcopenia.mass import read_mass
@@ -13,9 +14,9 @@ from services.sarcopenia.screening import ScreeningResult, screen
 class MuscleFindings(NamedTuple):
     """Everything the definition looks at."""
 
-    strength: str
-    mass: str
-    performance: str
+    strength: Level
+    mass: Level
+    performance: Level
     tests: tuple[MeasureResult, ...]  # of strength, mass and performance, in this order
     screen: ScreeningResult
     discordant: bool  # index and absolute mass disagree
@@ -27,13 +28,13 @@ class MuscleFindings(NamedTuple):
     @property
     def attempted(self) -> bool:
         """Whether something was measured that could not be decided."""
-        return "unknown" in [test.level for test in self.tests]
+        return Level.UNKNOWN in [test.level for test in self.tests]
 
 
 NOTHING_MEASURED = MuscleFindings(
-    strength="unknown",
-    mass="unknown",
-    performance="unknown",
+    strength=Level.UNKNOWN,
+    mass=Level.UNKNOWN,
+    performance=Level.UNKNOWN,
     tests=(),
     screen=ScreeningResult(outcome=None, tests=(), score=None, at_limit=False),
     discordant=False,
@@ -55,10 +56,10 @@ def read_findings(chart: Chart, knowledge: SarcopeniaKnowledge) -> MuscleFinding
     strength = _read_measures("low_strength", chart, knowledge)
     performance = _read_measures("low_performance", chart, knowledge)
     mass = read_mass(chart, knowledge)
-    decided = [test for test in mass if test.level != "unknown"]
+    decided = [test for test in mass if test.level != Level.UNKNOWN]
     return MuscleFindings(
         strength=_combine_levels(strength),
-        mass=decided[0].level if decided else "unknown",
+        mass=decided[0].level if decided else Level.UNKNOWN,
         performance=_combine_levels(performance),
         tests=(*strength, *mass, *performance),
         screen=screen(chart, knowledge),
@@ -88,10 +89,16 @@ def _read_measures(
     return tuple(test for test in tests if test is not None)
 
 
-def _combine_levels(tests: Iterable[MeasureResult]) -> str:
+def _combine_levels(tests: Iterable[MeasureResult]) -> Level:
     """Low by any test is low; each test suffices by itself, so one normal one is normal."""
     levels = {test.level for test in tests}
-    return "low" if "low" in levels else "normal" if "normal" in levels else "unknown"
+    return (
+        Level.LOW
+        if Level.LOW in levels
+        else Level.NORMAL
+        if Level.NORMAL in levels
+        else Level.UNKNOWN
+    )
 
 
 def _list_stale(chart: Chart, knowledge: SarcopeniaKnowledge) -> Iterable[Measurement]:

@@ -5,28 +5,36 @@ from itertools import product
 from typing import NamedTuple
 
 from mappings.publications.cutoffs import Cutoff, Undecided
-from services.chart.model import Chart, FailedTest, Measurement, UnusableResult, subtract_months
+from services.assessment.codes import Level, UnknownLevelReason
+from services.chart.model import (
+    Chart,
+    FailedTest,
+    Measurement,
+    UnusableReason,
+    UnusableResult,
+    subtract_months,
+)
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 
 SEXES = ("male", "female")
 METHODS = ("DXA", "BIA")
 LEVELS = {
-    "low_strength": "low",
-    "low_mass": "low",
-    "low_performance": "low",
-    "positive_screen": "low",
-    "intermediate_strength": "normal",
+    "low_strength": Level.LOW,
+    "low_mass": Level.LOW,
+    "low_performance": Level.LOW,
+    "positive_screen": Level.LOW,
+    "intermediate_strength": Level.NORMAL,
 }
 
 
 class MeasureResult(NamedTuple):
-    """What one measure says. `level` is "low", "normal" or "unknown"."""
+    """What one measure says."""
 
     observation: str
-    level: str
+    level: Level
     result: Measurement | None = None  # None: nothing usable, or the test could not be done
     row: Cutoff | None = None  # the limit that it was compared with
-    reason: str = ""  # why unknown: "sex", "method", "bound", "best-trial", or an Unusable's reason
+    reason: UnknownLevelReason | UnusableReason | None = None  # why the level is unknown
     intermediate: bool = False
     resource: str = ""
     unable: FailedTest | None = None
@@ -69,12 +77,14 @@ def decide(
         rows[0],
     )
     if any(isinstance(row, Undecided) for row in read.values()):
-        return MeasureResult(name, "unknown", result, shown, "bound", resource=result.resource)
+        return MeasureResult(
+            name, Level.UNKNOWN, result, shown, UnknownLevelReason.BOUND, resource=result.resource
+        )
     levels = {key: _get_level(row) for key, row in read.items()}
     if len(set(levels.values())) > 1:
         by_sex = any(len({levels[s, m] for s in sexes}) > 1 for m in methods)
-        why = "sex" if by_sex else "method"
-        return MeasureResult(name, "unknown", result, shown, why, resource=result.resource)
+        why = UnknownLevelReason.SEX if by_sex else UnknownLevelReason.METHOD
+        return MeasureResult(name, Level.UNKNOWN, result, shown, why, resource=result.resource)
     met = next((row for row in read.values() if isinstance(row, Cutoff)), None)
     return MeasureResult(
         name,
@@ -86,8 +96,8 @@ def decide(
     )
 
 
-def _get_level(row: Cutoff | Undecided | None) -> str:
-    return LEVELS[row.means] if isinstance(row, Cutoff) else "normal"
+def _get_level(row: Cutoff | Undecided | None) -> Level:
+    return LEVELS[row.means] if isinstance(row, Cutoff) else Level.NORMAL
 
 
 def read_measure(
@@ -113,7 +123,7 @@ def read_measure(
             return None
         first = unusable[0]
         return MeasureResult(
-            observation, "unknown", reason=first.reason, resource=first.resource, unusable=first
+            observation, Level.UNKNOWN, reason=first.reason, resource=first.resource, unusable=first
         )
     day = fresh[0].day
     counted = [r for r in fresh if r.day == day]
@@ -125,11 +135,13 @@ def read_measure(
         return None
     unread = next((u for u in unusable if u.day is None or u.day >= day), None)
     best = next(
-        (test for level in ("normal", "unknown") for test in tested if test.level == level),
+        (test for level in (Level.NORMAL, Level.UNKNOWN) for test in tested if test.level == level),
         tested[0],
     )
-    if unread is not None and best.level == "low" and observation in knowledge.best_of_day:
-        return best._replace(level="unknown", reason="best-trial", unusable=unread)
+    if unread is not None and best.level == Level.LOW and observation in knowledge.best_of_day:
+        return best._replace(
+            level=Level.UNKNOWN, reason=UnknownLevelReason.BEST_TRIAL, unusable=unread
+        )
     return best if unread is None else best._replace(unusable=unread)
 
 
@@ -142,7 +154,11 @@ def _find_failed_test(
         return None
     failure = failures[0]
     meaning = knowledge.definition.find_unable(observation)
-    level = LEVELS[meaning.means] if meaning else "unknown"
+    level = LEVELS[meaning.means] if meaning else Level.UNKNOWN
     return MeasureResult(
-        observation, level, reason="unable", resource=failure.resource, unable=failure
+        observation,
+        level,
+        reason=UnknownLevelReason.UNABLE,
+        resource=failure.resource,
+        unable=failure,
     )

@@ -2,16 +2,36 @@
 
 from typing import Any, NamedTuple
 
+from services.assessment.codes import Level, SarcopeniaCategory
 from services.assessment.evidence import Evidence
 from services.sarcopenia.measures import MeasureResult
 
 # Categories that say low strength or performance at least, and those that say sarcopenia.
 POSITIVE = frozenset(
-    {"probable", "confirmed", "severe", "possible", "sarcopenia", "severe_sarcopenia"}
+    {
+        SarcopeniaCategory.PROBABLE,
+        SarcopeniaCategory.CONFIRMED,
+        SarcopeniaCategory.SEVERE,
+        SarcopeniaCategory.POSSIBLE,
+        SarcopeniaCategory.SARCOPENIA,
+        SarcopeniaCategory.SEVERE_SARCOPENIA,
+    }
 )
-CONFIRMED = frozenset({"confirmed", "severe", "sarcopenia", "severe_sarcopenia"})
-SCREENED_POSITIVE = frozenset({"find_positive", "screen_positive"})
-LACKS_DATA = frozenset({"not_assessed", "indeterminate"}) | SCREENED_POSITIVE
+CONFIRMED = frozenset(
+    {
+        SarcopeniaCategory.CONFIRMED,
+        SarcopeniaCategory.SEVERE,
+        SarcopeniaCategory.SARCOPENIA,
+        SarcopeniaCategory.SEVERE_SARCOPENIA,
+    }
+)
+SCREENED_POSITIVE = frozenset(
+    {SarcopeniaCategory.FIND_POSITIVE, SarcopeniaCategory.SCREEN_POSITIVE}
+)
+LACKS_DATA = (
+    frozenset({SarcopeniaCategory.NOT_ASSESSED, SarcopeniaCategory.INDETERMINATE})
+    | SCREENED_POSITIVE
+)
 
 
 class SarcopeniaAssessment(NamedTuple):
@@ -19,10 +39,10 @@ class SarcopeniaAssessment(NamedTuple):
 
     definition: str
     definition_version: str
-    category: str
-    strength: str  # "low", "normal" or "unknown"
-    mass: str
-    performance: str
+    category: SarcopeniaCategory
+    strength: Level
+    mass: Level
+    performance: Level
     evidence: tuple[Evidence, ...]
     flags: tuple[str, ...]
     next_steps: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from services.assessment.codes import Level, UnknownLevelReason
 from services.chart.model import Chart, Measurement
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 from services.sarcopenia.measures import MeasureResult, decide, is_fresh, read_measure
@@ -49,11 +50,11 @@ def screen(chart: Chart, knowledge: SarcopeniaKnowledge) -> ScreeningResult:
         if test is not None:
             tests.append(test)
     levels = {test.level for test in tests}
-    outcome = "positive" if "low" in levels else "negative" if "normal" in levels else None
+    outcome = "positive" if Level.LOW in levels else "negative" if Level.NORMAL in levels else None
     if outcome == "negative" and score is not None and not score.complete:
         # A bound that leaves SARC-F open leaves the screen open, whatever the calf says.
         decided = next(t for t in tests if t.observation == "sarc_f").level
-        outcome = None if decided == "unknown" else outcome
+        outcome = None if decided == Level.UNKNOWN else outcome
     return ScreeningResult(outcome, tuple(tests), score, at_limit)
 
 
@@ -83,9 +84,14 @@ def _decide_by_bounds(
     if low.level != high.level:
         at_least = score.lower._replace(comparator=">=")
         return MeasureResult(
-            "sarc_f", "unknown", at_least, low.row, "unanswered", resource=low.resource
+            "sarc_f",
+            Level.UNKNOWN,
+            at_least,
+            low.row,
+            UnknownLevelReason.UNANSWERED,
+            resource=low.resource,
         )
-    if low.level == "low":
+    if low.level == Level.LOW:
         return low._replace(result=score.lower._replace(comparator=">="))
     return high._replace(result=score.upper._replace(comparator="<="))
 
@@ -98,7 +104,7 @@ def _find_unreadable(chart: Chart, knowledge: SarcopeniaKnowledge) -> MeasureRes
     if first is None:
         return None
     return MeasureResult(
-        "sarc_f", "unknown", reason=first.reason, resource=first.resource, unusable=first
+        "sarc_f", Level.UNKNOWN, reason=first.reason, resource=first.resource, unusable=first
     )
 
 
@@ -111,12 +117,12 @@ def _score_sarc_calf(
     )
     if calf is None or calf.result is None or calf.row is None:
         return None, False
-    if calf.level != "unknown" and calf.result.value == calf.row.limit:
+    if calf.level != Level.UNKNOWN and calf.result.value == calf.row.limit:
         return None, True
     points = knowledge.definition.calf_score
-    if score is None or not score.complete or points is None or calf.level == "unknown":
+    if score is None or not score.complete or points is None or calf.level == Level.UNKNOWN:
         return None, False
-    added = points if calf.level == "low" else 0
+    added = points if calf.level == Level.LOW else 0
     summed = score.lower._replace(
         observation="sarc_calf", value=score.lower.value + added, reported=""
     )

@@ -7,67 +7,77 @@ Strength, mass and performance are "low", "normal" or "unknown"; `screen` is "po
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-Algorithm: TypeAlias = Callable[[str, str, str, str | None, bool], str]
+from services.assessment.codes import Level, SarcopeniaCategory
+
+Algorithm: TypeAlias = Callable[[Level, Level, Level, str | None, bool], SarcopeniaCategory]
 
 
 def classify_ewgsop2(
-    strength: str, mass: str, performance: str, screen: str | None, attempted: bool
-) -> str:
+    strength: Level, mass: Level, performance: Level, screen: str | None, attempted: bool
+) -> SarcopeniaCategory:
     """EWGSOP2: find, assess, confirm, severity. Strength decides; low mass alone is nothing."""
-    if strength == "normal":
-        return "no_sarcopenia"
-    if strength == "low":
-        if mass != "low":
-            return "probable"
-        return "severe" if performance == "low" else "confirmed"
-    if attempted or mass != "unknown" or performance != "unknown":
-        return "indeterminate"
-    return {"positive": "find_positive", "negative": "find_negative"}.get(
-        screen or "", "not_assessed"
-    )
+    if strength == Level.NORMAL:
+        return SarcopeniaCategory.NO_SARCOPENIA
+    if strength == Level.LOW:
+        if mass != Level.LOW:
+            return SarcopeniaCategory.PROBABLE
+        return (
+            SarcopeniaCategory.SEVERE if performance == Level.LOW else SarcopeniaCategory.CONFIRMED
+        )
+    if attempted or mass != Level.UNKNOWN or performance != Level.UNKNOWN:
+        return SarcopeniaCategory.INDETERMINATE
+    return {
+        "positive": SarcopeniaCategory.FIND_POSITIVE,
+        "negative": SarcopeniaCategory.FIND_NEGATIVE,
+    }.get(screen or "", SarcopeniaCategory.NOT_ASSESSED)
 
 
 def classify_awgs2019(
-    strength: str, mass: str, performance: str, screen: str | None, attempted: bool
-) -> str:
+    strength: Level, mass: Level, performance: Level, screen: str | None, attempted: bool
+) -> SarcopeniaCategory:
     """AWGS 2019: possible by low strength or low performance, sarcopenia with low mass as well,
     severe with all three."""
-    if "low" in (strength, performance):
-        if mass != "low":
-            return "possible"
-        return "severe_sarcopenia" if strength == performance == "low" else "sarcopenia"
-    if strength == performance == "normal":
-        return "no_sarcopenia"
-    if attempted or {strength, mass, performance} != {"unknown"}:
-        return "indeterminate"
-    return {"positive": "screen_positive", "negative": "screen_negative"}.get(
-        screen or "", "not_assessed"
-    )
+    if Level.LOW in (strength, performance):
+        if mass != Level.LOW:
+            return SarcopeniaCategory.POSSIBLE
+        return (
+            SarcopeniaCategory.SEVERE_SARCOPENIA
+            if strength == performance == Level.LOW
+            else SarcopeniaCategory.SARCOPENIA
+        )
+    if strength == performance == Level.NORMAL:
+        return SarcopeniaCategory.NO_SARCOPENIA
+    if attempted or {strength, mass, performance} != {Level.UNKNOWN}:
+        return SarcopeniaCategory.INDETERMINATE
+    return {
+        "positive": SarcopeniaCategory.SCREEN_POSITIVE,
+        "negative": SarcopeniaCategory.SCREEN_NEGATIVE,
+    }.get(screen or "", SarcopeniaCategory.NOT_ASSESSED)
 
 
 def classify_sdoc2020(
-    strength: str, _mass: str, performance: str, _screen: str | None, attempted: bool
-) -> str:
+    strength: Level, _mass: Level, performance: Level, _screen: str | None, attempted: bool
+) -> SarcopeniaCategory:
     """SDOC 2020: low grip strength and slow gait; mass is left out."""
     return _classify_by_both(strength, performance, attempted=attempted)
 
 
 def classify_fnih2014(
-    strength: str, mass: str, _performance: str, _screen: str | None, attempted: bool
-) -> str:
+    strength: Level, mass: Level, _performance: Level, _screen: str | None, attempted: bool
+) -> SarcopeniaCategory:
     """FNIH 2014: weakness and low lean mass; slowness is shown beside."""
     return _classify_by_both(strength, mass, attempted=attempted)
 
 
-def _classify_by_both(one: str, other: str, *, attempted: bool) -> str:
+def _classify_by_both(one: Level, other: Level, *, attempted: bool) -> SarcopeniaCategory:
     """Both must be low: one that is normal rules out, one that is unknown leaves open."""
-    if "normal" in (one, other):
-        return "no_sarcopenia"
-    if one == other == "low":
-        return "sarcopenia"
-    if attempted or "low" in (one, other):
-        return "indeterminate"
-    return "not_assessed"
+    if Level.NORMAL in (one, other):
+        return SarcopeniaCategory.NO_SARCOPENIA
+    if one == other == Level.LOW:
+        return SarcopeniaCategory.SARCOPENIA
+    if attempted or Level.LOW in (one, other):
+        return SarcopeniaCategory.INDETERMINATE
+    return SarcopeniaCategory.NOT_ASSESSED
 
 
 ALGORITHMS: Mapping[str, Algorithm] = {

@@ -8,7 +8,8 @@ urgency in each of them.
 from functools import partial
 
 from mappings.text import make_text
-from services.assessment.evidence import AssessmentLog, Outcome, make_age_reason
+from services.assessment.codes import B12Category, B12Flag, B12Step
+from services.assessment.evidence import AssessmentLog, B12Rule, Outcome, make_age_reason
 from services.chart.model import Chart, subtract_months
 from services.vitamin_b12 import next_steps
 from services.vitamin_b12.case import Case, read_case
@@ -26,12 +27,12 @@ def assess(chart: Chart, knowledge: B12Knowledge) -> B12Assessment:
     case = read_case(chart, knowledge)
     notes = AssessmentLog()
     if chart.has_reached_age(knowledge.guideline.minimum_age) is False:
-        notes.add_step("paediatric-specialist-advice")
+        notes.add_step(B12Step.PAEDIATRIC_SPECIALIST_ADVICE)
         years = knowledge.guideline.minimum_age
-        notes.add_remark("age", make_age_reason(years), outcome=Outcome.NOT_APPLIED)
-        return _conclude(case, notes, "out-of-scope")
+        notes.add_remark(B12Rule.AGE, make_age_reason(years), outcome=Outcome.NOT_APPLIED)
+        return _conclude(case, notes, B12Category.OUT_OF_SCOPE)
     if chart.born is None:
-        notes.add_flag("age-unknown")
+        notes.add_flag(B12Flag.AGE_UNKNOWN)
     write_data_quality(case, notes)
     write_cautions(case, notes)
     category = _classify(case, notes)
@@ -39,7 +40,7 @@ def assess(chart: Chart, knowledge: B12Knowledge) -> B12Assessment:
     return _conclude(case, notes, category)
 
 
-def _conclude(case: Case, notes: AssessmentLog, category: str) -> B12Assessment:
+def _conclude(case: Case, notes: AssessmentLog, category: B12Category) -> B12Assessment:
     guideline = case.knowledge.guideline
     acted_on = category in DEFICIENT and not case.replacement.is_present
     return B12Assessment(
@@ -62,19 +63,19 @@ def _conclude(case: Case, notes: AssessmentLog, category: str) -> B12Assessment:
 
 def _list_indicator_flags(case: Case) -> tuple[str, ...]:
     flags = {
-        "flag-folate-raises-hcy": case.folate_low is not None,
-        "flag-renal-confounding": case.kidneys != "working",
+        B12Flag.FLAG_FOLATE_RAISES_HCY: case.folate_low is not None,
+        B12Flag.FLAG_RENAL_CONFOUNDING: case.kidneys != "working",
         "on-treatment": case.replacement.is_present,
         "nitrous-oxide": bool(case.features.nitrous_oxide),
     }
     return tuple(name for name, holds in flags.items() if holds)
 
 
-def _classify(case: Case, notes: AssessmentLog) -> str:
+def _classify(case: Case, notes: AssessmentLog) -> B12Category:
     given = case.replacement
     if given.under_way and not _precedes_treatment(case) and not _is_dietary_dose_failing(case):
-        notes.add_findings("replacement", (*given.parenteral, *given.oral))
-        return "on-treatment"
+        notes.add_findings(B12Rule.REPLACEMENT, (*given.parenteral, *given.oral))
+        return B12Category.ON_TREATMENT
     if case.features.nitrous_oxide:
         exposed = _classify_after_nitrous_oxide(case, notes)
         if exposed is not None:
@@ -83,12 +84,16 @@ def _classify(case: Case, notes: AssessmentLog) -> str:
         return _classify_without_first_line(case, notes)
     if case.features.pregnant and case.deciding.result.observation == "total_b12":
         notes.add_remark(
-            "pregnancy",
+            B12Rule.PREGNANCY,
             make_text("total B12 falls in pregnancy without deficiency"),
             case.knowledge.guideline.testing.pregnancy_locator,
             Outcome.NOT_APPLIED,
         )
-        return "uninterpretable" if not _is_functional_deficiency(case) else "deficient-functional"
+        return (
+            B12Category.UNINTERPRETABLE
+            if not _is_functional_deficiency(case)
+            else B12Category.DEFICIENT_FUNCTIONAL
+        )
     return _classify_by_band(case, case.deciding, notes)
 
 
@@ -110,22 +115,22 @@ def _is_dietary_dose_failing(case: Case) -> bool:
     return low and not case.replacement.therapeutic
 
 
-def _classify_after_nitrous_oxide(case: Case, notes: AssessmentLog) -> str | None:
+def _classify_after_nitrous_oxide(case: Case, notes: AssessmentLog) -> B12Category | None:
     """Rule R9: a normal B12 does not reassure after nitrous oxide. None: the bands decide."""
     notes.add_findings(
-        "nitrous-oxide",
+        B12Rule.NITROUS_OXIDE,
         case.features.nitrous_oxide,
         case.knowledge.guideline.testing.nitrous_oxide_locator,
     )
     if case.deciding is not None and case.deciding.means == "deficient":
         return None
     if _is_raised(case.mma_means) or _is_raised(case.hcy_means):
-        return "deficient-functional"
+        return B12Category.DEFICIENT_FUNCTIONAL
     symptomatic = bool(case.features.symptoms or case.features.neurological)
     if case.mma_means == "normal" and case.hcy_means == "normal" and not symptomatic:
-        return "unlikely"
+        return B12Category.UNLIKELY
     measured = case.deciding is not None or case.mma is not None or case.hcy is not None
-    return "uninterpretable" if measured else None
+    return B12Category.UNINTERPRETABLE if measured else None
 
 
 def _is_raised(means: str | None) -> bool:
@@ -141,57 +146,61 @@ def _is_functional_deficiency(case: Case) -> bool:
     return _is_raised(case.mma_means) and case.kidneys == "working"
 
 
-def _classify_without_first_line(case: Case, notes: AssessmentLog) -> str:
+def _classify_without_first_line(case: Case, notes: AssessmentLog) -> B12Category:
     if case.unusable or case.incomparable:
-        return "insufficient-data"
+        return B12Category.INSUFFICIENT_DATA
     if case.mma_means == "grossly_raised" and _is_functional_deficiency(case):
-        return "deficient-functional"
+        return B12Category.DEFICIENT_FUNCTIONAL
     nothing = case.mma is None and case.hcy is None
     if case.features.strong and nothing:
         notes.add_remark(
-            "neurological", make_text("strong neurological signs and nothing measured")
+            B12Rule.NEUROLOGICAL, make_text("strong neurological signs and nothing measured")
         )
-        return "insufficient-data"
-    return "at-risk-untested" if is_test_indicated(case, notes) else "no-action"
+        return B12Category.INSUFFICIENT_DATA
+    return B12Category.AT_RISK_UNTESTED if is_test_indicated(case, notes) else B12Category.NO_ACTION
 
 
-def _classify_by_band(case: Case, first: Reading, notes: AssessmentLog) -> str:
+def _classify_by_band(case: Case, first: Reading, notes: AssessmentLog) -> B12Category:
     if first.means == "deficient":
-        return "deficient"
+        return B12Category.DEFICIENT
     if _is_functional_deficiency(case):
-        return "deficient-functional"
+        return B12Category.DEFICIENT_FUNCTIONAL
     if first.means == "high":
         return _classify_high(case, notes)
     resolved = first.means == "indeterminate" and case.mma_means == "normal"
     if case.replacement.oral and not resolved:
-        notes.add_flag("note-supplement-masks")
-        notes.add_findings("supplement", case.replacement.oral)
-        return "uninterpretable"
+        notes.add_flag(B12Flag.NOTE_SUPPLEMENT_MASKS)
+        notes.add_findings(B12Rule.SUPPLEMENT, case.replacement.oral)
+        return B12Category.UNINTERPRETABLE
     if first.means == "indeterminate":
-        return "unlikely" if resolved else "indeterminate"
+        return B12Category.UNLIKELY if resolved else B12Category.INDETERMINATE
     return _classify_normal(case, first, notes)
 
 
-def _classify_high(case: Case, notes: AssessmentLog) -> str:
+def _classify_high(case: Case, notes: AssessmentLog) -> B12Category:
     if case.replacement.is_present:
-        notes.add_flag("note-supplement-masks")
-        notes.add_findings("supplement", (*case.replacement.parenteral, *case.replacement.oral))
-        return "uninterpretable"
+        notes.add_flag(B12Flag.NOTE_SUPPLEMENT_MASKS)
+        notes.add_findings(
+            B12Rule.SUPPLEMENT, (*case.replacement.parenteral, *case.replacement.oral)
+        )
+        return B12Category.UNINTERPRETABLE
     if case.has_group("raises_b12"):
-        notes.add_findings("high-b12", case.chart.list_present(case.knowledge.groups["raises_b12"]))
-        return "uninterpretable"
-    return "high-b12"
+        notes.add_findings(
+            B12Rule.HIGH_B12, case.chart.list_present(case.knowledge.groups["raises_b12"])
+        )
+        return B12Category.UNINTERPRETABLE
+    return B12Category.HIGH_B12
 
 
-def _classify_normal(case: Case, first: Reading, notes: AssessmentLog) -> str:
+def _classify_normal(case: Case, first: Reading, notes: AssessmentLog) -> B12Category:
     """A normal result, unless something on record is known to make it look normal."""
     total = first.result.observation == "total_b12"
     if total and case.interfering_antibody:
-        notes.add_flag("flag-assay-interference")
-        return "uninterpretable"
+        notes.add_flag(B12Flag.FLAG_ASSAY_INTERFERENCE)
+        return B12Category.UNINTERPRETABLE
     if total and case.chart.has("transcobalamin_deficiency"):
         notes.add_findings(
-            "transcobalamin", case.chart.list_present(("transcobalamin_deficiency",))
+            B12Rule.TRANSCOBALAMIN, case.chart.list_present(("transcobalamin_deficiency",))
         )
-        return "uninterpretable"
-    return "unlikely"
+        return B12Category.UNINTERPRETABLE
+    return B12Category.UNLIKELY

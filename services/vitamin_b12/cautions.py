@@ -4,7 +4,10 @@ from functools import lru_cache
 
 from mappings.publications.cutoffs import Undecided
 from mappings.text import make_text
-from services.assessment.evidence import AssessmentLog, Outcome
+from services.assessment.codes import B12Flag
+from services.assessment.evidence import AssessmentLog, B12Rule, Outcome
+from services.assessment.labels import get_sentence
+from services.chart.model import UnusableReason
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.results import (
     FLAGS_BY_REASON,
@@ -19,40 +22,35 @@ def write_data_quality(case: Case, notes: AssessmentLog) -> None:
     for result in case.unusable:
         notes.add_flag(FLAGS_BY_REASON[result.reason])
         notes.add_unusable(
-            "unit-safety",
+            B12Rule.UNIT_SAFETY,
             result,
-            _format_reason(_get_title(case, result.observation), REASONS[result.reason]),
+            _format_reason(
+                _get_title(case, result.observation), get_sentence(UnusableReason, result.reason)
+            ),
         )
     for bound in case.incomparable:
         spans = bound.reason is Undecided.SPANS
-        notes.add_flag("request-exact-value" if spans else "no-limit-in-unit")
+        notes.add_flag(B12Flag.REQUEST_EXACT_VALUE if spans else B12Flag.NO_LIMIT_IN_UNIT)
         notes.add_result(
-            "unit-safety",
+            B12Rule.UNIT_SAFETY,
             Outcome.UNDECIDED,
             bound.result,
             _format_reason(_get_title(case, bound.result.observation), bound.reason.value),
         )
     for result in case.chart.unusable.get("methylmalonic_acid", ()):
-        notes.add_flag("verify-mma-unit")
+        notes.add_flag(B12Flag.VERIFY_MMA_UNIT)
         notes.add_unusable(
-            "unit-safety",
+            B12Rule.UNIT_SAFETY,
             result,
-            _format_reason(make_text("methylmalonic acid"), REASONS[result.reason]),
+            _format_reason(
+                make_text("methylmalonic acid"), get_sentence(UnusableReason, result.reason)
+            ),
         )
     for metabolite in (case.mma, case.hcy):
         if isinstance(metabolite, IncomparableResult):
-            notes.add_flag("request-exact-value")
+            notes.add_flag(B12Flag.REQUEST_EXACT_VALUE)
             says = metabolite.reason.value
-            notes.add_result("unit-safety", Outcome.UNDECIDED, metabolite.result, says)
-
-
-REASONS = {
-    "no-unit": "reported without a unit",
-    "unknown-unit": "the unit cannot be read",
-    "impossible-value": "the value is not possible in this unit",
-    "no-value": "reported without a number",
-    "wrong-specimen": "the code is for another specimen or unit",
-}
+            notes.add_result(B12Rule.UNIT_SAFETY, Outcome.UNDECIDED, metabolite.result, says)
 
 
 def _get_title(case: Case, observation: str) -> str:
@@ -84,23 +82,25 @@ def write_cautions(case: Case, notes: AssessmentLog) -> None:
     chart, guideline = case.chart, case.knowledge.guideline
     notes.add_flag(*guideline.flags)
     if guideline.laboratory:
-        notes.add_flag("show-profile-and-lab-rule")
+        notes.add_flag(B12Flag.SHOW_PROFILE_AND_LAB_RULE)
     if chart.has("nonspecific_b_vitamin_deficiency") and not case.replacement.known_deficiency:
-        notes.add_flag("do-not-assume-b12-deficiency-from-E53.8")
+        notes.add_flag(B12Flag.DO_NOT_ASSUME_B12_DEFICIENCY_FROM_E53_8)
         notes.add_findings(
-            "coded-diagnosis", chart.list_present(("nonspecific_b_vitamin_deficiency",))
+            B12Rule.CODED_DIAGNOSIS, chart.list_present(("nonspecific_b_vitamin_deficiency",))
         )
     if chart.has("leber_optic_neuropathy"):
-        notes.add_flag("avoid-cyanocobalamin")
-        notes.add_findings("leber", chart.list_present(("leber_optic_neuropathy",)))
+        notes.add_flag(B12Flag.AVOID_CYANOCOBALAMIN)
+        notes.add_findings(B12Rule.LEBER, chart.list_present(("leber_optic_neuropathy",)))
     if chart.findings.get("cobalamin_allergy"):
-        notes.add_flag("cobalamin-allergy")
-        notes.add_findings("allergy", chart.list_present(("cobalamin_allergy",)))
-    notes.add_findings("neurological", case.features.neurological)
+        notes.add_flag(B12Flag.COBALAMIN_ALLERGY)
+        notes.add_findings(B12Rule.ALLERGY, chart.list_present(("cobalamin_allergy",)))
+    notes.add_findings(B12Rule.NEUROLOGICAL, case.features.neurological)
     if case.features.symptoms:
         shown = {finding.concept for finding in case.features.neurological}
         others = [name for name in case.features.symptoms if name not in shown]
-        notes.add_findings("symptom", chart.list_present(others), guideline.testing.symptom_locator)
+        notes.add_findings(
+            B12Rule.SYMPTOM, chart.list_present(others), guideline.testing.symptom_locator
+        )
     _write_results(case, notes)
 
 
@@ -108,24 +108,26 @@ def _write_results(case: Case, notes: AssessmentLog) -> None:
     if case.deciding is not None:
         _write_level(case, case.deciding, notes)
         _write_disagreement(case, case.deciding, notes)
-    for rule, reading in (("methylmalonic-acid", case.mma), ("homocysteine", case.hcy)):
+    for rule, reading in ((B12Rule.METHYLMALONIC_ACID, case.mma), (B12Rule.HOMOCYSTEINE, case.hcy)):
         if isinstance(reading, Reading):
             means = reading.means.replace("_", " ")
             notes.add_reading(
                 rule, reading, _format_level(_get_title(case, reading.result.observation), means)
             )
             if not reading.by_laboratory:
-                notes.add_flag("use-lab-reference-range")
+                notes.add_flag(B12Flag.USE_LAB_REFERENCE_RANGE)
     if case.egfr is not None:
         row = case.knowledge.laboratory.get_rows("egfr", case.egfr.unit)[0]
         says = _format_kidneys(_get_title(case, "egfr"), case.kidneys)
         outcome = Outcome(case.kidneys)
-        notes.add_result("kidney-function", outcome, case.egfr, says, str(row), format_locator(row))
+        notes.add_result(
+            B12Rule.KIDNEY_FUNCTION, outcome, case.egfr, says, str(row), format_locator(row)
+        )
     for reading in case.features.blood:
         named = _get_title(case, reading.result.observation)
-        notes.add_reading("blood-count", reading, _format_blood_finding(named, reading.means))
+        notes.add_reading(B12Rule.BLOOD_COUNT, reading, _format_blood_finding(named, reading.means))
     if case.folate_low is not None:
-        notes.add_reading("folate", case.folate_low, make_text("Folate low"))
+        notes.add_reading(B12Rule.FOLATE, case.folate_low, make_text("Folate low"))
     _flag_metabolites(case, notes)
 
 
@@ -135,7 +137,7 @@ def _write_level(case: Case, reading: Reading, notes: AssessmentLog) -> None:
     if case.features.pregnant and reading.result.observation == "total_b12":
         means, outcome = make_text("not interpreted in pregnancy"), Outcome.NOT_APPLIED
     says = _format_level(_get_title(case, reading.result.observation), means)
-    notes.add_reading("first-line-band", reading, says, outcome)
+    notes.add_reading(B12Rule.FIRST_LINE_BAND, reading, says, outcome)
 
 
 def _write_disagreement(case: Case, first: Reading, notes: AssessmentLog) -> None:
@@ -143,7 +145,7 @@ def _write_disagreement(case: Case, first: Reading, notes: AssessmentLog) -> Non
         if other.means == first.means:
             continue
         same_test = other.result.observation == first.result.observation
-        notes.add_flag("use-most-recent-result" if same_test else "flag-discordance")
+        notes.add_flag(B12Flag.USE_MOST_RECENT_RESULT if same_test else B12Flag.FLAG_DISCORDANCE)
         _write_level(case, other, notes)
         return
 
@@ -153,13 +155,13 @@ def _flag_metabolites(case: Case, notes: AssessmentLog) -> None:
     if case.mma is None and case.hcy is None:
         return
     if case.mma_means in ("raised", "grossly_raised") and case.kidneys != "working":
-        notes.add_flag("interpret-mma-with-renal-function")
+        notes.add_flag(B12Flag.INTERPRET_MMA_WITH_RENAL_FUNCTION)
         if case.kidneys == "impaired":
-            notes.add_flag("flag-renal-confounding")
+            notes.add_flag(B12Flag.FLAG_RENAL_CONFOUNDING)
     if case.mma is not None and case.chart.has("inborn_methylmalonic_acidaemia"):
-        notes.add_flag("mma-not-interpretable")
+        notes.add_flag(B12Flag.MMA_NOT_INTERPRETABLE)
     if case.hcy_means not in (None, "normal"):
         if case.kidneys != "working":
-            notes.add_flag("interpret-hcy-with-renal-function")
+            notes.add_flag(B12Flag.INTERPRET_HCY_WITH_RENAL_FUNCTION)
         if case.folate_low is not None or case.chart.has("folate_deficiency"):
-            notes.add_flag("flag-folate-raises-hcy")
+            notes.add_flag(B12Flag.FLAG_FOLATE_RAISES_HCY)

@@ -1,9 +1,10 @@
 """Which orders fit the next steps: nothing that is ordered, drafted, given or resulted already."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from mappings.actions.order_template import OrderTemplate, OrderTemplates
+from services.assessment.codes import B12Step
 from services.chart.model import Chart, Order
 from services.vitamin_b12.knowledge import B12Knowledge
 from services.vitamin_b12.outcome import B12Assessment
@@ -11,27 +12,27 @@ from services.vitamin_b12.results import get_fresh
 
 MAX_SUGGESTIONS = 4
 # Next steps that a test answers, the more useful first.
-TESTS_BY_STEP = {
-    "order-hcy-or-mma": ("order_homocysteine", "order_mma"),
-    "order-mma": ("order_mma",),
-    "consider-mma": ("order_mma",),
-    "order-active-b12": ("order_active_b12",),
-    "consider-active-b12-or-mma": ("order_active_b12",),
-    "consider-active-b12-or-urine-mma": ("order_active_b12",),
-    "order-total-or-active-b12": ("order_total_b12", "order_active_b12"),
-    "order-total-b12": ("order_total_b12",),
-    "add-total-b12": ("order_total_b12",),
-    "optional-consider-b12": ("order_total_b12",),
-    "order-creatinine-egfr": ("order_creatinine_egfr",),
-    "monitor-potassium": ("order_potassium",),
-    "check-cbc": ("order_cbc",),
-    "check-folate": ("order_folate",),
-    "add-folate": ("order_folate",),
-    "check-if-antibody": ("order_intrinsic_factor_antibody",),
-    "coeliac-serology": ("order_coeliac_serology",),
+TESTS_BY_STEP: Mapping[str, tuple[str, ...]] = {
+    B12Step.ORDER_HCY_OR_MMA: ("order_homocysteine", "order_mma"),
+    B12Step.ORDER_MMA: ("order_mma",),
+    B12Step.CONSIDER_MMA: ("order_mma",),
+    B12Step.ORDER_ACTIVE_B12: ("order_active_b12",),
+    B12Step.CONSIDER_ACTIVE_B12_OR_MMA: ("order_active_b12",),
+    B12Step.CONSIDER_ACTIVE_B12_OR_URINE_MMA: ("order_active_b12",),
+    B12Step.ORDER_TOTAL_OR_ACTIVE_B12: ("order_total_b12", "order_active_b12"),
+    B12Step.ORDER_TOTAL_B12: ("order_total_b12",),
+    B12Step.ADD_TOTAL_B12: ("order_total_b12",),
+    B12Step.OPTIONAL_CONSIDER_B12: ("order_total_b12",),
+    B12Step.ORDER_CREATININE_EGFR: ("order_creatinine_egfr",),
+    B12Step.MONITOR_POTASSIUM: ("order_potassium",),
+    B12Step.CHECK_CBC: ("order_cbc",),
+    B12Step.CHECK_FOLATE: ("order_folate",),
+    B12Step.ADD_FOLATE: ("order_folate",),
+    B12Step.CHECK_IF_ANTIBODY: ("order_intrinsic_factor_antibody",),
+    B12Step.COELIAC_SEROLOGY: ("order_coeliac_serology",),
 }
 RESULT_OF = {"order_cbc": "hemoglobin", "creatinine": "egfr"}  # where the result has another name
-ALTERNATIVES = frozenset({"order-total-or-active-b12"})  # one of the tests suffices
+ALTERNATIVES = frozenset({B12Step.ORDER_TOTAL_OR_ACTIVE_B12})  # one of the tests suffices
 
 
 def suggest_orders(

@@ -2,12 +2,24 @@
 
 from typing import Any, NamedTuple
 
+from services.assessment.codes import B12Category, Urgency
 from services.assessment.evidence import Evidence
 from services.vitamin_b12.combined_indicator import CombinedIndicator
 from services.vitamin_b12.results import Reading
 
 # Categories that say deficiency.
-DEFICIENT = frozenset({"deficient", "deficient-functional"})
+DEFICIENT = frozenset({B12Category.DEFICIENT, B12Category.DEFICIENT_FUNCTIONAL})
+# Categories that a card can be about.
+CARD_CATEGORIES = (
+    B12Category.DEFICIENT,
+    B12Category.DEFICIENT_FUNCTIONAL,
+    B12Category.INDETERMINATE,
+    B12Category.UNINTERPRETABLE,
+    B12Category.INSUFFICIENT_DATA,
+    B12Category.AT_RISK_UNTESTED,
+    B12Category.HIGH_B12,
+    B12Category.ON_TREATMENT,
+)
 
 
 class B12Assessment(NamedTuple):
@@ -15,8 +27,8 @@ class B12Assessment(NamedTuple):
 
     guideline: str
     guideline_version: str
-    category: str
-    urgency: str
+    category: B12Category
+    urgency: Urgency
     neurological: bool
     evidence: tuple[Evidence, ...]
     flags: tuple[str, ...]
@@ -29,7 +41,7 @@ class B12Assessment(NamedTuple):
     @property
     def urgent(self) -> bool:
         """Whether days matter."""
-        return self.urgency in ("urgent", "emergency")
+        return self.urgency in (Urgency.URGENT, Urgency.EMERGENCY)
 
     def as_json(self) -> dict[str, Any]:
         """The `b12` member of the assessment."""

@@ -1,21 +1,23 @@
 """What each result means by the guideline, in the unit in which it was reported."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.text import Numeral, format_amount, make_text
-from services.chart.model import Chart, Measurement, subtract_months
+from services.assessment.codes import B12Flag
+from services.chart.model import Chart, Measurement, UnusableReason, subtract_months
 from services.vitamin_b12.knowledge import B12Knowledge
 
 FIRST_LINE = ("total_b12", "active_b12")
-FLAGS_BY_REASON = {  # what an unusable result asks for (rule R20)
-    "no-unit": "request-unit",
-    "unknown-unit": "request-unit",
-    "impossible-value": "verify-result",
-    "no-value": "verify-result",
-    "wrong-specimen": "warn-code-unit-mismatch",
+FLAGS_BY_REASON: Mapping[str, B12Flag] = {  # what an unusable result asks for (rule R20)
+    UnusableReason.NO_UNIT: B12Flag.REQUEST_UNIT,
+    UnusableReason.UNKNOWN_UNIT: B12Flag.REQUEST_UNIT,
+    UnusableReason.IMPOSSIBLE_VALUE: B12Flag.VERIFY_RESULT,
+    UnusableReason.NO_VALUE: B12Flag.VERIFY_RESULT,
+    UnusableReason.WRONG_SPECIMEN: B12Flag.WARN_CODE_UNIT_MISMATCH,
 }
 
 

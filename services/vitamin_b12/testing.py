@@ -1,7 +1,8 @@
 """Whether the guideline offers a test to somebody in whom nothing usable has been measured."""
 
 from mappings.text import make_text
-from services.assessment.evidence import AssessmentLog, Outcome
+from services.assessment.codes import B12Flag, B12Step
+from services.assessment.evidence import AssessmentLog, B12Rule, Outcome
 from services.chart.model import Chart
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.findings import Features, explain_duration
@@ -37,9 +38,9 @@ def _check_rule(case: Case, notes: AssessmentLog) -> bool:
         case _:
             called = symptom
     if called:
-        notes.add_findings("risk-factor", found.risks, testing.risk_locator)
+        notes.add_findings(B12Rule.RISK_FACTOR, found.risks, testing.risk_locator)
         notes.add_remark(
-            "offer-test", make_text("the guideline offers a test"), testing.rule_locator
+            B12Rule.OFFER_TEST, make_text("the guideline offers a test"), testing.rule_locator
         )
         notes.add_step(
             testing.nitrous_oxide_step if found.nitrous_oxide else choose_first_step(case)
@@ -66,8 +67,8 @@ def _check_durations(case: Case, notes: AssessmentLog) -> bool:
                 if row.subject == "age"
                 else make_text("{title} {words}", title=title, words=words)
             )
-            notes.add_remark("duration", says, f"{row.source}: {row.locator}")
-            pregnant = case.features.pregnant and row.step == "order-total-b12"
+            notes.add_remark(B12Rule.DURATION, says, f"{row.source}: {row.locator}")
+            pregnant = case.features.pregnant and row.step == B12Step.ORDER_TOTAL_B12
             notes.add_step(
                 case.knowledge.guideline.testing.pregnancy_step if pregnant else row.step
             )
@@ -78,10 +79,10 @@ def _check_durations(case: Case, notes: AssessmentLog) -> bool:
 def _check_blood_findings(case: Case, notes: AssessmentLog) -> bool:
     if not case.features.macrocytosis:
         return False
-    notes.add_remark("macrocytosis", make_text("macrocytosis calls for B12 and folate"))
-    notes.add_step(choose_first_step(case), "check-folate")
+    notes.add_remark(B12Rule.MACROCYTOSIS, make_text("macrocytosis calls for B12 and folate"))
+    notes.add_step(choose_first_step(case), B12Step.CHECK_FOLATE)
     if case.chart.list_drafted_orders(("order_cbc",)):
-        notes.add_step("add-total-b12", "add-folate")
+        notes.add_step(B12Step.ADD_TOTAL_B12, B12Step.ADD_FOLATE)
     return True
 
 
@@ -94,13 +95,13 @@ def _check_orders(case: Case, notes: AssessmentLog) -> bool:
         case.chart, case.features, case.knowledge
     ):
         notes.add_remark(
-            "folic-acid", make_text("folic acid can correct the blood while nerves worsen")
+            B12Rule.FOLIC_ACID, make_text("folic acid can correct the blood while nerves worsen")
         )
-        notes.add_step("check-b12-before-folic-acid", "exclude-b12-before-folic-acid")
+        notes.add_step(B12Step.CHECK_B12_BEFORE_FOLIC_ACID, B12Step.EXCLUDE_B12_BEFORE_FOLIC_ACID)
         notes.add_step(choose_first_step(case))
         called = True
     if case.has_nitrous_oxide_draft:
-        notes.add_remark("nitrous-oxide", make_text("nitrous oxide inactivates vitamin B12"))
+        notes.add_remark(B12Rule.NITROUS_OXIDE, make_text("nitrous oxide inactivates vitamin B12"))
         notes.add_step(choose_first_step(case))
         called = True
     return called
@@ -125,8 +126,8 @@ def _check_old_result(case: Case, notes: AssessmentLog) -> bool:
     if case.stale_low is None:
         return False
     says = make_text("low, but too old to decide by")
-    notes.add_reading("old-result", case.stale_low, says, Outcome.STALE)
-    notes.add_flag("show-old-low-result")
+    notes.add_reading(B12Rule.OLD_RESULT, case.stale_low, says, Outcome.STALE)
+    notes.add_flag(B12Flag.SHOW_OLD_LOW_RESULT)
     notes.add_step(choose_first_step(case))
     return True
 
@@ -136,7 +137,7 @@ def _check_lifelong_need(case: Case, notes: AssessmentLog) -> bool:
     need = case.chart.list_present(case.knowledge.groups["lifelong_need"])
     if not need or case.replacement.is_present:
         return False
-    notes.add_findings("lifelong-need", need, case.knowledge.group_texts["lifelong_need"][1])
+    notes.add_findings(B12Rule.LIFELONG_NEED, need, case.knowledge.group_texts["lifelong_need"][1])
     notes.add_step(choose_first_step(case))
     return True
 
@@ -145,8 +146,8 @@ def _check_metabolite(case: Case, notes: AssessmentLog) -> bool:
     if case.mma_means not in ("raised", "grossly_raised"):
         return False
     says = make_text("methylmalonic acid is raised and B12 is not measured")
-    notes.add_remark("methylmalonic-acid", says, outcome=Outcome(case.mma_means))
+    notes.add_remark(B12Rule.METHYLMALONIC_ACID, says, outcome=Outcome(case.mma_means))
     notes.add_step(choose_first_step(case))
     if case.kidneys == "unknown":
-        notes.add_step("order-creatinine-egfr")
+        notes.add_step(B12Step.ORDER_CREATININE_EGFR)
     return True

@@ -1,7 +1,10 @@
 """Treatment steps for a deficiency and during B12 treatment, and how urgent they are."""
 
+from typing import assert_never
+
 from mappings.text import make_text
-from services.assessment.evidence import AssessmentLog
+from services.assessment.codes import B12Category, B12Flag, B12Step, Urgency
+from services.assessment.evidence import AssessmentLog, B12Rule
 from services.chart.model import subtract_months
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.findings import find_course_start
@@ -25,32 +28,35 @@ def choose_situation(case: Case) -> str:
     return "dietary" if case.has_group("dietary") else "other"
 
 
-def rate_urgency(case: Case, category: str) -> str:
+def rate_urgency(case: Case, category: B12Category) -> Urgency:
     """Rule R10: neurological findings do not wait for results."""
     found = case.features
     neurological = bool(found.neurological)
     match category:
-        case "deficient" | "deficient-functional":
+        case B12Category.DEFICIENT | B12Category.DEFICIENT_FUNCTIONAL:
             if found.myelopathy:
-                return "emergency"
-            return "urgent" if neurological or found.severe_anaemia else "soon"
-        case "insufficient-data":
+                return Urgency.EMERGENCY
+            return Urgency.URGENT if neurological or found.severe_anaemia else Urgency.SOON
+        case B12Category.INSUFFICIENT_DATA:
             if found.myelopathy:
-                return "emergency"
-            return "urgent" if neurological else "soon"
-        case "indeterminate" | "uninterpretable":
+                return Urgency.EMERGENCY
+            return Urgency.URGENT if neurological else Urgency.SOON
+        case B12Category.INDETERMINATE | B12Category.UNINTERPRETABLE:
             if neurological:
-                return "emergency" if found.myelopathy else "urgent"
-            return "soon" if found.symptoms or found.pregnant else "routine"
-        case "at-risk-untested":
-            return "soon" if neurological or found.symptoms else "routine"
-        case "on-treatment":
-            return "soon" if neurological else "routine"
-        case "high-b12":
-            return "soon" if is_twice_high(case) else "routine"
-        case "unlikely":
-            return "routine" if found.symptoms or neurological else "none"
-    return "none"
+                return Urgency.EMERGENCY if found.myelopathy else Urgency.URGENT
+            return Urgency.SOON if found.symptoms or found.pregnant else Urgency.ROUTINE
+        case B12Category.AT_RISK_UNTESTED:
+            return Urgency.SOON if neurological or found.symptoms else Urgency.ROUTINE
+        case B12Category.ON_TREATMENT:
+            return Urgency.SOON if neurological else Urgency.ROUTINE
+        case B12Category.HIGH_B12:
+            return Urgency.SOON if is_twice_high(case) else Urgency.ROUTINE
+        case B12Category.UNLIKELY:
+            return Urgency.ROUTINE if found.symptoms or neurological else Urgency.NONE
+        case B12Category.NO_ACTION | B12Category.OUT_OF_SCOPE:
+            return Urgency.NONE
+        case _:
+            assert_never(category)
 
 
 def is_twice_high(case: Case) -> bool:
@@ -68,50 +74,54 @@ def write_deficient(case: Case, notes: AssessmentLog) -> None:
     _write_work_up(case, notes)
     guideline = case.knowledge.guideline
     pregnant = case.features.pregnant and guideline.follow_up.pregnancy_months == 1
-    notes.add_step("review-1-month" if pregnant else "review-symptoms-3-months")
+    notes.add_step(B12Step.REVIEW_1_MONTH if pregnant else B12Step.REVIEW_SYMPTOMS_3_MONTHS)
     first = case.deciding
     if first is not None and first.means == "deficient" and first.result.observation == "total_b12":
         if case.chart.has("hormonal_contraceptive"):
-            notes.add_flag("flag-coc-lowers-total-b12")
-            notes.add_step("consider-active-b12-or-mma")
+            notes.add_flag(B12Flag.FLAG_COC_LOWERS_TOTAL_B12)
+            notes.add_step(B12Step.CONSIDER_ACTIVE_B12_OR_MMA)
         if case.mma_means == "normal":
-            notes.add_flag("flag-discordance")
+            notes.add_flag(B12Flag.FLAG_DISCORDANCE)
     if first is not None and first.means != "deficient":
-        notes.add_flag("flag-discordance")
-        notes.add_step("check-supplement-use")
+        notes.add_flag(B12Flag.FLAG_DISCORDANCE)
+        notes.add_step(B12Step.CHECK_SUPPLEMENT_USE)
 
 
 def _write_first_treatment(case: Case, notes: AssessmentLog) -> None:
     treatment = case.knowledge.guideline.treatments[choose_situation(case)]
-    steps = [step for step in treatment.steps if step != "diet-advice-or-supplement"]
-    notes.add_step("start-b12-replacement", *steps)
-    notes.add_findings("risk-factor", case.features.risks)
+    steps = [step for step in treatment.steps if step != B12Step.DIET_ADVICE_OR_SUPPLEMENT]
+    notes.add_step(B12Step.START_B12_REPLACEMENT, *steps)
+    notes.add_findings(B12Rule.RISK_FACTOR, case.features.risks)
     if case.has_group("leber"):
-        notes.add_remark("treatment", *case.knowledge.group_texts["leber"])
+        notes.add_remark(B12Rule.TREATMENT, *case.knowledge.group_texts["leber"])
     else:
-        notes.add_remark("treatment", treatment.says, treatment.locator)
+        notes.add_remark(B12Rule.TREATMENT, treatment.says, treatment.locator)
     if case.features.neurological:
-        notes.add_step("start-im-b12-neuro-regimen", "urgent-neurology-haematology-advice")
+        notes.add_step(
+            B12Step.START_IM_B12_NEURO_REGIMEN, B12Step.URGENT_NEUROLOGY_HAEMATOLOGY_ADVICE
+        )
         if case.has_group("autoimmune_gastritis") or case.has_group("surgical"):
-            notes.add_step("lifelong-im-b12-recommended")
+            notes.add_step(B12Step.LIFELONG_IM_B12_RECOMMENDED)
     if case.has_group("dietary"):
-        notes.add_step("diet-advice-or-supplement")
+        notes.add_step(B12Step.DIET_ADVICE_OR_SUPPLEMENT)
     if case.chart.has("leber_optic_neuropathy"):
-        notes.add_step("use-hydroxocobalamin", "suggest-hydroxocobalamin-im")
+        notes.add_step(B12Step.USE_HYDROXOCOBALAMIN, B12Step.SUGGEST_HYDROXOCOBALAMIN_IM)
 
 
 def _write_treatment_begun(case: Case, notes: AssessmentLog) -> None:
     """Deficient by a result from before, or under a dose that plainly fails."""
-    notes.add_findings("replacement", (*case.replacement.parenteral, *case.replacement.oral))
+    notes.add_findings(B12Rule.REPLACEMENT, (*case.replacement.parenteral, *case.replacement.oral))
     if case.replacement.oral and not case.replacement.parenteral:
-        notes.add_step("check-adherence")
+        notes.add_step(B12Step.CHECK_ADHERENCE)
         absorbs_badly = any(
             case.has_group(g) for g in ("autoimmune_gastritis", "surgical", "malabsorption")
         )
         if absorbs_badly or case.features.neurological or not case.replacement.therapeutic:
-            notes.add_step("switch-to-im-or-oral-1mg")
+            notes.add_step(B12Step.SWITCH_TO_IM_OR_ORAL_1MG)
         if case.features.neurological:
-            notes.add_step("start-im-b12-neuro-regimen", "urgent-neurology-haematology-advice")
+            notes.add_step(
+                B12Step.START_IM_B12_NEURO_REGIMEN, B12Step.URGENT_NEUROLOGY_HAEMATOLOGY_ADVICE
+            )
 
 
 def _write_work_up(case: Case, notes: AssessmentLog) -> None:
@@ -119,39 +129,39 @@ def _write_work_up(case: Case, notes: AssessmentLog) -> None:
     chart = case.chart
     plain = ("autoimmune_gastritis", "surgical", "malabsorption", "dietary")
     if not any(case.has_group(group) for group in plain) and not case.features.nitrous_oxide:
-        notes.add_step("identify-cause")
+        notes.add_step(B12Step.IDENTIFY_CAUSE)
         if case.get_antibody("intrinsic_factor_antibody") is None:
-            notes.add_step("check-if-antibody")
+            notes.add_step(B12Step.CHECK_IF_ANTIBODY)
         if chart.get_latest("ttg_iga") is None:
-            notes.add_step("coeliac-serology")
+            notes.add_step(B12Step.COELIAC_SEROLOGY)
     if case.get_antibody("intrinsic_factor_antibody") is False:
-        notes.add_flag("negative-if-ab-does-not-exclude")
+        notes.add_flag(B12Flag.NEGATIVE_IF_AB_DOES_NOT_EXCLUDE)
     if case.interfering_antibody and not case.has_group("autoimmune_gastritis"):
-        notes.add_step("lifelong-im-b12-recommended")
+        notes.add_step(B12Step.LIFELONG_IM_B12_RECOMMENDED)
     if get_fresh(chart, "hemoglobin", case.knowledge) is None:
-        notes.add_step("check-cbc")
+        notes.add_step(B12Step.CHECK_CBC)
     if get_fresh(chart, "folate_serum", case.knowledge) is None:
-        notes.add_step("check-folate")
+        notes.add_step(B12Step.CHECK_FOLATE)
 
 
 def _write_safety(case: Case, notes: AssessmentLog) -> None:
-    notes.add_flag("warn-avoid-nitrous-oxide")
+    notes.add_flag(B12Flag.WARN_AVOID_NITROUS_OXIDE)
     if case.features.severe_anaemia:
-        notes.add_step("urgent-haematology-advice", "monitor-potassium")
+        notes.add_step(B12Step.URGENT_HAEMATOLOGY_ADVICE, B12Step.MONITOR_POTASSIUM)
     if case.potassium_low is not None:
-        notes.add_reading("potassium", case.potassium_low, make_text("Potassium low"))
+        notes.add_reading(B12Rule.POTASSIUM, case.potassium_low, make_text("Potassium low"))
     if case.potassium_low is not None or case.chart.has("hypokalaemia"):
-        notes.add_step("correct-hypokalaemia", "monitor-potassium")
+        notes.add_step(B12Step.CORRECT_HYPOKALAEMIA, B12Step.MONITOR_POTASSIUM)
     if case.features.nitrous_oxide:
-        notes.add_step("stop-nitrous-oxide")
+        notes.add_step(B12Step.STOP_NITROUS_OXIDE)
     if case.folate_low is not None or case.chart.has(("folate_deficiency", "folic_acid")):
-        notes.add_step("b12-before-or-with-folic-acid", "do-not-give-folic-acid-alone")
+        notes.add_step(B12Step.B12_BEFORE_OR_WITH_FOLIC_ACID, B12Step.DO_NOT_GIVE_FOLIC_ACID_ALONE)
     if case.chart.has("chloramphenicol"):
-        notes.add_flag("note-reduced-haematological-response")
+        notes.add_flag(B12Flag.NOTE_REDUCED_HAEMATOLOGICAL_RESPONSE)
     if case.chart.has("polycythaemia_vera"):
-        notes.add_flag("caution-polycythaemia-vera")
+        notes.add_flag(B12Flag.CAUTION_POLYCYTHAEMIA_VERA)
     if case.features.neurological and not case.features.blood:
-        notes.add_flag("do-not-dismiss")
+        notes.add_flag(B12Flag.DO_NOT_DISMISS)
 
 
 def write_on_treatment(case: Case, notes: AssessmentLog) -> None:
@@ -159,18 +169,20 @@ def write_on_treatment(case: Case, notes: AssessmentLog) -> None:
     begun = given.since is not None and given.since > subtract_months(
         case.chart.today, case.knowledge.guideline.follow_up.months
     )
-    notes.add_flag("warn-avoid-nitrous-oxide")
-    notes.add_step("review-1-month" if found.pregnant else "review-symptoms-3-months")
+    notes.add_flag(B12Flag.WARN_AVOID_NITROUS_OXIDE)
+    notes.add_step(B12Step.REVIEW_1_MONTH if found.pregnant else B12Step.REVIEW_SYMPTOMS_3_MONTHS)
     if given.parenteral:
-        notes.add_flag("do-not-interpret-b12-level")
+        notes.add_flag(B12Flag.DO_NOT_INTERPRET_B12_LEVEL)
         if found.neurological and not begun:
-            notes.add_step("increase-injection-frequency", "reassess-if-symptoms-persist")
+            notes.add_step(
+                B12Step.INCREASE_INJECTION_FREQUENCY, B12Step.REASSESS_IF_SYMPTOMS_PERSIST
+            )
     else:
         _write_oral_treatment(case, notes, begun=begun)
     if case.chart.has("leber_optic_neuropathy") and find_course_start(
         case.chart, "cyanocobalamin", case.knowledge
     ):
-        notes.add_step("use-hydroxocobalamin")
+        notes.add_step(B12Step.USE_HYDROXOCOBALAMIN)
 
 
 def _write_oral_treatment(case: Case, notes: AssessmentLog, *, begun: bool) -> None:
@@ -178,10 +190,12 @@ def _write_oral_treatment(case: Case, notes: AssessmentLog, *, begun: bool) -> N
     low = case.deciding is not None and case.deciding.means == "deficient"
     lifelong = case.has_group("autoimmune_gastritis") or case.has_group("surgical")
     if low:
-        notes.add_step("check-adherence", "switch-to-im-or-oral-1mg")
+        notes.add_step(B12Step.CHECK_ADHERENCE, B12Step.SWITCH_TO_IM_OR_ORAL_1MG)
     if found.neurological and not begun:
         notes.add_step(
-            "check-adherence", "consider-alternative-diagnosis", "switch-to-im-or-oral-1mg"
+            B12Step.CHECK_ADHERENCE,
+            B12Step.CONSIDER_ALTERNATIVE_DIAGNOSIS,
+            B12Step.SWITCH_TO_IM_OR_ORAL_1MG,
         )
     elif not (found.symptoms or low or lifelong or begun):
-        notes.add_step("consider-stop-if-cause-addressed")
+        notes.add_step(B12Step.CONSIDER_STOP_IF_CAUSE_ADDRESSED)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from services.population.report import categories, labels
+from services.population.report import categories
 from services.population.report.dataset import RunDataset
 from services.population.report.table import Table
 from services.reports.duckdb_tools import quote_text
@@ -117,7 +117,7 @@ def _build_agreement(run: RunDataset) -> Figure:
 
 
 def _build_confusion(axis: str, other: str) -> Table:
-    order = labels.B12 if axis == "b12" else labels.MUSCLE
+    order = categories.B12_ORDER if axis == "b12" else categories.MUSCLE_ORDER
     return Table(
         Figure(
             f"confusion_{axis}_{other.replace('+', '-')}",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from services.assessment.codes import B12Category, SarcopeniaCategory
 from services.evaluation.combination import B12_MISSING_DATA
 from services.reports.duckdb_tools import quote_text
 from services.sarcopenia.outcome import CONFIRMED, LACKS_DATA, POSITIVE
@@ -18,6 +19,36 @@ GRADES: Mapping[str, str] = {
 NO_VERDICT = (B12_MISSING_DATA | LACKS_DATA | {"no-action", "out-of-scope", "out_of_scope_age"}) - {
     "indeterminate"
 }
+# From what asks for the most to what asks for nothing.
+B12_ORDER = (
+    B12Category.DEFICIENT,
+    B12Category.DEFICIENT_FUNCTIONAL,
+    B12Category.INDETERMINATE,
+    B12Category.UNINTERPRETABLE,
+    B12Category.ON_TREATMENT,
+    B12Category.HIGH_B12,
+    B12Category.UNLIKELY,
+    B12Category.INSUFFICIENT_DATA,
+    B12Category.AT_RISK_UNTESTED,
+    B12Category.NO_ACTION,
+    B12Category.OUT_OF_SCOPE,
+)
+MUSCLE_ORDER = (
+    SarcopeniaCategory.SEVERE,
+    SarcopeniaCategory.SEVERE_SARCOPENIA,
+    SarcopeniaCategory.CONFIRMED,
+    SarcopeniaCategory.SARCOPENIA,
+    SarcopeniaCategory.PROBABLE,
+    SarcopeniaCategory.POSSIBLE,
+    SarcopeniaCategory.FIND_POSITIVE,
+    SarcopeniaCategory.SCREEN_POSITIVE,
+    SarcopeniaCategory.INDETERMINATE,
+    SarcopeniaCategory.NO_SARCOPENIA,
+    SarcopeniaCategory.FIND_NEGATIVE,
+    SarcopeniaCategory.SCREEN_NEGATIVE,
+    SarcopeniaCategory.NOT_ASSESSED,
+    SarcopeniaCategory.OUT_OF_SCOPE_AGE,
+)
 URGENCIES = ("emergency", "urgent", "soon", "routine", "none")
 INDICATORS = ("critical", "warning", "info")
 # Only a result that was recent enough and readable is noted by this rule. `missing` would not do:

@@ -1,4 +1,4 @@
-"""The words of a report for what assessments say in short."""
+"""Codes as a report writes them, and names as they fit its tables."""
 
 import re
 from collections.abc import Mapping
@@ -6,74 +6,44 @@ from functools import cache
 
 from mappings.publications.differential import read_differential
 from mappings.terminology.value_set_file import load_value_sets
-from services.sarcopenia import labels as muscle
-from services.vitamin_b12 import labels as b12
+from services.assessment.codes import (
+    B12Category,
+    B12Flag,
+    B12Step,
+    SarcopeniaCategory,
+    SarcopeniaFlag,
+    SarcopeniaStep,
+    Tier,
+    Urgency,
+    WithheldReason,
+)
+from services.assessment.labels import LABELS, get_sentence
+from services.chart.model import DroppedReason, UnusableReason
+from services.evaluation.combination import B12_CAUSE
 
-B12: Mapping[str, str] = {
-    "deficient": "Deficient",
-    "deficient-functional": "Functional deficiency",
-    "indeterminate": "Indeterminate",
-    "uninterpretable": "Cannot be interpreted",
-    "on-treatment": "On treatment",
-    "high-b12": "High",
-    "unlikely": "Deficiency unlikely",
-    "insufficient-data": "Too little to judge by",
-    "at-risk-untested": "Reason to test, no recent result",
-    "no-action": "No recent result, no reason to test",
-    "out-of-scope": "Too young for the guideline",
-}
-MUSCLE: Mapping[str, str] = {
-    "severe": "Severe sarcopenia",
-    "severe_sarcopenia": "Severe sarcopenia",
-    "confirmed": "Sarcopenia",
-    "sarcopenia": "Sarcopenia",
-    "probable": "Probable sarcopenia",
-    "possible": "Possible sarcopenia",
-    "find_positive": "Screening positive",
-    "screen_positive": "Screening positive",
-    "indeterminate": "Indeterminate",
-    "no_sarcopenia": "No sarcopenia",
-    "find_negative": "Screening negative",
-    "screen_negative": "Screening negative",
-    "not_assessed": "Not assessed",
-    "out_of_scope_age": "Too young for the definition",
-}
-TIERS: Mapping[str, str] = {
-    "T1": "T1: deficient, with a nerve sign",
-    "T2": "T2: both axes positive",
-    "T3": "T3: one axis positive",
-    "T4": "T4: reason to look, too little data",
-    "T5": "T5: neither",
-}
 GRADES: Mapping[str, str] = {"probable": "Probable or possible sarcopenia"}
-OTHERS: Mapping[str, str] = {
-    "emergency": "Emergency (same day)",
-    "urgent": "Urgent (days)",
-    "soon": "Soon (weeks)",
-    "routine": "Routine (next planned contact)",
+DATA: Mapping[str, str] = {
     "b12": "Vitamin B12, total or active",
-    "b12-deficiency": "Vitamin B12 deficiency",
     "kidney_function": "Kidney function (eGFR or creatinine)",
     "muscle_mass": "Muscle mass",
-    "snoozed": "Snoozed by the clinician",
-    "repeat": "Shown before, nothing new",
-    "limit": "More important cards came first",
-    "below": "Below what the site wants shown",
-    "silent": "Silent mode",
-    "off": "Switched off by the site",
-    "audience": "Not for this reader",
 }
+B12_CAUSE_TITLE = "Vitamin B12 deficiency"
+KINDS = (B12Category, SarcopeniaCategory, Tier, Urgency, WithheldReason, DroppedReason)
+ADVICE = (B12Step, SarcopeniaStep, B12Flag, SarcopeniaFlag)
 HASH_LENGTH = 12  # of a hash
 CAMEL_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def get_label(value: str) -> str:
     """A category, tier, urgency or reason in plain words."""
-    for words in (B12, MUSCLE, TIERS, OTHERS):
-        if value in words:
-            return words[value]
-    spaced = value.replace("_", " ").replace("-", " ")
-    return spaced[:1].upper() + spaced[1:]
+    for kind in KINDS:
+        if value in LABELS[kind]:
+            return _capitalise(LABELS[kind][value].short)
+    return _capitalise(value.replace("_", " ").replace("-", " "))
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def get_grade_label(value: str) -> str:
@@ -102,21 +72,22 @@ def shorten_age_band(band: str) -> str:
 
 def get_advice_label(value: str) -> str:
     """A next step or a flag as the cards word it."""
-    for words in (b12.NEXT_STEPS, muscle.NEXT_STEPS, b12.FLAGS, muscle.FLAGS):
-        if value in words:
-            return words[value]
+    for kind in ADVICE:
+        if value in LABELS[kind]:
+            return get_sentence(kind, value)
     return get_label(value)
 
 
 def get_data_label(value: str) -> str:
     """What is missing: a test or a part of the record."""
-    return OTHERS.get(value) or _load_titles().get(value) or get_label(value)
+    return DATA.get(value) or _load_titles().get(value) or get_label(value)
 
 
 def get_unusable_label(value: str) -> str:
     """A result that cannot be used: "total_b12:no-unit"."""
     test, _, reason = value.partition(":")
-    return f"{get_data_label(test)}: {reason.replace('-', ' ')}" if reason else get_data_label(test)
+    title = get_data_label(test)
+    return f"{title}: {get_sentence(UnusableReason, reason)}" if reason else title
 
 
 def get_cause_label(value: str) -> str:
@@ -137,4 +108,5 @@ def _load_titles() -> Mapping[str, str]:
 
 @cache
 def _load_causes() -> Mapping[str, str]:
-    return {one.id: one.title for one in read_differential(load_value_sets())}
+    causes = {one.id: one.title for one in read_differential(load_value_sets())}
+    return {**causes, B12_CAUSE: B12_CAUSE_TITLE}

@@ -189,10 +189,11 @@ def _build_grid(table: Table, across: tuple[str, str, str], computed: ComputedFi
 
 
 def _sort_names(names: Collection[str]) -> list[str]:
-    """Categories in the order of their words, anything else as it came."""
-    for axis in (labels.B12, labels.MUSCLE):
+    """Categories in their order, anything else as it came."""
+    for axis in (categories.B12_ORDER, categories.MUSCLE_ORDER):
         if set(names) <= set(axis):
-            return sorted(names, key=list(axis).index)
+            order: list[str] = [*axis]
+            return sorted(names, key=order.index)
     return list(names)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from services.population.report import categories, labels
+from services.population.report import categories
 from services.population.report.dataset import RunDataset
 from services.population.report.table import Table, build_share_table
 from services.reports.duckdb_tools import quote_identifier
@@ -31,7 +31,9 @@ def build_tables(run: RunDataset) -> Iterator[Table]:
 
 def _build_axis_tables(run: RunDataset, axis: str, title: str) -> Iterator[Table]:
     column = f"{axis}_category"
-    order = categories.build_order(labels.B12 if axis == "b12" else labels.MUSCLE, "category")
+    order = categories.build_order(
+        categories.B12_ORDER if axis == "b12" else categories.MUSCLE_ORDER, "category"
+    )
     measured = categories.HAS_B12_RESULT if axis == "b12" else categories.HAS_MUSCLE_RESULT
     what = (
         "a B12 result that is recent enough to judge by"

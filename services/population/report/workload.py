@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from services.population.report import categories, labels
+from services.population.report import categories
 from services.population.report.dataset import RunDataset
 from services.population.report.table import Table, build_share_query, build_share_table
 from services.reports.figures import Figure
@@ -68,8 +68,8 @@ def _build_joint_table(run: RunDataset) -> Table:
         weighted=run.weighted,
         order=", ".join(
             (
-                categories.build_order(labels.B12, "b12_category"),
-                categories.build_order(labels.MUSCLE, "muscle_category"),
+                categories.build_order(categories.B12_ORDER, "b12_category"),
+                categories.build_order(categories.MUSCLE_ORDER, "muscle_category"),
             )
         ),
     )

@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping
 
 from mappings.publications.guideline import Guideline
+from services.assessment.codes import B12Category, B12Step, Urgency
+from services.assessment.labels import LABELS, list_sentences
 from services.cards import b12 as b12_card
 from services.chart.model import Chart, Finding
 from services.knowledge.site import SiteKnowledge
 from services.vitamin_b12.case import read_case
 from services.vitamin_b12.knowledge import B12Knowledge
-from services.vitamin_b12.labels import NEXT_STEPS, TITLES
 from services.vitamin_b12.orders import TESTS_BY_STEP
-from services.vitamin_b12.outcome import B12Assessment
+from services.vitamin_b12.outcome import CARD_CATEGORIES, B12Assessment
 from services.vitamin_b12.results import format_locator
 from services.vitamin_b12.treatment import rate_urgency
 from services.web.evidence.glossary import GlossaryEntry, Place, translate_text
-from services.web.evidence.glossary_text import B12_WHEN
 
 # What a row of limits has to mean for a category to rest on it.
 CUTOFF_MEANINGS = {
@@ -28,15 +28,16 @@ CUTOFF_MEANINGS = {
 
 def list_categories(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
     guideline = known.b12.guideline
-    for name, when in B12_WHEN.items():
-        title = TITLES.get(name)
+    for name in B12Category:
+        label = LABELS[B12Category][name]
+        title = label.sentence if name in CARD_CATEGORIES else None
         yield GlossaryEntry(
             name,
             title or "",
             translate_text(known, title) if title else None,
             indicator=_describe_indicator(name, known.b12) if title else None,
-            usual=_find_indicator(name, "soon") if title else None,
-            when=when,
+            usual=_find_indicator(name, Urgency.SOON) if title else None,
+            when=label.explanation,
             where=tuple(
                 Place(
                     f"{known.b12.titles[row.observation]} {row.text}: {format_locator(row)}",
@@ -48,7 +49,7 @@ def list_categories(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
         )
 
 
-def _describe_indicator(category: str, knowledge: B12Knowledge) -> str:
+def _describe_indicator(category: B12Category, knowledge: B12Knowledge) -> str:
     """How loud a card about this category is, by how soon it asks for something.
 
     The rules are asked how soon that is with nothing on record, with a finding of nerves, and with
@@ -59,19 +60,22 @@ def _describe_indicator(category: str, knowledge: B12Knowledge) -> str:
         rate_urgency(read_case(chart, knowledge), category)
         for chart in _build_example_charts(knowledge)
     }
-    last = _find_indicator(category, "soon")
+    last = _find_indicator(category, Urgency.SOON)
     said = [last]
-    for soon, words in (("urgent", "where days matter"), ("emergency", "on the same day")):
+    for soon, words in (
+        (Urgency.URGENT, "where days matter"),
+        (Urgency.EMERGENCY, "on the same day"),
+    ):
         if soon in ever and _find_indicator(category, soon) != last:
             last = _find_indicator(category, soon)
             said.append(f"{last} {words}")
-    begun = _find_indicator(category, "soon", None)
+    begun = _find_indicator(category, Urgency.SOON, None)
     if begun != said[0]:
         said.append(f"{begun} once treatment has begun")
     return ", ".join(said)
 
 
-def _find_indicator(category: str, soon: str, situation: str | None = "other") -> str:
+def _find_indicator(category: B12Category, soon: Urgency, situation: str | None = "other") -> str:
     found = B12Assessment("", "", category, soon, False, (), (), (), None, situation, None)
     return b12_card.choose_indicator(found).value
 
@@ -87,7 +91,7 @@ def _build_example_charts(knowledge: B12Knowledge) -> Iterator[Chart]:
 def list_next_steps(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
     places = _find_step_places(known.b12.guideline, known.b12.titles)
     by_id = known.templates.by_id
-    for name, says in NEXT_STEPS.items():
+    for name, says in list_sentences(B12Step).items():
         yield GlossaryEntry(
             name,
             says,

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from mappings.knowledge_file import CLINICAL, read_toml
+from services.assessment.codes import B12Flag, SarcopeniaFlag
+from services.assessment.evidence import B12Rule, SarcopeniaRule
+from services.assessment.labels import list_sentences
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia import labels as muscle_wording
-from services.vitamin_b12 import labels as b12_wording
 from services.web.evidence import b12_glossary, muscle_glossary
 from services.web.evidence.glossary import (
     GlossaryEntry,
@@ -14,7 +15,6 @@ from services.web.evidence.glossary import (
     build_entries,
     translate_text,
 )
-from services.web.evidence.glossary_text import B12_RULES, MUSCLE_RULES
 
 
 def build_sections(known: SiteKnowledge) -> tuple[GlossarySection, ...]:
@@ -36,13 +36,13 @@ def build_sections(known: SiteKnowledge) -> tuple[GlossarySection, ...]:
             "b12-flags",
             "Vitamin B12: cautions",
             "What could mislead.",
-            tuple(build_entries(b12_wording.FLAGS, known)),
+            tuple(build_entries(list_sentences(B12Flag), known)),
         ),
         GlossarySection(
             "b12-rules",
             "Vitamin B12: what each rule looks at",
             "`rule` in the evidence of an assessment, `rules` in the log.",
-            tuple(GlossaryEntry(name, says) for name, says in B12_RULES.items()),
+            tuple(build_entries(list_sentences(B12Rule), known)),
         ),
         GlossarySection(
             "muscle-categories",
@@ -60,13 +60,13 @@ def build_sections(known: SiteKnowledge) -> tuple[GlossarySection, ...]:
             "muscle-flags",
             "Muscle: cautions",
             "What could mislead.",
-            tuple(build_entries(muscle_wording.FLAGS, known)),
+            tuple(build_entries(list_sentences(SarcopeniaFlag), known)),
         ),
         GlossarySection(
             "muscle-rules",
             "Muscle: what each rule looks at",
             "`rule` in the evidence of an assessment; in the log after `muscle:`.",
-            tuple(GlossaryEntry(name, says) for name, says in MUSCLE_RULES.items()),
+            tuple(build_entries(list_sentences(SarcopeniaRule), known)),
         ),
         GlossarySection(
             "orders",

@@ -9,8 +9,9 @@ from babel import Locale
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import NotFound
 
+from services.assessment.codes import B12Step
+from services.assessment.labels import list_sentences
 from services.hooks.offered_hooks import OFFERED_HOOKS
-from services.vitamin_b12.labels import NEXT_STEPS
 from services.web.evidence import codes, comparison
 from services.web.evidence.catalogue import (
     CHOICES,
@@ -131,7 +132,7 @@ def _render_publication(
             combined=rows,
         )
     guideline = held.guidelines[id_]
-    return show(held, "guideline.html", plain, guideline=guideline, words=NEXT_STEPS)
+    return show(held, "guideline.html", plain, guideline=guideline, words=list_sentences(B12Step))
 
 
 def _collect_values(held: EvidenceCatalogue, id_: str) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Why a level must not be read as it stands: what was given, or is on record, before its day."""
 
 from mappings.text import make_text
+from services.assessment.codes import B12Flag
 from services.assessment.evidence import Outcome
+from services.assessment.labels import get_sentence
 from services.chart.model import Chart, Measurement
 from services.knowledge.site import SiteKnowledge
 from services.vitamin_b12.findings import is_pregnant, list_nitrous_oxide_exposures
-from services.vitamin_b12.labels import FLAGS
 from services.vitamin_b12.replacement import is_antidote, read_replacement
 from services.vitamin_b12.results import FIRST_LINE, IncomparableResult, Reading
 
@@ -22,11 +23,11 @@ def find_level_caveat(
     given = read_replacement(then, known.b12)
     total = result.observation == "total_b12"
     if given.parenteral:
-        return FLAGS["do-not-interpret-b12-level"]
+        return get_sentence(B12Flag, B12Flag.DO_NOT_INTERPRET_B12_LEVEL)
     if isinstance(read, Reading) and read.means == "deficient":
         return _describe_pregnancy() if total and is_pregnant(then, known.b12) else ""
     if given.oral:
-        return FLAGS["note-supplement-masks"]
+        return get_sentence(B12Flag, B12Flag.NOTE_SUPPLEMENT_MASKS)
     if total and is_pregnant(then, known.b12):
         return _describe_pregnancy()
     if list_nitrous_oxide_exposures(then):
@@ -41,7 +42,7 @@ def _describe_pregnancy() -> str:
 def _find_interference(then: Chart) -> str:
     antibodies = then.qualitative.get("intrinsic_factor_antibody")
     if antibodies and antibodies[0].positive:
-        return FLAGS["flag-assay-interference"]
+        return get_sentence(B12Flag, B12Flag.FLAG_ASSAY_INTERFERENCE)
     if then.has("transcobalamin_deficiency"):
         return make_text("Transcobalamin deficiency is on record: total B12 looks normal in it.")
     return ""
@@ -53,7 +54,7 @@ def find_metabolite_caveat(
     """Why methylmalonic acid or homocysteine must not be read as it stands."""
     observation = read.result.observation
     if observation == "methylmalonic_acid" and then.has("inborn_methylmalonic_acidaemia"):
-        return FLAGS["mma-not-interpretable"]
+        return get_sentence(B12Flag, B12Flag.MMA_NOT_INTERPRETABLE)
     normal = isinstance(read, Reading) and read.means == "normal"
     if normal and read_replacement(then, known.b12).under_way:
         return make_text(

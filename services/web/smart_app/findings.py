@@ -2,10 +2,24 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from mappings.text import format_amount, make_text
+from services.assessment.codes import (
+    B12Category,
+    B12Flag,
+    B12Step,
+    IndicatorClass,
+    Level,
+    SarcopeniaCategory,
+    SarcopeniaFlag,
+    SarcopeniaStep,
+    Tier,
+    Urgency,
+)
 from services.assessment.evidence import Evidence
+from services.assessment.labels import get_sentence
 from services.cards import b12 as b12_card
 from services.cards import muscle as muscle_card
 from services.cards.b12 import select_flags
@@ -18,12 +32,8 @@ from services.evaluation.combination import B12_CAUSE, Evaluation, SuspectedCaus
 from services.evaluation.evaluate import evaluate
 from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia import labels as muscle_words
-from services.sarcopenia.labels import LEVELS
-from services.vitamin_b12 import labels as b12_words
-from services.vitamin_b12.outcome import B12Assessment
+from services.vitamin_b12.outcome import CARD_CATEGORIES, B12Assessment
 from services.web.chart_data import Tone
-from services.web.smart_app.labels import CATEGORIES, TIERS, URGENCIES
 from services.web.smart_app.text import Words
 
 INDICATOR_TONES: dict[str, Tone] = {"info": "plain", "warning": "watch", "critical": "bad"}
@@ -100,9 +110,9 @@ def describe_findings(chart: Chart, known: SiteKnowledge) -> Findings:
 
 def _describe_tier(found: Evaluation) -> str:
     """The order of attention; of a child nobody has looked for a finding."""
-    if found.tier == "T5" and found.b12.category == "out-of-scope":
-        return CATEGORIES["out-of-scope"]
-    return TIERS[found.tier]
+    if found.tier == Tier.T5 and found.b12.category == B12Category.OUT_OF_SCOPE:
+        return get_sentence(B12Category, B12Category.OUT_OF_SCOPE)
+    return get_sentence(Tier, found.tier)
 
 
 def _is_partial(chart: Chart) -> bool:
@@ -120,10 +130,10 @@ def _describe_b12(
         title=words(make_text("Vitamin B12")),
         headline=_choose_headline(b12, known, words),
         tone=loud if _is_partial(chart) else CATEGORY_TONES.get(b12.category, loud),
-        when=None if quiet else words(URGENCIES[b12.urgency]),
+        when=None if quiet else words(get_sentence(Urgency, b12.urgency)),
         reasons=tuple(_list_reasons(b12.evidence, words)),
-        steps=_list_sentences(b12_steps(b12), b12_words.NEXT_STEPS, words),
-        flags=_list_sentences(select_flags(b12), b12_words.FLAGS, words),
+        steps=_list_sentences(B12Step, b12_steps(b12), words),
+        flags=_list_sentences(B12Flag, select_flags(b12), words),
         remark=_find_indicator(b12, words),
         id=guideline.id,
         label=guideline.label,
@@ -138,9 +148,11 @@ def _describe_muscle(
 ) -> TopicFinding:
     muscle, definition = found.muscle, known.muscle.definition
     speaks, _why = muscle_card.should_show(found, chart)
-    category = words.capitalise(muscle_words.CATEGORIES[muscle.category])
+    category = words.capitalise(get_sentence(SarcopeniaCategory, muscle.category))
     levels = {"strength": muscle.strength, "mass": muscle.mass, "performance": muscle.performance}
-    told = ", ".join(f"{words(name)} {words(LEVELS[level])}" for name, level in levels.items())
+    told = ", ".join(
+        f"{words(name)} {words(get_sentence(Level, level))}" for name, level in levels.items()
+    )
     loud = INDICATOR_TONES[muscle_card.choose_indicator(found).value]
     doubtful = _is_partial(chart) or "low" in levels.values() or bool(muscle.flags)
     return TopicFinding(
@@ -149,8 +161,8 @@ def _describe_muscle(
         tone=loud if doubtful else CATEGORY_TONES.get(muscle.category, loud),
         when=None,
         reasons=tuple(_list_reasons(muscle.evidence, words)),
-        steps=_list_sentences(muscle_steps(found), muscle_words.NEXT_STEPS, words),
-        flags=_list_sentences(muscle.flags, muscle_words.FLAGS, words),
+        steps=_list_sentences(SarcopeniaStep, muscle_steps(found), words),
+        flags=_list_sentences(SarcopeniaFlag, muscle.flags, words),
         remark=f"{category}: {told}.",
         id=definition.id,
         label=definition.label,
@@ -165,9 +177,9 @@ def _choose_headline(b12: B12Assessment, known: SiteKnowledge, words: Words) -> 
     quiet = b12.category == "on-treatment" and not b12_card.TREATMENT_REVIEW_STEPS & {
         *b12.next_steps
     }
-    if b12.category in b12_words.TITLES and not quiet:
+    if b12.category in CARD_CATEGORIES and not quiet:
         return b12_summary(b12, known.templates.locale, known.language)
-    return f"{words(CATEGORIES[b12.category])}."
+    return f"{words(get_sentence(B12Category, b12.category))}."
 
 
 def _list_reasons(evidence: Iterable[Evidence], words: Words) -> Iterator[EvidenceRow]:
@@ -186,10 +198,8 @@ def _list_reasons(evidence: Iterable[Evidence], words: Words) -> Iterator[Eviden
         )
 
 
-def _list_sentences(
-    names: Iterable[str], table: Mapping[str, str], words: Words
-) -> tuple[str, ...]:
-    return tuple(words(table[name]) for name in names if name in table)
+def _list_sentences(kind: type[StrEnum], codes: Iterable[str], words: Words) -> tuple[str, ...]:
+    return tuple(words(get_sentence(kind, code)) for code in codes)
 
 
 def _find_indicator(b12: B12Assessment, words: Words) -> str:
@@ -201,7 +211,7 @@ def _find_indicator(b12: B12Assessment, words: Words) -> str:
             "Combined indicator cB12 {value} ({words}); for information, "
             "it did not move the finding.",
             value=combined.value,
-            words=(combined.class_name or "").replace("-", " "),
+            words=get_sentence(IndicatorClass, combined.class_name) if combined.class_name else "",
         )
     )
 

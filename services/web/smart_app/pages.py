@@ -10,14 +10,13 @@ from flask import Blueprint, Response, request
 from cds_hooks.web.context import get_utc_now
 from cds_hooks.web.openapi import build_refusals
 from mappings.actions.leaflet import LANGUAGES, read_leaflet
+from services.assessment.labels import list_sentences
 from services.cards.b12 import REASON_RULES as WHYS
-from services.chart.model import Chart
+from services.chart.model import Chart, UnusableReason
 from services.knowledge.language import ENGLISH, read_language
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.assess import REASONS as UNREADABLE
 from services.web.frame import Frame
 from services.web.smart_app.findings import describe_findings
-from services.web.smart_app.labels import DROPPED, SEXES
 from services.web.smart_app.patient import (
     count_unused,
     find_card_text,
@@ -31,6 +30,7 @@ from services.web.smart_app.text import Words
 from services.web.smart_app.treatment_periods import list_periods
 from services.web.smart_app.trends import build_trends, list_absent, list_unreadable
 
+SEXES = {"female": "female", "male": "male"}
 PACKAGE_FOLDER = Path(__file__).parent
 AREA = "smart-app"
 RESULT_KEYS = frozenset({"observations", "muscle_observations"})
@@ -96,7 +96,7 @@ def make_app_pages(
             "looked": list_data_status(entered, words),
             "not_used": tuple(count_unused(chart, words)),
             "sexes": SEXES,
-            "why_unreadable": {**UNREADABLE, "refused": DROPPED["refused"]},
+            "why_unreadable": list_sentences(UnusableReason),
             "whys": WHYS,
         }
 

@@ -7,19 +7,30 @@ from typing import Any, NamedTuple
 
 from cds_hooks.protocol.prefetch import PrefetchAnswer, PrefetchState
 from mappings.text import make_text
+from services.assessment.labels import RECORD_PARTS, find_reason
 from services.cards.muscle import GAPS
 from services.chart.fhir_values import as_list, parse_date_span
 from services.chart.model import Chart
 from services.chart.reader import read_chart
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.assess import REASONS
-from services.vitamin_b12.labels import KEYS
-from services.web.smart_app.labels import CARDS, DROPPED, STATES
 from services.web.smart_app.session import LaunchSession
 from services.web.smart_app.text import Words
 
 PREFERRED_NAME_USES = ("official", "usual")  # uses of a name, the best first
-ANSWER_TITLES = KEYS | GAPS
+STATES = {
+    "found": "looked up",
+    "none": "looked up, nothing there",
+    "failed": "could not be looked up",
+    "left out": "was not looked up",
+    "partly": "looked up in part",
+}
+# By how the topic of the card begins that the app was opened from.
+CARDS = {
+    "b12": "Opened from a card about vitamin B12.",
+    "muscle": "Opened from a card about muscle.",
+    "order": "Opened from a card about an order; what is said of the order stands on the card.",
+}
+ANSWER_TITLES = {**RECORD_PARTS, **GAPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +137,5 @@ def _find_state(answer: PrefetchAnswer) -> str:
 def count_unused(chart: Chart, words: Words) -> Iterator[tuple[str, int]]:
     """Resources that were had and not used: why, and how many."""
     for reason, number in sorted(chart.dropped.items()):
-        told = DROPPED.get(reason) or REASONS.get(reason)
+        told = find_reason(reason)
         yield words(told or make_text("with status {status}", status=reason)), number

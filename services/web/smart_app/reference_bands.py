@@ -1,6 +1,6 @@
 """A limit's two sides as bands of a chart, in the unit that the results are in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from mappings.publications.cutoffs import Cutoff, CutoffTable, Undecided
@@ -98,7 +98,9 @@ def _find_midpoint(low: float | None, high: float | None) -> float:
     return low * 2 + 1 if high is None else (low + high) / 2
 
 
-def _describe_cutoff(row: Cutoff, levels: dict[str, str], known: SiteKnowledge) -> tuple[str, str]:
+def _describe_cutoff(
+    row: Cutoff, levels: Mapping[str, str], known: SiteKnowledge
+) -> tuple[str, str]:
     """The meaning, and the words of the band: "deficient: below 180 ng/L"."""
     meaning = levels.get(row.means, row.means)
     if meaning == "normal":

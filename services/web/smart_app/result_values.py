@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.text import format_amount, make_text
+from services.assessment.codes import Level, UnknownLevelReason
 from services.assessment.evidence import Outcome, make_age_reason
+from services.assessment.labels import get_sentence
 from services.chart.model import Chart, Measurement, Medication
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.assess import REASONS
 from services.sarcopenia.measures import MeasureResult, read_measure
 from services.vitamin_b12.findings import is_pregnant
 from services.vitamin_b12.results import (
@@ -160,7 +161,7 @@ def _interpret_blood_count(result: Measurement, then: Chart, known: SiteKnowledg
         and then.sex is None
         and any(row.sex for row in printed)
     ):
-        return ResultMeaning(REASONS["sex"])
+        return ResultMeaning(get_sentence(UnknownLevelReason, UnknownLevelReason.SEX))
     row = limits.interpret(
         name, result.value, result.comparator, result.unit, sex=then.sex, pregnant=pregnant
     )
@@ -233,8 +234,8 @@ def _describe_test(
         return ResultMeaning(make_text("not applied: {why}", why=make_age_reason(years)))
     if tested is None:
         return ResultMeaning(Undecided.NO_LIMIT.value)
-    if tested.level == "unknown":
-        return ResultMeaning(REASONS[tested.reason])
+    if tested.reason is not None and tested.level == Level.UNKNOWN:
+        return ResultMeaning(get_sentence(type(tested.reason), tested.reason))
     row = tested.row
     if row is None:
         return ResultMeaning(tested.level, MEANING_TONES[tested.level])

@@ -1,47 +1,27 @@
 """How an answer came about: what each rule looked at, and what could not be looked at."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
+from services.assessment.codes import (
+    B12Flag,
+    B12Step,
+    SarcopeniaFlag,
+    SarcopeniaStep,
+    WithheldReason,
+)
 from services.assessment.evidence import Evidence
+from services.assessment.labels import find_reason, get_sentence
+from services.chart.model import UnusableReason
 from services.evaluation.order_rules import run_order_rules
 from services.hooks.decide import build_session
 from services.hooks.overrides import Variant
 from services.hooks.regression_cases import CaseResult
 from services.hooks.topics import TOPICS
-from services.sarcopenia import labels as muscle_wording
-from services.sarcopenia.assess import REASONS as UNREADABLE
-from services.vitamin_b12 import labels as b12_wording
 from services.web.unit_text import spell_units
 
 B12, MUSCLE, ORDERS = "B12", "Muscle", "Orders"
-# Why a resource was read and not used (services/chart).
-DROPPED = {
-    "other-patient": "about another patient",
-    "repeated": "sent twice",
-    "undated": "without a date",
-    "in-the-future": "dated after the day of the call",
-    "no-outcome": "neither positive nor negative",
-    "no-status": "without a status",
-    "no-unit": "without a unit",
-    "unknown-unit": "in a unit that this result cannot have",
-    "impossible-value": "with a value that is not plausible",
-    "no-value": "without a value",
-    "wrong-specimen": "under a code that is not read in this unit",
-    "refused": "of a kind that is never read as this value",
-}
-# Why a card is not shown: services/cards/attention.py, cds_hooks/protocol/dialects.py.
-WITHHELD = {
-    "snoozed": "was answered not long ago",
-    "repeat": "was shown in this encounter already",
-    "limit": "as many cards as the site allows are there already",
-    "below": "less than the site lets interrupt",
-    "silent": "the site's rules keep it silent",
-    "off": "switched off by the site",
-    "audience": "not for this user's specialty",
-    "unsupported": "this EHR cannot carry out such an order",
-    "unmapped": "the site's catalogue has no such order",
-}
 
 
 class EvidenceStep(NamedTuple):
@@ -113,13 +93,13 @@ def list_gaps(shown: CaseResult, chosen: Variant) -> tuple[DataGap, ...]:
     for name, results in chart.unusable.items():
         for one in results:
             reported = f" ({one.reported})" if one.reported else ""
-            why = UNREADABLE.get(one.reason, DROPPED.get(one.reason, one.reason))
+            why = get_sentence(UnusableReason, one.reason)
             found.append(DataGap(f"{titles[name]}{reported}", f"{why}: no value, and not normal"))
     unread = {one.reason for results in chart.unusable.values() for one in results}
     for reason, count in chart.dropped.items():
         if reason not in unread:
             what = "1 resource" if count == 1 else f"{count} resources"
-            found.append(DataGap(what, DROPPED.get(reason, f"status {reason}")))
+            found.append(DataGap(what, find_reason(reason) or f"status {reason}"))
     if chart.sex is None:
         found.append(DataGap("Sex", "not known: only what the limits of both agree on is decided"))
     if chart.born is None:
@@ -140,27 +120,27 @@ def _explain_withheld(
     for one in reasons:
         first, _, second = one.partition(":")
         if first in titles:  # "muscle:deceased": the topic, then why
-            yield DataGap(titles[first], second.replace("-", " "))
+            yield DataGap(titles[first], get_sentence(WithheldReason, second))
             continue
         rule = chosen.known.order_rules.get(second)
         template = chosen.known.templates.by_id.get(second)
         what = topics.get(second) or (rule and rule.title) or (template and template.label)
-        yield DataGap(str(what or second), WITHHELD.get(first, first))
+        yield DataGap(str(what or second), get_sentence(WithheldReason, first))
 
 
 def list_steps(shown: CaseResult) -> tuple[tuple[str, str, str], ...]:
     """Axis, id and words of every next step."""
-    return tuple(_list_words(shown, "nextSteps", b12_wording.NEXT_STEPS, muscle_wording.NEXT_STEPS))
+    return tuple(_list_words(shown, "nextSteps", B12Step, SarcopeniaStep))
 
 
 def list_flags(shown: CaseResult) -> tuple[tuple[str, str, str], ...]:
     """Axis, id and words of every caution."""
-    return tuple(_list_words(shown, "flags", b12_wording.FLAGS, muscle_wording.FLAGS))
+    return tuple(_list_words(shown, "flags", B12Flag, SarcopeniaFlag))
 
 
 def _list_words(
-    shown: CaseResult, member: str, b12: Mapping[str, str], muscle: Mapping[str, str]
+    shown: CaseResult, member: str, b12: type[StrEnum], muscle: type[StrEnum]
 ) -> Iterator[tuple[str, str, str]]:
-    for axis, key, words in ((B12, "b12", b12), (MUSCLE, "sarcopenia", muscle)):
+    for axis, key, kind in ((B12, "b12", b12), (MUSCLE, "sarcopenia", muscle)):
         for name in shown.assessment[key][member]:
-            yield axis, name, words.get(name) or ""
+            yield axis, name, get_sentence(kind, name)

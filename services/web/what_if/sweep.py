@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from services.assessment.codes import SarcopeniaCategory
+from services.assessment.labels import get_sentence
 from services.chart.model import Chart, Measurement
 from services.hooks.decide import CallAnswer
 from services.hooks.documents import AnsweredDocument, answer_chart
 from services.hooks.offered_hooks import build_service_id
 from services.hooks.overrides import Variant
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.labels import CATEGORIES
 from services.web.chart_data import Axis, Band, Plot, Series
 from services.web.unit_text import spell_units
 from services.web.what_if.form_fields import rank_measures
@@ -60,7 +61,6 @@ def replace_value(chart: Chart, template: Measurement, value: float) -> Chart:
 
 POINTS = 80
 MAX_DIGITS = 9  # after the point
-TIERS = ("T1", "T2", "T3", "T4", "T5")
 HEIGHT, ROW = 130, 26  # pixels of a plot, and of each name on its axis
 
 
@@ -113,7 +113,7 @@ class Sweep:
 
 
 def describe_outcome(outcome: SweepOutcome) -> str:
-    muscle = CATEGORIES[outcome.muscle]
+    muscle = get_sentence(SarcopeniaCategory, outcome.muscle)
     cards = ", ".join(f"{about} ({loud})" for about, loud in outcome.cards) or "none"
     return f"B12 {outcome.b12}, {outcome.tier}, muscle {muscle}; card: {cards}"
 
@@ -243,7 +243,7 @@ def _build_plots(made: Sweep, found: tuple[Band, ...]) -> Iterator[Plot]:
     """One for each of category, stage and tier that changes along the value."""
     for what, read in (
         ("B12", lambda o: o.b12),
-        ("Muscle", lambda o: CATEGORIES[o.muscle]),
+        ("Muscle", lambda o: get_sentence(SarcopeniaCategory, o.muscle)),
         ("Tier", lambda o: o.tier),
     ):
         names = dict.fromkeys(read(interval.outcome) for interval in made.intervals)

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from cds_hooks.config.settings import Settings
+from services.assessment.codes import B12Category, SarcopeniaCategory
+from services.assessment.labels import get_sentence
 from services.hooks.catalog import build_prefetch_templates
 from services.hooks.overrides import Variant
 from services.hooks.regression_cases import CaseResult, answer_case, build_case
-from services.sarcopenia.labels import CATEGORIES
-from services.vitamin_b12.labels import TITLES
 from services.web.what_if import decision_path
 from services.web.what_if.limit_bands import ResultOnScale, place_results
 from services.web.what_if.prefetch_faults import FaultSimulation, build_request, simulate_faults
@@ -56,12 +56,11 @@ class View:
 
     @property
     def b12_title(self) -> str:
-        category = str(self.b12["category"])
-        return TITLES.get(category, category.replace("-", " ").capitalize())
+        return get_sentence(B12Category, self.b12["category"])
 
     @property
     def muscle_title(self) -> str:
-        return CATEGORIES[self.muscle["category"]]
+        return get_sentence(SarcopeniaCategory, self.muscle["category"])
 
     @property
     def looks(self) -> tuple[decision_path.EvidenceStep, ...]:

@@ -145,10 +145,10 @@ def test_a_broken_differential_stops_the_start(tmp_path, monkeypatch, old, new):
 
 
 def test_steps_of_causes_are_words_of_the_assessment():
-    from services.sarcopenia.labels import NEXT_STEPS
+    from services.assessment.codes import SarcopeniaStep
 
     for cause in read_differential(INDEX):
-        assert {*cause.steps} <= {*NEXT_STEPS}
+        assert {*cause.steps} <= {*SarcopeniaStep}
 
 
 def test_the_comparison_says_what_is_known_and_no_more():

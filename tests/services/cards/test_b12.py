@@ -8,7 +8,6 @@ from patients import cards as cards_of
 from tables import cases
 
 from cds_hooks.protocol.cards import as_json
-from services.vitamin_b12.labels import FLAGS, NEXT_STEPS
 
 
 def made(text, guideline="uk-ng239", **options):
@@ -196,15 +195,3 @@ def test_what_could_not_be_checked_is_said():
     [card], _ = cards_of(found)
     assert "Could not be checked: problem list, prescriptions." in str(card.detail)
     assert "Only a part was available: results." in str(card.detail)
-
-
-def test_every_word_of_an_assessment_has_a_sentence():
-    import inspect
-
-    from services.vitamin_b12 import next_steps, testing
-
-    source = inspect.getsource(next_steps) + inspect.getsource(testing)
-    for word in re.findall(r'step\(\s*"([a-z0-9-]+)"', source):
-        assert word in NEXT_STEPS or word == "paediatric-specialist-advice", word
-    for word in re.findall(r'flag\("([A-Za-z0-9.-]+)"\)', source):
-        assert word in FLAGS, word

@@ -10,10 +10,11 @@ from patients import chart, known, resources
 from tables import cases
 
 from cds_hooks.protocol.cards import as_json
+from services.assessment.codes import SarcopeniaCategory, SarcopeniaFlag, SarcopeniaStep
+from services.assessment.labels import LABELS
 from services.cards.composer import build_record
 from services.evaluation.evaluate import evaluate
 from services.hooks.topics import TOPICS
-from services.sarcopenia.labels import CATEGORIES, FLAGS, NEXT_STEPS
 from services.sarcopenia.outcome import CONFIRMED
 
 
@@ -264,9 +265,9 @@ def test_every_word_of_the_contract_has_a_sentence():
         ).read_text()
     )
     muscle = schema["properties"]["sarcopenia"]["properties"]
-    assert {*muscle["category"]["enum"]} == {*CATEGORIES}
-    assert {*muscle["flags"]["items"]["enum"]} == {*FLAGS}
-    assert {*muscle["nextSteps"]["items"]["enum"]} == {*NEXT_STEPS}
+    assert {*muscle["category"]["enum"]} == {*LABELS[SarcopeniaCategory]}
+    assert {*muscle["flags"]["items"]["enum"]} == {*LABELS[SarcopeniaFlag]}
+    assert {*muscle["nextSteps"]["items"]["enum"]} == {*LABELS[SarcopeniaStep]}
 
 
 def test_the_record_keeps_names_and_no_values():

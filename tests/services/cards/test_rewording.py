@@ -21,6 +21,7 @@ from cds_hooks.protocol.hook_request import build_reference, read_resources
 from mappings import text as text_module
 from mappings.text import Numeral, Text
 from services.assessment import evidence as evidence_module
+from services.assessment.labels import LABELS, RECORD_PARTS
 from services.cards import b12_summary
 from services.cli.untranslated import list_messages
 from services.evaluation.evaluate import evaluate
@@ -29,12 +30,9 @@ from services.evaluation.order_session import OrderSession
 from services.hooks.documents import read_document_chart
 from services.hooks.topics import TOPICS
 from services.knowledge.language import Language
-from services.sarcopenia import assess as muscle_assessment
-from services.sarcopenia import labels as muscle_wording
 from services.vitamin_b12 import cautions, results
-from services.vitamin_b12 import labels as b12_wording
-from services.web.smart_app import labels as app_wording
 from services.web.smart_app.findings import describe_findings
+from services.web.smart_app.patient import CARDS, STATES
 
 HOOKS = ("patient-view", "order-select", "order-sign")
 SAMPLES = sorted(
@@ -112,13 +110,6 @@ grip 14 kg @2020-01-01; +falls
 ck 4200 range 200; rx statin; +muscle_weakness
 weight 60 kg; weight 72 kg @2026-06-01; grip 14 kg
 """
-TABLES = (
-    (b12_wording, ("NEXT_STEPS", "FLAGS", "TITLES", "KEYS")),
-    (muscle_wording, ("CATEGORIES", "NEXT_STEPS", "FLAGS", "LEVELS", "TRIGGERS")),
-    (muscle_assessment, ("REASONS",)),
-    (cautions, ("REASONS",)),
-    (app_wording, ("CATEGORIES", "URGENCIES", "TIERS", "STATES", "DROPPED", "CARDS")),
-)
 UNITS = ("umol", "pmol")
 MADE_ONCE = (
     evidence_module.make_age_reason,
@@ -160,10 +151,13 @@ def rewording(monkeypatch):
     for module in list(sys.modules.values()):
         if getattr(module, "make_text", None) is TRUE_MAKE_TEXT:
             monkeypatch.setattr(module, "make_text", make_nonsense)
-    for module, tables in TABLES:
-        for table in tables:
-            for name, text in getattr(module, table).items():
-                monkeypatch.setitem(getattr(module, table), name, nonsense(text))
+    for labels in LABELS.values():
+        for code, label in labels.items():
+            new = label._replace(sentence=nonsense(label.sentence))
+            monkeypatch.setitem(labels, code, new)
+    for table in (RECORD_PARTS, STATES, CARDS):
+        for name, text in table.items():
+            monkeypatch.setitem(table, name, nonsense(text))
     _forget()
     yield
     _forget()

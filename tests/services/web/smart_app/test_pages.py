@@ -88,7 +88,7 @@ def test_what_could_not_be_had_is_never_nothing(pages):
     b12 400; +fatigue               | 1960-06-02 |               | deficiency is unlikely by what           | at the next planned | yes
     b12 90                          | 2016-06-02 |               | guideline does not apply at this age     |                    | no
     grip 40                         | 1960-06-02 | observations  | No usable B12 result                     |                    | no
-    b12 90; rx hydroxocobalamin since 2024-01-01 | 1960-06-02 |  | is being replaced: symptoms are followed | at the next planned | no
+    b12 90; rx hydroxocobalamin since 2024-01-01 | 1960-06-02 |  | Vitamin B12 treatment | at the next planned | no
     b12 150; +pregnancy @2026-06-01 | 1990-06-02 |               | total B12 cannot be interpreted          | within weeks       | no
     b12 112 none                    | 1960-06-02 |               | cannot be read as it was reported        | within weeks       | no
     mma 0.6; egfr 80                | 1960-06-02 |               | a test is due                            | at the next planned | no
