@@ -45,7 +45,7 @@ MEANING_TONES = {
 def make_evidence_pages(frame: Frame) -> Blueprint:
     """The pages. Raises KnowledgeFault for what cannot be read."""
     pages, shelves = frame.make_blueprint("evidence"), _build_catalogues(frame)
-    pages.add_app_template_filter(spell_units)
+    pages.add_app_template_filter(spell_units, "spelt")
     pages.add_app_template_filter(lambda name: name.replace("_", " "), "plain")
     show = partial(_render, frame)
 

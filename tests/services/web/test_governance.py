@@ -98,7 +98,7 @@ def at_once(monkeypatch):
     def told(_reports, command):
         return CliRunner().invoke(report, command[len(COMMAND) - 2 :]).stdout_bytes
 
-    monkeypatch.setattr(ReportRunner, "_told", told)
+    monkeypatch.setattr(ReportRunner, "_run_command", told)
 
 
 def counted(folder, query):
@@ -243,16 +243,16 @@ def test_what_is_no_filter_is_refused(hospital, asked):
 @cases("""
     fault         | status | says
     --------------+--------+-------------------
-    ReportFailed  | 503    | does not answer
-    ReportBusy    | 503    | does not answer
-    ReportTooSlow | 504    | took too long
+    ReportFailedError  | 503    | does not answer
+    ReportBusyError    | 503    | does not answer
+    ReportTimeoutError | 504    | took too long
 """)
 def test_a_report_that_cannot_be_had_is_said_kindly(case, hospital, monkeypatch):
     def refuse(_reports, _asked):
         raise {
-            "ReportFailed": ReportFailedError,
-            "ReportBusy": ReportBusyError,
-            "ReportTooSlow": ReportTimeoutError,
+            "ReportFailedError": ReportFailedError,
+            "ReportBusyError": ReportBusyError,
+            "ReportTimeoutError": ReportTimeoutError,
         }[case["fault"]]
 
     monkeypatch.setattr(ReportRunner, "of", refuse)

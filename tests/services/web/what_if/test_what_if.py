@@ -37,7 +37,7 @@ from services.web.what_if.view import View
 
 DAY = date(2026, 11, 20)
 SITE = VariantOptions.from_site(LOCAL_TENANT, known())
-OPTIONS = Options.from_response(known())
+OPTIONS = Options.from_knowledge(known())
 CHOSEN = build_variant(LOCAL_TENANT, SITE, "https://cds.example")
 
 
@@ -51,7 +51,7 @@ def asked(query, day=DAY):
 def view(query, chosen=CHOSEN):
     question = asked(query)
     assert question.faults == ()
-    return View.from_response(question.document(chosen.known), question, chosen, Settings())
+    return View.from_document(question.document(chosen.known), question, chosen, Settings())
 
 
 @cases("""
@@ -127,7 +127,7 @@ def test_the_form_holds_a_sample_so_well_that_it_is_judged_alike(name):
         question.day,
     )
     assert again.faults == ()
-    other = View.from_response(again.document(known()), again, CHOSEN, Settings()).shown.assessment
+    other = View.from_document(again.document(known()), again, CHOSEN, Settings()).shown.assessment
     for axis, member in (("b12", "category"), ("sarcopenia", "category"), ("b12", "urgency")):
         assert other[axis][member] == shown.assessment[axis][member]
     assert other["tier"] == shown.assessment["tier"]
@@ -152,7 +152,7 @@ def test_a_guideline_treats_with_orders_of_its_country(case):
     assert question.choices.locale == case["orders of"]
     assert len(question.faults) == (case["told"] == "yes")
     made = build_variant(LOCAL_TENANT, question.choices, "https://cds.example")
-    found = View.from_response(question.document(made.known), question, made, Settings())
+    found = View.from_document(question.document(made.known), question, made, Settings())
     [card] = found.cards
     assert any("im" in one["uuid"] or "IM" in one["label"] for one in card["suggestions"])
 
@@ -163,7 +163,7 @@ def test_a_guideline_with_the_orders_of_another_country_offers_what_these_have()
     made = build_variant(LOCAL_TENANT, odd, "https://cds.example")
     for draft in ("", "; draft=drug:cyanocobalamin; draft.route=oral; draft.dose=50"):
         question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia{draft}")
-        found = View.from_response(question.document(made.known), question, made, Settings())
+        found = View.from_document(question.document(made.known), question, made, Settings())
         assert found.b12["category"] == "deficient"
         assert found.cards
 
@@ -327,7 +327,7 @@ def test_each_printed_limit_is_shown_met_or_not(case):
 def test_the_path_shows_what_decided(case):
     question = asked(case["entered"])
     made = build_variant(LOCAL_TENANT, question.choices, "https://cds.example")
-    found = View.from_response(question.document(made.known), question, made, Settings())
+    found = View.from_document(question.document(made.known), question, made, Settings())
     assert case["decided by"] in [one.rule for one in found.looks]
 
 
@@ -370,7 +370,7 @@ def test_a_pasted_bundle_is_judged_as_the_command_line_judges_it(reader):
     page = reader.paste(bundle(), day="2026-11-20")
     text = unescape(page.get_data(as_text=True))
     assert "128 ng/L" in text
-    found = View.from_response(bundle(), asked("sex=unknown"), CHOSEN, Settings()).shown.assessment
+    found = View.from_document(bundle(), asked("sex=unknown"), CHOSEN, Settings()).shown.assessment
     assert found == assess_document(bundle(), CHOSEN.maker, DAY, CHOSEN.attention)
 
 
@@ -496,7 +496,7 @@ def test_awkward_calls_are_not_counted_among_those_of_ehrs():
 
 def test_a_bundle_can_be_sent_awkwardly_too():
     question = asked("sex=unknown; awkward=1")
-    found = View.from_response(bundle("muscle-loss"), question, CHOSEN, Settings()).simulated
+    found = View.from_document(bundle("muscle-loss"), question, CHOSEN, Settings()).simulated
     assert found
     assert found.full.stage == "severe"
 
@@ -610,7 +610,7 @@ def test_whatever_is_pasted_is_answered_or_refused_in_words(name, as_bundle, at,
     node[last] = odd
     question = asked("sex=unknown; sweep=egfr")
     try:
-        found = View.from_response(
+        found = View.from_document(
             read_pasted(json.dumps(document), question, known()), question, CHOSEN, Settings()
         )
     except UnusableDocumentError:
@@ -660,7 +660,7 @@ def test_no_value_is_so_odd_that_the_page_fails(case, value):
     both = [person, sent(case["code"], case["unit"], value)]
     document = {"resourceType": "Bundle", "entry": [{"resource": one} for one in both]}
     question = asked(f"sex=unknown; sweep={case['measure']}")
-    found = View.from_response(document, question, CHOSEN, Settings())
+    found = View.from_document(document, question, CHOSEN, Settings())
     assert found.sweep.intervals
     assert found.placed is not None
 
@@ -690,7 +690,7 @@ def test_a_few_are_answered_at_once_and_hooks_keep_their_threads(reader, monkeyp
         assert gone_on.wait(60)
         return Response()
 
-    monkeypatch.setattr(WhatIfPages, "page", slow)
+    monkeypatch.setattr(WhatIfPages, "render_page", slow)
     with ThreadPoolExecutor(MAX_CONCURRENT) as threads:
         client = reader.client.application.test_client
         asked = [
