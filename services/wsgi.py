@@ -23,7 +23,7 @@ from cds_hooks.web.worker import WorkerMonitor
 from services.hooks.catalog import build_services, load_tenant_knowledge
 from services.hooks.self_test import find_failed_calls
 from services.knowledge.configuration import load_settings
-from services.web.site import make_pages, page_paths
+from services.web.site import make_pages
 
 VERSION = version("cobalamin-cds")
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
@@ -99,7 +99,6 @@ def _build_application(settings: Settings) -> tuple[Flask, WorkerMonitor]:
         log,
         version=VERSION,
         pages=make_pages(settings, known, VERSION),
-        page_paths=page_paths(settings, known),
         metrics=Metrics(),
         tracing=make_tracing(settings, VERSION),
         unfit=find_failed_calls(settings.tenants, known),

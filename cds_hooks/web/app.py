@@ -4,7 +4,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -58,15 +57,14 @@ def create_app(
     version: str,
     clock: Callable[[], datetime] = get_utc_now,
     pages: Sequence[Blueprint] = (),
-    page_paths: Mapping[str, Any] = MappingProxyType({}),
     metrics: Metrics | None = None,
     tracing: Tracing = NO_TRACING,
     unfit: Sequence[str] = (),
 ) -> Flask:
     """The application of one worker process.
 
-    `services`: those of each tenant, by its id; `page_paths`: what the OpenAPI document says of
-    `pages`; `unfit`: what was found at start that speaks against answering anybody. Raises
+    `services`: those of each tenant, by its id; `pages`: HTML, which the OpenAPI document leaves
+    out; `unfit`: what was found at start that speaks against answering anybody. Raises
     ConfigurationFault for pinned keys.
     """
     metrics = metrics or Metrics()
@@ -101,7 +99,7 @@ def create_app(
         clock=clock,
     )
     app.extensions[EXTENSION] = context
-    app.register_blueprint(make_blueprint(context, _build_description(context, page_paths)))
+    app.register_blueprint(make_blueprint(context, _build_description(context)))
     for page in pages:
         app.register_blueprint(page)
     _add_request_handlers(app, context)
@@ -109,7 +107,7 @@ def create_app(
     return app
 
 
-def _build_description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
+def _build_description(context: Context) -> bytes:
     """The OpenAPI document: every service that some tenant has."""
     services = {id_: one for site in context.sites.values() for id_, one in site.services.items()}
     made = build_document(
@@ -117,7 +115,6 @@ def _build_description(context: Context, page_paths: Mapping[str, Any]) -> bytes
         version=context.version,
         base_url=context.settings.base_url,
         is_open=context.settings.is_open,
-        pages=page_paths,
     )
     return orjson.dumps(made)
 

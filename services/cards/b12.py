@@ -55,13 +55,21 @@ def build_topic_code(category: str) -> str:
 
 
 def choose_indicator(assessment: B12Assessment) -> Indicator:
-    """Critical for harm at hand, warning for what needs a decision, info for the rest."""
-    deficient = assessment.category in DEFICIENT
-    if assessment.urgency == "emergency":
+    """The indicator of a B12 card."""
+    is_treated = assessment.situation is None and not INSUFFICIENT_DOSE_STEPS & {
+        *assessment.next_steps
+    }
+    return find_indicator(assessment.category, assessment.urgency, is_treated=is_treated)
+
+
+def find_indicator(category: str, urgency: str, *, is_treated: bool) -> Indicator:
+    """Critical for harm at hand, warning for what needs a decision, info for the rest.
+
+    `is_treated`: treatment that suffices has begun, so that no decision is left that cannot wait.
+    """
+    if urgency == "emergency":
         return Indicator.CRITICAL
-    # Once treatment that suffices has begun, there is no decision left that cannot wait.
-    begun = assessment.situation is None and not INSUFFICIENT_DOSE_STEPS & {*assessment.next_steps}
-    if (deficient and not begun) or assessment.urgency == "urgent":
+    if (category in DEFICIENT and not is_treated) or urgency == "urgent":
         return Indicator.WARNING
     return Indicator.INFO
 

@@ -15,7 +15,7 @@ from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 from services.sarcopenia.labels import CATEGORIES, FLAGS, LEVELS, NEXT_STEPS, TRIGGERS
-from services.sarcopenia.outcome import SCREENED_POSITIVE, SarcopeniaAssessment
+from services.sarcopenia.outcome import POSITIVE, SCREENED_POSITIVE, SarcopeniaAssessment
 from services.sarcopenia.weight import get_recent
 from services.vitamin_b12.labels import KEYS
 
@@ -56,10 +56,18 @@ def _is_doubtful(muscle: SarcopeniaAssessment) -> bool:
 
 
 def choose_indicator(found: Evaluation) -> Indicator:
-    """Critical where a cause that cannot wait is pointed to, warning for a finding, else info."""
-    if found.urgent == "same-day":
+    """The indicator of a muscle card."""
+    return find_indicator(found.muscle.category, found.urgent)
+
+
+def find_indicator(category: str, urgent: str | None) -> Indicator:
+    """Critical where a cause cannot wait a day, warning for a finding or an urgent cause, else info.
+
+    `urgent`: "same-day" or "urgent" where a record points to such a cause.
+    """
+    if urgent == "same-day":
         return Indicator.CRITICAL
-    return Indicator.WARNING if found.muscle.positive or found.urgent else Indicator.INFO
+    return Indicator.WARNING if category in POSITIVE or urgent else Indicator.INFO
 
 
 def build_topic_code(category: str) -> str:

@@ -15,7 +15,6 @@ from flask import Blueprint, g, request
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
 
-from cds_hooks.web.openapi import READ_STATUSES, build_refusals
 from services.exports.build_sheet import list_topics
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 from services.web.frame import Frame
@@ -47,32 +46,6 @@ LOG_COLUMNS = {
     "by_day": (("errors", "refused"), "Calls answered."),
     "versions": (("starts", "stops"), "Calls that each version answered."),
 }
-
-
-def governance_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of these pages."""
-    refused = build_refusals(READ_STATUSES)
-    refused["504"] = {**refused["503"], "description": "So many records take too long."}
-    figure = {"name": "figure", "in": "path", "required": True, "schema": {"enum": FIGURE_NAMES}}
-    return {
-        "/governance": {
-            "get": {
-                "operationId": "governance",
-                "responses": {"200": _text("The figures of a tenant.", "text/html"), **refused},
-            }
-        },
-        "/governance/{figure}.csv": {
-            "get": {
-                "operationId": "governance-table",
-                "parameters": [figure],
-                "responses": {"200": _text("One table of them.", "text/csv"), **refused},
-            }
-        },
-    }
-
-
-def _text(says: str, kind: str) -> dict[str, Any]:
-    return {"description": says, "content": {kind: {"schema": {"type": "string"}}}}
 
 
 def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:

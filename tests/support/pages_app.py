@@ -23,7 +23,7 @@ from cds_hooks.web.app import create_app
 from services.hooks.catalog import build_services
 from services.web.access import Access
 from services.web.frame import Frame
-from services.web.site import make_pages, page_paths
+from services.web.site import make_pages
 
 HTML = {"Accept": "text/html"}
 
@@ -118,6 +118,5 @@ def site_of(settings: Settings, areas: Mapping[str, str] = MappingProxyType({}))
         structlog.wrap_logger(None, processors=[stamp_event, keep]),
         version="test",
         pages=[*make_pages(settings, knowledge, "test"), *own],
-        page_paths=page_paths(settings, knowledge),
     )
     return Site(app, lines)

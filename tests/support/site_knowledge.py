@@ -11,7 +11,7 @@ from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
 from services.hooks.catalog import build_services, load_tenant_knowledge
-from services.web.site import make_pages, page_paths
+from services.web.site import make_pages
 
 LABORATORY = """
 id = "lab"
@@ -52,6 +52,5 @@ def site(folder: Path, *tenants: Tenant, **others):
         structlog.wrap_logger(None, processors=[drop]),
         version="test",
         pages=make_pages(settings, known, "test"),
-        page_paths=page_paths(settings, known),
     )
     return app.test_client()

@@ -10,7 +10,6 @@ from services.vitamin_b12.case import read_case
 from services.vitamin_b12.knowledge import B12Knowledge
 from services.vitamin_b12.labels import NEXT_STEPS, TITLES
 from services.vitamin_b12.orders import TESTS_BY_STEP
-from services.vitamin_b12.outcome import B12Assessment
 from services.vitamin_b12.results import format_locator
 from services.vitamin_b12.treatment import rate_urgency
 from services.web.evidence.glossary import GlossaryEntry, Place, translate_text
@@ -65,15 +64,14 @@ def _describe_indicator(category: str, knowledge: B12Knowledge) -> str:
         if soon in ever and _find_indicator(category, soon) != last:
             last = _find_indicator(category, soon)
             said.append(f"{last} {words}")
-    begun = _find_indicator(category, "soon", None)
+    begun = _find_indicator(category, "soon", is_treated=True)
     if begun != said[0]:
         said.append(f"{begun} once treatment has begun")
     return ", ".join(said)
 
 
-def _find_indicator(category: str, soon: str, situation: str | None = "other") -> str:
-    found = B12Assessment("", "", category, soon, False, (), (), (), None, situation, None)
-    return b12_card.choose_indicator(found).value
+def _find_indicator(category: str, urgency: str, *, is_treated: bool = False) -> str:
+    return b12_card.find_indicator(category, urgency, is_treated=is_treated).value
 
 
 def _build_example_charts(knowledge: B12Knowledge) -> Iterator[Chart]:

@@ -22,10 +22,10 @@ from services.web.evidence.catalogue import (
     build_catalogue,
 )
 from services.web.evidence.muscle_glossary import list_combinations
-from services.web.evidence.openapi import MOST_OF_A_SEARCH
 from services.web.frame import Frame
 from services.web.unit_text import spell_units
 
+MAX_QUERY_LENGTH = 200  # characters of a search
 TEMPLATES = {
     TOGETHER: "b12_and_muscle.html",
     ORDERS: "orders.html",
@@ -62,7 +62,7 @@ def make_evidence_pages(frame: Frame) -> Blueprint:
 
     @pages.get("/evidence/codes")
     def code_search() -> Response:
-        query = request.args.get("q", "").strip()[:MOST_OF_A_SEARCH]
+        query = request.args.get("q", "").strip()[:MAX_QUERY_LENGTH]
         found = codes.search_lists(here().lists, query)
         told = [{**one.list.as_json(), "codes": [c.as_json() for c in one.codes]} for one in found]
         plain = orjson.dumps({"query": query, "lists": told})

@@ -26,7 +26,6 @@ from cds_hooks.smart.patient_data import (
     require_answers,
 )
 from cds_hooks.web.app import get_context
-from cds_hooks.web.openapi import build_response
 from cds_hooks.web.routes import log_fetches
 from services.hooks.catalog import REQUIRED_KEYS, build_prefetch_templates
 from services.web.frame import Frame, build_policy
@@ -176,29 +175,3 @@ def _read_app_context(launched: LaunchToken) -> Mapping[str, Any]:
     except UnreadableJsonError:
         found = None
     return MappingProxyType(found) if isinstance(found, dict) else MappingProxyType({})
-
-
-def door_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of the door."""
-    elsewhere = {"303": {"description": "To the next step.", "headers": {"Location": _TEXT}}}
-    says = {400: "No launch.", 403: "The EHR did not agree.", 502: "Its server did not."}
-    refused = {str(status): build_response("OperationOutcome", why) for status, why in says.items()}
-    return {
-        "/smart/launch": _reading("smart-launch", elsewhere | refused, "iss", "launch"),
-        "/smart/callback": _reading(
-            "smart-callback", elsewhere | refused, "state", "code", "error"
-        ),
-        "/smart/jwks.json": _reading(
-            "smart-keys", {"200": build_response(None, "The keys by which the app proves itself.")}
-        ),
-    }
-
-
-_TEXT = {"schema": {"type": "string"}}
-
-
-def _reading(name: str, responses: dict[str, Any], *parameters: str) -> dict[str, Any]:
-    given = [{"name": one, "in": "query", **_TEXT} for one in parameters]
-    return {
-        "get": {"operationId": name, "security": [], "parameters": given, "responses": responses}
-    }

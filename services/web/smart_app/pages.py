@@ -8,7 +8,6 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from cds_hooks.web.app import get_utc_now
-from cds_hooks.web.openapi import build_refusals
 from mappings.actions.leaflet import LANGUAGES, read_leaflet
 from services.cards.b12 import REASON_RULES as WHYS
 from services.chart.model import Chart
@@ -35,7 +34,6 @@ PACKAGE_FOLDER = Path(__file__).parent
 AREA = "smart-app"
 RESULT_KEYS = frozenset({"observations", "muscle_observations"})
 LAUNCH_PATH = "/smart/p/<launch>"
-PAGES = {"": "Results and findings", "summary": "Summary for the chart", "leaflet": "Leaflet"}
 
 
 def get_today() -> date:
@@ -140,22 +138,3 @@ def _list_missing(chart: Chart, known: SiteKnowledge, words: Words) -> tuple[str
         for name in list_absent(chart)
         if not (of_muscle and name in MUSCLE_TESTS)
     )
-
-
-def app_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of them."""
-    launch = {"name": "launch", "in": "path", "required": True, "schema": {"type": "string"}}
-    page = {"text/html": {"schema": {"type": "string"}}}
-    return {
-        f"/smart/p/{{launch}}/{path}": {
-            "get": {
-                "operationId": f"smart-app-{path or 'overview'}",
-                "parameters": [launch],
-                "responses": {
-                    "200": {"description": f"{says}.", "content": page},
-                    **build_refusals(),
-                },
-            }
-        }
-        for path, says in PAGES.items()
-    }

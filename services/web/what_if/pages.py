@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from threading import BoundedSemaphore
-from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, request
@@ -13,7 +12,6 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
-from cds_hooks.web.openapi import READ_STATUSES, build_refusals
 from mappings.knowledge_file import KnowledgeError
 from services.hooks.documents import UnusableDocumentError
 from services.hooks.offered_hooks import OFFERED_HOOKS
@@ -40,42 +38,6 @@ MAX_FAULT_TRIAL_BYTES = 1 << 20  # characters of what is sent in every way: that
 MAX_CONCURRENT = 8  # pages of a process: a large paste takes seconds, and hooks need threads
 PASTE_FIELDS = {"csrf_token", "document"}  # what never belongs into an address
 EMPTY_DRUGS = 2  # rows for further drugs
-
-
-def what_if_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of these pages."""
-    page = {
-        "description": "The answer, how it came about, and how it changes.",
-        "content": {"text/html": {"schema": {"type": "string"}}},
-    }
-    case = {
-        "description": "A regression case for `cobalamin check-cases`.",
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-    form = {
-        "type": "object",
-        "required": ["csrf_token", "document"],
-        "properties": {"csrf_token": {"type": "string"}, "document": {"type": "string"}},
-    }
-    body = {"content": {"application/x-www-form-urlencoded": {"schema": form}}, "required": True}
-
-    def operation(name: str, ok: dict[str, Any], **members: Any) -> dict[str, Any]:
-        return {
-            "operationId": name,
-            "responses": {"200": ok, **build_refusals(READ_STATUSES)},
-            **members,
-        }
-
-    return {
-        WHAT_IF_PATH: {
-            "get": operation("what-if", page),
-            "post": operation("what-if-pasted", page, requestBody=body),
-        },
-        CASE_PATH: {
-            "get": operation("what-if-case", case),
-            "post": operation("what-if-case-pasted", case, requestBody=body),
-        },
-    }
 
 
 class WhatIfBusyError(ServiceUnavailable):

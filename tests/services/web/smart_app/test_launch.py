@@ -390,12 +390,11 @@ def test_without_a_client_there_is_no_app(tmp_path, monkeypatch):
     from patients import known
 
     from cds_hooks.config.settings import Settings
-    from services.web.site import make_pages, page_paths
+    from services.web.site import make_pages
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     found = make_pages(Settings(), {"local": known()}, "test")
     assert "smart" not in {one.name for one in found}
-    assert not [path for path in page_paths(Settings(), {"local": known()}) if "smart" in path]
 
 
 TENANTS = """
