@@ -129,8 +129,8 @@ class Access:
 
         Raises RecordsUnavailableError where that cannot be looked up.
         """
-        kept: Mapping[str, Any] | None = session.get("user")
-        if kept is None:
+        user: Mapping[str, Any] | None = session.get("user")
+        if user is None:
             return None
         now, pages = time.time(), self.settings.pages
         is_over = now - session["began"] > pages.session_hours * 3600
@@ -140,8 +140,8 @@ class Access:
             return None
         session["seen"] = int(now)
         # What the configuration no longer has is nobody's.
-        there = [tenant.id for tenant in self.settings.tenants if tenant.id in kept["tenants"]]
-        return User(kept["subject"], kept["name"], tuple(there))
+        tenants = [tenant.id for tenant in self.settings.tenants if tenant.id in user["tenants"]]
+        return User(user["subject"], user["name"], tuple(tenants))
 
     def _is_signed_out(self, id_: str | None) -> bool:
         return id_ is None or get_context(current_app).records.is_token_used(
@@ -156,17 +156,17 @@ class Access:
         session["tenant"] = tenant
 
     def begin_session(self, user: User) -> None:
-        """A new session, with nothing of the one before: a stranger may have laid that there."""
+        """Begin a session with nothing of the one before: a stranger may have laid that there."""
         session.clear()
         session.permanent = True
-        kept = {"subject": user.subject, "name": user.name, "tenants": list(user.tenants)}
+        members = {"subject": user.subject, "name": user.name, "tenants": list(user.tenants)}
         now = int(time.time())
-        session.update(id=secrets.token_urlsafe(16), user=kept, began=now, seen=now)
+        session.update(id=secrets.token_urlsafe(16), user=members, began=now, seen=now)
         g.user = user
 
     def end_session(self) -> None:
-        """The session is over, in every copy of its cookie: one may have been taken, and an answer
-        under way brings another. Raises RecordsUnavailableError; it then is over in this browser alone.
+        """End the session in every copy of its cookie: one may have been taken, and an answer under
+        way brings another. Raises RecordsUnavailableError: it then is over in this browser alone.
         """
         id_, began = session.get("id"), session.get("began", 0)
         session.clear()

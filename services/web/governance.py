@@ -53,11 +53,11 @@ def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
 
     @pages.get("/governance")
     def governance() -> Response:
-        asked = _read_query(frame)
-        report = reports.of(asked)
+        query = _read_query(frame)
+        report = reports.of(query)
         return frame.render_page(
             "pages/governance.html",
-            asked=asked,
+            asked=query,
             figures={name: drop_log_columns(name, report) for name in FIGURE_NAMES},
             findings=report.highlights,
             tiles=build_tiles(report),
@@ -71,7 +71,7 @@ def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
             topics=dict(list_topics(frame.knowledge)),
             periods={days: _find_first_day(days) for days in PERIODS},
             tenants=g.user.tenants,
-            query=_format_query(asked),
+            query=_format_query(query),
             written=format_value,
             numeric=find_numeric_columns,
         )
@@ -80,9 +80,9 @@ def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
     def table(figure: str) -> Response:
         if figure not in FIGURE_NAMES:
             raise NotFound
-        asked = _read_query(frame)
-        text = as_csv(drop_log_columns(figure, reports.of(asked)))
-        name = "-".join(filter(None, (figure, asked.tenant, asked.since, asked.until)))
+        query = _read_query(frame)
+        text = as_csv(drop_log_columns(figure, reports.of(query)))
+        name = "-".join(filter(None, (figure, query.tenant, query.since, query.until)))
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(text, mimetype="text/csv", headers=headers)
 
@@ -91,15 +91,15 @@ def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
 
 def _read_query(frame: Frame) -> ReportQuery:
     """What the address asks for, of a tenant that is this user's. Raises BadRequest."""
-    given = request.args
-    service, topic = given.get("service") or None, given.get("topic") or None
+    parameters = request.args
+    service, topic = parameters.get("service") or None, parameters.get("topic") or None
     if service is not None and service not in map(build_service_id, OFFERED_HOOKS):
         raise BadRequest
     if topic is not None and not TOPIC_PATTERN.fullmatch(topic):
         raise BadRequest
-    since = _parse_date(given.get("from", _find_first_day(DEFAULT_DAYS)))
+    since = _parse_date(parameters.get("from", _find_first_day(DEFAULT_DAYS)))
     return ReportQuery(
-        frame.access.tenant().id, since, _parse_date(given.get("to", "")), service, topic
+        frame.access.tenant().id, since, _parse_date(parameters.get("to", "")), service, topic
     )
 
 
@@ -120,28 +120,28 @@ def _find_first_day(days: int) -> str:
     return (datetime.now(UTC).date() - timedelta(days=days - 1)).isoformat()
 
 
-def _format_query(asked: ReportQuery) -> str:
+def _format_query(query: ReportQuery) -> str:
     """The same question as an address has it."""
-    chosen = {
-        "tenant": asked.tenant,
-        "from": asked.since or "",
-        "to": asked.until or "",
-        "service": asked.service or "",
-        "topic": asked.topic or "",
+    parameters = {
+        "tenant": query.tenant,
+        "from": query.since or "",
+        "to": query.until or "",
+        "service": query.service or "",
+        "topic": query.topic or "",
     }
-    return urlencode(chosen)
+    return urlencode(parameters)
 
 
 def drop_log_columns(name: str, report: Report) -> Figure:
     """A figure without what records do not hold."""
     figure = report.figures[name]
     left_out, says = LOG_COLUMNS.get(name, ((), figure.says))
-    kept = [place for place, column in enumerate(figure.columns) if column not in left_out]
+    places = [place for place, column in enumerate(figure.columns) if column not in left_out]
     return Figure(
         figure.title,
         says,
-        [figure.columns[place] for place in kept],
-        [[row[place] for place in kept] for row in figure.rows],
+        [figure.columns[place] for place in places],
+        [[row[place] for place in places] for row in figure.rows],
     )
 
 

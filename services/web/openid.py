@@ -116,9 +116,9 @@ class Provider(FlaskOAuth2App):  # type: ignore[misc]  # no published types
 
     def fetch_jwk_set(self, force: bool = False) -> Mapping[str, Any]:
         """The provider's keys. Raises ValueError for what is no set, and does not keep that."""
-        match found := super().fetch_jwk_set(force):
+        match key_set := super().fetch_jwk_set(force):
             case {"keys": list(keys)} if all(isinstance(key, dict) for key in keys):
-                return dict(found)
+                return dict(key_set)
         self.server_metadata.pop("jwks", None)
         raise ValueError("no key set")
 
@@ -126,16 +126,16 @@ class Provider(FlaskOAuth2App):  # type: ignore[misc]  # no published types
         with self._get_session() as asking:
             answer = asking.request("GET", self._server_metadata_url, withhold_token=True)
             answer.raise_for_status()
-            said = answer.json()
+            metadata = answer.json()
         if (
-            not isinstance(said, dict)
-            or said.get("issuer") != self._openid.issuer
-            or not all(parse_origin(str(said.get(name, ""))) for name in ENDPOINTS)
+            not isinstance(metadata, dict)
+            or metadata.get("issuer") != self._openid.issuer
+            or not all(parse_origin(str(metadata.get(name, ""))) for name in ENDPOINTS)
         ):
             raise ValueError("another issuer, or an endpoint that cannot be used")
-        methods = said.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         return {
-            **{name: said[name] for name in METADATA_FIELDS if name in said},
+            **{name: metadata[name] for name in METADATA_FIELDS if name in metadata},
             "_loaded_at": time.time(),
             "token_endpoint_auth_method": (
                 "none"
@@ -207,8 +207,8 @@ class Provider(FlaskOAuth2App):  # type: ignore[misc]  # no published types
                     str(self.load_server_metadata().get("end_session_endpoint", ""))
                 ):
                     return None
-                made = self.create_logout_url(back, client_id=self.client_id)
-                return str(made["url"])
+                logout = self.create_logout_url(back, client_id=self.client_id)
+                return str(logout["url"])
         except ProviderUnavailableError:
             return None
 
@@ -233,13 +233,13 @@ def find_claim(claims: Mapping[str, Any], name: str) -> Any:
     """
     if name in claims:
         return claims[name]
-    found: Any = claims
+    value: Any = claims
     for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def list_texts(value: Any) -> tuple[str, ...]:
     """A claim that lists names, whether it has one or several."""
     listed = value if isinstance(value, list) else [value]
-    return tuple(one for one in listed if isinstance(one, str))
+    return tuple(text for text in listed if isinstance(text, str))

@@ -18,10 +18,10 @@ MAX_NAME_LENGTH = 80  # characters
 def build_user(openid: OpenID, claims: Any, settings: Settings) -> User:
     """Who the provider says she is, and which of our tenants that opens."""
     values = list_texts(find_claim(claims, openid.tenants_claim))
-    there = [tenant.id for tenant in settings.tenants]
+    tenants = [tenant.id for tenant in settings.tenants]
     names = [claims.get(name) for name in ("name", "preferred_username", "email", "sub")]
-    name = next((one for one in names if isinstance(one, str) and one.strip()), "")
-    return User(str(claims["sub"]), name[:MAX_NAME_LENGTH], openid.find_tenants(values, there))
+    name = next((text for text in names if isinstance(text, str) and text.strip()), "")
+    return User(str(claims["sub"]), name[:MAX_NAME_LENGTH], openid.find_tenants(values, tenants))
 
 
 def make_sign_in_pages(frame: Frame, openid: OpenID) -> Blueprint:
@@ -32,9 +32,9 @@ def make_sign_in_pages(frame: Frame, openid: OpenID) -> Blueprint:
 
     @pages.get("/sign-in")
     def sign_in() -> Response:
-        gone: Response = provider.start_sign_in(f"{base_url}/sign-in/callback")
+        response: Response = provider.start_sign_in(f"{base_url}/sign-in/callback")
         session[NEXT_PARAMETER] = safe_redirect(request.args.get(NEXT_PARAMETER))
-        return gone
+        return response
 
     @pages.get("/sign-in/callback")
     def back() -> Response:

@@ -19,10 +19,10 @@ from services.web.what_if.pages import make_what_if_pages
 
 
 def make_pages(
-    settings: Settings, known: Mapping[str, SiteKnowledge], version: str
+    settings: Settings, knowledge: Mapping[str, SiteKnowledge], version: str
 ) -> list[Blueprint]:
     """Everything that people read. Raises ConfigurationFault."""
-    return [*_make_pages(Frame(settings, known, version, Access(settings)))]
+    return [*_make_pages(Frame(settings, knowledge, version, Access(settings)))]
 
 
 def _make_pages(frame: Frame) -> Iterator[Blueprint]:

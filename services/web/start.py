@@ -43,18 +43,18 @@ def make_start_pages(frame: Frame) -> Blueprint:
     def start() -> Response:
         tenant, context = frame.access.tenant(), get_context(current_app)
         patients = samples[tenant.id]
-        chosen = patients.get(request.args.get("sample", next(iter(patients))))
-        if chosen is None:
+        sample = patients.get(request.args.get("sample", next(iter(patients))))
+        if sample is None:
             raise NotFound
         page = frame.render_page(
             "pages/start.html",
             tenant=tenant,
             known=frame.knowledge,
-            services=[one.as_json() for one in context.sites[tenant.id].services.values()],
+            services=[service.as_json() for service in context.sites[tenant.id].services.values()],
             health=context.readiness.get_report().as_json(frame.version),
             specification=SPECIFICATION,
             samples=patients.values(),
-            chosen=chosen,
+            chosen=sample,
             hooks=OFFERED_HOOKS,
             sandbox_origin=SANDBOX_ORIGIN,
             sandbox_url=build_sandbox_url,
@@ -73,12 +73,12 @@ def make_start_pages(frame: Frame) -> Blueprint:
 
 def _assess_samples(frame: Frame) -> dict[str, dict[str, Sample]]:
     """By tenant; those who are answered by the same knowledge share them."""
-    made: dict[int, dict[str, Sample]] = {}
+    by_knowledge: dict[int, dict[str, Sample]] = {}
     for tenant in frame.settings.tenants:
-        known = frame.knowledge_by_tenant[tenant.id]
-        if id(known) not in made:
-            made[id(known)] = assess_samples(known, frame.settings.base_url, tenant)
+        knowledge = frame.knowledge_by_tenant[tenant.id]
+        if id(knowledge) not in by_knowledge:
+            by_knowledge[id(knowledge)] = assess_samples(knowledge, frame.settings.base_url, tenant)
     return {
-        tenant.id: made[id(frame.knowledge_by_tenant[tenant.id])]
+        tenant.id: by_knowledge[id(frame.knowledge_by_tenant[tenant.id])]
         for tenant in frame.settings.tenants
     }

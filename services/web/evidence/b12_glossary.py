@@ -25,20 +25,20 @@ CUTOFF_MEANINGS = {
 }
 
 
-def list_categories(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
-    guideline = known.b12.guideline
+def list_categories(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
+    guideline = knowledge.b12.guideline
     for name, when in B12_WHEN.items():
         title = TITLES.get(name)
         yield GlossaryEntry(
             name,
             title or "",
-            translate_text(known, title) if title else None,
-            indicator=_describe_indicator(name, known.b12) if title else None,
+            translate_text(knowledge, title) if title else None,
+            indicator=_describe_indicator(name, knowledge.b12) if title else None,
             usual=_find_indicator(name, "soon") if title else None,
             when=when,
             where=tuple(
                 Place(
-                    f"{known.b12.titles[row.observation]} {row.said}: {format_locator(row)}",
+                    f"{knowledge.b12.titles[row.observation]} {row.said}: {format_locator(row)}",
                     f"/evidence/{guideline.id}#limit-{number}",
                 )
                 for number, row in enumerate(guideline.cutoffs, start=1)
@@ -59,15 +59,15 @@ def _describe_indicator(category: str, knowledge: B12Knowledge) -> str:
         for chart in _build_example_charts(knowledge)
     }
     last = _find_indicator(category, "soon")
-    said = [last]
+    parts = [last]
     for soon, words in (("urgent", "where days matter"), ("emergency", "on the same day")):
         if soon in ever and _find_indicator(category, soon) != last:
             last = _find_indicator(category, soon)
-            said.append(f"{last} {words}")
+            parts.append(f"{last} {words}")
     begun = _find_indicator(category, "soon", is_treated=True)
-    if begun != said[0]:
-        said.append(f"{begun} once treatment has begun")
-    return ", ".join(said)
+    if begun != parts[0]:
+        parts.append(f"{begun} once treatment has begun")
+    return ", ".join(parts)
 
 
 def _find_indicator(category: str, urgency: str, *, is_treated: bool = False) -> str:
@@ -82,14 +82,14 @@ def _build_example_charts(knowledge: B12Knowledge) -> Iterator[Chart]:
         yield Chart("", day, findings={name: (Finding(name, ""),)})
 
 
-def list_next_steps(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
-    places = _find_step_places(known.b12.guideline, known.b12.titles)
-    by_id = known.templates.by_id
+def list_next_steps(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
+    places = _find_step_places(knowledge.b12.guideline, knowledge.b12.titles)
+    by_id = knowledge.templates.by_id
     for name, says in NEXT_STEPS.items():
         yield GlossaryEntry(
             name,
             says,
-            translate_text(known, says),
+            translate_text(knowledge, says),
             where=tuple(places.get(name, ())),
             offers=tuple(by_id[id_].label for id_ in TESTS_BY_STEP.get(name, ()) if id_ in by_id),
         )
@@ -110,11 +110,11 @@ def _find_step_places(guideline: Guideline, titles: Mapping[str, str]) -> dict[s
     named += [
         (row.step, titles[row.subject], f"{row.source}: {row.locator}") for row in testing.durations
     ]
-    found: dict[str, list[Place]] = {}
+    places: dict[str, list[Place]] = {}
     for step, what, locator in named:
-        found.setdefault(step, []).append(Place(f"{what}: {locator}", f"{page}#testing"))
+        places.setdefault(step, []).append(Place(f"{what}: {locator}", f"{page}#testing"))
     for treatment in guideline.treatments.values():
         says = f"treatment, {treatment.situation.replace('_', ' ')}: {treatment.locator}"
         for step in treatment.steps:
-            found.setdefault(step, []).append(Place(says, f"{page}#treatment"))
-    return found
+            places.setdefault(step, []).append(Place(says, f"{page}#treatment"))
+    return places

@@ -81,26 +81,26 @@ class Findings:
     partial: bool
 
 
-def describe_findings(chart: Chart, known: SiteKnowledge) -> Findings:
+def describe_findings(chart: Chart, knowledge: SiteKnowledge) -> Findings:
     """What a request would be answered from, told in full."""
-    found, words = evaluate(chart, known), Words.from_knowledge(known)
-    both = found.muscle.positive and is_b12_positive(found.b12)
+    evaluation, words = evaluate(chart, knowledge), Words.from_knowledge(knowledge)
+    both = evaluation.muscle.positive and is_b12_positive(evaluation.b12)
     return Findings(
-        b12=_describe_b12(found, chart, known, words),
-        muscle=_describe_muscle(found, chart, known, words),
-        together=words.capitalise(_describe_tier(found)),
-        causes=tuple(_list_causes(found.differential, known, words)),
-        association=words(known.comparison["statement"]["says"]) if both else None,
-        comparison=tuple(known.comparison["row"]),
+        b12=_describe_b12(evaluation, chart, knowledge, words),
+        muscle=_describe_muscle(evaluation, chart, knowledge, words),
+        together=words.capitalise(_describe_tier(evaluation)),
+        causes=tuple(_list_causes(evaluation.differential, knowledge, words)),
+        association=words(knowledge.comparison["statement"]["says"]) if both else None,
+        comparison=tuple(knowledge.comparison["row"]),
         partial=_is_partial(chart),
     )
 
 
-def _describe_tier(found: Evaluation) -> str:
+def _describe_tier(evaluation: Evaluation) -> str:
     """The order of attention; of a child nobody has looked for a finding."""
-    if found.tier == "T5" and found.b12.category == "out-of-scope":
+    if evaluation.tier == "T5" and evaluation.b12.category == "out-of-scope":
         return CATEGORIES["out-of-scope"]
-    return TIERS[found.tier]
+    return TIERS[evaluation.tier]
 
 
 def _is_partial(chart: Chart) -> bool:
@@ -108,15 +108,15 @@ def _is_partial(chart: Chart) -> bool:
 
 
 def _describe_b12(
-    found: Evaluation, chart: Chart, known: SiteKnowledge, words: Words
+    evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, words: Words
 ) -> TopicFinding:
-    b12, guideline = found.b12, known.b12.guideline
+    b12, guideline = evaluation.b12, knowledge.b12.guideline
     loud = INDICATOR_TONES[b12_card.choose_indicator(b12).value]
     # What was not seen could make it pressing, and no guideline has judged a child.
     quiet = b12.urgency == "none" and (_is_partial(chart) or b12.category == "out-of-scope")
     return TopicFinding(
         title=words(make_text("Vitamin B12")),
-        headline=_choose_headline(b12, known, words),
+        headline=_choose_headline(b12, knowledge, words),
         tone=loud if _is_partial(chart) else CATEGORY_TONES.get(b12.category, loud),
         when=None if quiet else words(URGENCIES[b12.urgency]),
         reasons=tuple(_list_reasons(b12.evidence, words)),
@@ -132,24 +132,28 @@ def _describe_b12(
 
 
 def _describe_muscle(
-    found: Evaluation, chart: Chart, known: SiteKnowledge, words: Words
+    evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, words: Words
 ) -> TopicFinding:
-    muscle, definition = found.muscle, known.muscle.definition
-    speaks, _why = muscle_card.should_show(found, chart)
+    muscle, definition = evaluation.muscle, knowledge.muscle.definition
+    speaks, _why = muscle_card.should_show(evaluation, chart)
     category = words.capitalise(muscle_words.CATEGORIES[muscle.category])
     levels = {"strength": muscle.strength, "mass": muscle.mass, "performance": muscle.performance}
-    told = ", ".join(f"{words(name)} {words(LEVELS[level])}" for name, level in levels.items())
-    loud = INDICATOR_TONES[muscle_card.choose_indicator(found).value]
+    levels_text = ", ".join(
+        f"{words(name)} {words(LEVELS[level])}" for name, level in levels.items()
+    )
+    loud = INDICATOR_TONES[muscle_card.choose_indicator(evaluation).value]
     doubtful = _is_partial(chart) or "low" in levels.values() or bool(muscle.flags)
     return TopicFinding(
         title=words(make_text("Muscle")),
-        headline=words(muscle_card.write_summary(found, known)) if speaks else f"{category}.",
+        headline=words(muscle_card.write_summary(evaluation, knowledge))
+        if speaks
+        else f"{category}.",
         tone=loud if doubtful else CATEGORY_TONES.get(muscle.category, loud),
         when=None,
         reasons=tuple(_list_reasons(muscle.evidence, words)),
-        steps=_list_sentences(muscle_steps(found), muscle_words.NEXT_STEPS, words),
+        steps=_list_sentences(muscle_steps(evaluation), muscle_words.NEXT_STEPS, words),
         flags=_list_sentences(muscle.flags, muscle_words.FLAGS, words),
-        remark=f"{category}: {told}.",
+        remark=f"{category}: {levels_text}.",
         id=definition.id,
         label=definition.label,
         citation=definition.citation,
@@ -158,13 +162,13 @@ def _describe_muscle(
     )
 
 
-def _choose_headline(b12: B12Assessment, known: SiteKnowledge, words: Words) -> str:
+def _choose_headline(b12: B12Assessment, knowledge: SiteKnowledge, words: Words) -> str:
     """The card's summary where there would be a card, the category where there would be none."""
     quiet = b12.category == "on-treatment" and not b12_card.TREATMENT_REVIEW_STEPS & {
         *b12.next_steps
     }
     if b12.category in b12_words.TITLES and not quiet:
-        return b12_summary(b12, known.templates.locale, known.language)
+        return b12_summary(b12, knowledge.templates.locale, knowledge.language)
     return f"{words(CATEGORIES[b12.category])}."
 
 
@@ -209,16 +213,16 @@ def _describe_review(reviewer: str, day: str, words: Words) -> str:
 
 
 def _list_causes(
-    differential: Iterable[SuspectedCause], known: SiteKnowledge, words: Words
+    differential: Iterable[SuspectedCause], knowledge: SiteKnowledge, words: Words
 ) -> Iterator[SuspectedCauseRow]:
-    for one in differential:
-        cause = known.muscle.cause_of.get(one.cause)
-        if one.cause == B12_CAUSE or cause is None:
+    for suspected in differential:
+        cause = knowledge.muscle.cause_of.get(suspected.cause)
+        if suspected.cause == B12_CAUSE or cause is None:
             continue
         yield SuspectedCauseRow(
             title=words(cause.title),
-            pointers=tuple(map(words, one.texts)),
+            pointers=tuple(map(words, suspected.texts)),
             against=words(cause.against),
             next=words(cause.next),
-            urgent=one.urgent is not None,
+            urgent=suspected.urgent is not None,
         )

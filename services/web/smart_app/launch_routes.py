@@ -72,10 +72,12 @@ class LaunchRoutes:
 
         @routes.get("/smart/jwks.json")
         def keys() -> Response:
-            shown = [
-                one.key.build_public_jwk() for one in self.launches.clients.values() if one.key
+            public = [
+                client.key.build_public_jwk()
+                for client in self.launches.clients.values()
+                if client.key
             ]
-            response = Response(orjson.dumps({"keys": shown}), mimetype="application/json")
+            response = Response(orjson.dumps({"keys": public}), mimetype="application/json")
             response.cache_control.max_age = 300
             return response
 
@@ -103,12 +105,12 @@ class LaunchRoutes:
         if not LAUNCH_ID.fullmatch(launch_id) or not self._cookies.has_launch(request, launch_id):
             raise NotFound
         now = self._now()
-        launched = self._cookies.read_launch(request, launch_id, now)
-        if launched is None or launched.tenant not in self._fhir:
+        token = self._cookies.read_launch(request, launch_id, now)
+        if token is None or token.tenant not in self._fhir:
             raise LaunchEndedError
-        tenant, framed = self._find_tenant(launched.tenant)
+        tenant, framed = self._find_tenant(token.tenant)
         answers, fetches = read_patient(
-            self._fhir[tenant.id], launched, self._templates[tenant.id], now
+            self._fhir[tenant.id], token, self._templates[tenant.id], now
         )
         context = get_context(current_app)
         context.metrics.count_fhir_requests(tenant.id, fetches)
@@ -117,42 +119,42 @@ class LaunchRoutes:
 
         @after_this_request
         def renew(response: Response) -> Response:
-            self._cookies.renew_launch(response, launched, now, framed=framed)
+            self._cookies.renew_launch(response, token, now, framed=framed)
             return response
 
-        told = _read_app_context(launched)
-        return LaunchSession(tenant, launched.patient, answers, told, launched.user)
+        app_context = _read_app_context(token)
+        return LaunchSession(tenant, token.patient, answers, app_context, token.user)
 
     def _begin_launch(self, iss: str | None, launch: str | None) -> Response:
-        url, begun = self.launches.begin_launch(iss, launch)
-        _tenant, framed = self._find_tenant(begun.tenant)
+        url, pending = self.launches.begin_launch(iss, launch)
+        _tenant, framed = self._find_tenant(pending.tenant)
         response = _redirect(url)
-        self._cookies.put_pending(response, request, begun, self._now(), framed=framed)
+        self._cookies.put_pending(response, request, pending, self._now(), framed=framed)
         return response
 
     def _finish_launch(self, answer: Mapping[str, str]) -> Response:
         id_ = answer.get("state", "")[:12]
-        begun = (
+        pending = (
             self._cookies.read_pending(request, id_, self._now())
             if LAUNCH_ID.fullmatch(id_)
             else None
         )
-        if begun is None:
+        if pending is None:
             raise LaunchError(
                 "It was not begun in this browser, or too long ago. Open the app again from the "
                 "chart.",
                 ["state"],
             )
-        _tenant, framed = self._find_tenant(begun.tenant)
+        _tenant, framed = self._find_tenant(pending.tenant)
 
         @after_this_request
         def once(response: Response) -> Response:
             self._cookies.drop_pending(response, id_, framed=framed)
             return response
 
-        launched = self.launches.finish_launch(begun, answer)
-        response = _redirect(f"{self._cookies.path}/p/{launched.id}/")
-        self._cookies.put_launch(response, request, launched, self._now(), framed=framed)
+        token = self.launches.finish_launch(pending, answer)
+        response = _redirect(f"{self._cookies.path}/p/{token.id}/")
+        self._cookies.put_launch(response, request, token, self._now(), framed=framed)
         return response
 
     def _find_tenant(self, tenant_id: str) -> tuple[Tenant, bool]:
@@ -171,7 +173,7 @@ def _redirect(url: str) -> Response:
 def _read_app_context(launched: LaunchToken) -> Mapping[str, Any]:
     """What our card gave to the launch; nothing where it is not an object of ours."""
     try:
-        found = parse_json(launched.app_context.encode())
+        context = parse_json(launched.app_context.encode())
     except UnreadableJsonError:
-        found = None
-    return MappingProxyType(found) if isinstance(found, dict) else MappingProxyType({})
+        context = None
+    return MappingProxyType(context) if isinstance(context, dict) else MappingProxyType({})

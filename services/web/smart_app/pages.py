@@ -41,7 +41,7 @@ def get_today() -> date:
 
 
 def make_app_pages(
-    frame: Frame, opened: Callable[[str], LaunchSession], today: Callable[[], date] = get_today
+    frame: Frame, open_launch: Callable[[str], LaunchSession], today: Callable[[], date] = get_today
 ) -> Blueprint:
     """The pages of a launch. Whoever may not see it, `opened` refuses; nothing is kept of what it
     gives. Raises KnowledgeFault for the leaflet."""
@@ -64,34 +64,34 @@ def make_app_pages(
             response.headers["Cache-Control"] = "no-store"
         return response
 
-    def shown(launch: str, page: str, entered: LaunchSession, **values: Any) -> Response:
-        words = Words.from_knowledge(frame.knowledge_by_tenant[entered.tenant.id])
+    def render(launch: str, page: str, session: LaunchSession, **values: Any) -> Response:
+        words = Words.from_knowledge(frame.knowledge_by_tenant[session.tenant.id])
         return frame.render_page(
             f"smart_app/{page}.html",
             launch=launch,
             here=page,
             said=words,
             language=words.language.code,
-            person=read_person(entered, words),
+            person=read_person(session, words),
             **values,
         )
 
-    def of_patient(entered: LaunchSession) -> dict[str, Any]:
-        known, day = frame.knowledge_by_tenant[entered.tenant.id], today()
-        chart, words = read_patient_chart(entered, known, day), Words.from_knowledge(known)
-        given = list_periods(chart, known.b12)
+    def collect_values(session: LaunchSession) -> dict[str, Any]:
+        knowledge, day = frame.knowledge_by_tenant[session.tenant.id], today()
+        chart, words = read_patient_chart(session, knowledge, day), Words.from_knowledge(knowledge)
+        periods = list_periods(chart, knowledge.b12)
         return {
-            "card": find_card_text(entered),
-            "known": known,
+            "card": find_card_text(session),
+            "known": knowledge,
             "chart": chart,
             "today": day,
-            "found": describe_findings(chart, known),
-            "periods": given,
-            "trends": build_trends(chart, known, given, words),
+            "found": describe_findings(chart, knowledge),
+            "periods": periods,
+            "trends": build_trends(chart, knowledge, periods, words),
             "partly": not RESULT_KEYS.isdisjoint(chart.unknown | chart.incomplete),
-            "missing": _list_missing(chart, known, words),
+            "missing": _list_missing(chart, knowledge, words),
             "unreadable": list_unreadable(chart),
-            "looked": list_data_status(entered, words),
+            "looked": list_data_status(session, words),
             "not_used": tuple(count_unused(chart, words)),
             "sexes": SEXES,
             "why_unreadable": {**UNREADABLE, "refused": DROPPED["refused"]},
@@ -100,24 +100,24 @@ def make_app_pages(
 
     @pages.get(f"{LAUNCH_PATH}/")
     def overview(launch: str) -> Response:
-        entered = opened(launch)
-        return shown(launch, "overview", entered, **of_patient(entered))
+        session = open_launch(launch)
+        return render(launch, "overview", session, **collect_values(session))
 
     @pages.get(f"{LAUNCH_PATH}/summary")
     def summary(launch: str) -> Response:
-        entered = opened(launch)
-        return shown(launch, "summary", entered, **of_patient(entered))
+        session = open_launch(launch)
+        return render(launch, "summary", session, **collect_values(session))
 
     @pages.get(f"{LAUNCH_PATH}/leaflet")
     def leaflet_page(launch: str) -> Response:
-        entered = opened(launch)
-        usual = frame.knowledge_by_tenant[entered.tenant.id].language.code
-        asked = request.args.get("language", usual)
-        code = asked if asked in LANGUAGES else ENGLISH
-        return shown(
+        session = open_launch(launch)
+        usual = frame.knowledge_by_tenant[session.tenant.id].language.code
+        requested = request.args.get("language", usual)
+        code = requested if requested in LANGUAGES else ENGLISH
+        return render(
             launch,
             "leaflet",
-            entered,
+            session,
             leaflet=leaflet,
             code=code,
             written=languages[code],
@@ -127,14 +127,14 @@ def make_app_pages(
     return pages
 
 
-def _list_missing(chart: Chart, known: SiteKnowledge, words: Words) -> tuple[str, ...]:
+def _list_missing(chart: Chart, knowledge: SiteKnowledge, words: Words) -> tuple[str, ...]:
     """Kinds of results of which none is there, of those that could be looked up."""
     unknown = chart.unknown | chart.incomplete
     of_muscle = "muscle_observations" in unknown
     if "observations" in unknown:
         return ()
     return tuple(
-        words(known.b12.titles[name])
+        words(knowledge.b12.titles[name])
         for name in list_absent(chart)
         if not (of_muscle and name in MUSCLE_TESTS)
     )

@@ -39,13 +39,13 @@ class DataStatus(NamedTuple):
     known: bool
 
 
-def read_patient_chart(opened: LaunchSession, known: SiteKnowledge, today: date) -> Chart:
+def read_patient_chart(session: LaunchSession, knowledge: SiteKnowledge, today: date) -> Chart:
     """The chart of the patient of a launch; another patient's resources stop here."""
-    answers = opened.answers.values()
+    answers = session.answers.values()
     return read_chart(
         (resource for answer in answers for resource in answer.resources),
-        opened.patient_id,
-        known.readable,
+        session.patient_id,
+        knowledge.readable,
         today=today,
         last=today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         unknown=[answer.key for answer in answers if not answer.is_known],
@@ -53,23 +53,23 @@ def read_patient_chart(opened: LaunchSession, known: SiteKnowledge, today: date)
     )
 
 
-def read_person(opened: LaunchSession, words: Words) -> Person:
+def read_person(session: LaunchSession, words: Words) -> Person:
     """Name and birth date, where the Patient resource was had and has them."""
-    answer = opened.answers.get("patient")
+    answer = session.answers.get("patient")
     for resource in answer.resources if answer else ():
-        if resource.get("resourceType") == "Patient" and resource.get("id") == opened.patient_id:
+        if resource.get("resourceType") == "Patient" and resource.get("id") == session.patient_id:
             return Person(_read_name(resource), _format_birth_date(resource, words))
     return Person(None, None)
 
 
 def _read_name(patient: Mapping[str, Any]) -> str | None:
-    given = [name for name in as_list(patient.get("name")) if isinstance(name, dict)]
-    given.sort(
+    names = [name for name in as_list(patient.get("name")) if isinstance(name, dict)]
+    names.sort(
         key=lambda name: (
             PREFERRED_NAME_USES.index(name["use"]) if name.get("use") in PREFERRED_NAME_USES else 9
         )
     )
-    for name in given:
+    for name in names:
         if isinstance(name.get("text"), str) and name["text"].strip():
             return str(name["text"]).strip()
         parts = [
@@ -84,8 +84,8 @@ def _read_name(patient: Mapping[str, Any]) -> str | None:
 
 def _list_texts(value: object) -> list[str]:
     """One text, or several as DSTU2 has a family name."""
-    several = value if isinstance(value, list) else [value]
-    return [one.strip() for one in several if isinstance(one, str)]
+    values = value if isinstance(value, list) else [value]
+    return [text.strip() for text in values if isinstance(text, str)]
 
 
 def _format_birth_date(patient: Mapping[str, Any], words: Words) -> str | None:
@@ -97,14 +97,14 @@ def _format_birth_date(patient: Mapping[str, Any], words: Words) -> str | None:
     return str(patient["birthDate"])  # a year, or a year and a month, as it stands
 
 
-def find_card_text(opened: LaunchSession) -> str | None:
+def find_card_text(session: LaunchSession) -> str | None:
     """What the card was about that the app was opened from; None where it was no card of ours."""
-    topic = opened.app_context.get("topic")
+    topic = session.app_context.get("topic")
     begins = (begin for begin in CARDS if isinstance(topic, str) and topic.startswith(begin))
     return next((CARDS[begin] for begin in begins), None)
 
 
-def list_data_status(opened: LaunchSession, words: Words) -> tuple[DataStatus, ...]:
+def list_data_status(session: LaunchSession, words: Words) -> tuple[DataStatus, ...]:
     """What was looked up: found, nothing there, and not to be had are three things."""
     return tuple(
         DataStatus(
@@ -113,7 +113,7 @@ def list_data_status(opened: LaunchSession, words: Words) -> tuple[DataStatus, .
             number=len(answer.resources),
             known=answer.is_known and answer.is_complete,
         )
-        for answer in opened.answers.values()
+        for answer in session.answers.values()
     )
 
 
@@ -126,5 +126,5 @@ def _find_state(answer: PrefetchAnswer) -> str:
 def count_unused(chart: Chart, words: Words) -> Iterator[tuple[str, int]]:
     """Resources that were had and not used: why, and how many."""
     for reason, number in sorted(chart.dropped.items()):
-        told = DROPPED.get(reason) or REASONS.get(reason)
-        yield words(told or make_text("with status {status}", status=reason)), number
+        label = DROPPED.get(reason) or REASONS.get(reason)
+        yield words(label or make_text("with status {status}", status=reason)), number

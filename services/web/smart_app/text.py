@@ -19,8 +19,8 @@ class Words:
     locale: str  # of the orders: decides between pg/mL and ng/L
 
     @classmethod
-    def from_knowledge(cls, known: SiteKnowledge) -> "Words":
-        return cls(known.language, known.templates.locale)
+    def from_knowledge(cls, knowledge: SiteKnowledge) -> "Words":
+        return cls(knowledge.language, knowledge.templates.locale)
 
     def __call__(self, text: str) -> str:
         """`text` in the language, its units spelt for people."""
@@ -28,10 +28,10 @@ class Words:
 
     def capitalise(self, text: str) -> str:
         """The same, begun with a capital; "eGFR" stays as it is."""
-        told = self(text)
-        if told[1:2].isupper():
-            return told
-        return told[:1].upper() + told[1:]
+        text_ = self(text)
+        if text_[1:2].isupper():
+            return text_
+        return text_[:1].upper() + text_[1:]
 
     def unit(self, unit: str) -> str:
         return spell_muscle_units(spell_units(unit, self.locale))

@@ -74,53 +74,57 @@ class WhatIfPages:
         return self._options(self._frame.access.tenant().id)
 
     def read_query(self) -> WhatIfQuery:
-        tenant, known = self._frame.access.tenant(), self._frame.knowledge
+        tenant, knowledge = self._frame.access.tenant(), self._frame.knowledge
         today = datetime.now(UTC).date()
-        site = VariantOptions.from_site(tenant, known)
-        given = request.args.copy()
+        site = VariantOptions.from_site(tenant, knowledge)
+        parameters = request.args.copy()
         for name in set(request.form) - PASTE_FIELDS:
-            given[name] = request.form[name]
+            parameters[name] = request.form[name]
         is_pasted = request.method == "POST"
-        return read_query(given, known, site, self.get_options(), today, is_pasted=is_pasted)
+        return read_query(
+            parameters, knowledge, site, self.get_options(), today, is_pasted=is_pasted
+        )
 
-    def build_view(self, asked: WhatIfQuery, text: str | None) -> View:
+    def build_view(self, query: WhatIfQuery, text: str | None) -> View:
         """Raises UnusableDocument, and KnowledgeFault for choices that do not go together."""
-        if asked.aside.get("awkward") and text is not None and len(text) > MAX_FAULT_TRIAL_BYTES:
+        if query.aside.get("awkward") and text is not None and len(text) > MAX_FAULT_TRIAL_BYTES:
             raise UnusableDocumentError("larger than what is sent in every way: at most 1 MiB")
-        chosen = self._chosen(self._frame.access.tenant().id, asked.choices)
-        known = chosen.known
-        document = asked.document(known) if text is None else read_pasted(text, asked, known)
-        return View.from_document(document, asked, chosen, self._frame.settings)
+        variant = self._chosen(self._frame.access.tenant().id, query.choices)
+        knowledge = variant.known
+        document = (
+            query.document(knowledge) if text is None else read_pasted(text, query, knowledge)
+        )
+        return View.from_document(document, query, variant, self._frame.settings)
 
     def render_page(self, text: str | None) -> Response:
         """The page about the made-up patient of the address, or about what was pasted."""
-        asked, known = self.read_query(), self._frame.knowledge
-        entered, view, fault = asked.entered, None, ""
+        query, knowledge = self.read_query(), self._frame.knowledge
+        form, view, fault = query.entered, None, ""
         try:
-            view = self.build_view(asked, text)
+            view = self.build_view(query, text)
         except (UnusableDocumentError, KnowledgeError) as refused:
             fault = str(refused)
-        if view is not None and asked.sample and text is None:
-            entered = build_form(view.shown.answered.chart, known)
+        if view is not None and query.sample and text is None:
+            form = build_form(view.shown.answered.chart, knowledge)
         return self._frame.render_page(
             "pages/what_if/page.html",
-            asked=asked,
+            asked=query,
             view=view,
             fault=fault,
-            entered=entered,
+            entered=form,
             text=text,
             options=self.get_options(),
             samples=SAMPLE_NAMES,
-            measures=list_measures(known),
-            conditions=list_value_sets(known, "condition", "procedure"),
-            medications=list_value_sets(known, "medication"),
-            drafts=list_drafts(known),
+            measures=list_measures(knowledge),
+            conditions=list_value_sets(knowledge, "condition", "procedure"),
+            medications=list_value_sets(knowledge, "medication"),
+            drafts=list_drafts(knowledge),
             hooks={hook: offered.when for hook, offered in OFFERED_HOOKS.items()},
             sexes=SEXES,
             routes=ROUTES,
             methods=METHODS,
             no_unit=NO_UNIT,
-            drug_rows=len(entered.drugs) + EMPTY_DRUGS,
+            drug_rows=len(form.drugs) + EMPTY_DRUGS,
             spelt=spell_units,
         )
 
@@ -148,9 +152,9 @@ def make_what_if_pages(frame: Frame) -> Blueprint:
 
     @pages.get(WHAT_IF_PATH)
     def made_up() -> AnyResponse:
-        asked = desk.read_query()
-        if not all(request.args.values()) and not asked.faults:
-            return redirect(f"{WHAT_IF_PATH}?{asked.query()}")  # without what was left empty
+        query = desk.read_query()
+        if not all(request.args.values()) and not query.faults:
+            return redirect(f"{WHAT_IF_PATH}?{query.query()}")  # without what was left empty
         with desk.reserve_place():
             return desk.render_page(None)
 
