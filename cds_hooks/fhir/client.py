@@ -61,7 +61,7 @@ class FhirClient:
     @property
     def is_paused(self) -> bool:
         """Whether a server is left alone at present."""
-        return any(breaker.opened for breaker in list(self._breakers.values()))
+        return any(breaker.open_launch for breaker in list(self._breakers.values()))
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -88,7 +88,7 @@ class FhirClient:
         queries: list[_Query] = []
         for answer in wanted:
             allowed = check_query(request, templates[answer.key])
-            if breaker.opened or not allowed.is_allowed:
+            if breaker.open_launch or not allowed.is_allowed:
                 given_up = _abandon_answer(answer)
                 done[answer.key] = given_up
                 reason = allowed.reason if not allowed.is_allowed else "server-unfit"

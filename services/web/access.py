@@ -74,7 +74,7 @@ class Access:
     settings: Settings
 
     @property
-    def signs_in(self) -> bool:
+    def has_sign_in(self) -> bool:
         """Whether there is anybody to sign in."""
         return not self.settings.is_open and self.settings.pages.openid is not None
 
@@ -92,7 +92,7 @@ class Access:
             g.user = User("", "", everyone)
             return None
         is_public = area in self.settings.pages.public
-        if self.signs_in:
+        if self.has_sign_in:
             try:
                 g.user = self._find_user()
             except RecordsUnavailableError:
@@ -100,11 +100,11 @@ class Access:
                     raise
                 # What everybody may read, a stranger may.
             self._choose_tenant(request.args.get("tenant"))
-        is_for_all = is_public or (area == SIGN_IN and self.signs_in)
+        is_for_all = is_public or (area == SIGN_IN and self.has_sign_in)
         return None if is_for_all else self._require_user()
 
     def _require_user(self) -> Response | None:
-        if not self.signs_in:
+        if not self.has_sign_in:
             raise NotFound
         if g.user is None:
             if request.method == "GET" and wants_html():
@@ -174,14 +174,14 @@ class Access:
             until = datetime.fromtimestamp(began + self.settings.pages.session_hours * 3600, UTC)
             get_context(current_app).records.use_token(NO_TENANT, _hash_session_id(id_), until)
 
-    def areas(self) -> tuple[str, ...]:
+    def list_areas(self) -> tuple[str, ...]:
         """The areas that this request's user is shown a way to."""
         user = g.get("user")
         if user is not None and user.tenants:
             return ("start", "what-if", "evidence", "governance")
         return tuple(sorted(self.settings.pages.public, reverse=True))
 
-    def tenant(self) -> Tenant:
+    def get_tenant(self) -> Tenant:
         """Whose knowledge this request's pages show: the tenant that the user chose, else her
         first, else the first."""
         user = g.get("user")

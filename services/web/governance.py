@@ -24,7 +24,7 @@ from services.web.report_process import Figure, Report, ReportQuery, ReportRunne
 AREA = "governance"
 PERIODS = (7, 30, 90)  # days that are offered
 DEFAULT_DAYS = 30
-EARLIEST, LATEST = 1970, 2999  # years of a day that is asked for
+MIN_YEAR, MAX_YEAR = 1970, 2999  # years of a day that is asked for
 UNKNOWN = "unknown"
 MAX_VISIBLE_ROWS = 12  # rows of a table; one that is longer opens when asked
 TOPIC_PATTERN = re.compile(r"[A-Za-z0-9]{1,128}")
@@ -54,26 +54,26 @@ def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
     @pages.get("/governance")
     def governance() -> Response:
         query = _read_query(frame)
-        report = reports.of(query)
+        report = reports.get_report(query)
         return frame.render_page(
             "pages/governance.html",
-            asked=query,
+            query=query,
             figures={name: drop_log_columns(name, report) for name in FIGURE_NAMES},
-            findings=report.highlights,
+            highlights=report.highlights,
             tiles=build_tiles(report),
             period=find_period(report),
             plots=build_plots(report.figures),
-            at_hand=OPEN_FIGURES,
+            open_figures=OPEN_FIGURES,
             sections=SECTIONS,
-            in_csv_alone=CSV_ONLY_FIGURES,
-            at_sight=MAX_VISIBLE_ROWS,
+            csv_only_figures=CSV_ONLY_FIGURES,
+            max_visible_rows=MAX_VISIBLE_ROWS,
             services=[build_service_id(hook) for hook in OFFERED_HOOKS],
             topics=dict(list_topics(frame.knowledge)),
             periods={days: _find_first_day(days) for days in PERIODS},
             tenants=g.user.tenants,
-            query=_format_query(query),
-            written=format_value,
-            numeric=find_numeric_columns,
+            query_string=_format_query(query),
+            format_value=format_value,
+            find_numeric_columns=find_numeric_columns,
         )
 
     @pages.get("/governance/<figure>.csv")
@@ -81,7 +81,7 @@ def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
         if figure not in FIGURE_NAMES:
             raise NotFound
         query = _read_query(frame)
-        text = as_csv(drop_log_columns(figure, reports.of(query)))
+        text = as_csv(drop_log_columns(figure, reports.get_report(query)))
         name = "-".join(filter(None, (figure, query.tenant, query.since, query.until)))
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(text, mimetype="text/csv", headers=headers)
@@ -99,7 +99,7 @@ def _read_query(frame: Frame) -> ReportQuery:
         raise BadRequest
     since = _parse_date(parameters.get("from", _find_first_day(DEFAULT_DAYS)))
     return ReportQuery(
-        frame.access.tenant().id, since, _parse_date(parameters.get("to", "")), service, topic
+        frame.access.get_tenant().id, since, _parse_date(parameters.get("to", "")), service, topic
     )
 
 
@@ -110,7 +110,7 @@ def _parse_date(text: str) -> str | None:
         day = date.fromisoformat(text)
     except ValueError:
         raise BadRequest from None
-    if not EARLIEST <= day.year <= LATEST:
+    if not MIN_YEAR <= day.year <= MAX_YEAR:
         raise BadRequest
     return day.isoformat()
 
@@ -156,21 +156,21 @@ def as_csv(figure: Figure) -> str:
 
 def find_period(report: Report) -> tuple[str, str] | None:
     """First and last day with a call; None: there was none."""
-    days = [row["day"] for row in report.figures["by_day"].dicts()]
+    days = [row["day"] for row in report.figures["by_day"].as_dicts()]
     return (min(days), max(days)) if days else None
 
 
 def build_tiles(report: Report) -> list[tuple[str, str, str]]:
     """The few numbers to begin with: what, how much, and of what."""
-    answers = report.figures["answers"].dicts()
-    times = report.figures["latency"].dicts()
+    answers = report.figures["answers"].as_dicts()
+    times = report.figures["latency"].as_dicts()
     calls = sum(row["calls"] for row in times)
     cards = sum(row["shown"] for row in answers)
     accepted, overridden = (
         sum(row[name] for row in answers) for name in ("accepted", "overridden")
     )
     answered = accepted + overridden
-    silent = sum(row["times"] for row in report.figures["silent"].dicts())
+    silent = sum(row["times"] for row in report.figures["silent"].as_dicts())
     of_answers = f"of {answered:,} answers"
     return [
         ("Calls answered", f"{calls:,}", ""),

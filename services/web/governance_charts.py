@@ -18,15 +18,17 @@ INDICATOR_TONES: Mapping[str, Tone] = {"info": "plain", "warning": "watch", "cri
 def build_plots(figures: Mapping[str, Figure]) -> dict[str, Plot]:
     """By the figure that each belongs to; none where there is nothing to draw."""
     plots = {
-        "by_day": _plot_calls(figures["by_day"].dicts()),
-        "cards_by_day": _plot_cards(figures["cards_by_day"].dicts()),
-        "latency_by_day": _plot_latency(figures["latency_by_day"].dicts()),
-        "answers": _plot_answers(figures["answers"].dicts()),
+        "by_day": _plot_calls(figures["by_day"].as_dicts()),
+        "cards_by_day": _plot_cards(figures["cards_by_day"].as_dicts()),
+        "latency_by_day": _plot_latency(figures["latency_by_day"].as_dicts()),
+        "answers": _plot_answers(figures["answers"].as_dicts()),
         "override_reasons": _plot_counts(
-            figures["override_reasons"].dicts(), "reason", "answers", "overrides", "bad"
+            figures["override_reasons"].as_dicts(), "reason", "answers", "overrides", "bad"
         ),
-        "withheld": _plot_counts(figures["withheld"].dicts(), "reason", "times", "times", "plain"),
-        "silent": _plot_counts(figures["silent"].dicts(), "topic", "times", "cards", "watch"),
+        "withheld": _plot_counts(
+            figures["withheld"].as_dicts(), "reason", "times", "times", "plain"
+        ),
+        "silent": _plot_counts(figures["silent"].as_dicts(), "topic", "times", "cards", "watch"),
     }
     return {name: plot for name, plot in plots.items() if plot is not None}
 

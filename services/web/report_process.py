@@ -71,7 +71,7 @@ class Figure:
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
-    def dicts(self) -> list[dict[str, Any]]:
+    def as_dicts(self) -> list[dict[str, Any]]:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -110,7 +110,7 @@ class ReportRunner:
         self._turn = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_WAITING)
 
-    def of(self, query: ReportQuery) -> Report:
+    def get_report(self, query: ReportQuery) -> Report:
         """Raises ReportFailed, ReportBusy and ReportTooSlow."""
         cached = self._find_fresh(query)
         if cached is not None:

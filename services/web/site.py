@@ -33,7 +33,7 @@ def _make_pages(frame: Frame) -> Iterator[Blueprint]:
     openid = frame.settings.pages.openid
     if _has_records_pages(frame.settings):
         yield make_governance_pages(frame, ReportRunner(frame.settings))
-    if openid is not None and frame.access.signs_in:
+    if openid is not None and frame.access.has_sign_in:
         from services.web.sign_in import make_sign_in_pages  # noqa: PLC0415  # as said above
 
         yield make_sign_in_pages(frame, openid)
@@ -43,7 +43,7 @@ def _make_pages(frame: Frame) -> Iterator[Blueprint]:
 
         door = LaunchRoutes(frame)
         yield door.make_blueprint()
-        yield make_app_pages(frame, door.opened)
+        yield make_app_pages(frame, door.open_launch)
 
 
 def _has_app(settings: Settings) -> bool:

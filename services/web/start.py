@@ -41,7 +41,7 @@ def make_start_pages(frame: Frame) -> Blueprint:
 
     @pages.get("/")
     def start() -> Response:
-        tenant, context = frame.access.tenant(), get_context(current_app)
+        tenant, context = frame.access.get_tenant(), get_context(current_app)
         patients = samples[tenant.id]
         sample = patients.get(request.args.get("sample", next(iter(patients))))
         if sample is None:
@@ -49,19 +49,19 @@ def make_start_pages(frame: Frame) -> Blueprint:
         page = frame.render_page(
             "pages/start.html",
             tenant=tenant,
-            known=frame.knowledge,
+            knowledge=frame.knowledge,
             services=[service.as_json() for service in context.sites[tenant.id].services.values()],
             health=context.readiness.get_report().as_json(frame.version),
             specification=SPECIFICATION,
             samples=patients.values(),
-            chosen=sample,
+            sample_shown=sample,
             hooks=OFFERED_HOOKS,
             sandbox_origin=SANDBOX_ORIGIN,
             sandbox_url=build_sandbox_url,
             sandbox_parameters=build_sandbox_parameters,
             base_url=base_url,
             is_let_in=SANDBOX_ORIGIN in frame.settings.cors_origins,
-            spelt=spell_units,
+            spell_units=spell_units,
         )
         # The form with a FHIR server and a patient goes to the sandbox and never through here.
         allowed = build_policy(form_action=f"'self' {SANDBOX_ORIGIN}")

@@ -109,7 +109,7 @@ def site_of(settings: Settings, areas: Mapping[str, str] = MappingProxyType({}))
     for area, path in areas.items():
         blueprint = frame.make_blueprint(area)
         blueprint.name = f"{area}-of-a-test"
-        blueprint.add_url_rule(path, view_func=lambda: frame.access.tenant().id, methods=["GET", "POST"])  # fmt: skip
+        blueprint.add_url_rule(path, view_func=lambda: frame.access.get_tenant().id, methods=["GET", "POST"])  # fmt: skip
         own.append(blueprint)
     app = create_app(
         {tenant.id: build_services(known(), settings.base_url) for tenant in settings.tenants},

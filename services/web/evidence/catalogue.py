@@ -22,9 +22,9 @@ from services.web.evidence.guideline_json import (
     build_orders_document,
 )
 
-TOGETHER, ORDERS, RULES = "b12-and-muscle", "orders", "rules"
+B12_AND_MUSCLE, ORDERS, RULES = "b12-and-muscle", "orders", "rules"
 CHOICES, SIDE_BY_SIDE, CODES = "choices", "side-by-side", "codes"
-PAGES = (TOGETHER, ORDERS, RULES, CHOICES, SIDE_BY_SIDE)
+PAGES = (B12_AND_MUSCLE, ORDERS, RULES, CHOICES, SIDE_BY_SIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class EvidenceCatalogue:
     fhir: Mapping[str, bytes]
 
     @property
-    def used(self) -> tuple[str, str]:
+    def ids_in_force(self) -> tuple[str, str]:
         """The guideline and the definition in force."""
         return self.knowledge.b12.guideline.id, self.knowledge.muscle.definition.id
 
@@ -64,7 +64,7 @@ def build_catalogue(knowledge: SiteKnowledge, tenant: Tenant) -> EvidenceCatalog
     }
     plain |= {
         "": _build_index(knowledge, guidelines, definitions),
-        TOGETHER: build_b12_and_muscle_document(knowledge),
+        B12_AND_MUSCLE: build_b12_and_muscle_document(knowledge),
         ORDERS: build_orders_document(knowledge),
         RULES: glossary.as_json(sections, knowledge.language.code),
         CHOICES: policy.as_json(choices, knowledge),

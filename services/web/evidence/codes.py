@@ -28,7 +28,7 @@ class Code:
 
     row: CodeRow
     system: str  # the code system's title
-    words: str
+    search_text: str
 
     @property
     def is_class(self) -> bool:
@@ -55,7 +55,7 @@ class CodeList:
     codes: tuple[Code, ...]
     uses: tuple[Place, ...]
     licences: tuple[tuple[str, str, str], ...]  # title, version and licence of each code system
-    words: str
+    search_text: str
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -107,8 +107,10 @@ def search_lists(lists: Mapping[str, CodeList], query: str) -> list[CodeListMatc
     words = query.casefold().split()
     matches = []
     for code_list in lists.values():
-        whole = all(word in code_list.words for word in words)
-        codes = [code for code in code_list.codes if all(word in code.words for word in words)]
+        whole = all(word in code_list.search_text for word in words)
+        codes = [
+            code for code in code_list.codes if all(word in code.search_text for word in words)
+        ]
         if whole or codes:
             matches.append(CodeListMatch(code_list, code_list.codes if whole else tuple(codes)))
     return matches

@@ -48,7 +48,7 @@ class GlossarySection:
     id: str
     title: str
     about: str
-    words: tuple[GlossaryEntry, ...]
+    entries: tuple[GlossaryEntry, ...]
 
 
 def translate_text(knowledge: SiteKnowledge, text: str) -> str | None:
@@ -69,7 +69,7 @@ def as_json(sections: Iterable[GlossarySection], language: str) -> dict[str, Any
             {
                 "id": section.id,
                 "title": section.title,
-                "words": [word.as_json() for word in section.words],
+                "words": [word.as_json() for word in section.entries],
             }
             for section in sections
         ],

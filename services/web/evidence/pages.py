@@ -13,11 +13,11 @@ from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.vitamin_b12.labels import NEXT_STEPS
 from services.web.evidence import codes, comparison
 from services.web.evidence.catalogue import (
+    B12_AND_MUSCLE,
     CHOICES,
     ORDERS,
     RULES,
     SIDE_BY_SIDE,
-    TOGETHER,
     EvidenceCatalogue,
     build_catalogue,
 )
@@ -27,7 +27,7 @@ from services.web.unit_text import spell_units
 
 MAX_QUERY_LENGTH = 200  # characters of a search
 TEMPLATES = {
-    TOGETHER: "b12_and_muscle.html",
+    B12_AND_MUSCLE: "b12_and_muscle.html",
     ORDERS: "orders.html",
     RULES: "rules.html",
     CHOICES: "choices.html",
@@ -45,12 +45,12 @@ MEANING_TONES = {
 def make_evidence_pages(frame: Frame) -> Blueprint:
     """The pages. Raises KnowledgeFault for what cannot be read."""
     pages, catalogues = frame.make_blueprint("evidence"), _build_catalogues(frame)
-    pages.add_app_template_filter(spell_units, "spelt")
+    pages.add_app_template_filter(spell_units)
     pages.add_app_template_filter(lambda name: name.replace("_", " "), "plain")
     show = partial(_render, frame)
 
     def get_catalogue() -> EvidenceCatalogue:
-        return catalogues[frame.access.tenant().id]
+        return catalogues[frame.access.get_tenant().id]
 
     @pages.after_request
     def kept(response: Response) -> Response:
@@ -74,18 +74,18 @@ def make_evidence_pages(frame: Frame) -> Blueprint:
             "codes.html",
             plain,
             query=query,
-            found=matches,
+            matches=matches,
             kinds=codes.KIND_TITLES,
         )
 
     @pages.get("/evidence/codes/<name>")
     def code_list(name: str) -> Response:
-        found_list = get_catalogue().lists.get(name)
-        if found_list is None:
+        found = get_catalogue().lists.get(name)
+        if found is None:
             raise NotFound
-        plain = orjson.dumps(found_list.as_json())
+        plain = orjson.dumps(found.as_json())
         return show(
-            get_catalogue(), "code_list.html", plain, one=found_list, kinds=codes.KIND_TITLES
+            get_catalogue(), "code_list.html", plain, code_list=found, kinds=codes.KIND_TITLES
         )
 
     @pages.get("/evidence/<id_>")
@@ -180,8 +180,8 @@ def _render(
     if accepted == "application/json" or request.args.get("format") == "json":
         return Response(plain, mimetype="application/json")
     values = {
-        "held": catalogue,
-        "known": catalogue.knowledge,
+        "catalogue": catalogue,
+        "knowledge": catalogue.knowledge,
         "titles": catalogue.knowledge.b12.titles,
         **values,
     }

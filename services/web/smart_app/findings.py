@@ -22,7 +22,7 @@ from services.vitamin_b12 import labels as b12_words
 from services.vitamin_b12.outcome import B12Assessment
 from services.web.chart_data import Tone
 from services.web.smart_app.labels import CATEGORIES, TIERS, URGENCIES
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 
 INDICATOR_TONES: dict[str, Tone] = {"info": "plain", "warning": "watch", "critical": "bad"}
 CATEGORY_TONES: dict[str, Tone] = {"unlikely": "good", "no_sarcopenia": "good"}
@@ -83,7 +83,7 @@ class Findings:
 
 def describe_findings(chart: Chart, knowledge: SiteKnowledge) -> Findings:
     """What a request would be answered from, told in full."""
-    evaluation, words = evaluate(chart, knowledge), Words.from_knowledge(knowledge)
+    evaluation, words = evaluate(chart, knowledge), PageTranslator.from_knowledge(knowledge)
     both = evaluation.muscle.positive and is_b12_positive(evaluation.b12)
     return Findings(
         b12=_describe_b12(evaluation, chart, knowledge, words),
@@ -108,7 +108,7 @@ def _is_partial(chart: Chart) -> bool:
 
 
 def _describe_b12(
-    evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, words: Words
+    evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, words: PageTranslator
 ) -> TopicFinding:
     b12, guideline = evaluation.b12, knowledge.b12.guideline
     loud = INDICATOR_TONES[b12_card.choose_indicator(b12).value]
@@ -127,12 +127,12 @@ def _describe_b12(
         label=guideline.label,
         citation=guideline.citation,
         strength=words(guideline.strength),
-        reviewed=_describe_review(guideline.reviewer, words.day(guideline.reviewed), words),
+        reviewed=_describe_review(guideline.reviewer, words.format_day(guideline.reviewed), words),
     )
 
 
 def _describe_muscle(
-    evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, words: Words
+    evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, words: PageTranslator
 ) -> TopicFinding:
     muscle, definition = evaluation.muscle, knowledge.muscle.definition
     speaks, _why = muscle_card.should_show(evaluation, chart)
@@ -158,11 +158,13 @@ def _describe_muscle(
         label=definition.label,
         citation=definition.citation,
         strength=words(definition.strength),
-        reviewed=_describe_review(definition.reviewer, words.day(definition.reviewed), words),
+        reviewed=_describe_review(
+            definition.reviewer, words.format_day(definition.reviewed), words
+        ),
     )
 
 
-def _choose_headline(b12: B12Assessment, knowledge: SiteKnowledge, words: Words) -> str:
+def _choose_headline(b12: B12Assessment, knowledge: SiteKnowledge, words: PageTranslator) -> str:
     """The card's summary where there would be a card, the category where there would be none."""
     quiet = b12.category == "on-treatment" and not b12_card.TREATMENT_REVIEW_STEPS & {
         *b12.next_steps
@@ -172,7 +174,7 @@ def _choose_headline(b12: B12Assessment, knowledge: SiteKnowledge, words: Words)
     return f"{words(CATEGORIES[b12.category])}."
 
 
-def _list_reasons(evidence: Iterable[Evidence], words: Words) -> Iterator[EvidenceRow]:
+def _list_reasons(evidence: Iterable[Evidence], words: PageTranslator) -> Iterator[EvidenceRow]:
     for row in dict.fromkeys(evidence):
         value = ""
         if row.value is not None:
@@ -181,7 +183,7 @@ def _list_reasons(evidence: Iterable[Evidence], words: Words) -> Iterator[Eviden
         yield EvidenceRow(
             says=words.capitalise(row.says),
             value=value,
-            day=words.day(row.day) if row.day else "",
+            day=words.format_day(row.day) if row.day else "",
             limit=words(row.limit) if row.limit else "",
             locator=row.locator or "",
             rule=row.rule,
@@ -189,12 +191,12 @@ def _list_reasons(evidence: Iterable[Evidence], words: Words) -> Iterator[Eviden
 
 
 def _list_sentences(
-    names: Iterable[str], table: Mapping[str, str], words: Words
+    names: Iterable[str], table: Mapping[str, str], words: PageTranslator
 ) -> tuple[str, ...]:
     return tuple(words(table[name]) for name in names if name in table)
 
 
-def _find_indicator(b12: B12Assessment, words: Words) -> str:
+def _find_indicator(b12: B12Assessment, words: PageTranslator) -> str:
     combined = b12.combined_indicator
     if combined is None or combined.value is None:
         return ""
@@ -208,12 +210,12 @@ def _find_indicator(b12: B12Assessment, words: Words) -> str:
     )
 
 
-def _describe_review(reviewer: str, day: str, words: Words) -> str:
+def _describe_review(reviewer: str, day: str, words: PageTranslator) -> str:
     return words(make_text("Rules last looked at on {day}: {reviewer}", day=day, reviewer=reviewer))
 
 
 def _list_causes(
-    differential: Iterable[SuspectedCause], knowledge: SiteKnowledge, words: Words
+    differential: Iterable[SuspectedCause], knowledge: SiteKnowledge, words: PageTranslator
 ) -> Iterator[SuspectedCauseRow]:
     for suspected in differential:
         cause = knowledge.muscle.cause_of.get(suspected.cause)

@@ -51,7 +51,7 @@ class LaunchRoutes:
         self.launches = Launches(settings, kinds, now=now)
         accesses = [tenant.smart for tenant in settings.tenants if tenant.smart is not None]
         self._origins = sorted({origin for one in accesses for origin in one.frame_ancestors})
-        self._cookies = LaunchCookies(settings, frame.key())
+        self._cookies = LaunchCookies(settings, frame.load_session_key())
         self._fhir = {
             tenant.id: FhirClient(extend_access(tenant.fhir))
             for tenant in settings.tenants
@@ -60,7 +60,9 @@ class LaunchRoutes:
 
     def make_blueprint(self) -> Blueprint:
         """What EHRs and their authorisation servers send browsers to."""
-        routes = self._frame.make_blueprint("smart-launch", own_door=True, fault=ERROR_TEMPLATE)
+        routes = self._frame.make_blueprint(
+            "smart-launch", is_unguarded=True, error_template=ERROR_TEMPLATE
+        )
 
         @routes.get("/smart/launch")
         def launch() -> Response:
@@ -96,7 +98,7 @@ class LaunchRoutes:
 
         return routes
 
-    def opened(self, launch_id: str) -> LaunchSession:
+    def open_launch(self, launch_id: str) -> LaunchSession:
         """The patient of a launch, everything read anew.
 
         Raises NotFound for a launch that this browser does not have, LaunchOver for one that has

@@ -26,7 +26,7 @@ from services.web.smart_app.patient import (
 )
 from services.web.smart_app.result_values import MUSCLE_TESTS
 from services.web.smart_app.session import LaunchSession
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 from services.web.smart_app.treatment_periods import list_periods
 from services.web.smart_app.trends import build_trends, list_absent, list_unreadable
 
@@ -45,7 +45,7 @@ def make_app_pages(
 ) -> Blueprint:
     """The pages of a launch. Whoever may not see it, `opened` refuses; nothing is kept of what it
     gives. Raises KnowledgeFault for the leaflet."""
-    pages = frame.make_blueprint(AREA, own_door=True, fault="smart_app/fault.html")
+    pages = frame.make_blueprint(AREA, is_unguarded=True, error_template="smart_app/fault.html")
     pages.register_blueprint(
         Blueprint(
             "files",
@@ -65,12 +65,12 @@ def make_app_pages(
         return response
 
     def render(launch: str, page: str, session: LaunchSession, **values: Any) -> Response:
-        words = Words.from_knowledge(frame.knowledge_by_tenant[session.tenant.id])
+        words = PageTranslator.from_knowledge(frame.knowledge_by_tenant[session.tenant.id])
         return frame.render_page(
             f"smart_app/{page}.html",
             launch=launch,
             here=page,
-            said=words,
+            translate=words,
             language=words.language.code,
             person=read_person(session, words),
             **values,
@@ -78,21 +78,24 @@ def make_app_pages(
 
     def collect_values(session: LaunchSession) -> dict[str, Any]:
         knowledge, day = frame.knowledge_by_tenant[session.tenant.id], today()
-        chart, words = read_patient_chart(session, knowledge, day), Words.from_knowledge(knowledge)
+        chart, words = (
+            read_patient_chart(session, knowledge, day),
+            PageTranslator.from_knowledge(knowledge),
+        )
         periods = list_periods(chart, knowledge.b12)
         return {
             "card": find_card_text(session),
-            "known": knowledge,
+            "knowledge": knowledge,
             "chart": chart,
             "today": day,
-            "found": describe_findings(chart, knowledge),
+            "findings": describe_findings(chart, knowledge),
             "periods": periods,
             "trends": build_trends(chart, knowledge, periods, words),
             "partly": not RESULT_KEYS.isdisjoint(chart.unknown | chart.incomplete),
             "missing": _list_missing(chart, knowledge, words),
             "unreadable": list_unreadable(chart),
-            "looked": list_data_status(session, words),
-            "not_used": tuple(count_unused(chart, words)),
+            "statuses": list_data_status(session, words),
+            "unused": tuple(count_unused(chart, words)),
             "sexes": SEXES,
             "why_unreadable": {**UNREADABLE, "refused": DROPPED["refused"]},
             "whys": WHYS,
@@ -127,7 +130,7 @@ def make_app_pages(
     return pages
 
 
-def _list_missing(chart: Chart, knowledge: SiteKnowledge, words: Words) -> tuple[str, ...]:
+def _list_missing(chart: Chart, knowledge: SiteKnowledge, words: PageTranslator) -> tuple[str, ...]:
     """Kinds of results of which none is there, of those that could be looked up."""
     unknown = chart.unknown | chart.incomplete
     of_muscle = "muscle_observations" in unknown

@@ -16,7 +16,7 @@ from services.sarcopenia.assess import REASONS
 from services.vitamin_b12.labels import KEYS
 from services.web.smart_app.labels import CARDS, DROPPED, STATES
 from services.web.smart_app.session import LaunchSession
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 
 PREFERRED_NAME_USES = ("official", "usual")  # uses of a name, the best first
 ANSWER_TITLES = KEYS | GAPS
@@ -53,7 +53,7 @@ def read_patient_chart(session: LaunchSession, knowledge: SiteKnowledge, today: 
     )
 
 
-def read_person(session: LaunchSession, words: Words) -> Person:
+def read_person(session: LaunchSession, words: PageTranslator) -> Person:
     """Name and birth date, where the Patient resource was had and has them."""
     answer = session.answers.get("patient")
     for resource in answer.resources if answer else ():
@@ -88,12 +88,12 @@ def _list_texts(value: object) -> list[str]:
     return [text.strip() for text in values if isinstance(text, str)]
 
 
-def _format_birth_date(patient: Mapping[str, Any], words: Words) -> str | None:
+def _format_birth_date(patient: Mapping[str, Any], words: PageTranslator) -> str | None:
     span = parse_date_span(patient.get("birthDate"))
     if span is None:
         return None
     if span[0] == span[1]:
-        return words.day(span[0])
+        return words.format_day(span[0])
     return str(patient["birthDate"])  # a year, or a year and a month, as it stands
 
 
@@ -104,7 +104,7 @@ def find_card_text(session: LaunchSession) -> str | None:
     return next((CARDS[begin] for begin in begins), None)
 
 
-def list_data_status(session: LaunchSession, words: Words) -> tuple[DataStatus, ...]:
+def list_data_status(session: LaunchSession, words: PageTranslator) -> tuple[DataStatus, ...]:
     """What was looked up: found, nothing there, and not to be had are three things."""
     return tuple(
         DataStatus(
@@ -123,7 +123,7 @@ def _find_state(answer: PrefetchAnswer) -> str:
     return answer.state.value
 
 
-def count_unused(chart: Chart, words: Words) -> Iterator[tuple[str, int]]:
+def count_unused(chart: Chart, words: PageTranslator) -> Iterator[tuple[str, int]]:
     """Resources that were had and not used: why, and how many."""
     for reason, number in sorted(chart.dropped.items()):
         label = DROPPED.get(reason) or REASONS.get(reason)

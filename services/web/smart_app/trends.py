@@ -11,7 +11,7 @@ from services.knowledge.site import SiteKnowledge
 from services.web.chart_data import Axis, Band, Plot, Series, Tone
 from services.web.smart_app.reference_bands import build_bands, explain_missing_bands, find_limits
 from services.web.smart_app.result_values import ResultRow, build_rows
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 from services.web.smart_app.treatment_periods import TreatmentPeriod
 
 TREND_OBSERVATIONS = (
@@ -39,7 +39,10 @@ class Trend:
 
 
 def build_trends(
-    chart: Chart, knowledge: SiteKnowledge, periods: Sequence[TreatmentPeriod], words: Words
+    chart: Chart,
+    knowledge: SiteKnowledge,
+    periods: Sequence[TreatmentPeriod],
+    words: PageTranslator,
 ) -> tuple[Trend, ...]:
     """Every kind of result that is on record, in the units it was reported in."""
     groups = [
@@ -96,10 +99,10 @@ def _plot(
     knowledge: SiteKnowledge,
     periods: Sequence[TreatmentPeriod],
     axis: Axis,
-    words: Words,
+    words: PageTranslator,
 ) -> Plot:
     newest = rows[0].result
-    title, unit = words(knowledge.b12.titles[newest.observation]), words.unit(newest.unit)
+    title, unit = words(knowledge.b12.titles[newest.observation]), words.format_unit(newest.unit)
     bands = build_bands(newest, chart, knowledge)
     low, high = _find_span(rows, bands)
     return Plot(
@@ -115,7 +118,7 @@ def _plot(
     )
 
 
-def _build_band(period: TreatmentPeriod, words: Words) -> Band:
+def _build_band(period: TreatmentPeriod, words: PageTranslator) -> Band:
     ends = period.ends.isoformat() if period.ends else None
     begins = period.begins.isoformat() if period.begins else None
     tone: Tone = "watch" if period.lowers else "plain"
@@ -123,7 +126,7 @@ def _build_band(period: TreatmentPeriod, words: Words) -> Band:
 
 
 def _build_series(
-    rows: Sequence[ResultRow], title: str, most: float, words: Words
+    rows: Sequence[ResultRow], title: str, most: float, words: PageTranslator
 ) -> Iterator[Series]:
     """Values in a line; what lies higher than the axis at its upper end; and bounds such as "<150"
     apart, since they lie where nobody knows."""
@@ -144,9 +147,11 @@ def _build_series(
         )
 
 
-def _build_point(row: ResultRow, at: float, words: Words) -> tuple[str, float, str]:
+def _build_point(row: ResultRow, at: float, words: PageTranslator) -> tuple[str, float, str]:
     result, meaning = row
-    value = "" if at == result.value and not result.comparator else f"{words.value(result)}: "
+    value = (
+        "" if at == result.value and not result.comparator else f"{words.format_value(result)}: "
+    )
     return (result.day.isoformat(), at, f"{value}{words(meaning.says)}")
 
 

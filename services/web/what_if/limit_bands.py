@@ -32,13 +32,13 @@ MEANING_TONES: Mapping[str, Tone] = {
     NO_METHOD: "plain",
 }
 # Where a plot begins and ends: this share of the lowest limit, so many times the highest.
-BEFORE, BEYOND = 0.25, 1.5
+LOW_MARGIN, HIGH_MARGIN = 0.25, 1.5
 
 
 class LimitComparison(NamedTuple):
     """One row of a table of limits beside a value."""
 
-    said: str
+    text: str
     means: str
     locator: str
     by: str  # guideline, definition or the common limits
@@ -209,8 +209,8 @@ def choose_span(
     """From where to where a measure is shown: about its limits, within what is plausible."""
     low, high = knowledge.readable.plausible.get((name, unit), (0.0, float("inf")))
     edges = scope.edges or values or (1.0,)
-    least = min((edges[0] * BEFORE, *values))
-    most = max((edges[-1] * BEYOND, *values))
+    least = min((edges[0] * LOW_MARGIN, *values))
+    most = max((edges[-1] * HIGH_MARGIN, *values))
     return max(low, least), min(high, most)
 
 
@@ -222,8 +222,8 @@ def count_decimals(*values: float) -> int:
 
 def _build_plot(result: Measurement, title: str, scope: LimitScope) -> Plot:
     edges, value = scope.edges, result.value
-    least = min(edges[0] * BEFORE, value * 0.9)
-    most = max(edges[-1] * BEYOND, value * 1.1)
+    least = min(edges[0] * LOW_MARGIN, value * 0.9)
+    most = max(edges[-1] * HIGH_MARGIN, value * 1.1)
     unit = spell_units(result.unit)
     bands = tuple(build_bands(scope))
     text = f"{result.comparator or ''}{value:g} {unit}"

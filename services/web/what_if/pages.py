@@ -28,8 +28,14 @@ from services.web.what_if.form_fields import (
     list_value_sets,
 )
 from services.web.what_if.prefill import build_form
-from services.web.what_if.query import SAMPLE_NAMES, Options, WhatIfQuery, read_pasted, read_query
-from services.web.what_if.view import View
+from services.web.what_if.query import (
+    SAMPLE_NAMES,
+    OfferedOptions,
+    WhatIfQuery,
+    read_pasted,
+    read_query,
+)
+from services.web.what_if.view import WhatIfView
 
 WHAT_IF_PATH = "/what-if"
 CASE_PATH = f"{WHAT_IF_PATH}/case"
@@ -67,14 +73,14 @@ class WhatIfPages:
         settings = self._frame.settings
         return build_variant(settings.find_tenant(tenant), choices, settings.base_url)
 
-    def _find_options(self, tenant: str) -> Options:
-        return Options.from_knowledge(self._frame.knowledge_by_tenant[tenant])
+    def _find_options(self, tenant: str) -> OfferedOptions:
+        return OfferedOptions.from_knowledge(self._frame.knowledge_by_tenant[tenant])
 
-    def get_options(self) -> Options:
-        return self._options(self._frame.access.tenant().id)
+    def get_options(self) -> OfferedOptions:
+        return self._options(self._frame.access.get_tenant().id)
 
     def read_query(self) -> WhatIfQuery:
-        tenant, knowledge = self._frame.access.tenant(), self._frame.knowledge
+        tenant, knowledge = self._frame.access.get_tenant(), self._frame.knowledge
         today = datetime.now(UTC).date()
         site = VariantOptions.from_site(tenant, knowledge)
         parameters = request.args.copy()
@@ -85,16 +91,16 @@ class WhatIfPages:
             parameters, knowledge, site, self.get_options(), today, is_pasted=is_pasted
         )
 
-    def build_view(self, query: WhatIfQuery, text: str | None) -> View:
+    def build_view(self, query: WhatIfQuery, text: str | None) -> WhatIfView:
         """Raises UnusableDocument, and KnowledgeFault for choices that do not go together."""
         if query.aside.get("awkward") and text is not None and len(text) > MAX_FAULT_TRIAL_BYTES:
             raise UnusableDocumentError("larger than what is sent in every way: at most 1 MiB")
-        variant = self._chosen(self._frame.access.tenant().id, query.choices)
+        variant = self._chosen(self._frame.access.get_tenant().id, query.choices)
         knowledge = variant.known
         document = (
-            query.document(knowledge) if text is None else read_pasted(text, query, knowledge)
+            query.build_document(knowledge) if text is None else read_pasted(text, query, knowledge)
         )
-        return View.from_document(document, query, variant, self._frame.settings)
+        return WhatIfView.from_document(document, query, variant, self._frame.settings)
 
     def render_page(self, text: str | None) -> Response:
         """The page about the made-up patient of the address, or about what was pasted."""
@@ -105,13 +111,13 @@ class WhatIfPages:
         except (UnusableDocumentError, KnowledgeError) as refused:
             fault = str(refused)
         if view is not None and query.sample and text is None:
-            form = build_form(view.shown.answered.chart, knowledge)
+            form = build_form(view.result.answered.chart, knowledge)
         return self._frame.render_page(
             "pages/what_if/page.html",
-            asked=query,
+            query=query,
             view=view,
             fault=fault,
-            entered=form,
+            patient=form,
             text=text,
             options=self.get_options(),
             samples=SAMPLE_NAMES,
@@ -125,13 +131,13 @@ class WhatIfPages:
             methods=METHODS,
             no_unit=NO_UNIT,
             drug_rows=len(form.drugs) + EMPTY_DRUGS,
-            spelt=spell_units,
+            spell_units=spell_units,
         )
 
     def download_case(self, text: str | None) -> Response:
         """A file to download; the page with what is wrong, where there is no answer to keep."""
         try:
-            case = self.build_view(self.read_query(), text).case()
+            case = self.build_view(self.read_query(), text).build_case()
         except (UnusableDocumentError, KnowledgeError):
             return self.render_page(text)
         body = orjson.dumps(case, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -142,7 +148,7 @@ class WhatIfPages:
 
 def make_what_if_pages(frame: Frame) -> Blueprint:
     """The page, and the case to download."""
-    pages, desk = frame.make_blueprint("what-if"), WhatIfPages(frame)
+    pages, what_if = frame.make_blueprint("what-if"), WhatIfPages(frame)
 
     @pages.record_once
     def prepare(state: BlueprintSetupState) -> None:
@@ -152,25 +158,25 @@ def make_what_if_pages(frame: Frame) -> Blueprint:
 
     @pages.get(WHAT_IF_PATH)
     def made_up() -> AnyResponse:
-        query = desk.read_query()
+        query = what_if.read_query()
         if not all(request.args.values()) and not query.faults:
-            return redirect(f"{WHAT_IF_PATH}?{query.query()}")  # without what was left empty
-        with desk.reserve_place():
-            return desk.render_page(None)
+            return redirect(f"{WHAT_IF_PATH}?{query.as_query()}")  # without what was left empty
+        with what_if.reserve_place():
+            return what_if.render_page(None)
 
     @pages.post(WHAT_IF_PATH)
     def answered() -> Response:
-        with desk.reserve_place():
-            return desk.render_page(request.form.get("document", ""))
+        with what_if.reserve_place():
+            return what_if.render_page(request.form.get("document", ""))
 
     @pages.get(CASE_PATH)
     def case() -> Response:
-        with desk.reserve_place():
-            return desk.download_case(None)
+        with what_if.reserve_place():
+            return what_if.download_case(None)
 
     @pages.post(CASE_PATH)
     def case_of_pasted() -> Response:
-        with desk.reserve_place():
-            return desk.download_case(request.form.get("document", ""))
+        with what_if.reserve_place():
+            return what_if.download_case(request.form.get("document", ""))
 
     return pages

@@ -32,7 +32,7 @@ SAMPLE_NAMES = tuple(
     )
 )
 FIRST_SAMPLE = "neuropathy"
-EARLIEST, LATEST = 1900, 2200  # years of a call: everything is compared with days before it
+MIN_YEAR, MAX_YEAR = 1900, 2200  # years of a call: everything is compared with days before it
 RESERVED_DEPTH = 12  # levels that a call and a case put around what is pasted
 # What a query may hold besides the patient and the choices.
 VIEW_PARAMETERS = ("sweep", "from", "to", "awkward")
@@ -50,7 +50,7 @@ def read_sample(name: str) -> tuple[dict[str, Any], date]:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class OfferedOptions:
     """What can be chosen, each with its title."""
 
     guideline: Mapping[str, str]
@@ -62,7 +62,7 @@ class Options:
     orders_of: Mapping[str, Mapping[str, str]]  # by guideline and locale: whose orders it treats by
 
     @classmethod
-    def from_knowledge(cls, knowledge: SiteKnowledge) -> "Options":
+    def from_knowledge(cls, knowledge: SiteKnowledge) -> "OfferedOptions":
         titles = ("everything there is to say", "what this site lets interrupt")
         guidelines = [g for g in knowledge.guidelines().values() if not g.laboratory]
         return cls(
@@ -95,11 +95,11 @@ class WhatIfQuery:
     faults: tuple[str, ...]
     aside: Mapping[str, str]  # sweep, from, to, awkward
 
-    def query(self, **others: str) -> str:
+    def as_query(self, **others: str) -> str:
         """What asks the same again in an address, with other values for some of it."""
-        return urlencode(self.pairs(**others))
+        return urlencode(self.as_pairs(**others))
 
-    def pairs(self, **others: str) -> list[tuple[str, str]]:
+    def as_pairs(self, **others: str) -> list[tuple[str, str]]:
         """The parameters of `query`; those without a value are left out."""
         patient = [("sample", self.sample)] if self.sample else self.entered.as_query()
         plain = [*patient, *self.choices.as_json().items(), ("hook", self.hook)]
@@ -108,7 +108,7 @@ class WhatIfQuery:
         aside = {**self.aside, **others}
         return [*plain, *((name, value) for name, value in aside.items() if value)]
 
-    def document(self, knowledge: SiteKnowledge) -> dict[str, Any]:
+    def build_document(self, knowledge: SiteKnowledge) -> dict[str, Any]:
         """The call about the sample or the entered patient."""
         if self.sample:
             return read_sample(self.sample)[0]
@@ -126,7 +126,7 @@ def read_query(
     parameters: "MultiDict[str, str]",
     knowledge: SiteKnowledge,
     site: VariantOptions,
-    options: Options,
+    options: OfferedOptions,
     today: date,
     *,
     is_pasted: bool = False,
@@ -177,7 +177,7 @@ def read_query(
 
 
 def _choose_fitting_orders(
-    choices: VariantOptions, locale: str, options: Options, faults: list[str]
+    choices: VariantOptions, locale: str, options: OfferedOptions, faults: list[str]
 ) -> VariantOptions:
     """The choices with orders that the guideline can treat with; `locale`: what was asked for."""
     fitting = options.orders_of.get(choices.guideline, {}).get(choices.locale, choices.locale)
@@ -197,7 +197,7 @@ def _read_day(text: str, today: date, faults: list[str]) -> date:
     except ValueError:
         faults.append(f"day: no day such as {today.isoformat()}")
         return today
-    if not EARLIEST <= day.year <= LATEST:
+    if not MIN_YEAR <= day.year <= MAX_YEAR:
         faults.append("day: too far away")
         return today
     return day
@@ -219,7 +219,7 @@ def read_pasted(text: str, query: WhatIfQuery, knowledge: SiteKnowledge) -> Any:
             return document
         case {"resourceType": str(kind)} if kind in MEDICATION_TYPES | ORDER_TYPES:
             hook = query.hook if HOOKS[query.hook].is_about_orders else ORDER_SIGN.name
-            return replace_draft(query.document(knowledge), document, hook)
+            return replace_draft(query.build_document(knowledge), document, hook)
         case {"resourceType": _}:
             raise UnusableDocumentError("resourceType: neither a Bundle nor an order")
     raise UnusableDocumentError("$: neither a FHIR Bundle, a CDS Hooks request nor an order")

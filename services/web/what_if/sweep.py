@@ -61,7 +61,7 @@ def replace_value(chart: Chart, template: Measurement, value: float) -> Chart:
 POINTS = 80
 MAX_DIGITS = 9  # after the point
 TIERS = ("T1", "T2", "T3", "T4", "T5")
-HEIGHT, ROW = 130, 26  # pixels of a plot, and of each name on its axis
+PLOT_HEIGHT, ROW_HEIGHT = 130, 26  # pixels of a plot, and of each name on its axis
 
 
 class SweepOutcome(NamedTuple):
@@ -97,7 +97,7 @@ class Sweep:
     def step(self) -> float:
         return 10.0**-self.digits
 
-    def said(self, value: float) -> str:
+    def format_value(self, value: float) -> str:
         return f"{value:.{self.digits}f}"
 
     def as_json(self) -> dict[str, Any]:
@@ -268,7 +268,7 @@ def _build_plot(
     ]
     changes = "; ".join(
         f"{read_name(interval.outcome)} "
-        f"{swept.said(interval.begins)} to {swept.said(interval.ends)}"
+        f"{swept.format_value(interval.begins)} to {swept.format_value(interval.ends)}"
         for interval in swept.intervals
     )
     series = [Series(what, points, "steps")]
@@ -284,5 +284,5 @@ def _build_plot(
         y=Axis("", "category", names=tuple(names)),
         series=series,
         bands=tuple(replace(band, says="") for band in bands),
-        height=HEIGHT + ROW * len(names),
+        height=PLOT_HEIGHT + ROW_HEIGHT * len(names),
     )
