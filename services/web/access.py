@@ -18,7 +18,7 @@ from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.net.urls import is_loopback
 from cds_hooks.records.store import RecordsUnavailableError
-from cds_hooks.security.authentication import AuthenticationError
+from cds_hooks.security.token_checks import AuthenticationError
 from cds_hooks.web.app import get_context
 
 SIGN_IN = "sign-in"  # the area that everybody may enter where there is a provider
@@ -27,13 +27,13 @@ MAX_PATH_LENGTH = 512  # characters of a path that is kept through a sign-in
 
 
 class ForbiddenError(AuthenticationError):
-    """Somebody is signed in, and what she asks for is not hers to see."""
+    """A user asks for what is not hers to see."""
 
     status = 403
 
 
 class WrongHostError(HTTPException):
-    """A page of this machine alone was asked for by another name.
+    """A page for this machine alone was requested under another host name.
 
     A page elsewhere could have had its name lead here, to read what this machine's user may see.
     """
@@ -51,7 +51,7 @@ class User:
 
 
 def wants_html() -> bool:
-    """Whether who asks would rather have a page than JSON; who takes anything gets JSON."""
+    """Whether the client prefers HTML to JSON; one that accepts anything gets JSON."""
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
@@ -69,7 +69,7 @@ def safe_redirect(text: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The doors of the pages."""
+    """Access control of the pages."""
 
     settings: Settings
 
@@ -82,7 +82,7 @@ class Access:
         """Let this request into an area (cds_hooks.config.pages.AREAS), and remember the user.
 
         Gives the way to the sign-in where a browser has to go there first. Raises NotFound where
-        nobody may enter, Unauthenticated where this one may not, and Misdirected.
+        nobody may enter, AuthenticationError where this one may not, and WrongHostError.
         """
         g.user = None
         if self.settings.is_open:
@@ -144,7 +144,7 @@ class Access:
         return User(user["subject"], user["name"], tuple(tenants))
 
     def _is_signed_out(self, id_: str | None) -> bool:
-        return id_ is None or get_context(current_app).records.is_token_used(
+        return id_ is None or get_context(current_app).records.tokens.is_used(
             NO_TENANT, _hash_session_id(id_)
         )
 
@@ -172,10 +172,10 @@ class Access:
         session.clear()
         if id_ is not None:
             until = datetime.fromtimestamp(began + self.settings.pages.session_hours * 3600, UTC)
-            get_context(current_app).records.use_token(NO_TENANT, _hash_session_id(id_), until)
+            get_context(current_app).records.tokens.use(NO_TENANT, _hash_session_id(id_), until)
 
     def list_areas(self) -> tuple[str, ...]:
-        """The areas that this request's user is shown a way to."""
+        """The areas that the navigation of this request's user shows."""
         user = g.get("user")
         if user is not None and user.tenants:
             return ("start", "what-if", "evidence", "governance")

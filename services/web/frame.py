@@ -1,4 +1,4 @@
-"""What all pages have in common: the frame, the headers, the doors, forms that only we can send."""
+"""What all pages share: layout, security headers, access control and CSRF protection."""
 
 import secrets
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def build_policy(**others: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What pages are made with; made once for each process."""
+    """Settings, knowledge and access that all pages are rendered with, once for each process."""
 
     settings: Settings
     knowledge_by_tenant: Mapping[str, SiteKnowledge]  # by tenant
@@ -124,7 +124,7 @@ class Frame:
 
     def make_common_blueprint(self) -> Blueprint:
         """Styles and scripts, and what the application needs for all pages. Raises
-        ConfigurationFault for the key that signs sessions."""
+        ConfigurationError for the key that signs sessions."""
         key = self.load_session_key()
         common = Blueprint(
             "pages",
@@ -168,9 +168,9 @@ class Frame:
         return common
 
     def load_session_key(self) -> bytes:
-        """What seals whatever browsers keep for us, the same in every worker.
+        """Load the key that signs sessions and cookies, the same in every worker.
 
-        Where there are no sessions nothing is written. Raises ConfigurationFault.
+        Where there are no sessions nothing is written. Raises ConfigurationError.
         """
         path = self.settings.pages.key_file
         has_app = any(tenant.smart for tenant in self.settings.tenants)

@@ -111,7 +111,10 @@ class ReportRunner:
         self._places = threading.BoundedSemaphore(MAX_WAITING)
 
     def get_report(self, query: ReportQuery) -> Report:
-        """Raises ReportFailed, ReportBusy and ReportTooSlow."""
+        """The report for `query`, at most a minute old.
+
+        Raises ReportFailedError, ReportBusyError and ReportTimeoutError.
+        """
         cached = self._find_fresh(query)
         if cached is not None:
             return cached

@@ -25,7 +25,7 @@ def build_user(openid: OpenID, claims: Any, settings: Settings) -> User:
 
 
 def make_sign_in_pages(frame: Frame, openid: OpenID) -> Blueprint:
-    """Raises ConfigurationFault for the client's secret."""
+    """Raises ConfigurationError for the client's secret."""
     pages = frame.make_blueprint(SIGN_IN)
     provider = Provider(openid)
     base_url = frame.settings.base_url

@@ -21,7 +21,7 @@ from services.web.what_if.pages import make_what_if_pages
 def make_pages(
     settings: Settings, knowledge: Mapping[str, SiteKnowledge], version: str
 ) -> list[Blueprint]:
-    """Everything that people read. Raises ConfigurationFault."""
+    """Everything that people read. Raises ConfigurationError."""
     return [*_make_pages(Frame(settings, knowledge, version, Access(settings)))]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from patients import known
 
 from cds_hooks.web.openapi import READ_STATUSES, build_refusals
-from mappings.export import own_artefacts
+from mappings.export.terminology import build_own_artefacts
 from mappings.publications.guideline_file import list_guideline_ids
 from services.web.evidence.catalogue import PAGES as LISTS
 from services.web.governance import FIGURE_NAMES
@@ -54,8 +54,8 @@ def describe_pages(app: Any) -> dict[str, Any]:
 
 
 def _path_values() -> dict[tuple[str, str], list[str]]:
-    index, questionnaire = known().index, known().readable.questionnaire
-    own = [name.partition("/") for name in own_artefacts(index, questionnaire)]
+    index, questionnaire = known().index, known().chart_knowledge.questionnaire
+    own = [name.partition("/") for name in build_own_artefacts(index, questionnaire)]
     ids = (*LISTS, *list_guideline_ids("b12"), *list_guideline_ids("sarcopenia"))
     return {
         ("/evidence/{id_}", "id_"): sorted(ids),

@@ -38,7 +38,7 @@ def list_categories(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
             when=when,
             where=tuple(
                 Place(
-                    f"{knowledge.b12.titles[row.observation]} {row.said}: {format_locator(row)}",
+                    f"{knowledge.b12.titles[row.observation]} {row.text}: {format_locator(row)}",
                     f"/evidence/{guideline.id}#limit-{number}",
                 )
                 for number, row in enumerate(guideline.cutoffs, start=1)

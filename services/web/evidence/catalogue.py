@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from cds_hooks.config.tenants import Tenant
-from mappings.export import own_artefacts
+from mappings.export.terminology import build_own_artefacts
 from mappings.knowledge_file import SourceAttributes, read_source_attributes
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
@@ -49,13 +49,13 @@ class EvidenceCatalogue:
 
 
 def build_catalogue(knowledge: SiteKnowledge, tenant: Tenant) -> EvidenceCatalogue:
-    """The shelf of `tenant`, which is answered by `known`. Raises KnowledgeFault."""
-    guidelines, definitions = knowledge.guidelines(), knowledge.definitions()
+    """Build the catalogue of `tenant`, which is answered by `knowledge`. Raises KnowledgeError."""
+    guidelines, definitions = knowledge.read_guidelines(), knowledge.read_definitions()
     choices = policy.build_choices(
         knowledge, read_attention_rules(tenant.service_tables.get("attention"), knowledge)
     )
     sections = glossary_sections.build_sections(knowledge)
-    own = own_artefacts(knowledge.index, knowledge.readable.questionnaire)
+    own = build_own_artefacts(knowledge.index, knowledge.chart_knowledge.questionnaire)
     plain: dict[str, Any] = {
         id_: build_guideline_document(publication) for id_, publication in guidelines.items()
     }

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from mappings.publications.cutoffs import Cutoff, CutoffTable
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, CutoffTable, Guideline
+from mappings.publications.guideline import Guideline
 from services.knowledge.site import SiteKnowledge
 from services.web.chart_data import Axis, Plot, Series, Tone
 from services.web.evidence.guideline_json import build_limit_document
@@ -61,14 +62,14 @@ def build_plot(guidelines: Sequence[Guideline], knowledge: SiteKnowledge) -> Plo
     edges = [
         row.limit
         for guideline in guidelines
-        for row in guideline.rows(CHARTED_OBSERVATION, CHARTED_UNIT)
+        for row in guideline.get_rows(CHARTED_OBSERVATION, CHARTED_UNIT)
     ]
     top = max(edges) * TOP_MARGIN
     points: dict[str, list[tuple[Any, ...]]] = {means: [] for means in TONES}
     for guideline in guidelines:
         for low, high, met in _find_bands(guideline, top):
             printed = "" if met.source is None else f", not printed by {guideline.id} itself"
-            label = f"{met.said}: {met.means}{printed}"
+            label = f"{met.text}: {met.means}{printed}"
             points[met.means].append((guideline.id, (low, high), label))
     return Plot(
         says=f"What {title.lower()} in {CHARTED_UNIT} means by {len(guidelines)} guidelines; "
@@ -85,7 +86,7 @@ def build_plot(guidelines: Sequence[Guideline], knowledge: SiteKnowledge) -> Plo
 def _find_bands(limits: CutoffTable, top: float) -> Iterable[tuple[float, float, Cutoff]]:
     """(from, to, the row that values in between meet), as a result would be read."""
     edges = sorted(
-        {0.0, top, *(row.limit for row in limits.rows(CHARTED_OBSERVATION, CHARTED_UNIT))}
+        {0.0, top, *(row.limit for row in limits.get_rows(CHARTED_OBSERVATION, CHARTED_UNIT))}
     )
     for low, high in pairwise(edges):
         met = limits.find_first_met(CHARTED_OBSERVATION, (low + high) / 2, CHARTED_UNIT)

@@ -43,7 +43,7 @@ MEANING_TONES = {
 
 
 def make_evidence_pages(frame: Frame) -> Blueprint:
-    """The pages. Raises KnowledgeFault for what cannot be read."""
+    """The pages. Raises KnowledgeError for what cannot be read."""
     pages, catalogues = frame.make_blueprint("evidence"), _build_catalogues(frame)
     pages.add_app_template_filter(spell_units)
     pages.add_app_template_filter(lambda name: name.replace("_", " "), "plain")
@@ -118,7 +118,7 @@ def _build_catalogues(frame: Frame) -> dict[str, EvidenceCatalogue]:
 
 
 def _find_catalogue(id_: str, own: EvidenceCatalogue, others: Any) -> EvidenceCatalogue:
-    """The shelf with `id_`: the reader's own, else another's, since a card of any tenant links
+    """The catalogue with `id_`: the user's own, else another's, since a card of any tenant links
     here and who follows the link need not be signed in. Raises NotFound."""
     matches: Iterator[EvidenceCatalogue] = (
         other for other in (own, *others) if other.documents.get(id_)
@@ -151,7 +151,7 @@ def _render_publication(
 
 
 def _collect_values(catalogue: EvidenceCatalogue, id_: str) -> dict[str, Any]:
-    """What a page is drawn from besides the shelf."""
+    """Values of a page's template besides the catalogue."""
     if id_ == RULES:
         code = catalogue.knowledge.language.code
         named = Locale.parse(code).get_display_name(code) or code

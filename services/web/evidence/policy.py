@@ -54,7 +54,7 @@ class Choices:
 
 
 def build_choices(knowledge: SiteKnowledge, attention: Mapping[str, AttentionRules]) -> Choices:
-    """Those in force where `known` and `attention` are."""
+    """The choices in force by `knowledge` and `attention`."""
     limits, shipped = read_toml(CLINICAL / "laboratory.toml"), read_toml(CLINICAL / ATTENTION)
     first = attention[build_service_id(next(iter(OFFERED_HOOKS)))]
     return Choices(
@@ -74,7 +74,7 @@ def build_choices(knowledge: SiteKnowledge, attention: Mapping[str, AttentionRul
         reasons_why=shipped["reasons"]["why"],
         plausible=tuple(
             PlausibleRange(observation, unit, low, high)
-            for (observation, unit), (low, high) in knowledge.readable.plausible.items()
+            for (observation, unit), (low, high) in knowledge.chart_knowledge.plausible.items()
         ),
         limits_head={key: limits[key] for key in ("version", "reviewed", "reviewer")},
         indicator=knowledge.b12.indicator,

@@ -26,7 +26,7 @@ from cds_hooks.smart.patient_data import (
     require_answers,
 )
 from cds_hooks.web.app import get_context
-from cds_hooks.web.routes import log_fetches
+from cds_hooks.web.call import log_fetches
 from services.hooks.catalog import REQUIRED_KEYS, build_prefetch_templates
 from services.web.frame import Frame, build_policy
 from services.web.smart_app.session import LaunchSession
@@ -35,7 +35,7 @@ ERROR_TEMPLATE = "pages/launch_fault.html"
 
 
 class LaunchRoutes:
-    """Lets users in by launches; one for each process. Raises ConfigurationFault."""
+    """Lets users in by launches; one for each process. Raises ConfigurationError."""
 
     def __init__(self, frame: Frame, now: Callable[[], float] = time.time) -> None:
         settings = frame.settings
@@ -114,9 +114,9 @@ class LaunchRoutes:
         answers, fetches = read_patient(
             self._fhir[tenant.id], token, self._templates[tenant.id], now
         )
-        context = get_context(current_app)
-        context.metrics.count_fhir_requests(tenant.id, fetches)
-        log_fetches(context, tenant, fetches)
+        telemetry = get_context(current_app).telemetry
+        telemetry.metrics.count_fhir_requests(tenant.id, fetches)
+        log_fetches(telemetry, tenant, fetches)
         require_answers(answers, fetches, REQUIRED_KEYS)
 
         @after_this_request

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from cds_hooks.web.app import get_utc_now
+from cds_hooks.web.context import get_utc_now
 from mappings.actions.leaflet import LANGUAGES, read_leaflet
 from services.cards.b12 import REASON_RULES as WHYS
 from services.chart.model import Chart
@@ -43,8 +43,10 @@ def get_today() -> date:
 def make_app_pages(
     frame: Frame, open_launch: Callable[[str], LaunchSession], today: Callable[[], date] = get_today
 ) -> Blueprint:
-    """The pages of a launch. Whoever may not see it, `opened` refuses; nothing is kept of what it
-    gives. Raises KnowledgeFault for the leaflet."""
+    """The pages of a launch. `open_launch` refuses who may not see it; nothing of it is kept.
+
+    Raises KnowledgeError for the leaflet.
+    """
     pages = frame.make_blueprint(AREA, is_unguarded=True, error_template="smart_app/fault.html")
     pages.register_blueprint(
         Blueprint(

@@ -45,7 +45,7 @@ def read_patient_chart(session: LaunchSession, knowledge: SiteKnowledge, today: 
     return read_chart(
         (resource for answer in answers for resource in answer.resources),
         session.patient_id,
-        knowledge.readable,
+        knowledge.chart_knowledge,
         today=today,
         last=today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         unknown=[answer.key for answer in answers if not answer.is_known],

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from mappings.publications.guideline import Cutoff, CutoffTable, Undecided
+from mappings.publications.cutoffs import Cutoff, CutoffTable, Undecided
 from mappings.text import format_amount, make_text
 from services.assessment.evidence import make_age_reason
 from services.chart.model import Chart, Measurement
@@ -38,7 +38,7 @@ def explain_missing_bands(
         return make_text("not applied: {why}", why=make_age_reason(by.minimum_age))
     if _build_laboratory_bands(newest, knowledge, pregnant=False) is not None:
         return None
-    printed = find_limits(name, knowledge).rows(name, newest.unit)
+    printed = find_limits(name, knowledge).get_rows(name, newest.unit)
     if not printed:
         return make_text("no limit is printed in this unit")
     if chart.sex is None and any(row.sex for row in printed):
@@ -47,8 +47,9 @@ def explain_missing_bands(
 
 
 def build_bands(newest: Measurement, chart: Chart, knowledge: SiteKnowledge) -> tuple[Band, ...]:
-    """The bands that results like `newest` lie in, the lowest first; none where `unbanded`.
+    """The bands that results like `newest` lie in, the lowest first.
 
+    None where `explain_missing_bands` gives a reason.
     A laboratory's own edge in the newest result stands for the printed ones, as in the rules.
     """
     if explain_missing_bands(newest, chart, knowledge) is not None:
@@ -59,10 +60,10 @@ def build_bands(newest: Measurement, chart: Chart, knowledge: SiteKnowledge) -> 
         return own
     name, unit = newest.observation, newest.unit
     limits = find_limits(name, knowledge)
-    printed = limits.rows(name, unit)
+    printed = limits.get_rows(name, unit)
 
     def read(value: float) -> Cutoff | None:
-        row = limits.read(name, value, None, unit, sex=chart.sex, pregnant=pregnant)
+        row = limits.interpret(name, value, None, unit, sex=chart.sex, pregnant=pregnant)
         return None if isinstance(row, Undecided) else row
 
     meant = LEVELS if name in MUSCLE_TESTS else {}
@@ -161,6 +162,6 @@ def _find_worse_cutoff(
     means: str, newest: Measurement, knowledge: SiteKnowledge, *, pregnant: bool
 ) -> Cutoff | None:
     """The printed limit that holds whatever the laboratory's own edge is."""
-    rows = find_limits(newest.observation, knowledge).rows(newest.observation, newest.unit)
+    rows = find_limits(newest.observation, knowledge).get_rows(newest.observation, newest.unit)
     fit = (row for row in rows if row.means == means and row.pregnant in (None, pregnant))
     return next(fit, None)

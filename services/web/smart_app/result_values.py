@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, Undecided
+from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.text import format_amount, make_text
 from services.assessment.evidence import Outcome, make_age_reason
 from services.chart.model import Chart, Measurement, Medication
@@ -164,14 +164,14 @@ def _interpret_blood_count(
     if reading is not None:
         return _describe_reading(reading)
     # None stands for "not remarkable" and for "not comparable": these are kept apart here.
-    printed = limits.rows(name, result.unit)
+    printed = limits.get_rows(name, result.unit)
     if (
         _find_laboratory_limit(result) is None
         and then.sex is None
         and any(row.sex for row in printed)
     ):
         return ResultMeaning(REASONS["sex"])
-    row = limits.read(
+    row = limits.interpret(
         name, result.value, result.comparator, result.unit, sex=then.sex, pregnant=pregnant
     )
     if isinstance(row, Undecided):
@@ -205,11 +205,11 @@ def _describe_edge(
 
 def _interpret_egfr(result: Measurement, then: Chart, knowledge: SiteKnowledge) -> ResultMeaning:
     limits = knowledge.b12.laboratory
-    reading = limits.read(result.observation, result.value, result.comparator, result.unit)
+    reading = limits.interpret(result.observation, result.value, result.comparator, result.unit)
     if isinstance(reading, Undecided):
         return ResultMeaning(reading.value)
     status, _egfr = assess_kidneys(then, knowledge.b12)
-    row = limits.rows(result.observation, result.unit)[0]
+    row = limits.get_rows(result.observation, result.unit)[0]
     return ResultMeaning(status, MEANING_TONES[status], str(row), format_locator(row))
 
 

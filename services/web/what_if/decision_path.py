@@ -8,6 +8,7 @@ from services.evaluation.order_rules import run_order_rules
 from services.hooks.decide import build_session
 from services.hooks.overrides import Variant
 from services.hooks.regression_cases import CaseResult
+from services.hooks.topics import TOPICS
 from services.sarcopenia import labels as muscle_wording
 from services.sarcopenia.assess import REASONS as UNREADABLE
 from services.vitamin_b12 import labels as b12_wording
@@ -49,11 +50,11 @@ class EvidenceStep(NamedTuple):
     axis: str
     rule: str
     says: str
-    value: str
-    date: str
-    limit: str
-    locator: str
-    resource: str
+    value: str = ""
+    date: str = ""
+    limit: str = ""
+    locator: str = ""
+    resource: str = ""
 
 
 class DataGap(NamedTuple):
@@ -66,25 +67,25 @@ class DataGap(NamedTuple):
 def list_evidence(result: CaseResult, variant: Variant) -> tuple[EvidenceStep, ...]:
     """Each result, finding and order that a rule looked at, in the order in which they did."""
     answered = result.answered
-    evaluation = answered.answer.found
-    rows = [_build_step(B12, evidence) for evidence in evaluation.b12.evidence]
-    rows += [_build_step(MUSCLE, evidence) for evidence in evaluation.muscle.evidence]
+    evaluation = answered.answer.evaluation
+    rows = [
+        _build_step(topic.title, evidence)
+        for topic in TOPICS
+        for evidence in evaluation.assessments[topic.id].evidence
+    ]
     session = build_session(
         answered.chart, evaluation, variant.known, answered.drafts, answered.hook
     )
-    for order in () if answered.chart.deceased else run_order_rules(session):
-        rows.append(
+    if not answered.chart.deceased:
+        rows += [
             EvidenceStep(
-                ORDERS,
-                f"{order.rule.id}: {order.case}",
-                order.text,
-                "",
-                "",
-                "",
-                f"{order.rule.source}: {order.rule.locator}",
-                "",
+                axis=ORDERS,
+                rule=f"{order.rule.id}: {order.case}",
+                says=order.text,
+                locator=f"{order.rule.source}: {order.rule.locator}",
             )
-        )
+            for order in run_order_rules(session)
+        ]
     return tuple(rows)
 
 
@@ -140,10 +141,11 @@ def list_withheld(result: CaseResult, variant: Variant) -> tuple[DataGap, ...]:
 def _explain_withheld(
     reasons: Iterable[str], topics: Mapping[str, str], variant: Variant
 ) -> Iterator[DataGap]:
+    titles = {topic.problem: topic.title for topic in TOPICS}
     for reason in reasons:
         first, _, second = reason.partition(":")
-        if first in ("b12", "muscle"):  # "muscle:deceased": the axis, then why
-            yield DataGap("B12" if first == "b12" else "Muscle", second.replace("-", " "))
+        if first in titles:  # "muscle:deceased": the topic, then why
+            yield DataGap(titles[first], second.replace("-", " "))
             continue
         rule = variant.known.order_rules.get(second)
         template = variant.known.templates.by_id.get(second)

@@ -59,7 +59,7 @@ def _has_code(knowledge: SiteKnowledge, name: str) -> bool:
 
 
 def _build_measure(value_set: ValueSet, knowledge: SiteKnowledge, *, usual: bool) -> Measure:
-    readable = (unit for name, unit in knowledge.readable.scales if name == value_set.name)
+    readable = (unit for name, unit in knowledge.chart_knowledge.scales if name == value_set.name)
     return Measure(
         name=value_set.name,
         title=knowledge.b12.titles[value_set.name],

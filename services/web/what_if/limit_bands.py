@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, CutoffTable, Undecided
+from mappings.publications.cutoffs import Cutoff, CutoffTable, Undecided
 from services.chart.model import Chart, Measurement
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.measures import METHODS, SEXES
@@ -86,7 +86,7 @@ def find_scope(
         (knowledge.muscle.definition.id, knowledge.muscle.definition),
     )
     printed = tuple(
-        (by, CutoffTable(rows)) for by, limits in tables if (rows := limits.rows(name, unit))
+        (by, CutoffTable(rows)) for by, limits in tables if (rows := limits.get_rows(name, unit))
     )
     return LimitScope(printed, chart.sex, is_pregnant(chart, knowledge.b12), method)
 
@@ -118,7 +118,7 @@ def _place_result(result: Measurement, chart: Chart, knowledge: SiteKnowledge) -
 
 def _compare_limits(result: Measurement, scope: LimitScope) -> Iterator[LimitComparison]:
     for by, limits in scope.tables:
-        reading = limits.read(
+        reading = limits.interpret(
             result.observation,
             result.value,
             result.comparator,
@@ -128,7 +128,7 @@ def _compare_limits(result: Measurement, scope: LimitScope) -> Iterator[LimitCom
             method=result.method,
         )
         for row in limits.cutoffs:
-            text = spell_units(row.said) + (f", {row.sex}" if row.sex else "")
+            text = spell_units(row.text) + (f", {row.sex}" if row.sex else "")
             text += f", {row.method}" if row.method else ""
             outcome = _describe_outcome(row, reading, result, scope)
             yield LimitComparison(
@@ -207,7 +207,7 @@ def choose_span(
     name: str, unit: str, scope: LimitScope, knowledge: SiteKnowledge, *values: float
 ) -> tuple[float, float]:
     """From where to where a measure is shown: about its limits, within what is plausible."""
-    low, high = knowledge.readable.plausible.get((name, unit), (0.0, float("inf")))
+    low, high = knowledge.chart_knowledge.plausible.get((name, unit), (0.0, float("inf")))
     edges = scope.edges or values or (1.0,)
     least = min((edges[0] * LOW_MARGIN, *values))
     most = max((edges[-1] * HIGH_MARGIN, *values))

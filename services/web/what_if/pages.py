@@ -61,7 +61,7 @@ class WhatIfPages:
 
     @contextmanager
     def reserve_place(self) -> Iterator[None]:
-        """Room to be answered. Raises DeskBusy where there is none."""
+        """Room to be answered. Raises WhatIfBusyError where there is none."""
         if not self._places.acquire(blocking=False):
             raise WhatIfBusyError
         try:
@@ -92,7 +92,7 @@ class WhatIfPages:
         )
 
     def build_view(self, query: WhatIfQuery, text: str | None) -> WhatIfView:
-        """Raises UnusableDocument, and KnowledgeFault for choices that do not go together."""
+        """Raises UnusableDocument, and KnowledgeError for choices that do not go together."""
         if query.aside.get("awkward") and text is not None and len(text) > MAX_FAULT_TRIAL_BYTES:
             raise UnusableDocumentError("larger than what is sent in every way: at most 1 MiB")
         variant = self._chosen(self._frame.access.get_tenant().id, query.choices)

@@ -145,7 +145,9 @@ def sweep_value(
     scope = find_scope(name, unit, chart, knowledge, template.method)
     values = (measurement.value,) if measurement else ()
     low, high = choose_span(name, unit, scope, knowledge, *values)
-    low, high = choose_ends(low, high, least, most, knowledge.readable.plausible.get((name, unit)))
+    low, high = choose_ends(
+        low, high, least, most, knowledge.chart_knowledge.plausible.get((name, unit))
+    )
     digits = 0 if value_set.whole else _choose_digits(low, high, (*scope.edges, *values))
     rules = variant.attention[build_service_id(answered.hook)]
 
@@ -222,7 +224,7 @@ def _find_changes(low: int, high: int, at: Callable[[int], SweepOutcome]) -> Ite
 
 
 def _read_outcome(answer: CallAnswer) -> SweepOutcome:
-    evaluation = answer.found
+    evaluation = answer.evaluation
     return SweepOutcome(
         b12=evaluation.b12.category,
         urgency=evaluation.b12.urgency,

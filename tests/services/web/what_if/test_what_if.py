@@ -20,10 +20,10 @@ from werkzeug.datastructures import MultiDict
 
 from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import LOCAL_TENANT
+from cds_hooks.telemetry.metrics import Metrics
 from services.cli.main import main
 from services.cli.untranslated import list_messages
 from services.hooks.documents import UnusableDocumentError, assess_document
-from services.hooks.in_process import NullMetrics
 from services.hooks.overrides import VariantOptions, build_variant
 from services.hooks.regression_cases import build_case_schema, read_case
 from services.web.unit_text import spell_units
@@ -506,7 +506,7 @@ def test_no_awkward_way_makes_a_deficiency_normal(simulated):
 
 
 def test_awkward_calls_are_not_counted_among_those_of_ehrs():
-    counted = NullMetrics()
+    counted = Metrics(counts=False)
     counted.requests["local", "b12-muscle-patient-view", "call", "200"].inc()
     counted.calls["local", "b12-muscle-patient-view"].observe(0.1)
     assert list(counted.registry.collect()) == []
