@@ -178,7 +178,7 @@ def test_risk_factors_stand_where_they_were_read():
 
 def _named(package):
     """The rules that the code of a package writes evidence under."""
-    writes = ("reading", "result", "findings", "remark", "unusable")
+    writes = ("add_reading", "add_result", "add_findings", "add_remark", "add_unusable")
     calls = (
         node
         for file in Path(package.__path__[0]).glob("*.py")
