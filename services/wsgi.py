@@ -27,7 +27,7 @@ from services.hooks.catalog import build_services, load_tenant_knowledge
 from services.hooks.self_test import find_failed_calls
 from services.hooks.topics import TOPICS
 from services.knowledge.configuration import load_settings
-from services.web.site import make_pages, page_paths
+from services.web.site import make_pages
 
 VERSION = version("cobalamin-cds")
 THREADS = 16  # of one worker; enough for 50 calls a second that wait 200 ms for a FHIR server
@@ -105,7 +105,6 @@ def _build_application(settings: Settings) -> tuple[Flask, WorkerMonitor]:
             failed_calls=find_failed_calls(settings.tenants, knowledge),
         ),
         pages=make_pages(settings, knowledge, VERSION),
-        page_paths=page_paths(settings, knowledge),
     )
     monitor = WorkerMonitor(
         get_context(app), {name: list_labels(one, TOPICS) for name, one in knowledge.items()}

@@ -2,8 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -41,11 +40,10 @@ ENDPOINTS = {  # of Flask -> in metrics; what is not here is a page, or nothing 
 def create_app(
     context: Context,
     pages: Sequence[Blueprint] = (),
-    page_paths: Mapping[str, Any] = MappingProxyType({}),
 ) -> Flask:
     """The Flask application of one worker process: CDS Hooks, the probes and `pages`.
 
-    `page_paths`: what the OpenAPI document says of `pages`.
+    The OpenAPI document leaves `pages` out.
     """
     app = Flask("cds_hooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = context.settings.max_body_bytes
@@ -53,7 +51,7 @@ def create_app(
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.extensions[EXTENSION] = context
-    app.register_blueprint(make_blueprint(context, _build_description(context, page_paths)))
+    app.register_blueprint(make_blueprint(context, _build_description(context)))
     for page in pages:
         app.register_blueprint(page)
     _add_request_handlers(app, context)
@@ -61,7 +59,7 @@ def create_app(
     return app
 
 
-def _build_description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
+def _build_description(context: Context) -> bytes:
     """The OpenAPI document: every service that some tenant has."""
     services = {
         id_: service for site in context.sites.values() for id_, service in site.services.items()
@@ -71,7 +69,6 @@ def _build_description(context: Context, page_paths: Mapping[str, Any]) -> bytes
         version=context.telemetry.version,
         base_url=context.settings.base_url,
         is_open=context.settings.is_open,
-        pages=page_paths,
     )
     return orjson.dumps(document)
 

@@ -42,9 +42,8 @@ def build_document(
     version: str,
     base_url: str,
     is_open: bool,
-    pages: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The OpenAPI 3.1 document. `is_open`: nobody needs a token; `pages`: paths besides."""
+    """The OpenAPI 3.1 document. `is_open`: nobody needs a token."""
     document = {
         "openapi": "3.1.0",
         "info": {"title": "CDS Hooks services", "version": version, "description": DESCRIPTION},
@@ -53,7 +52,6 @@ def build_document(
             "/cds-services": _build_discovery(),
             **dict(path for service in services for path in _build_service_paths(service)),
             **_build_probes(),
-            **pages,
         },
         "components": {"schemas": _read_schemas(), "securitySchemes": _build_security_schemes()},
     }

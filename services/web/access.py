@@ -27,13 +27,13 @@ MAX_PATH_LENGTH = 512  # characters of a path that is kept through a sign-in
 
 
 class ForbiddenError(AuthenticationError):
-    """Somebody is signed in, and what she asks for is not hers to see."""
+    """A user asks for what is not hers to see."""
 
     status = 403
 
 
 class WrongHostError(HTTPException):
-    """A page of this machine alone was asked for by another name.
+    """A page for this machine alone was requested under another host name.
 
     A page elsewhere could have had its name lead here, to read what this machine's user may see.
     """
@@ -51,7 +51,7 @@ class User:
 
 
 def wants_html() -> bool:
-    """Whether who asks would rather have a page than JSON; who takes anything gets JSON."""
+    """Whether the client prefers HTML to JSON; one that accepts anything gets JSON."""
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
@@ -69,12 +69,12 @@ def safe_redirect(text: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The doors of the pages."""
+    """Access control of the pages."""
 
     settings: Settings
 
     @property
-    def signs_in(self) -> bool:
+    def has_sign_in(self) -> bool:
         """Whether there is anybody to sign in."""
         return not self.settings.is_open and self.settings.pages.openid is not None
 
@@ -82,7 +82,7 @@ class Access:
         """Let this request into an area (cds_hooks.config.pages.AREAS), and remember the user.
 
         Gives the way to the sign-in where a browser has to go there first. Raises NotFound where
-        nobody may enter, Unauthenticated where this one may not, and Misdirected.
+        nobody may enter, AuthenticationError where this one may not, and WrongHostError.
         """
         g.user = None
         if self.settings.is_open:
@@ -92,7 +92,7 @@ class Access:
             g.user = User("", "", everyone)
             return None
         is_public = area in self.settings.pages.public
-        if self.signs_in:
+        if self.has_sign_in:
             try:
                 g.user = self._find_user()
             except RecordsUnavailableError:
@@ -100,11 +100,11 @@ class Access:
                     raise
                 # What everybody may read, a stranger may.
             self._choose_tenant(request.args.get("tenant"))
-        is_for_all = is_public or (area == SIGN_IN and self.signs_in)
+        is_for_all = is_public or (area == SIGN_IN and self.has_sign_in)
         return None if is_for_all else self._require_user()
 
     def _require_user(self) -> Response | None:
-        if not self.signs_in:
+        if not self.has_sign_in:
             raise NotFound
         if g.user is None:
             if request.method == "GET" and wants_html():
@@ -129,8 +129,8 @@ class Access:
 
         Raises RecordsUnavailableError where that cannot be looked up.
         """
-        kept: Mapping[str, Any] | None = session.get("user")
-        if kept is None:
+        user: Mapping[str, Any] | None = session.get("user")
+        if user is None:
             return None
         now, pages = time.time(), self.settings.pages
         is_over = now - session["began"] > pages.session_hours * 3600
@@ -140,8 +140,8 @@ class Access:
             return None
         session["seen"] = int(now)
         # What the configuration no longer has is nobody's.
-        there = [tenant.id for tenant in self.settings.tenants if tenant.id in kept["tenants"]]
-        return User(kept["subject"], kept["name"], tuple(there))
+        tenants = [tenant.id for tenant in self.settings.tenants if tenant.id in user["tenants"]]
+        return User(user["subject"], user["name"], tuple(tenants))
 
     def _is_signed_out(self, id_: str | None) -> bool:
         return id_ is None or get_context(current_app).records.tokens.is_used(
@@ -156,17 +156,17 @@ class Access:
         session["tenant"] = tenant
 
     def begin_session(self, user: User) -> None:
-        """A new session, with nothing of the one before: a stranger may have laid that there."""
+        """Begin a session with nothing of the one before: a stranger may have laid that there."""
         session.clear()
         session.permanent = True
-        kept = {"subject": user.subject, "name": user.name, "tenants": list(user.tenants)}
+        members = {"subject": user.subject, "name": user.name, "tenants": list(user.tenants)}
         now = int(time.time())
-        session.update(id=secrets.token_urlsafe(16), user=kept, began=now, seen=now)
+        session.update(id=secrets.token_urlsafe(16), user=members, began=now, seen=now)
         g.user = user
 
     def end_session(self) -> None:
-        """The session is over, in every copy of its cookie: one may have been taken, and an answer
-        under way brings another. Raises RecordsUnavailableError; it then is over in this browser alone.
+        """End the session in every copy of its cookie: one may have been taken, and an answer under
+        way brings another. Raises RecordsUnavailableError: it then is over in this browser alone.
         """
         id_, began = session.get("id"), session.get("began", 0)
         session.clear()
@@ -174,14 +174,14 @@ class Access:
             until = datetime.fromtimestamp(began + self.settings.pages.session_hours * 3600, UTC)
             get_context(current_app).records.tokens.use(NO_TENANT, _hash_session_id(id_), until)
 
-    def areas(self) -> tuple[str, ...]:
-        """The areas that this request's user is shown a way to."""
+    def list_areas(self) -> tuple[str, ...]:
+        """The areas that the navigation of this request's user shows."""
         user = g.get("user")
         if user is not None and user.tenants:
             return ("start", "what-if", "evidence", "governance")
         return tuple(sorted(self.settings.pages.public, reverse=True))
 
-    def tenant(self) -> Tenant:
+    def get_tenant(self) -> Tenant:
         """Whose knowledge this request's pages show: the tenant that the user chose, else her
         first, else the first."""
         user = g.get("user")

@@ -1,4 +1,4 @@
-"""What all pages have in common: the frame, the headers, the doors, forms that only we can send."""
+"""What all pages share: layout, security headers, access control and CSRF protection."""
 
 import secrets
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ PACKAGE_FOLDER = Path(__file__).parent
 CHARTKICK_FOLDER = Path(chartkick.__file__).parent / "django" / "static" / "chartkick"
 KEY_SETTING = "pages.key_file"
 STATIC_MAX_AGE = timedelta(days=365)
-# Nothing from elsewhere, nothing inline, in nobody's frame. Bootstrap's own signs are data: URLs.
+# Nothing from redirection, nothing inline, in nobody's frame. Bootstrap's own signs are data: URLs.
 CONTENT_SECURITY_POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -63,7 +63,7 @@ def build_policy(**others: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What pages are made with; made once for each process."""
+    """Settings, knowledge and access that all pages are rendered with, once for each process."""
 
     settings: Settings
     knowledge_by_tenant: Mapping[str, SiteKnowledge]  # by tenant
@@ -73,30 +73,31 @@ class Frame:
     @property
     def knowledge(self) -> SiteKnowledge:
         """The knowledge that this request's pages show."""
-        return self.knowledge_by_tenant[self.access.tenant().id]
+        return self.knowledge_by_tenant[self.access.get_tenant().id]
 
     def make_blueprint(
-        self, area: str, *, own_door: bool = False, fault: str = "pages/fault.html"
+        self, area: str, *, is_unguarded: bool = False, error_template: str = "pages/fault.html"
     ) -> Blueprint:
-        """The routes of one area: behind its door, with its headers, faults told as pages.
+        """Make the blueprint of one area: access is checked, headers are set, errors are pages.
 
-        With `own_door` the area itself lets people in; `fault` is the page that tells a fault.
+        With `is_unguarded` the area itself checks who comes in;
+        `error_template` renders what is refused.
         """
         pages = Blueprint(area, __name__)
 
         @pages.before_request
         def enter() -> Any:
-            elsewhere = None if own_door else self.access.enter(area)
-            if elsewhere is None and request.method == "POST":
+            redirection = None if is_unguarded else self.access.enter(area)
+            if redirection is None and request.method == "POST":
                 if "csrf_token" not in session:
                     raise BadRequest  # whatever the form holds; reading a large one takes seconds
                 _CSRF.protect()
-            return elsewhere
+            return redirection
 
         @pages.after_request
-        def guarded(response: Response) -> Response:
+        def add_headers(response: Response) -> Response:
             if response.status_code >= 400 and wants_html():
-                response = self._render_error(response, fault)
+                response = self._render_error(response, error_template)
             if response.mimetype == "text/html":
                 response.headers.setdefault("Content-Security-Policy", build_policy())
                 for name, value in HEADERS.items():
@@ -107,10 +108,10 @@ class Frame:
 
         return pages
 
-    def _render_error(self, refused: Response, fault: str) -> Response:
+    def _render_error(self, refused: Response, template: str) -> Response:
         """An OperationOutcome as a page; what else the answer says stays."""
         status = HTTPStatus(refused.status_code)
-        response = self.render_page(fault, status=status, outcome=refused.get_json(silent=True))
+        response = self.render_page(template, status=status, outcome=refused.get_json(silent=True))
         response.status_code = status
         for name in ("Allow", "Retry-After"):
             if name in refused.headers:
@@ -123,8 +124,8 @@ class Frame:
 
     def make_common_blueprint(self) -> Blueprint:
         """Styles and scripts, and what the application needs for all pages. Raises
-        ConfigurationFault for the key that signs sessions."""
-        key = self.key()
+        ConfigurationError for the key that signs sessions."""
+        key = self.load_session_key()
         common = Blueprint(
             "pages",
             __name__,
@@ -166,14 +167,14 @@ class Frame:
 
         return common
 
-    def key(self) -> bytes:
-        """What seals whatever browsers keep for us, the same in every worker.
+    def load_session_key(self) -> bytes:
+        """Load the key that signs sessions and cookies, the same in every worker.
 
-        Where there are no sessions nothing is written. Raises ConfigurationFault.
+        Where there are no sessions nothing is written. Raises ConfigurationError.
         """
         path = self.settings.pages.key_file
         has_app = any(tenant.smart for tenant in self.settings.tenants)
-        if path is None and not (self.settings.is_open or self.access.signs_in or has_app):
+        if path is None and not (self.settings.is_open or self.access.has_sign_in or has_app):
             return secrets.token_bytes(KEY_BYTES)
         if path is None:
             database = get_sqlite_file(self.settings.records_url)

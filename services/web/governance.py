@@ -15,7 +15,6 @@ from flask import Blueprint, g, request
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
 
-from cds_hooks.web.openapi import READ_STATUSES, build_refusals
 from services.exports.build_sheet import list_topics
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 from services.web.frame import Frame
@@ -25,7 +24,7 @@ from services.web.report_process import Figure, Report, ReportQuery, ReportRunne
 AREA = "governance"
 PERIODS = (7, 30, 90)  # days that are offered
 DEFAULT_DAYS = 30
-EARLIEST, LATEST = 1970, 2999  # years of a day that is asked for
+MIN_YEAR, MAX_YEAR = 1970, 2999  # years of a day that is asked for
 UNKNOWN = "unknown"
 MAX_VISIBLE_ROWS = 12  # rows of a table; one that is longer opens when asked
 TOPIC_PATTERN = re.compile(r"[A-Za-z0-9]{1,128}")
@@ -49,67 +48,41 @@ LOG_COLUMNS = {
 }
 
 
-def governance_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of these pages."""
-    refused = build_refusals(READ_STATUSES)
-    refused["504"] = {**refused["503"], "description": "So many records take too long."}
-    figure = {"name": "figure", "in": "path", "required": True, "schema": {"enum": FIGURE_NAMES}}
-    return {
-        "/governance": {
-            "get": {
-                "operationId": "governance",
-                "responses": {"200": _text("The figures of a tenant.", "text/html"), **refused},
-            }
-        },
-        "/governance/{figure}.csv": {
-            "get": {
-                "operationId": "governance-table",
-                "parameters": [figure],
-                "responses": {"200": _text("One table of them.", "text/csv"), **refused},
-            }
-        },
-    }
-
-
-def _text(says: str, kind: str) -> dict[str, Any]:
-    return {"description": says, "content": {kind: {"schema": {"type": "string"}}}}
-
-
 def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
     pages = frame.make_blueprint(AREA)
 
     @pages.get("/governance")
     def governance() -> Response:
-        asked = _read_query(frame)
-        report = reports.of(asked)
+        query = _read_query(frame)
+        report = reports.get_report(query)
         return frame.render_page(
             "pages/governance.html",
-            asked=asked,
+            query=query,
             figures={name: drop_log_columns(name, report) for name in FIGURE_NAMES},
-            findings=report.highlights,
+            highlights=report.highlights,
             tiles=build_tiles(report),
             period=find_period(report),
             plots=build_plots(report.figures),
-            at_hand=OPEN_FIGURES,
+            open_figures=OPEN_FIGURES,
             sections=SECTIONS,
-            in_csv_alone=CSV_ONLY_FIGURES,
-            at_sight=MAX_VISIBLE_ROWS,
+            csv_only_figures=CSV_ONLY_FIGURES,
+            max_visible_rows=MAX_VISIBLE_ROWS,
             services=[build_service_id(hook) for hook in OFFERED_HOOKS],
             topics=dict(list_topics(frame.knowledge)),
             periods={days: _find_first_day(days) for days in PERIODS},
             tenants=g.user.tenants,
-            query=_format_query(asked),
-            written=format_value,
-            numeric=find_numeric_columns,
+            query_string=_format_query(query),
+            format_value=format_value,
+            find_numeric_columns=find_numeric_columns,
         )
 
     @pages.get("/governance/<figure>.csv")
     def table(figure: str) -> Response:
         if figure not in FIGURE_NAMES:
             raise NotFound
-        asked = _read_query(frame)
-        text = as_csv(drop_log_columns(figure, reports.of(asked)))
-        name = "-".join(filter(None, (figure, asked.tenant, asked.since, asked.until)))
+        query = _read_query(frame)
+        text = as_csv(drop_log_columns(figure, reports.get_report(query)))
+        name = "-".join(filter(None, (figure, query.tenant, query.since, query.until)))
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(text, mimetype="text/csv", headers=headers)
 
@@ -118,15 +91,15 @@ def make_governance_pages(frame: Frame, reports: ReportRunner) -> Blueprint:
 
 def _read_query(frame: Frame) -> ReportQuery:
     """What the address asks for, of a tenant that is this user's. Raises BadRequest."""
-    given = request.args
-    service, topic = given.get("service") or None, given.get("topic") or None
+    parameters = request.args
+    service, topic = parameters.get("service") or None, parameters.get("topic") or None
     if service is not None and service not in map(build_service_id, OFFERED_HOOKS):
         raise BadRequest
     if topic is not None and not TOPIC_PATTERN.fullmatch(topic):
         raise BadRequest
-    since = _parse_date(given.get("from", _find_first_day(DEFAULT_DAYS)))
+    since = _parse_date(parameters.get("from", _find_first_day(DEFAULT_DAYS)))
     return ReportQuery(
-        frame.access.tenant().id, since, _parse_date(given.get("to", "")), service, topic
+        frame.access.get_tenant().id, since, _parse_date(parameters.get("to", "")), service, topic
     )
 
 
@@ -137,7 +110,7 @@ def _parse_date(text: str) -> str | None:
         day = date.fromisoformat(text)
     except ValueError:
         raise BadRequest from None
-    if not EARLIEST <= day.year <= LATEST:
+    if not MIN_YEAR <= day.year <= MAX_YEAR:
         raise BadRequest
     return day.isoformat()
 
@@ -147,28 +120,28 @@ def _find_first_day(days: int) -> str:
     return (datetime.now(UTC).date() - timedelta(days=days - 1)).isoformat()
 
 
-def _format_query(asked: ReportQuery) -> str:
+def _format_query(query: ReportQuery) -> str:
     """The same question as an address has it."""
-    chosen = {
-        "tenant": asked.tenant,
-        "from": asked.since or "",
-        "to": asked.until or "",
-        "service": asked.service or "",
-        "topic": asked.topic or "",
+    parameters = {
+        "tenant": query.tenant,
+        "from": query.since or "",
+        "to": query.until or "",
+        "service": query.service or "",
+        "topic": query.topic or "",
     }
-    return urlencode(chosen)
+    return urlencode(parameters)
 
 
 def drop_log_columns(name: str, report: Report) -> Figure:
     """A figure without what records do not hold."""
     figure = report.figures[name]
     left_out, says = LOG_COLUMNS.get(name, ((), figure.says))
-    kept = [place for place, column in enumerate(figure.columns) if column not in left_out]
+    places = [place for place, column in enumerate(figure.columns) if column not in left_out]
     return Figure(
         figure.title,
         says,
-        [figure.columns[place] for place in kept],
-        [[row[place] for place in kept] for row in figure.rows],
+        [figure.columns[place] for place in places],
+        [[row[place] for place in places] for row in figure.rows],
     )
 
 
@@ -183,21 +156,21 @@ def as_csv(figure: Figure) -> str:
 
 def find_period(report: Report) -> tuple[str, str] | None:
     """First and last day with a call; None: there was none."""
-    days = [row["day"] for row in report.figures["by_day"].dicts()]
+    days = [row["day"] for row in report.figures["by_day"].as_dicts()]
     return (min(days), max(days)) if days else None
 
 
 def build_tiles(report: Report) -> list[tuple[str, str, str]]:
     """The few numbers to begin with: what, how much, and of what."""
-    answers = report.figures["answers"].dicts()
-    times = report.figures["latency"].dicts()
+    answers = report.figures["answers"].as_dicts()
+    times = report.figures["latency"].as_dicts()
     calls = sum(row["calls"] for row in times)
     cards = sum(row["shown"] for row in answers)
     accepted, overridden = (
         sum(row[name] for row in answers) for name in ("accepted", "overridden")
     )
     answered = accepted + overridden
-    silent = sum(row["times"] for row in report.figures["silent"].dicts())
+    silent = sum(row["times"] for row in report.figures["silent"].as_dicts())
     of_answers = f"of {answered:,} answers"
     return [
         ("Calls answered", f"{calls:,}", ""),

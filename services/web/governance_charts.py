@@ -17,18 +17,20 @@ INDICATOR_TONES: Mapping[str, Tone] = {"info": "plain", "warning": "watch", "cri
 
 def build_plots(figures: Mapping[str, Figure]) -> dict[str, Plot]:
     """By the figure that each belongs to; none where there is nothing to draw."""
-    made = {
-        "by_day": _plot_calls(figures["by_day"].dicts()),
-        "cards_by_day": _plot_cards(figures["cards_by_day"].dicts()),
-        "latency_by_day": _plot_latency(figures["latency_by_day"].dicts()),
-        "answers": _plot_answers(figures["answers"].dicts()),
+    plots = {
+        "by_day": _plot_calls(figures["by_day"].as_dicts()),
+        "cards_by_day": _plot_cards(figures["cards_by_day"].as_dicts()),
+        "latency_by_day": _plot_latency(figures["latency_by_day"].as_dicts()),
+        "answers": _plot_answers(figures["answers"].as_dicts()),
         "override_reasons": _plot_counts(
-            figures["override_reasons"].dicts(), "reason", "answers", "overrides", "bad"
+            figures["override_reasons"].as_dicts(), "reason", "answers", "overrides", "bad"
         ),
-        "withheld": _plot_counts(figures["withheld"].dicts(), "reason", "times", "times", "plain"),
-        "silent": _plot_counts(figures["silent"].dicts(), "topic", "times", "cards", "watch"),
+        "withheld": _plot_counts(
+            figures["withheld"].as_dicts(), "reason", "times", "times", "plain"
+        ),
+        "silent": _plot_counts(figures["silent"].as_dicts(), "topic", "times", "cards", "watch"),
     }
-    return {name: plot for name, plot in made.items() if plot is not None}
+    return {name: plot for name, plot in plots.items() if plot is not None}
 
 
 def _plot_calls(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
@@ -57,8 +59,8 @@ def _plot_cards(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
         for name, tone in INDICATOR_TONES.items()
     ]
     says = "Cards for each 100 calls on each day, by indicator."
-    there = [one for one in series if one.points]
-    return Plot(says, DAY_AXIS, Axis("cards per 100 calls", least=0), there, stacked=True)
+    drawn = [one for one in series if one.points]
+    return Plot(says, DAY_AXIS, Axis("cards per 100 calls", least=0), drawn, stacked=True)
 
 
 def _plot_latency(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
@@ -78,20 +80,20 @@ def _plot_latency(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
 
 
 def _plot_answers(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
-    shown = rows[:MAX_BARS]
-    if not shown:
+    drawn = rows[:MAX_BARS]
+    if not drawn:
         return None
     series = [
-        Series(outcome, [(row[outcome], row["topic"]) for row in shown], "bar", tone)
+        Series(outcome, [(row[outcome], row["topic"]) for row in drawn], "bar", tone)
         for outcome, tone in OUTCOME_TONES.items()
     ]
     return Plot(
         "What became of the cards of each rule: accepted, overridden or unanswered. "
-        f"The most frequent is {shown[0]['topic']}, shown {shown[0]['shown']} times.",
+        f"The most frequent is {drawn[0]['topic']}, shown {drawn[0]['shown']} times.",
         Axis("cards", least=0),
-        Axis("", "category", names=[row["topic"] for row in shown]),
+        Axis("", "category", names=[row["topic"] for row in drawn]),
         series,
-        height=AXES_HEIGHT + BAR_HEIGHT * len(shown),
+        height=AXES_HEIGHT + BAR_HEIGHT * len(drawn),
         stacked=True,
     )
 
@@ -109,7 +111,7 @@ def _plot_counts(
     return Plot(
         f"How often, by {name}. The most frequent is {most[0][0]}: {most[0][1]}.",
         Axis(unit, least=0),
-        Axis("", "category", names=[one for one, _ in most]),
-        [Series(unit, [(count, one) for one, count in most], "bar", tone)],
+        Axis("", "category", names=[value for value, _ in most]),
+        [Series(unit, [(count, value) for value, count in most], "bar", tone)],
         height=AXES_HEIGHT - 24 + BAR_HEIGHT * len(most),
     )

@@ -74,7 +74,7 @@ class Provider(FlaskOAuth2App):  # type: ignore[misc]  # no published types
     client_cls = _BoundedSession
 
     def __init__(self, openid: OpenID) -> None:
-        """Raises ConfigurationFault for the client's secret."""
+        """Raises ConfigurationError for the client's secret."""
         super().__init__(
             FlaskIntegration(NAME),
             NAME,
@@ -112,9 +112,9 @@ class Provider(FlaskOAuth2App):  # type: ignore[misc]  # no published types
 
     def fetch_jwk_set(self, force: bool = False) -> Mapping[str, Any]:
         """The provider's keys. Raises ValueError for what is no set, and does not keep that."""
-        match found := super().fetch_jwk_set(force):
+        match key_set := super().fetch_jwk_set(force):
             case {"keys": list(keys)} if all(isinstance(key, dict) for key in keys):
-                return dict(found)
+                return dict(key_set)
         self.server_metadata.pop("jwks", None)
         raise ValueError("no key set")
 
@@ -122,16 +122,16 @@ class Provider(FlaskOAuth2App):  # type: ignore[misc]  # no published types
         with self._get_session() as asking:
             answer = asking.request("GET", self._server_metadata_url, withhold_token=True)
             answer.raise_for_status()
-            said = answer.json()
+            metadata = answer.json()
         if (
-            not isinstance(said, dict)
-            or said.get("issuer") != self._openid.issuer
-            or not all(parse_origin(str(said.get(name, ""))) for name in ENDPOINTS)
+            not isinstance(metadata, dict)
+            or metadata.get("issuer") != self._openid.issuer
+            or not all(parse_origin(str(metadata.get(name, ""))) for name in ENDPOINTS)
         ):
             raise ValueError("another issuer, or an endpoint that cannot be used")
-        methods = said.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         return {
-            **{name: said[name] for name in METADATA_FIELDS if name in said},
+            **{name: metadata[name] for name in METADATA_FIELDS if name in metadata},
             "_loaded_at": time.time(),
             "token_endpoint_auth_method": (
                 "none"
@@ -153,14 +153,14 @@ class Provider(FlaskOAuth2App):  # type: ignore[misc]  # no published types
         super().save_authorize_data(**data)
 
     def start_sign_in(self, redirect_uri: str) -> Any:
-        """Sends the browser to the provider. Raises ProviderUnavailable."""
+        """Sends the browser to the provider. Raises ProviderUnavailableError."""
         with self._report_failures():
             return self.authorize_redirect(redirect_uri)
 
     def read_identity(self) -> Mapping[str, Any]:
         """The claims of who comes back from the provider with this request.
 
-        Raises Unauthenticated and ProviderUnavailable.
+        Raises AuthenticationError and ProviderUnavailableError.
         """
         expected = {
             "iss": {"essential": True, "value": self._openid.issuer},
@@ -203,15 +203,14 @@ class Provider(FlaskOAuth2App):  # type: ignore[misc]  # no published types
                     str(self.load_server_metadata().get("end_session_endpoint", ""))
                 ):
                     return None
-                made = self.create_logout_url(back, client_id=self.client_id)
-                return str(made["url"])
+                logout = self.create_logout_url(back, client_id=self.client_id)
+                return str(logout["url"])
         except ProviderUnavailableError:
             return None
 
     @contextmanager
     def _report_failures(self) -> Iterator[None]:
-        """Raises ProviderUnavailable for whatever keeps the provider from its part, and where too
-        many wait for it already."""
+        """Raise ProviderUnavailableError where the provider fails, or too many wait for it."""
         if not self._places.acquire(blocking=False):
             raise ProviderUnavailableError
         try:
@@ -229,13 +228,13 @@ def find_claim(claims: Mapping[str, Any], name: str) -> Any:
     """
     if name in claims:
         return claims[name]
-    found: Any = claims
+    value: Any = claims
     for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def list_texts(value: Any) -> tuple[str, ...]:
     """A claim that lists names, whether it has one or several."""
     listed = value if isinstance(value, list) else [value]
-    return tuple(one for one in listed if isinstance(one, str))
+    return tuple(text for text in listed if isinstance(text, str))

@@ -52,14 +52,14 @@ class ReportQuery:
     topic: str | None = None
 
     def as_options(self) -> list[str]:
-        chosen = {
+        options = {
             "tenant": self.tenant,
             "since": self.since,
             "until": self.until,
             "service": self.service,
             "topic": self.topic,
         }
-        return [f"--{name}={value}" for name, value in chosen.items() if value is not None]
+        return [f"--{name}={value}" for name, value in options.items() if value is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Figure:
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
-    def dicts(self) -> list[dict[str, Any]]:
+    def as_dicts(self) -> list[dict[str, Any]]:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -110,43 +110,51 @@ class ReportRunner:
         self._turn = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_WAITING)
 
-    def of(self, asked: ReportQuery) -> Report:
-        """Raises ReportFailed, ReportBusy and ReportTooSlow."""
-        kept = self._find_fresh(asked)
-        if kept is not None:
-            return kept
+    def get_report(self, query: ReportQuery) -> Report:
+        """The report for `query`, at most a minute old.
+
+        Raises ReportFailedError, ReportBusyError and ReportTimeoutError.
+        """
+        cached = self._find_fresh(query)
+        if cached is not None:
+            return cached
         if not self._places.acquire(blocking=False):
             raise ReportBusyError
         try:
             if not self._turn.acquire(timeout=self._seconds):
                 raise ReportBusyError
             try:
-                return self._find_fresh(asked) or self._store(asked, self._make_report(asked))
+                return self._find_fresh(query) or self._store(query, self._make_report(query))
             finally:
                 self._turn.release()
         finally:
             self._places.release()
 
-    def _find_fresh(self, asked: ReportQuery) -> Report | None:
-        made, report = self._kept.get(asked, (0.0, None))
-        return report if self._now() - made < CACHE_SECONDS else None
+    def _find_fresh(self, query: ReportQuery) -> Report | None:
+        made_at, report = self._kept.get(query, (0.0, None))
+        return report if self._now() - made_at < CACHE_SECONDS else None
 
-    def _store(self, asked: ReportQuery, report: Report) -> Report:
-        self._kept.pop(asked, None)
+    def _store(self, query: ReportQuery, report: Report) -> Report:
+        self._kept.pop(query, None)
         while len(self._kept) >= MAX_CACHED:
             del self._kept[next(iter(self._kept))]
-        self._kept[asked] = self._now(), report
+        self._kept[query] = self._now(), report
         return report
 
-    def _make_report(self, asked: ReportQuery) -> Report:
-        told = self._run_command([*self._command, *asked.as_options()])
+    def _make_report(self, query: ReportQuery) -> Report:
+        output = self._run_command([*self._command, *query.as_options()])
         try:
-            document = orjson.loads(told)
+            document = orjson.loads(output)
             return Report(
                 {name: Figure(**figure) for name, figure in document["figures"].items()},
                 [
-                    Highlight(one["says"], one["more"], one["where"], one["problem"])
-                    for one in document["findings"]
+                    Highlight(
+                        highlight["says"],
+                        highlight["more"],
+                        highlight["where"],
+                        highlight["problem"],
+                    )
+                    for highlight in document["findings"]
                 ],
             )
         except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -177,10 +185,10 @@ class ReportRunner:
             with contextlib.suppress(OSError):  # it is gone already, or may not be told to
                 os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
             try:
-                told, _ = process.communicate(timeout=self._seconds)
+                output, _ = process.communicate(timeout=self._seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise ReportTimeoutError from None
         if process.returncode != 0:
             raise ReportFailedError
-        return told
+        return output

@@ -50,18 +50,18 @@ class Sample:
         return ", ".join(fact.says for fact in self.facts if fact.kind != "result")
 
 
-def assess_samples(known: SiteKnowledge, base_url: str, tenant: Tenant) -> dict[str, Sample]:
+def assess_samples(knowledge: SiteKnowledge, base_url: str, tenant: Tenant) -> dict[str, Sample]:
     """All of them by name, assessed as `cobalamin try` does."""
-    maker = CardComposer.from_site(known, TOPICS, base_url)
+    maker = CardComposer.from_site(knowledge, TOPICS, base_url)
     names = sorted(SAMPLE_NAMES, key=lambda name: name != FIRST_SAMPLE)
     return {name: _assess_sample(name, maker, tenant) for name in names}
 
 
 def _assess_sample(name: str, maker: CardComposer, tenant: Tenant) -> Sample:
     document, day = read_sample(name)
-    known = maker.knowledge
-    chart = read_document_chart(document, known, day)
-    attention = read_attention_rules(tenant.service_tables.get("attention"), known)
+    knowledge = maker.knowledge
+    chart = read_document_chart(document, knowledge, day)
+    attention = read_attention_rules(tenant.service_tables.get("attention"), knowledge)
     result = assess_document(document, maker, day, attention)
     age = f", {calculate_age(chart.born[0], day)} years" if chart.born else ""
     return Sample(
@@ -69,32 +69,34 @@ def _assess_sample(name: str, maker: CardComposer, tenant: Tenant) -> Sample:
         f"{SEX_TITLES.get(chart.sex or '', 'Patient')}{age}",
         format_english(day),
         document["hook"],
-        tuple(_list_facts(chart, known)),
+        tuple(_list_facts(chart, knowledge)),
         tuple(result["cards"]),
     )
 
 
-def _list_facts(chart: Chart, known: SiteKnowledge) -> Iterator[Fact]:
-    for found in chart.findings.values():
-        for one in found:
-            says = one.text or known.b12.titles[one.concept]
+def _list_facts(chart: Chart, knowledge: SiteKnowledge) -> Iterator[Fact]:
+    for findings in chart.findings.values():
+        for finding in findings:
+            says = finding.text or knowledge.b12.titles[finding.concept]
             yield Fact(
-                "on record", says if one.active else f"{says}, resolved", day=_format_day(one.onset)
+                "on record",
+                says if finding.active else f"{says}, resolved",
+                day=_format_day(finding.onset),
             )
     for drugs in chart.medications.values():
         for drug in drugs:
-            yield _describe_drug(drug, known)
+            yield _describe_drug(drug, knowledge)
     for name, results in chart.measurements.items():
         for result in results:
             value = format_amount(result.value, result.unit, result.comparator)
             side = f", {result.side}" if result.side else ""
-            title = f"{known.b12.titles[name]}{side}"
+            title = f"{knowledge.b12.titles[name]}{side}"
             yield Fact("result", title, str(value), _format_day(result.day))
 
 
-def _describe_drug(drug: Medication, known: SiteKnowledge) -> Fact:
+def _describe_drug(drug: Medication, knowledge: SiteKnowledge) -> Fact:
     kind = {"draft": "being ordered", "past": "took"}.get(drug.status, "takes")
-    return Fact(kind, drug.text or known.b12.titles[drug.concept], day=_format_day(drug.start))
+    return Fact(kind, drug.text or knowledge.b12.titles[drug.concept], day=_format_day(drug.start))
 
 
 def _format_day(day: date | None) -> str:

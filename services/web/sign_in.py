@@ -7,7 +7,6 @@ from werkzeug.wrappers import Response
 
 from cds_hooks.config.pages import OpenID
 from cds_hooks.config.settings import Settings
-from cds_hooks.web.openapi import build_refusals, build_response
 from services.web.access import SIGN_IN, ForbiddenError, User, safe_redirect
 from services.web.frame import Frame
 from services.web.openid import Provider, find_claim, list_texts
@@ -19,41 +18,23 @@ MAX_NAME_LENGTH = 80  # characters
 def build_user(openid: OpenID, claims: Any, settings: Settings) -> User:
     """Who the provider says she is, and which of our tenants that opens."""
     values = list_texts(find_claim(claims, openid.tenants_claim))
-    there = [tenant.id for tenant in settings.tenants]
+    tenants = [tenant.id for tenant in settings.tenants]
     names = [claims.get(name) for name in ("name", "preferred_username", "email", "sub")]
-    name = next((one for one in names if isinstance(one, str) and one.strip()), "")
-    return User(str(claims["sub"]), name[:MAX_NAME_LENGTH], openid.find_tenants(values, there))
-
-
-def sign_in_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of these pages."""
-    moved = {"302": {"description": "To the provider of identities, or back to a page."}}
-    page = build_response(None, "Who is signed out.", "text/html")
-    refused = build_refusals((400, 401, 404, 405, 408, 413, 429, 500, 503))
-    return {
-        "/sign-in": {"get": {"operationId": "sign-in", "responses": {**moved, **refused}}},
-        "/sign-in/callback": {"get": {"operationId": "back", "responses": {**moved, **refused}}},
-        "/sign-out": {
-            "get": {"operationId": "signed-out", "responses": {"200": page, **refused}},
-            "post": {
-                "operationId": "sign-out",
-                "responses": {"303": {"description": "Signed out."}, **refused},
-            },
-        },
-    }
+    name = next((text for text in names if isinstance(text, str) and text.strip()), "")
+    return User(str(claims["sub"]), name[:MAX_NAME_LENGTH], openid.find_tenants(values, tenants))
 
 
 def make_sign_in_pages(frame: Frame, openid: OpenID) -> Blueprint:
-    """Raises ConfigurationFault for the client's secret."""
+    """Raises ConfigurationError for the client's secret."""
     pages = frame.make_blueprint(SIGN_IN)
     provider = Provider(openid)
     base_url = frame.settings.base_url
 
     @pages.get("/sign-in")
     def sign_in() -> Response:
-        gone: Response = provider.start_sign_in(f"{base_url}/sign-in/callback")
+        response: Response = provider.start_sign_in(f"{base_url}/sign-in/callback")
         session[NEXT_PARAMETER] = safe_redirect(request.args.get(NEXT_PARAMETER))
-        return gone
+        return response
 
     @pages.get("/sign-in/callback")
     def back() -> Response:

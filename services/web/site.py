@@ -4,27 +4,25 @@ The clients of identity providers and of EHRs are large: they are loaded where a
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from flask import Blueprint
 
 from cds_hooks.config.settings import Settings
 from services.knowledge.site import SiteKnowledge
 from services.web.access import Access
-from services.web.evidence.openapi import evidence_paths
 from services.web.evidence.pages import make_evidence_pages
 from services.web.frame import Frame
-from services.web.governance import governance_paths, make_governance_pages
+from services.web.governance import make_governance_pages
 from services.web.report_process import ReportRunner
-from services.web.start import make_start_pages, start_paths
-from services.web.what_if.pages import make_what_if_pages, what_if_paths
+from services.web.start import make_start_pages
+from services.web.what_if.pages import make_what_if_pages
 
 
 def make_pages(
-    settings: Settings, known: Mapping[str, SiteKnowledge], version: str
+    settings: Settings, knowledge: Mapping[str, SiteKnowledge], version: str
 ) -> list[Blueprint]:
-    """Everything that people read. Raises ConfigurationFault."""
-    return [*_make_pages(Frame(settings, known, version, Access(settings)))]
+    """Everything that people read. Raises ConfigurationError."""
+    return [*_make_pages(Frame(settings, knowledge, version, Access(settings)))]
 
 
 def _make_pages(frame: Frame) -> Iterator[Blueprint]:
@@ -35,7 +33,7 @@ def _make_pages(frame: Frame) -> Iterator[Blueprint]:
     openid = frame.settings.pages.openid
     if _has_records_pages(frame.settings):
         yield make_governance_pages(frame, ReportRunner(frame.settings))
-    if openid is not None and frame.access.signs_in:
+    if openid is not None and frame.access.has_sign_in:
         from services.web.sign_in import make_sign_in_pages  # noqa: PLC0415  # as said above
 
         yield make_sign_in_pages(frame, openid)
@@ -45,7 +43,7 @@ def _make_pages(frame: Frame) -> Iterator[Blueprint]:
 
         door = LaunchRoutes(frame)
         yield door.make_blueprint()
-        yield make_app_pages(frame, door.opened)
+        yield make_app_pages(frame, door.open_launch)
 
 
 def _has_app(settings: Settings) -> bool:
@@ -56,28 +54,3 @@ def _has_app(settings: Settings) -> bool:
 def _has_records_pages(settings: Settings) -> bool:
     """Whether anybody may see what records say."""
     return settings.is_open or settings.pages.openid is not None
-
-
-def page_paths(settings: Settings, known: Mapping[str, SiteKnowledge]) -> dict[str, Any]:
-    """What the OpenAPI document says of them."""
-    return {
-        **start_paths(),
-        **evidence_paths(known[settings.find_tenant().id]),
-        **what_if_paths(),
-        **(governance_paths() if _has_records_pages(settings) else {}),
-        **(_sign_in_paths() if Access(settings).signs_in else {}),
-        **(_app_paths() if _has_app(settings) else {}),
-    }
-
-
-def _sign_in_paths() -> dict[str, Any]:
-    from services.web.sign_in import sign_in_paths  # noqa: PLC0415  # as said above
-
-    return sign_in_paths()
-
-
-def _app_paths() -> dict[str, Any]:
-    from services.web.smart_app.launch_routes import door_paths  # noqa: PLC0415  # as said above
-    from services.web.smart_app.pages import app_paths  # noqa: PLC0415
-
-    return door_paths() | app_paths()

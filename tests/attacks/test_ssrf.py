@@ -34,7 +34,9 @@ def call(server, prefetch=None):
 
 def asked(client, server, prefetch=None):
     request = call(server, prefetch)
-    answers, fetches = client.complete_answers(request, read_prefetch(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete_answers(
+        request, read_prefetch(request, TEMPLATES), TEMPLATES
+    )
     return answers["observations"], [fetch.reason for fetch in fetches]
 
 

@@ -1,4 +1,4 @@
-"""Requests drawn from the OpenAPI document, in order and out of order, and answers held to it.
+"""Requests drawn from the OpenAPI document and to the pages, in order and out of order, and answers held to it.
 
     cd tests && python -m fuzz.schemas [--examples 500]
 
@@ -15,6 +15,7 @@ from typing import Any
 import schemathesis
 import structlog
 from conformance.serving import sample
+from fuzz.page_paths import describe_pages
 from hypothesis import HealthCheck, Phase, given, settings
 from patients import known
 from schemathesis import GenerationMode
@@ -32,7 +33,7 @@ from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
 from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
-from services.web.site import make_pages, page_paths
+from services.web.site import make_pages
 
 BASE = "http://127.0.0.1:8000"
 CHECKS = [
@@ -68,7 +69,6 @@ def application(folder: Path) -> Any:
             Telemetry(structlog.wrap_logger(None, processors=[drop]), "test"),
         ),
         pages=make_pages(served, {"local": known()}, "test"),
-        page_paths=page_paths(served, {"local": known()}),
     )
 
 
@@ -78,8 +78,10 @@ def drawn(app: Any, examples: int) -> Counter[str]:
     Raises what schemathesis finds, with the request that does it.
     """
     statuses: Counter[str] = Counter()
-    schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
-    for found in schema.get_all_operations():
+    protocol = schemathesis.openapi.from_wsgi("/openapi.json", app)
+    pages = schemathesis.openapi.from_dict(describe_pages(app))
+    pages.app = app
+    for found in (*protocol.get_all_operations(), *pages.get_all_operations()):
         operation = found.ok()
         # A message of feedback is thirty times as large as its share of what can go wrong.
         count = examples if operation.body and "feedback" not in operation.path else examples // 8

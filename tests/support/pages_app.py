@@ -24,7 +24,7 @@ from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 from services.web.access import Access
 from services.web.frame import Frame
-from services.web.site import make_pages, page_paths
+from services.web.site import make_pages
 
 HTML = {"Accept": "text/html"}
 
@@ -110,7 +110,7 @@ def site_of(settings: Settings, areas: Mapping[str, str] = MappingProxyType({}))
     for area, path in areas.items():
         blueprint = frame.make_blueprint(area)
         blueprint.name = f"{area}-of-a-test"
-        blueprint.add_url_rule(path, view_func=lambda: frame.access.tenant().id, methods=["GET", "POST"])  # fmt: skip
+        blueprint.add_url_rule(path, view_func=lambda: frame.access.get_tenant().id, methods=["GET", "POST"])  # fmt: skip
         own.append(blueprint)
     app = create_app(
         make_context(
@@ -120,6 +120,5 @@ def site_of(settings: Settings, areas: Mapping[str, str] = MappingProxyType({}))
             Telemetry(structlog.wrap_logger(None, processors=[stamp_event, keep]), "test"),
         ),
         pages=[*make_pages(settings, knowledge, "test"), *own],
-        page_paths=page_paths(settings, knowledge),
     )
     return Site(app, lines)

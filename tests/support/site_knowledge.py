@@ -12,7 +12,7 @@ from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
 from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services, load_tenant_knowledge
-from services.web.site import make_pages, page_paths
+from services.web.site import make_pages
 
 LABORATORY = """
 id = "lab"
@@ -54,6 +54,5 @@ def site(folder: Path, *tenants: Tenant, **others):
             Telemetry(structlog.wrap_logger(None, processors=[drop]), "test"),
         ),
         pages=make_pages(settings, known, "test"),
-        page_paths=page_paths(settings, known),
     )
     return app.test_client()

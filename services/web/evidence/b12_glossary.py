@@ -11,7 +11,7 @@ from services.knowledge.site import SiteKnowledge
 from services.vitamin_b12.case import read_case
 from services.vitamin_b12.knowledge import B12Knowledge
 from services.vitamin_b12.orders import TESTS_BY_STEP
-from services.vitamin_b12.outcome import CARD_CATEGORIES, B12Assessment
+from services.vitamin_b12.outcome import CARD_CATEGORIES
 from services.vitamin_b12.results import format_locator
 from services.vitamin_b12.treatment import rate_urgency
 from services.web.evidence.glossary import GlossaryEntry, Place, translate_text
@@ -26,21 +26,21 @@ CUTOFF_MEANINGS = {
 }
 
 
-def list_categories(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
-    guideline = known.b12.guideline
+def list_categories(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
+    guideline = knowledge.b12.guideline
     for name in B12Category:
         label = LABELS[B12Category][name]
         title = label.sentence if name in CARD_CATEGORIES else None
         yield GlossaryEntry(
             name,
             title or "",
-            translate_text(known, title) if title else None,
-            indicator=_describe_indicator(name, known.b12) if title else None,
+            translate_text(knowledge, title) if title else None,
+            indicator=_describe_indicator(name, knowledge.b12) if title else None,
             usual=_find_indicator(name, Urgency.SOON) if title else None,
             when=label.explanation,
             where=tuple(
                 Place(
-                    f"{known.b12.titles[row.observation]} {row.text}: {format_locator(row)}",
+                    f"{knowledge.b12.titles[row.observation]} {row.text}: {format_locator(row)}",
                     f"/evidence/{guideline.id}#limit-{number}",
                 )
                 for number, row in enumerate(guideline.cutoffs, start=1)
@@ -61,23 +61,22 @@ def _describe_indicator(category: B12Category, knowledge: B12Knowledge) -> str:
         for chart in _build_example_charts(knowledge)
     }
     last = _find_indicator(category, Urgency.SOON)
-    said = [last]
+    parts = [last]
     for soon, words in (
         (Urgency.URGENT, "where days matter"),
         (Urgency.EMERGENCY, "on the same day"),
     ):
         if soon in ever and _find_indicator(category, soon) != last:
             last = _find_indicator(category, soon)
-            said.append(f"{last} {words}")
-    begun = _find_indicator(category, Urgency.SOON, None)
-    if begun != said[0]:
-        said.append(f"{begun} once treatment has begun")
-    return ", ".join(said)
+            parts.append(f"{last} {words}")
+    begun = _find_indicator(category, Urgency.SOON, is_treated=True)
+    if begun != parts[0]:
+        parts.append(f"{begun} once treatment has begun")
+    return ", ".join(parts)
 
 
-def _find_indicator(category: B12Category, soon: Urgency, situation: str | None = "other") -> str:
-    found = B12Assessment("", "", category, soon, False, (), (), (), None, situation, None)
-    return b12_card.choose_indicator(found).value
+def _find_indicator(category: B12Category, urgency: Urgency, *, is_treated: bool = False) -> str:
+    return b12_card.find_indicator(category, urgency, is_treated=is_treated).value
 
 
 def _build_example_charts(knowledge: B12Knowledge) -> Iterator[Chart]:
@@ -88,14 +87,14 @@ def _build_example_charts(knowledge: B12Knowledge) -> Iterator[Chart]:
         yield Chart("", day, findings={name: (Finding(name, ""),)})
 
 
-def list_next_steps(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
-    places = _find_step_places(known.b12.guideline, known.b12.titles)
-    by_id = known.templates.by_id
+def list_next_steps(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
+    places = _find_step_places(knowledge.b12.guideline, knowledge.b12.titles)
+    by_id = knowledge.templates.by_id
     for name, says in list_sentences(B12Step).items():
         yield GlossaryEntry(
             name,
             says,
-            translate_text(known, says),
+            translate_text(knowledge, says),
             where=tuple(places.get(name, ())),
             offers=tuple(by_id[id_].label for id_ in TESTS_BY_STEP.get(name, ()) if id_ in by_id),
         )
@@ -116,11 +115,11 @@ def _find_step_places(guideline: Guideline, titles: Mapping[str, str]) -> dict[s
     named += [
         (row.step, titles[row.subject], f"{row.source}: {row.locator}") for row in testing.durations
     ]
-    found: dict[str, list[Place]] = {}
+    places: dict[str, list[Place]] = {}
     for step, what, locator in named:
-        found.setdefault(step, []).append(Place(f"{what}: {locator}", f"{page}#testing"))
+        places.setdefault(step, []).append(Place(f"{what}: {locator}", f"{page}#testing"))
     for treatment in guideline.treatments.values():
         says = f"treatment, {treatment.situation.replace('_', ' ')}: {treatment.locator}"
         for step in treatment.steps:
-            found.setdefault(step, []).append(Place(says, f"{page}#treatment"))
-    return found
+            places.setdefault(step, []).append(Place(says, f"{page}#treatment"))
+    return places

@@ -22,9 +22,9 @@ from services.web.evidence.guideline_json import (
     build_orders_document,
 )
 
-TOGETHER, ORDERS, RULES = "b12-and-muscle", "orders", "rules"
+B12_AND_MUSCLE, ORDERS, RULES = "b12-and-muscle", "orders", "rules"
 CHOICES, SIDE_BY_SIDE, CODES = "choices", "side-by-side", "codes"
-PAGES = (TOGETHER, ORDERS, RULES, CHOICES, SIDE_BY_SIDE)
+PAGES = (B12_AND_MUSCLE, ORDERS, RULES, CHOICES, SIDE_BY_SIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,63 +43,71 @@ class EvidenceCatalogue:
     fhir: Mapping[str, bytes]
 
     @property
-    def used(self) -> tuple[str, str]:
+    def ids_in_force(self) -> tuple[str, str]:
         """The guideline and the definition in force."""
         return self.knowledge.b12.guideline.id, self.knowledge.muscle.definition.id
 
 
-def build_catalogue(known: SiteKnowledge, tenant: Tenant) -> EvidenceCatalogue:
-    """The shelf of `tenant`, which is answered by `known`. Raises KnowledgeFault."""
-    guidelines, definitions = known.read_guidelines(), known.read_definitions()
-    found = policy.build_choices(
-        known, read_attention_rules(tenant.service_tables.get("attention"), known)
+def build_catalogue(knowledge: SiteKnowledge, tenant: Tenant) -> EvidenceCatalogue:
+    """Build the catalogue of `tenant`, which is answered by `knowledge`. Raises KnowledgeError."""
+    guidelines, definitions = knowledge.read_guidelines(), knowledge.read_definitions()
+    choices = policy.build_choices(
+        knowledge, read_attention_rules(tenant.service_tables.get("attention"), knowledge)
     )
-    sections = glossary_sections.build_sections(known)
-    own = build_own_artefacts(known.index, known.chart_knowledge.questionnaire)
-    plain: dict[str, Any] = {id_: build_guideline_document(one) for id_, one in guidelines.items()}
-    plain |= {id_: build_definition_document(one) for id_, one in definitions.items()}
+    sections = glossary_sections.build_sections(knowledge)
+    own = build_own_artefacts(knowledge.index, knowledge.chart_knowledge.questionnaire)
+    plain: dict[str, Any] = {
+        id_: build_guideline_document(publication) for id_, publication in guidelines.items()
+    }
     plain |= {
-        "": _build_index(known, guidelines, definitions),
-        TOGETHER: build_b12_and_muscle_document(known),
-        ORDERS: build_orders_document(known),
-        RULES: glossary.as_json(sections, known.language.code),
-        CHOICES: policy.as_json(found, known),
+        id_: build_definition_document(publication) for id_, publication in definitions.items()
+    }
+    plain |= {
+        "": _build_index(knowledge, guidelines, definitions),
+        B12_AND_MUSCLE: build_b12_and_muscle_document(knowledge),
+        ORDERS: build_orders_document(knowledge),
+        RULES: glossary.as_json(sections, knowledge.language.code),
+        CHOICES: policy.as_json(choices, knowledge),
         SIDE_BY_SIDE: {
             "guidelines": comparison.as_json([*guidelines.values()]),
             "definitions": comparison.as_json([*definitions.values()]),
         },
     }
     return EvidenceCatalogue(
-        known,
+        knowledge,
         guidelines,
         definitions,
         read_source_attributes(),
         sections,
-        codes.build_code_lists(known, [*guidelines.values(), *definitions.values()]),
-        found,
-        comparison.build_plot([*guidelines.values()], known),
+        codes.build_code_lists(knowledge, [*guidelines.values(), *definitions.values()]),
+        choices,
+        comparison.build_plot([*guidelines.values()], knowledge),
         documents={id_: orjson.dumps(document) for id_, document in plain.items()},
         fhir={name: orjson.dumps(resource) for name, resource in own.items()},
     )
 
 
 def _build_index(
-    known: SiteKnowledge, guidelines: Mapping[str, Guideline], definitions: Mapping[str, Definition]
+    knowledge: SiteKnowledge,
+    guidelines: Mapping[str, Guideline],
+    definitions: Mapping[str, Definition],
 ) -> dict[str, Any]:
     """What there is to read, and what is in force."""
-    in_force = {known.b12.guideline.id, known.muscle.definition.id}
+    in_force = {knowledge.b12.guideline.id, knowledge.muscle.definition.id}
 
-    def listed(read: Mapping[str, Guideline] | Mapping[str, Definition]) -> list[dict[str, Any]]:
+    def listed(
+        publications: Mapping[str, Guideline] | Mapping[str, Definition],
+    ) -> list[dict[str, Any]]:
         return [
             {
-                "id": one.id,
-                "title": one.title,
-                "publisher": one.publisher,
-                "version": one.version,
-                "reviewed": one.reviewed.isoformat(),
-                "inForce": one.id in in_force,
+                "id": publication.id,
+                "title": publication.title,
+                "publisher": publication.publisher,
+                "version": publication.version,
+                "reviewed": publication.reviewed.isoformat(),
+                "inForce": publication.id in in_force,
             }
-            for one in read.values()
+            for publication in publications.values()
         ]
 
     return {

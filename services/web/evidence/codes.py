@@ -29,7 +29,7 @@ class Code:
 
     row: CodeRow
     system: str  # the code system's title
-    words: str
+    search_text: str
 
     @property
     def is_class(self) -> bool:
@@ -56,7 +56,7 @@ class CodeList:
     codes: tuple[Code, ...]
     uses: tuple[Place, ...]
     licences: tuple[tuple[str, str, str], ...]  # title, version and licence of each code system
-    words: str
+    search_text: str
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -82,22 +82,22 @@ class CodeListMatch:
 
 
 def build_code_lists(
-    known: SiteKnowledge, publications: Iterable[Guideline | Definition]
+    knowledge: SiteKnowledge, publications: Iterable[Guideline | Definition]
 ) -> dict[str, CodeList]:
     """Every value set by its name, a site's own among them; `publications` say what for."""
-    systems, uses = read_code_systems(known.index.base), _collect_uses(known, publications)
-    found = {}
-    for name, value_set in known.index.sets.items():
-        codes = tuple(_build_code(row, systems) for row in known.index.rows[name])
+    systems, uses = read_code_systems(knowledge.index.base), _collect_uses(knowledge, publications)
+    lists = {}
+    for name, value_set in knowledge.index.sets.items():
+        codes = tuple(_build_code(row, systems) for row in knowledge.index.rows[name])
         named = dict.fromkeys(code.row.system for code in codes)
-        found[name] = CodeList(
+        lists[name] = CodeList(
             value_set,
             codes,
             tuple(uses.get(name, ())),
             tuple(_find_licence(system, systems) for system in named),
             f"{name} {value_set.title}".casefold(),
         )
-    return found
+    return lists
 
 
 def search_lists(lists: Mapping[str, CodeList], query: str) -> list[CodeListMatch]:
@@ -105,20 +105,22 @@ def search_lists(lists: Mapping[str, CodeList], query: str) -> list[CodeListMatc
 
     A list found by its own name comes whole.
     """
-    wanted = query.casefold().split()
-    found = []
-    for one in lists.values():
-        whole = all(word in one.words for word in wanted)
-        codes = [code for code in one.codes if all(word in code.words for word in wanted)]
+    words = query.casefold().split()
+    matches = []
+    for code_list in lists.values():
+        whole = all(word in code_list.search_text for word in words)
+        codes = [
+            code for code in code_list.codes if all(word in code.search_text for word in words)
+        ]
         if whole or codes:
-            found.append(CodeListMatch(one, one.codes if whole else tuple(codes)))
-    return found
+            matches.append(CodeListMatch(code_list, code_list.codes if whole else tuple(codes)))
+    return matches
 
 
 def _build_code(row: CodeRow, systems: Mapping[str, Mapping[str, str]]) -> Code:
     title = systems.get(row.system, {}).get("title", row.system)
-    shown = row.listed or row.display
-    return Code(row, title, f"{title} {row.system} {row.code} {shown} {row.notes}".casefold())
+    display = row.listed or row.display
+    return Code(row, title, f"{title} {row.system} {row.code} {display} {row.notes}".casefold())
 
 
 def _find_licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tuple[str, str, str]:
@@ -131,27 +133,30 @@ def _find_licence(system: str, systems: Mapping[str, Mapping[str, str]]) -> tupl
 
 
 def _collect_uses(
-    known: SiteKnowledge, publications: Iterable[Guideline | Definition]
+    knowledge: SiteKnowledge, publications: Iterable[Guideline | Definition]
 ) -> dict[str, list[Place]]:
-    found: dict[str, list[Place]] = {}
-    for name, place in (*_list_publication_uses(known, publications), *_list_file_uses(known)):
-        if place not in found.setdefault(name, []):
-            found[name].append(place)
-    return found
+    uses: dict[str, list[Place]] = {}
+    for name, place in (
+        *_list_publication_uses(knowledge, publications),
+        *_list_file_uses(knowledge),
+    ):
+        if place not in uses.setdefault(name, []):
+            uses[name].append(place)
+    return uses
 
 
-def _list_file_uses(known: SiteKnowledge) -> Iterator[tuple[str, Place]]:
-    for row in known.b12.laboratory.cutoffs:
+def _list_file_uses(knowledge: SiteKnowledge) -> Iterator[tuple[str, Place]]:
+    for row in knowledge.b12.laboratory.cutoffs:
         yield row.observation, Place("a limit common to all guidelines", "/evidence/choices#limits")
-    for group, members in known.b12.groups.items():
+    for group, members in knowledge.b12.groups.items():
         for name in members:
-            yield name, Place(f"{group.replace('_', ' ')}: {known.b12.group_texts[group][0]}")
-    for cause in known.muscle.causes:
+            yield name, Place(f"{group.replace('_', ' ')}: {knowledge.b12.group_texts[group][0]}")
+    for cause in knowledge.muscle.causes:
         for name in cause.names:
             yield name, Place(f"points to {cause.title}", "/evidence/b12-and-muscle#causes")
-    for template in known.templates.by_id.values():
+    for template in knowledge.templates.by_id.values():
         yield template.concept, Place(f"told by the order “{template.label}”", "/evidence/orders")
-    for codes in known.index.site_codes:
+    for codes in knowledge.index.site_codes:
         for source in codes.sources:
             says = (
                 f"codes of {codes.file}, from {describe_origin(source)} by {source['imported_by']}"
@@ -160,18 +165,20 @@ def _list_file_uses(known: SiteKnowledge) -> Iterator[tuple[str, Place]]:
 
 
 def _list_publication_uses(
-    known: SiteKnowledge, publications: Iterable[Guideline | Definition]
+    knowledge: SiteKnowledge, publications: Iterable[Guideline | Definition]
 ) -> Iterator[tuple[str, Place]]:
     """What each use is, by all that use a list so; the link leads to the one in force."""
-    in_force = (known.b12.guideline.id, known.muscle.definition.id)
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for one in publications:
-        for row in one.cutoffs:
-            found.setdefault((row.observation, "a limit of", "limits"), []).append(one.id)
-        if isinstance(one, Guideline):
-            for name, what in _list_testing_uses(one):
-                found.setdefault((name, what, "testing"), []).append(one.id)
-    for (name, what, place), ids in found.items():
+    in_force = (knowledge.b12.guideline.id, knowledge.muscle.definition.id)
+    ids_by_use: dict[tuple[str, str, str], list[str]] = {}
+    for publication in publications:
+        for row in publication.cutoffs:
+            ids_by_use.setdefault((row.observation, "a limit of", "limits"), []).append(
+                publication.id
+            )
+        if isinstance(publication, Guideline):
+            for name, what in _list_testing_uses(publication):
+                ids_by_use.setdefault((name, what, "testing"), []).append(publication.id)
+    for (name, what, place), ids in ids_by_use.items():
         by = [*dict.fromkeys(ids)]
         first = next((id_ for id_ in in_force if id_ in by), by[0])
         yield name, Place(f"{what} {', '.join(by)}", f"/evidence/{first}#{place}")

@@ -36,13 +36,16 @@ class ComparisonRow:
 
 def build_rows(publications: Sequence[Guideline | Definition]) -> tuple[ComparisonRow, ...]:
     """Every measure that some publication has a limit for, in the order of their files."""
-    keys = dict.fromkeys(_make_key(row) for one in publications for row in one.cutoffs)
+    keys = dict.fromkeys(
+        _make_key(row) for publication in publications for row in publication.cutoffs
+    )
     order = {name: n for n, name in enumerate(dict.fromkeys(key[0] for key in keys))}
     return tuple(
         ComparisonRow(
             *key,
             cells=tuple(
-                tuple(row for row in one.cutoffs if _make_key(row) == key) for one in publications
+                tuple(row for row in publication.cutoffs if _make_key(row) == key)
+                for publication in publications
             ),
         )
         for key in sorted(keys, key=lambda key: order[key[0]])
@@ -53,26 +56,28 @@ def _make_key(row: Cutoff) -> tuple[str, str, str | None, str | None]:
     return row.observation, row.unit, row.sex, row.method
 
 
-def build_plot(guidelines: Sequence[Guideline], known: SiteKnowledge) -> Plot:
+def build_plot(guidelines: Sequence[Guideline], knowledge: SiteKnowledge) -> Plot:
     """The bands of total B12, one column for each guideline."""
-    title = known.b12.titles[CHARTED_OBSERVATION]
+    title = knowledge.b12.titles[CHARTED_OBSERVATION]
     edges = [
-        row.limit for one in guidelines for row in one.get_rows(CHARTED_OBSERVATION, CHARTED_UNIT)
+        row.limit
+        for guideline in guidelines
+        for row in guideline.get_rows(CHARTED_OBSERVATION, CHARTED_UNIT)
     ]
     top = max(edges) * TOP_MARGIN
     points: dict[str, list[tuple[Any, ...]]] = {means: [] for means in TONES}
-    for one in guidelines:
-        for low, high, met in _find_bands(one, top):
-            printed = "" if met.source is None else f", not printed by {one.id} itself"
-            told = f"{met.text}: {met.means}{printed}"
-            points[met.means].append((one.id, (low, high), told))
+    for guideline in guidelines:
+        for low, high, met in _find_bands(guideline, top):
+            printed = "" if met.source is None else f", not printed by {guideline.id} itself"
+            label = f"{met.text}: {met.means}{printed}"
+            points[met.means].append((guideline.id, (low, high), label))
     return Plot(
         says=f"What {title.lower()} in {CHARTED_UNIT} means by {len(guidelines)} guidelines; "
         "the table holds the same limits.",
         x=Axis("", "category"),
         y=Axis(f"{title}, {CHARTED_UNIT}", least=0, most=round(top)),
         series=[
-            Series(means, found, "bar", TONES[means]) for means, found in points.items() if found
+            Series(means, bands, "bar", TONES[means]) for means, bands in points.items() if bands
         ],
         height=340,
     )
@@ -97,8 +102,8 @@ def as_json(publications: Sequence[Guideline | Definition]) -> list[dict[str, An
             **({"sex": row.sex} if row.sex else {}),
             **({"method": row.method} if row.method else {}),
             "limits": {
-                one.id: [build_limit_document(cutoff) for cutoff in cell]
-                for one, cell in zip(publications, row.cells, strict=True)
+                publication.id: [build_limit_document(cutoff) for cutoff in cell]
+                for publication, cell in zip(publications, row.cells, strict=True)
                 if cell
             },
         }

@@ -48,25 +48,29 @@ class GlossarySection:
     id: str
     title: str
     about: str
-    words: tuple[GlossaryEntry, ...]
+    entries: tuple[GlossaryEntry, ...]
 
 
-def translate_text(known: SiteKnowledge, text: str) -> str | None:
-    said = known.language(text)
-    return said if said != text else None
+def translate_text(knowledge: SiteKnowledge, text: str) -> str | None:
+    translated = knowledge.language(text)
+    return translated if translated != text else None
 
 
-def build_entries(table: Mapping[str, str], known: SiteKnowledge) -> Iterator[GlossaryEntry]:
+def build_entries(table: Mapping[str, str], knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
     for name, says in table.items():
-        yield GlossaryEntry(name, says, translate_text(known, says))
+        yield GlossaryEntry(name, says, translate_text(knowledge, says))
 
 
-def as_json(found: Iterable[GlossarySection], language: str) -> dict[str, Any]:
+def as_json(sections: Iterable[GlossarySection], language: str) -> dict[str, Any]:
     """The list as JSON."""
     return {
         "language": language,
         "sections": [
-            {"id": one.id, "title": one.title, "words": [word.as_json() for word in one.words]}
-            for one in found
+            {
+                "id": section.id,
+                "title": section.title,
+                "words": [word.as_json() for word in section.entries],
+            }
+            for section in sections
         ],
     }

@@ -72,7 +72,8 @@ def build_guideline_document(guideline: Guideline) -> dict[str, Any]:
 
 def _list_changes(changes: Iterable[Change]) -> list[dict[str, str]]:
     return [
-        {"version": one.version, "date": one.day.isoformat(), "what": one.what} for one in changes
+        {"version": change.version, "date": change.day.isoformat(), "what": change.what}
+        for change in changes
     ]
 
 
@@ -128,20 +129,20 @@ def build_definition_document(definition: Definition) -> dict[str, Any]:
     }
 
 
-def build_b12_and_muscle_document(known: SiteKnowledge) -> dict[str, Any]:
+def build_b12_and_muscle_document(knowledge: SiteKnowledge) -> dict[str, Any]:
     """What is known of B12 and muscle, the comparison, and the other causes."""
     causes = [
-        {f.name: getattr(cause, f.name) for f in fields(cause)} for cause in known.muscle.causes
+        {f.name: getattr(cause, f.name) for f in fields(cause)} for cause in knowledge.muscle.causes
     ]
-    told = [{k: v for k, v in cause.items() if v not in ((), None, False)} for cause in causes]
-    return {**known.comparison, "cause": told}
+    documents = [{k: v for k, v in cause.items() if v not in ((), None, False)} for cause in causes]
+    return {**knowledge.comparison, "cause": documents}
 
 
-def build_orders_document(known: SiteKnowledge) -> dict[str, Any]:
+def build_orders_document(knowledge: SiteKnowledge) -> dict[str, Any]:
     """What is said of draft orders, and which orders may be suggested."""
     return {
-        "rule": [asdict(rule) for rule in known.order_rules.values()],
-        "locale": known.templates.locale,
+        "rule": [asdict(rule) for rule in knowledge.order_rules.values()],
+        "locale": knowledge.templates.locale,
         "template": [
             {
                 "id": template.id,
@@ -153,6 +154,6 @@ def build_orders_document(known: SiteKnowledge) -> dict[str, Any]:
                 "confidence": template.confidence,
                 "resource": template.resource,
             }
-            for template in known.templates.by_id.values()
+            for template in knowledge.templates.by_id.values()
         ],
     }

@@ -25,23 +25,25 @@ def list_combinations(
     parts = tuple(part for part in PARTS if part in uses)
     rows = []
     for levels in product(Level, repeat=len(parts)):
-        given = dict.fromkeys(PARTS, Level.UNKNOWN) | dict(zip(parts, levels, strict=True))
-        category = judge(given["strength"], given["mass"], given["performance"], None, False)
+        values = dict.fromkeys(PARTS, Level.UNKNOWN) | dict(zip(parts, levels, strict=True))
+        category = judge(values["strength"], values["mass"], values["performance"], None, False)
         rows.append((levels, get_sentence(SarcopeniaCategory, category)))
     return parts, rows
 
 
-def list_categories(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
-    ours = {category for _levels, category in find_outcomes(known.muscle.definition)}
-    place = Place(known.muscle.definition.id, f"/evidence/{known.muscle.definition.id}#combined")
+def list_categories(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
+    ours = {category for _levels, category in find_outcomes(knowledge.muscle.definition)}
+    definition = knowledge.muscle.definition
+    place = Place(definition.id, f"/evidence/{definition.id}#combined")
     for name in SarcopeniaCategory:
         says = get_sentence(SarcopeniaCategory, name)
         is_ours = name in ours or name == SarcopeniaCategory.OUT_OF_SCOPE_AGE
         yield GlossaryEntry(
             name,
             says,
-            translate_text(known, says),
-            indicator=f"{_find_indicator(name)}, {_find_indicator(name, 'same-day')} where a cause cannot wait",
+            translate_text(knowledge, says),
+            indicator=f"{_find_indicator(name)}, "
+            f"{_find_indicator(name, 'same-day')} where a cause cannot wait",
             usual=_find_indicator(name),
             where=(place,) if is_ours else (),
         )
@@ -50,16 +52,16 @@ def list_categories(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
 def find_outcomes(definition: Definition) -> Iterator[tuple[object, str]]:
     judge = ALGORITHMS[definition.algorithm]
     screens = ("positive", "negative", None)
-    for given in product(Level, Level, Level, screens, (True, False)):
-        yield given, judge(*given)
+    for arguments in product(Level, Level, Level, screens, (True, False)):
+        yield arguments, judge(*arguments)
 
 
 def _find_indicator(category: SarcopeniaCategory, urgent: str | None = None) -> str:
     return muscle_card.find_indicator(category, urgent).value
 
 
-def list_next_steps(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
+def list_next_steps(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
     for name, says in list_sentences(SarcopeniaStep).items():
-        causes = (cause.title for cause in known.muscle.causes if name in cause.steps)
+        causes = (cause.title for cause in knowledge.muscle.causes if name in cause.steps)
         where = tuple(Place(title, "/evidence/b12-and-muscle#causes") for title in causes)
-        yield GlossaryEntry(name, says, translate_text(known, says), where=where)
+        yield GlossaryEntry(name, says, translate_text(knowledge, says), where=where)

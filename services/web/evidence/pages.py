@@ -14,21 +14,21 @@ from services.assessment.labels import list_sentences
 from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.web.evidence import codes, comparison
 from services.web.evidence.catalogue import (
+    B12_AND_MUSCLE,
     CHOICES,
     ORDERS,
     RULES,
     SIDE_BY_SIDE,
-    TOGETHER,
     EvidenceCatalogue,
     build_catalogue,
 )
 from services.web.evidence.muscle_glossary import list_combinations
-from services.web.evidence.openapi import MOST_OF_A_SEARCH
 from services.web.frame import Frame
 from services.web.unit_text import spell_units
 
+MAX_QUERY_LENGTH = 200  # characters of a search
 TEMPLATES = {
-    TOGETHER: "b12_and_muscle.html",
+    B12_AND_MUSCLE: "b12_and_muscle.html",
     ORDERS: "orders.html",
     RULES: "rules.html",
     CHOICES: "choices.html",
@@ -44,14 +44,14 @@ MEANING_TONES = {
 
 
 def make_evidence_pages(frame: Frame) -> Blueprint:
-    """The pages. Raises KnowledgeFault for what cannot be read."""
-    pages, shelves = frame.make_blueprint("evidence"), _build_catalogues(frame)
+    """The pages. Raises KnowledgeError for what cannot be read."""
+    pages, catalogues = frame.make_blueprint("evidence"), _build_catalogues(frame)
     pages.add_app_template_filter(spell_units)
     pages.add_app_template_filter(lambda name: name.replace("_", " "), "plain")
     show = partial(_render, frame)
 
-    def here() -> EvidenceCatalogue:
-        return shelves[frame.access.tenant().id]
+    def get_catalogue() -> EvidenceCatalogue:
+        return catalogues[frame.access.get_tenant().id]
 
     @pages.after_request
     def kept(response: Response) -> Response:
@@ -59,32 +59,46 @@ def make_evidence_pages(frame: Frame) -> Blueprint:
 
     @pages.get("/evidence")
     def index() -> Response:
-        return show(here(), "index.html", here().documents[""])
+        return show(get_catalogue(), "index.html", get_catalogue().documents[""])
 
     @pages.get("/evidence/codes")
     def code_search() -> Response:
-        query = request.args.get("q", "").strip()[:MOST_OF_A_SEARCH]
-        found = codes.search_lists(here().lists, query)
-        told = [{**one.list.as_json(), "codes": [c.as_json() for c in one.codes]} for one in found]
-        plain = orjson.dumps({"query": query, "lists": told})
-        return show(here(), "codes.html", plain, query=query, found=found, kinds=codes.KIND_TITLES)
+        query = request.args.get("q", "").strip()[:MAX_QUERY_LENGTH]
+        matches = codes.search_lists(get_catalogue().lists, query)
+        lists = [
+            {**match.list.as_json(), "codes": [c.as_json() for c in match.codes]}
+            for match in matches
+        ]
+        plain = orjson.dumps({"query": query, "lists": lists})
+        return show(
+            get_catalogue(),
+            "codes.html",
+            plain,
+            query=query,
+            matches=matches,
+            kinds=codes.KIND_TITLES,
+        )
 
     @pages.get("/evidence/codes/<name>")
     def code_list(name: str) -> Response:
-        one = here().lists.get(name)
-        if one is None:
+        found = get_catalogue().lists.get(name)
+        if found is None:
             raise NotFound
-        plain = orjson.dumps(one.as_json())
-        return show(here(), "code_list.html", plain, one=one, kinds=codes.KIND_TITLES)
+        plain = orjson.dumps(found.as_json())
+        return show(
+            get_catalogue(), "code_list.html", plain, code_list=found, kinds=codes.KIND_TITLES
+        )
 
     @pages.get("/evidence/<id_>")
     def one(id_: str) -> Response:
-        found = _find_catalogue(id_, here(), shelves.values() if _is_public(frame) else ())
-        return _render_publication(show, found, id_)
+        catalogue = _find_catalogue(
+            id_, get_catalogue(), catalogues.values() if _is_public(frame) else ()
+        )
+        return _render_publication(show, catalogue, id_)
 
     @pages.get("/fhir/<kind>/<id_>")
     def artefact(kind: str, id_: str) -> Response:
-        resource = here().fhir.get(f"{kind}/{id_}")
+        resource = get_catalogue().fhir.get(f"{kind}/{id_}")
         if resource is None:
             raise NotFound
         return Response(resource, mimetype="application/fhir+json")
@@ -94,57 +108,63 @@ def make_evidence_pages(frame: Frame) -> Blueprint:
 
 def _build_catalogues(frame: Frame) -> dict[str, EvidenceCatalogue]:
     """By tenant; those who are answered by the same knowledge share one."""
-    made: dict[int, EvidenceCatalogue] = {}
-    shelves = {}
+    by_knowledge: dict[int, EvidenceCatalogue] = {}
+    catalogues = {}
     for tenant in frame.settings.tenants:
-        known = frame.knowledge_by_tenant[tenant.id]
-        if id(known) not in made:
-            made[id(known)] = build_catalogue(known, tenant)
-        shelves[tenant.id] = made[id(known)]
-    return shelves
+        knowledge = frame.knowledge_by_tenant[tenant.id]
+        if id(knowledge) not in by_knowledge:
+            by_knowledge[id(knowledge)] = build_catalogue(knowledge, tenant)
+        catalogues[tenant.id] = by_knowledge[id(knowledge)]
+    return catalogues
 
 
-def _find_catalogue(id_: str, here: EvidenceCatalogue, others: Any) -> EvidenceCatalogue:
-    """The shelf with `id_`: the reader's own, else another's, since a card of any tenant links
+def _find_catalogue(id_: str, own: EvidenceCatalogue, others: Any) -> EvidenceCatalogue:
+    """The catalogue with `id_`: the user's own, else another's, since a card of any tenant links
     here and who follows the link need not be signed in. Raises NotFound."""
-    found: Iterator[EvidenceCatalogue] = (one for one in (here, *others) if one.documents.get(id_))
-    held = next(found, None)
-    if held is None or not id_:
+    matches: Iterator[EvidenceCatalogue] = (
+        other for other in (own, *others) if other.documents.get(id_)
+    )
+    catalogue = next(matches, None)
+    if catalogue is None or not id_:
         raise NotFound
-    return held
+    return catalogue
 
 
 def _render_publication(
-    show: Callable[..., Response], held: EvidenceCatalogue, id_: str
+    show: Callable[..., Response], catalogue: EvidenceCatalogue, id_: str
 ) -> Response:
-    plain = held.documents[id_]
+    plain = catalogue.documents[id_]
     if id_ in TEMPLATES:
-        return show(held, TEMPLATES[id_], plain, **_collect_values(held, id_))
-    if id_ in held.definitions:
-        definition = held.definitions[id_]
+        return show(catalogue, TEMPLATES[id_], plain, **_collect_values(catalogue, id_))
+    if id_ in catalogue.definitions:
+        definition = catalogue.definitions[id_]
         looked_at, rows = list_combinations(definition)
         return show(
-            held,
+            catalogue,
             "definition.html",
             plain,
             definition=definition,
             definition_parts=looked_at,
             combined=rows,
         )
-    guideline = held.guidelines[id_]
-    return show(held, "guideline.html", plain, guideline=guideline, words=list_sentences(B12Step))
+    guideline = catalogue.guidelines[id_]
+    words = list_sentences(B12Step)
+    return show(catalogue, "guideline.html", plain, guideline=guideline, words=words)
 
 
-def _collect_values(held: EvidenceCatalogue, id_: str) -> dict[str, Any]:
-    """What a page is drawn from besides the shelf."""
+def _collect_values(catalogue: EvidenceCatalogue, id_: str) -> dict[str, Any]:
+    """Values of a page's template besides the catalogue."""
     if id_ == RULES:
-        code = held.knowledge.language.code
+        code = catalogue.knowledge.language.code
         named = Locale.parse(code).get_display_name(code) or code
         return {"language": code, "named": named.capitalize()}
     if id_ == CHOICES:
         return {"hooks": [*OFFERED_HOOKS]}
     if id_ == SIDE_BY_SIDE:
-        guidelines, definitions = [*held.guidelines.values()], [*held.definitions.values()]
+        guidelines, definitions = (
+            [*catalogue.guidelines.values()],
+            [*catalogue.definitions.values()],
+        )
         return {
             "tables": [
                 ("Vitamin B12", guidelines, comparison.build_rows(guidelines)),
@@ -155,13 +175,18 @@ def _collect_values(held: EvidenceCatalogue, id_: str) -> dict[str, Any]:
 
 
 def _render(
-    frame: Frame, held: EvidenceCatalogue, template: str, plain: bytes, **values: Any
+    frame: Frame, catalogue: EvidenceCatalogue, template: str, plain: bytes, **values: Any
 ) -> Response:
     """The page, or the same as JSON where that is asked for."""
     accepted = request.accept_mimetypes.best_match(["text/html", "application/json"])
     if accepted == "application/json" or request.args.get("format") == "json":
         return Response(plain, mimetype="application/json")
-    values = {"held": held, "known": held.knowledge, "titles": held.knowledge.b12.titles, **values}
+    values = {
+        "catalogue": catalogue,
+        "knowledge": catalogue.knowledge,
+        "titles": catalogue.knowledge.b12.titles,
+        **values,
+    }
     return frame.render_page(f"pages/evidence/{template}", tones=MEANING_TONES, **values)
 
 

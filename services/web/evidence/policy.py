@@ -53,12 +53,12 @@ class Choices:
     groups: tuple[tuple[str, str, str, tuple[str, ...]], ...]  # name, says, source, value sets
 
 
-def build_choices(known: SiteKnowledge, attention: Mapping[str, AttentionRules]) -> Choices:
-    """Those in force where `known` and `attention` are."""
+def build_choices(knowledge: SiteKnowledge, attention: Mapping[str, AttentionRules]) -> Choices:
+    """The choices in force by `knowledge` and `attention`."""
     limits, shipped = read_toml(CLINICAL / "laboratory.toml"), read_toml(CLINICAL / ATTENTION)
     first = attention[build_service_id(next(iter(OFFERED_HOOKS)))]
     return Choices(
-        policy=tuple(_list_policy(known)),
+        policy=tuple(_list_policy(knowledge)),
         attention=tuple(
             AttentionSetting(
                 name,
@@ -74,18 +74,18 @@ def build_choices(known: SiteKnowledge, attention: Mapping[str, AttentionRules])
         reasons_why=shipped["reasons"]["why"],
         plausible=tuple(
             PlausibleRange(observation, unit, low, high)
-            for (observation, unit), (low, high) in known.chart_knowledge.plausible.items()
+            for (observation, unit), (low, high) in knowledge.chart_knowledge.plausible.items()
         ),
         limits_head={key: limits[key] for key in ("version", "reviewed", "reviewer")},
-        indicator=known.b12.indicator,
+        indicator=knowledge.b12.indicator,
         groups=tuple(
-            (name, *known.b12.group_texts[name], members)
-            for name, members in known.b12.groups.items()
+            (name, *knowledge.b12.group_texts[name], members)
+            for name, members in knowledge.b12.groups.items()
         ),
     )
 
 
-def _list_policy(known: SiteKnowledge) -> list[Choice]:
+def _list_policy(knowledge: SiteKnowledge) -> list[Choice]:
     shipped = read_toml(CLINICAL / "policy.toml")
     return [
         Choice(
@@ -94,26 +94,32 @@ def _list_policy(known: SiteKnowledge) -> list[Choice]:
             shipped[name]["why"],
             None if value == shipped[name]["value"] else f"{shipped[name]['value']:g}",
         )
-        for name, value in known.b12.policy.items()
+        for name, value in knowledge.b12.policy.items()
     ]
 
 
-def as_json(found: Choices, known: SiteKnowledge) -> dict[str, Any]:
+def as_json(choices: Choices, knowledge: SiteKnowledge) -> dict[str, Any]:
     return {
-        "policy": {one.name: {"value": float(one.value), "why": one.why} for one in found.policy},
-        "attention": {
-            one.name: {"values": dict(zip(OFFERED_HOOKS, one.values, strict=True)), "why": one.why}
-            for one in found.attention
+        "policy": {
+            choice.name: {"value": float(choice.value), "why": choice.why}
+            for choice in choices.policy
         },
-        "quietDaysByReason": dict(found.reasons),
-        "limits": [build_limit_document(row) for row in known.b12.laboratory.cutoffs],
+        "attention": {
+            choice.name: {
+                "values": dict(zip(OFFERED_HOOKS, choice.values, strict=True)),
+                "why": choice.why,
+            }
+            for choice in choices.attention
+        },
+        "quietDaysByReason": dict(choices.reasons),
+        "limits": [build_limit_document(row) for row in knowledge.b12.laboratory.cutoffs],
         "plausible": [
             {"observation": p.observation, "unit": p.unit, "low": p.low, "high": p.high}
-            for p in found.plausible
+            for p in choices.plausible
         ],
-        "combinedIndicator": dict(found.indicator),
+        "combinedIndicator": dict(choices.indicator),
         "groups": {
             name: {"says": says, "source": source, "members": list(members)}
-            for name, says, source, members in found.groups
+            for name, says, source, members in choices.groups
         },
     }

@@ -17,56 +17,59 @@ DEFINITE_OUTCOMES = frozenset({Outcome.DEFICIENT, Outcome.RAISED, Outcome.GROSSL
 
 
 def find_level_caveat(
-    result: Measurement, read: Reading | IncomparableResult, then: Chart, known: SiteKnowledge
+    result: Measurement,
+    reading: Reading | IncomparableResult,
+    chart: Chart,
+    knowledge: SiteKnowledge,
 ) -> str:
     """Why total or active B12 must not be read as it stands; empty where nothing is known."""
-    given = read_replacement(then, known.b12)
+    replacement = read_replacement(chart, knowledge.b12)
     total = result.observation == "total_b12"
-    if given.parenteral:
+    if replacement.parenteral:
         return get_sentence(B12Flag, B12Flag.DO_NOT_INTERPRET_B12_LEVEL)
-    if isinstance(read, Reading) and read.means == "deficient":
-        return _describe_pregnancy() if total and is_pregnant(then, known.b12) else ""
-    if given.oral:
+    if isinstance(reading, Reading) and reading.means == "deficient":
+        return _describe_pregnancy() if total and is_pregnant(chart, knowledge.b12) else ""
+    if replacement.oral:
         return get_sentence(B12Flag, B12Flag.NOTE_SUPPLEMENT_MASKS)
-    if total and is_pregnant(then, known.b12):
+    if total and is_pregnant(chart, knowledge.b12):
         return _describe_pregnancy()
-    if list_nitrous_oxide_exposures(then):
+    if list_nitrous_oxide_exposures(chart):
         return make_text("Nitrous oxide is on record: a level that is not low does not reassure.")
-    return _find_interference(then) if total else ""
+    return _find_interference(chart) if total else ""
 
 
 def _describe_pregnancy() -> str:
     return make_text("total B12 falls in pregnancy without deficiency")
 
 
-def _find_interference(then: Chart) -> str:
-    antibodies = then.qualitative.get("intrinsic_factor_antibody")
+def _find_interference(chart: Chart) -> str:
+    antibodies = chart.qualitative.get("intrinsic_factor_antibody")
     if antibodies and antibodies[0].positive:
         return get_sentence(B12Flag, B12Flag.FLAG_ASSAY_INTERFERENCE)
-    if then.has("transcobalamin_deficiency"):
+    if chart.has("transcobalamin_deficiency"):
         return make_text("Transcobalamin deficiency is on record: total B12 looks normal in it.")
     return ""
 
 
 def find_metabolite_caveat(
-    read: Reading | IncomparableResult, then: Chart, known: SiteKnowledge
+    reading: Reading | IncomparableResult, chart: Chart, knowledge: SiteKnowledge
 ) -> str:
     """Why methylmalonic acid or homocysteine must not be read as it stands."""
-    observation = read.result.observation
-    if observation == "methylmalonic_acid" and then.has("inborn_methylmalonic_acidaemia"):
+    observation = reading.result.observation
+    if observation == "methylmalonic_acid" and chart.has("inborn_methylmalonic_acidaemia"):
         return get_sentence(B12Flag, B12Flag.MMA_NOT_INTERPRETABLE)
-    normal = isinstance(read, Reading) and read.means == "normal"
-    if normal and read_replacement(then, known.b12).under_way:
+    normal = isinstance(reading, Reading) and reading.means == "normal"
+    if normal and read_replacement(chart, knowledge.b12).under_way:
         return make_text(
             "Measured under B12: normal shows that it works, not that it is not needed."
         )
     return ""
 
 
-def is_undated(name: str, chart: Chart, known: SiteKnowledge) -> bool:
+def is_undated(name: str, chart: Chart, knowledge: SiteKnowledge) -> bool:
     """Whether B12 is on record without a start: no level is known to be of before it."""
     return name in DOUBTFUL_OBSERVATIONS and any(
         drug.start is None and drug.status != "draft" and not is_antidote(drug, chart)
-        for concept in known.b12.groups["replacement"]
+        for concept in knowledge.b12.groups["replacement"]
         for drug in chart.medications.get(concept, ())
     )

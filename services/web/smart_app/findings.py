@@ -34,7 +34,7 @@ from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge
 from services.vitamin_b12.outcome import CARD_CATEGORIES, B12Assessment
 from services.web.chart_data import Tone
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 
 INDICATOR_TONES: dict[str, Tone] = {"info": "plain", "warning": "watch", "critical": "bad"}
 CATEGORY_TONES: dict[str, Tone] = {"unlikely": "good", "no_sarcopenia": "good"}
@@ -93,26 +93,26 @@ class Findings:
     partial: bool
 
 
-def describe_findings(chart: Chart, known: SiteKnowledge) -> Findings:
+def describe_findings(chart: Chart, knowledge: SiteKnowledge) -> Findings:
     """What a request would be answered from, told in full."""
-    found, words = evaluate(chart, known, TOPICS), Words.from_knowledge(known)
-    both = found.muscle.positive and is_b12_positive(found.b12)
+    evaluation, words = evaluate(chart, knowledge, TOPICS), PageTranslator.from_knowledge(knowledge)
+    both = evaluation.muscle.positive and is_b12_positive(evaluation.b12)
     return Findings(
-        b12=_describe_b12(found, chart, known, words),
-        muscle=_describe_muscle(found, chart, known, words),
-        together=words.capitalise(_describe_tier(found)),
-        causes=tuple(_list_causes(found.differential, known, words)),
-        association=words(known.comparison["statement"]["says"]) if both else None,
-        comparison=tuple(known.comparison["row"]),
+        b12=_describe_b12(evaluation, chart, knowledge, words),
+        muscle=_describe_muscle(evaluation, chart, knowledge, words),
+        together=words.capitalise(_describe_tier(evaluation)),
+        causes=tuple(_list_causes(evaluation.differential, knowledge, words)),
+        association=words(knowledge.comparison["statement"]["says"]) if both else None,
+        comparison=tuple(knowledge.comparison["row"]),
         partial=_is_partial(chart),
     )
 
 
-def _describe_tier(found: Evaluation) -> str:
+def _describe_tier(evaluation: Evaluation) -> str:
     """The order of attention; of a child nobody has looked for a finding."""
-    if found.tier == Tier.T5 and found.b12.category == B12Category.OUT_OF_SCOPE:
+    if evaluation.tier == Tier.T5 and evaluation.b12.category == B12Category.OUT_OF_SCOPE:
         return get_sentence(B12Category, B12Category.OUT_OF_SCOPE)
-    return get_sentence(Tier, found.tier)
+    return get_sentence(Tier, evaluation.tier)
 
 
 def _is_partial(chart: Chart) -> bool:
@@ -120,15 +120,15 @@ def _is_partial(chart: Chart) -> bool:
 
 
 def _describe_b12(
-    found: Evaluation, chart: Chart, known: SiteKnowledge, words: Words
+    evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, words: PageTranslator
 ) -> TopicFinding:
-    b12, guideline = found.b12, known.b12.guideline
+    b12, guideline = evaluation.b12, knowledge.b12.guideline
     loud = INDICATOR_TONES[b12_card.choose_indicator(b12).value]
     # What was not seen could make it pressing, and no guideline has judged a child.
     quiet = b12.urgency == "none" and (_is_partial(chart) or b12.category == "out-of-scope")
     return TopicFinding(
         title=words(make_text("Vitamin B12")),
-        headline=_choose_headline(b12, known, words),
+        headline=_choose_headline(b12, knowledge, words),
         tone=loud if _is_partial(chart) else CATEGORY_TONES.get(b12.category, loud),
         when=None if quiet else words(get_sentence(Urgency, b12.urgency)),
         reasons=tuple(_list_reasons(b12.evidence, words)),
@@ -139,50 +139,52 @@ def _describe_b12(
         label=guideline.label,
         citation=guideline.citation,
         strength=words(guideline.strength),
-        reviewed=_describe_review(guideline.reviewer, words.day(guideline.reviewed), words),
+        reviewed=_describe_review(guideline.reviewer, words.format_day(guideline.reviewed), words),
     )
 
 
 def _describe_muscle(
-    found: Evaluation, chart: Chart, known: SiteKnowledge, words: Words
+    evaluation: Evaluation, chart: Chart, knowledge: SiteKnowledge, words: PageTranslator
 ) -> TopicFinding:
-    muscle, definition = found.muscle, known.muscle.definition
-    speaks, _why = muscle_card.should_show(found, chart)
+    muscle, definition = evaluation.muscle, knowledge.muscle.definition
+    speaks, _why = muscle_card.should_show(evaluation, chart)
     category = words.capitalise(get_sentence(SarcopeniaCategory, muscle.category))
     levels = {"strength": muscle.strength, "mass": muscle.mass, "performance": muscle.performance}
-    told = ", ".join(
+    levels_text = ", ".join(
         f"{words(name)} {words(get_sentence(Level, level))}" for name, level in levels.items()
     )
-    loud = INDICATOR_TONES[muscle_card.choose_indicator(found).value]
+    loud = INDICATOR_TONES[muscle_card.choose_indicator(evaluation).value]
     doubtful = _is_partial(chart) or "low" in levels.values() or bool(muscle.flags)
     return TopicFinding(
         title=words(make_text("Muscle")),
-        headline=words(write_muscle_summary(found, known)) if speaks else f"{category}.",
+        headline=words(write_muscle_summary(evaluation, knowledge)) if speaks else f"{category}.",
         tone=loud if doubtful else CATEGORY_TONES.get(muscle.category, loud),
         when=None,
         reasons=tuple(_list_reasons(muscle.evidence, words)),
-        steps=_list_sentences(SarcopeniaStep, muscle_steps(found), words),
+        steps=_list_sentences(SarcopeniaStep, muscle_steps(evaluation), words),
         flags=_list_sentences(SarcopeniaFlag, muscle.flags, words),
-        remark=f"{category}: {told}.",
+        remark=f"{category}: {levels_text}.",
         id=definition.id,
         label=definition.label,
         citation=definition.citation,
         strength=words(definition.strength),
-        reviewed=_describe_review(definition.reviewer, words.day(definition.reviewed), words),
+        reviewed=_describe_review(
+            definition.reviewer, words.format_day(definition.reviewed), words
+        ),
     )
 
 
-def _choose_headline(b12: B12Assessment, known: SiteKnowledge, words: Words) -> str:
+def _choose_headline(b12: B12Assessment, knowledge: SiteKnowledge, words: PageTranslator) -> str:
     """The card's summary where there would be a card, the category where there would be none."""
     quiet = b12.category == "on-treatment" and not b12_card.TREATMENT_REVIEW_STEPS & {
         *b12.next_steps
     }
     if b12.category in CARD_CATEGORIES and not quiet:
-        return b12_summary(b12, known.templates.locale, known.language)
+        return b12_summary(b12, knowledge.templates.locale, knowledge.language)
     return f"{words(get_sentence(B12Category, b12.category))}."
 
 
-def _list_reasons(evidence: Iterable[Evidence], words: Words) -> Iterator[EvidenceRow]:
+def _list_reasons(evidence: Iterable[Evidence], words: PageTranslator) -> Iterator[EvidenceRow]:
     for row in dict.fromkeys(evidence):
         value = ""
         if row.value is not None:
@@ -191,18 +193,20 @@ def _list_reasons(evidence: Iterable[Evidence], words: Words) -> Iterator[Eviden
         yield EvidenceRow(
             says=words.capitalise(row.says),
             value=value,
-            day=words.day(row.day) if row.day else "",
+            day=words.format_day(row.day) if row.day else "",
             limit=words(row.limit) if row.limit else "",
             locator=row.locator or "",
             rule=row.rule,
         )
 
 
-def _list_sentences(kind: type[StrEnum], codes: Iterable[str], words: Words) -> tuple[str, ...]:
+def _list_sentences(
+    kind: type[StrEnum], codes: Iterable[str], words: PageTranslator
+) -> tuple[str, ...]:
     return tuple(words(get_sentence(kind, code)) for code in codes)
 
 
-def _find_indicator(b12: B12Assessment, words: Words) -> str:
+def _find_indicator(b12: B12Assessment, words: PageTranslator) -> str:
     combined = b12.combined_indicator
     if combined is None or combined.value is None:
         return ""
@@ -216,21 +220,21 @@ def _find_indicator(b12: B12Assessment, words: Words) -> str:
     )
 
 
-def _describe_review(reviewer: str, day: str, words: Words) -> str:
+def _describe_review(reviewer: str, day: str, words: PageTranslator) -> str:
     return words(make_text("Rules last looked at on {day}: {reviewer}", day=day, reviewer=reviewer))
 
 
 def _list_causes(
-    differential: Iterable[SuspectedCause], known: SiteKnowledge, words: Words
+    differential: Iterable[SuspectedCause], knowledge: SiteKnowledge, words: PageTranslator
 ) -> Iterator[SuspectedCauseRow]:
-    for one in differential:
-        cause = known.muscle.cause_of.get(one.cause)
-        if one.cause == B12_CAUSE or cause is None:
+    for suspected in differential:
+        cause = knowledge.muscle.cause_of.get(suspected.cause)
+        if suspected.cause == B12_CAUSE or cause is None:
             continue
         yield SuspectedCauseRow(
             title=words(cause.title),
-            pointers=tuple(map(words, one.texts)),
+            pointers=tuple(map(words, suspected.texts)),
             against=words(cause.against),
             next=words(cause.next),
-            urgent=one.urgent is not None,
+            urgent=suspected.urgent is not None,
         )

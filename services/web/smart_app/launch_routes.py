@@ -27,7 +27,6 @@ from cds_hooks.smart.patient_data import (
 )
 from cds_hooks.web.app import get_context
 from cds_hooks.web.call import log_fetches
-from cds_hooks.web.openapi import build_response
 from services.hooks.catalog import REQUIRED_KEYS, build_prefetch_templates
 from services.web.frame import Frame, build_policy
 from services.web.smart_app.session import LaunchSession
@@ -36,7 +35,7 @@ ERROR_TEMPLATE = "pages/launch_fault.html"
 
 
 class LaunchRoutes:
-    """Lets users in by launches; one for each process. Raises ConfigurationFault."""
+    """Lets users in by launches; one for each process. Raises ConfigurationError."""
 
     def __init__(self, frame: Frame, now: Callable[[], float] = time.time) -> None:
         settings = frame.settings
@@ -52,7 +51,7 @@ class LaunchRoutes:
         self.launches = Launches(settings, kinds, now=now)
         accesses = [tenant.smart for tenant in settings.tenants if tenant.smart is not None]
         self._origins = sorted({origin for one in accesses for origin in one.frame_ancestors})
-        self._cookies = LaunchCookies(settings, frame.key())
+        self._cookies = LaunchCookies(settings, frame.load_session_key())
         self._fhir = {
             tenant.id: FhirClient(extend_access(tenant.fhir))
             for tenant in settings.tenants
@@ -61,7 +60,9 @@ class LaunchRoutes:
 
     def make_blueprint(self) -> Blueprint:
         """What EHRs and their authorisation servers send browsers to."""
-        routes = self._frame.make_blueprint("smart-launch", own_door=True, fault=ERROR_TEMPLATE)
+        routes = self._frame.make_blueprint(
+            "smart-launch", is_unguarded=True, error_template=ERROR_TEMPLATE
+        )
 
         @routes.get("/smart/launch")
         def launch() -> Response:
@@ -73,10 +74,12 @@ class LaunchRoutes:
 
         @routes.get("/smart/jwks.json")
         def keys() -> Response:
-            shown = [
-                one.key.build_public_jwk() for one in self.launches.clients.values() if one.key
+            public = [
+                client.key.build_public_jwk()
+                for client in self.launches.clients.values()
+                if client.key
             ]
-            response = Response(orjson.dumps({"keys": shown}), mimetype="application/json")
+            response = Response(orjson.dumps({"keys": public}), mimetype="application/json")
             response.cache_control.max_age = 300
             return response
 
@@ -95,7 +98,7 @@ class LaunchRoutes:
 
         return routes
 
-    def opened(self, launch_id: str) -> LaunchSession:
+    def open_launch(self, launch_id: str) -> LaunchSession:
         """The patient of a launch, everything read anew.
 
         Raises NotFound for a launch that this browser does not have, LaunchOver for one that has
@@ -104,12 +107,12 @@ class LaunchRoutes:
         if not LAUNCH_ID.fullmatch(launch_id) or not self._cookies.has_launch(request, launch_id):
             raise NotFound
         now = self._now()
-        launched = self._cookies.read_launch(request, launch_id, now)
-        if launched is None or launched.tenant not in self._fhir:
+        token = self._cookies.read_launch(request, launch_id, now)
+        if token is None or token.tenant not in self._fhir:
             raise LaunchEndedError
-        tenant, framed = self._find_tenant(launched.tenant)
+        tenant, framed = self._find_tenant(token.tenant)
         answers, fetches = read_patient(
-            self._fhir[tenant.id], launched, self._templates[tenant.id], now
+            self._fhir[tenant.id], token, self._templates[tenant.id], now
         )
         telemetry = get_context(current_app).telemetry
         telemetry.metrics.count_fhir_requests(tenant.id, fetches)
@@ -118,42 +121,42 @@ class LaunchRoutes:
 
         @after_this_request
         def renew(response: Response) -> Response:
-            self._cookies.renew_launch(response, launched, now, framed=framed)
+            self._cookies.renew_launch(response, token, now, framed=framed)
             return response
 
-        told = _read_app_context(launched)
-        return LaunchSession(tenant, launched.patient, answers, told, launched.user)
+        app_context = _read_app_context(token)
+        return LaunchSession(tenant, token.patient, answers, app_context, token.user)
 
     def _begin_launch(self, iss: str | None, launch: str | None) -> Response:
-        url, begun = self.launches.begin_launch(iss, launch)
-        _tenant, framed = self._find_tenant(begun.tenant)
+        url, pending = self.launches.begin_launch(iss, launch)
+        _tenant, framed = self._find_tenant(pending.tenant)
         response = _redirect(url)
-        self._cookies.put_pending(response, request, begun, self._now(), framed=framed)
+        self._cookies.put_pending(response, request, pending, self._now(), framed=framed)
         return response
 
     def _finish_launch(self, answer: Mapping[str, str]) -> Response:
         id_ = answer.get("state", "")[:12]
-        begun = (
+        pending = (
             self._cookies.read_pending(request, id_, self._now())
             if LAUNCH_ID.fullmatch(id_)
             else None
         )
-        if begun is None:
+        if pending is None:
             raise LaunchError(
                 "It was not begun in this browser, or too long ago. Open the app again from the "
                 "chart.",
                 ["state"],
             )
-        _tenant, framed = self._find_tenant(begun.tenant)
+        _tenant, framed = self._find_tenant(pending.tenant)
 
         @after_this_request
         def once(response: Response) -> Response:
             self._cookies.drop_pending(response, id_, framed=framed)
             return response
 
-        launched = self.launches.finish_launch(begun, answer)
-        response = _redirect(f"{self._cookies.path}/p/{launched.id}/")
-        self._cookies.put_launch(response, request, launched, self._now(), framed=framed)
+        token = self.launches.finish_launch(pending, answer)
+        response = _redirect(f"{self._cookies.path}/p/{token.id}/")
+        self._cookies.put_launch(response, request, token, self._now(), framed=framed)
         return response
 
     def _find_tenant(self, tenant_id: str) -> tuple[Tenant, bool]:
@@ -172,33 +175,7 @@ def _redirect(url: str) -> Response:
 def _read_app_context(launched: LaunchToken) -> Mapping[str, Any]:
     """What our card gave to the launch; nothing where it is not an object of ours."""
     try:
-        found = parse_json(launched.app_context.encode())
+        context = parse_json(launched.app_context.encode())
     except UnreadableJsonError:
-        found = None
-    return MappingProxyType(found) if isinstance(found, dict) else MappingProxyType({})
-
-
-def door_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of the door."""
-    elsewhere = {"303": {"description": "To the next step.", "headers": {"Location": _TEXT}}}
-    says = {400: "No launch.", 403: "The EHR did not agree.", 502: "Its server did not."}
-    refused = {str(status): build_response("OperationOutcome", why) for status, why in says.items()}
-    return {
-        "/smart/launch": _reading("smart-launch", elsewhere | refused, "iss", "launch"),
-        "/smart/callback": _reading(
-            "smart-callback", elsewhere | refused, "state", "code", "error"
-        ),
-        "/smart/jwks.json": _reading(
-            "smart-keys", {"200": build_response(None, "The keys by which the app proves itself.")}
-        ),
-    }
-
-
-_TEXT = {"schema": {"type": "string"}}
-
-
-def _reading(name: str, responses: dict[str, Any], *parameters: str) -> dict[str, Any]:
-    given = [{"name": one, "in": "query", **_TEXT} for one in parameters]
-    return {
-        "get": {"operationId": name, "security": [], "parameters": given, "responses": responses}
-    }
+        context = None
+    return MappingProxyType(context) if isinstance(context, dict) else MappingProxyType({})

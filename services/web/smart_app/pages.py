@@ -8,7 +8,6 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from cds_hooks.web.context import get_utc_now
-from cds_hooks.web.openapi import build_refusals
 from mappings.actions.leaflet import LANGUAGES, read_leaflet
 from services.assessment.labels import list_sentences
 from services.cards.b12 import REASON_RULES as WHYS
@@ -26,7 +25,7 @@ from services.web.smart_app.patient import (
 )
 from services.web.smart_app.result_values import MUSCLE_TESTS
 from services.web.smart_app.session import LaunchSession
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 from services.web.smart_app.treatment_periods import list_periods
 from services.web.smart_app.trends import build_trends, list_absent, list_unreadable
 
@@ -35,7 +34,6 @@ PACKAGE_FOLDER = Path(__file__).parent
 AREA = "smart-app"
 RESULT_KEYS = frozenset({"observations", "muscle_observations"})
 LAUNCH_PATH = "/smart/p/<launch>"
-PAGES = {"": "Results and findings", "summary": "Summary for the chart", "leaflet": "Leaflet"}
 
 
 def get_today() -> date:
@@ -43,11 +41,13 @@ def get_today() -> date:
 
 
 def make_app_pages(
-    frame: Frame, opened: Callable[[str], LaunchSession], today: Callable[[], date] = get_today
+    frame: Frame, open_launch: Callable[[str], LaunchSession], today: Callable[[], date] = get_today
 ) -> Blueprint:
-    """The pages of a launch. Whoever may not see it, `opened` refuses; nothing is kept of what it
-    gives. Raises KnowledgeFault for the leaflet."""
-    pages = frame.make_blueprint(AREA, own_door=True, fault="smart_app/fault.html")
+    """The pages of a launch. `open_launch` refuses who may not see it; nothing of it is kept.
+
+    Raises KnowledgeError for the leaflet.
+    """
+    pages = frame.make_blueprint(AREA, is_unguarded=True, error_template="smart_app/fault.html")
     pages.register_blueprint(
         Blueprint(
             "files",
@@ -66,35 +66,38 @@ def make_app_pages(
             response.headers["Cache-Control"] = "no-store"
         return response
 
-    def shown(launch: str, page: str, entered: LaunchSession, **values: Any) -> Response:
-        words = Words.from_knowledge(frame.knowledge_by_tenant[entered.tenant.id])
+    def render(launch: str, page: str, session: LaunchSession, **values: Any) -> Response:
+        words = PageTranslator.from_knowledge(frame.knowledge_by_tenant[session.tenant.id])
         return frame.render_page(
             f"smart_app/{page}.html",
             launch=launch,
             here=page,
-            said=words,
+            translate=words,
             language=words.language.code,
-            person=read_person(entered, words),
+            person=read_person(session, words),
             **values,
         )
 
-    def of_patient(entered: LaunchSession) -> dict[str, Any]:
-        known, day = frame.knowledge_by_tenant[entered.tenant.id], today()
-        chart, words = read_patient_chart(entered, known, day), Words.from_knowledge(known)
-        given = list_periods(chart, known.b12)
+    def collect_values(session: LaunchSession) -> dict[str, Any]:
+        knowledge, day = frame.knowledge_by_tenant[session.tenant.id], today()
+        chart, words = (
+            read_patient_chart(session, knowledge, day),
+            PageTranslator.from_knowledge(knowledge),
+        )
+        periods = list_periods(chart, knowledge.b12)
         return {
-            "card": find_card_text(entered),
-            "known": known,
+            "card": find_card_text(session),
+            "knowledge": knowledge,
             "chart": chart,
             "today": day,
-            "found": describe_findings(chart, known),
-            "periods": given,
-            "trends": build_trends(chart, known, given, words),
+            "findings": describe_findings(chart, knowledge),
+            "periods": periods,
+            "trends": build_trends(chart, knowledge, periods, words),
             "partly": not RESULT_KEYS.isdisjoint(chart.unknown | chart.incomplete),
-            "missing": _list_missing(chart, known, words),
+            "missing": _list_missing(chart, knowledge, words),
             "unreadable": list_unreadable(chart),
-            "looked": list_data_status(entered, words),
-            "not_used": tuple(count_unused(chart, words)),
+            "statuses": list_data_status(session, words),
+            "unused": tuple(count_unused(chart, words)),
             "sexes": SEXES,
             "why_unreadable": list_sentences(UnusableReason),
             "whys": WHYS,
@@ -102,24 +105,24 @@ def make_app_pages(
 
     @pages.get(f"{LAUNCH_PATH}/")
     def overview(launch: str) -> Response:
-        entered = opened(launch)
-        return shown(launch, "overview", entered, **of_patient(entered))
+        session = open_launch(launch)
+        return render(launch, "overview", session, **collect_values(session))
 
     @pages.get(f"{LAUNCH_PATH}/summary")
     def summary(launch: str) -> Response:
-        entered = opened(launch)
-        return shown(launch, "summary", entered, **of_patient(entered))
+        session = open_launch(launch)
+        return render(launch, "summary", session, **collect_values(session))
 
     @pages.get(f"{LAUNCH_PATH}/leaflet")
     def leaflet_page(launch: str) -> Response:
-        entered = opened(launch)
-        usual = frame.knowledge_by_tenant[entered.tenant.id].language.code
-        asked = request.args.get("language", usual)
-        code = asked if asked in LANGUAGES else ENGLISH
-        return shown(
+        session = open_launch(launch)
+        usual = frame.knowledge_by_tenant[session.tenant.id].language.code
+        requested = request.args.get("language", usual)
+        code = requested if requested in LANGUAGES else ENGLISH
+        return render(
             launch,
             "leaflet",
-            entered,
+            session,
             leaflet=leaflet,
             code=code,
             written=languages[code],
@@ -129,33 +132,14 @@ def make_app_pages(
     return pages
 
 
-def _list_missing(chart: Chart, known: SiteKnowledge, words: Words) -> tuple[str, ...]:
+def _list_missing(chart: Chart, knowledge: SiteKnowledge, words: PageTranslator) -> tuple[str, ...]:
     """Kinds of results of which none is there, of those that could be looked up."""
     unknown = chart.unknown | chart.incomplete
     of_muscle = "muscle_observations" in unknown
     if "observations" in unknown:
         return ()
     return tuple(
-        words(known.b12.titles[name])
+        words(knowledge.b12.titles[name])
         for name in list_absent(chart)
         if not (of_muscle and name in MUSCLE_TESTS)
     )
-
-
-def app_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of them."""
-    launch = {"name": "launch", "in": "path", "required": True, "schema": {"type": "string"}}
-    page = {"text/html": {"schema": {"type": "string"}}}
-    return {
-        f"/smart/p/{{launch}}/{path}": {
-            "get": {
-                "operationId": f"smart-app-{path or 'overview'}",
-                "parameters": [launch],
-                "responses": {
-                    "200": {"description": f"{says}.", "content": page},
-                    **build_refusals(),
-                },
-            }
-        }
-        for path, says in PAGES.items()
-    }

@@ -14,7 +14,7 @@ from services.chart.model import Chart
 from services.chart.reader import read_chart
 from services.knowledge.site import SiteKnowledge
 from services.web.smart_app.session import LaunchSession
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 
 PREFERRED_NAME_USES = ("official", "usual")  # uses of a name, the best first
 STATES = {
@@ -50,13 +50,13 @@ class DataStatus(NamedTuple):
     known: bool
 
 
-def read_patient_chart(opened: LaunchSession, known: SiteKnowledge, today: date) -> Chart:
+def read_patient_chart(session: LaunchSession, knowledge: SiteKnowledge, today: date) -> Chart:
     """The chart of the patient of a launch; another patient's resources stop here."""
-    answers = opened.answers.values()
+    answers = session.answers.values()
     return read_chart(
         (resource for answer in answers for resource in answer.resources),
-        opened.patient_id,
-        known.chart_knowledge,
+        session.patient_id,
+        knowledge.chart_knowledge,
         today=today,
         last=today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         unknown=[answer.key for answer in answers if not answer.is_known],
@@ -64,23 +64,23 @@ def read_patient_chart(opened: LaunchSession, known: SiteKnowledge, today: date)
     )
 
 
-def read_person(opened: LaunchSession, words: Words) -> Person:
+def read_person(session: LaunchSession, words: PageTranslator) -> Person:
     """Name and birth date, where the Patient resource was had and has them."""
-    answer = opened.answers.get("patient")
+    answer = session.answers.get("patient")
     for resource in answer.resources if answer else ():
-        if resource.get("resourceType") == "Patient" and resource.get("id") == opened.patient_id:
+        if resource.get("resourceType") == "Patient" and resource.get("id") == session.patient_id:
             return Person(_read_name(resource), _format_birth_date(resource, words))
     return Person(None, None)
 
 
 def _read_name(patient: Mapping[str, Any]) -> str | None:
-    given = [name for name in as_list(patient.get("name")) if isinstance(name, dict)]
-    given.sort(
+    names = [name for name in as_list(patient.get("name")) if isinstance(name, dict)]
+    names.sort(
         key=lambda name: (
             PREFERRED_NAME_USES.index(name["use"]) if name.get("use") in PREFERRED_NAME_USES else 9
         )
     )
-    for name in given:
+    for name in names:
         if isinstance(name.get("text"), str) and name["text"].strip():
             return str(name["text"]).strip()
         parts = [
@@ -95,27 +95,27 @@ def _read_name(patient: Mapping[str, Any]) -> str | None:
 
 def _list_texts(value: object) -> list[str]:
     """One text, or several as DSTU2 has a family name."""
-    several = value if isinstance(value, list) else [value]
-    return [one.strip() for one in several if isinstance(one, str)]
+    values = value if isinstance(value, list) else [value]
+    return [text.strip() for text in values if isinstance(text, str)]
 
 
-def _format_birth_date(patient: Mapping[str, Any], words: Words) -> str | None:
+def _format_birth_date(patient: Mapping[str, Any], words: PageTranslator) -> str | None:
     span = parse_date_span(patient.get("birthDate"))
     if span is None:
         return None
     if span[0] == span[1]:
-        return words.day(span[0])
+        return words.format_day(span[0])
     return str(patient["birthDate"])  # a year, or a year and a month, as it stands
 
 
-def find_card_text(opened: LaunchSession) -> str | None:
+def find_card_text(session: LaunchSession) -> str | None:
     """What the card was about that the app was opened from; None where it was no card of ours."""
-    topic = opened.app_context.get("topic")
+    topic = session.app_context.get("topic")
     begins = (begin for begin in CARDS if isinstance(topic, str) and topic.startswith(begin))
     return next((CARDS[begin] for begin in begins), None)
 
 
-def list_data_status(opened: LaunchSession, words: Words) -> tuple[DataStatus, ...]:
+def list_data_status(session: LaunchSession, words: PageTranslator) -> tuple[DataStatus, ...]:
     """What was looked up: found, nothing there, and not to be had are three things."""
     return tuple(
         DataStatus(
@@ -124,7 +124,7 @@ def list_data_status(opened: LaunchSession, words: Words) -> tuple[DataStatus, .
             number=len(answer.resources),
             known=answer.is_known and answer.is_complete,
         )
-        for answer in opened.answers.values()
+        for answer in session.answers.values()
     )
 
 
@@ -134,8 +134,8 @@ def _find_state(answer: PrefetchAnswer) -> str:
     return answer.state.value
 
 
-def count_unused(chart: Chart, words: Words) -> Iterator[tuple[str, int]]:
+def count_unused(chart: Chart, words: PageTranslator) -> Iterator[tuple[str, int]]:
     """Resources that were had and not used: why, and how many."""
     for reason, number in sorted(chart.dropped.items()):
-        told = find_reason(reason)
-        yield words(told or make_text("with status {status}", status=reason)), number
+        label = find_reason(reason)
+        yield words(label or make_text("with status {status}", status=reason)), number

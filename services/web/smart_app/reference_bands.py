@@ -19,24 +19,26 @@ from services.web.smart_app.result_values import MEANING_TONES, MUSCLE_TESTS
 NORMAL_MEANINGS = {**dict.fromkeys(METABOLITES, "normal"), "egfr": "working"}
 
 
-def find_limits(name: str, known: SiteKnowledge) -> CutoffTable:
+def find_limits(name: str, knowledge: SiteKnowledge) -> CutoffTable:
     """The table that results of `name` are read by."""
     if name in MUSCLE_TESTS:
-        return known.muscle.definition
-    of_guideline = any(row.observation == name for row in known.b12.guideline.cutoffs)
-    return known.b12.guideline if of_guideline else known.b12.laboratory
+        return knowledge.muscle.definition
+    of_guideline = any(row.observation == name for row in knowledge.b12.guideline.cutoffs)
+    return knowledge.b12.guideline if of_guideline else knowledge.b12.laboratory
 
 
-def explain_missing_bands(newest: Measurement, chart: Chart, known: SiteKnowledge) -> str | None:
+def explain_missing_bands(
+    newest: Measurement, chart: Chart, knowledge: SiteKnowledge
+) -> str | None:
     """Why results like `newest` have no bands: the patient is too young for the publication, no
     limit is printed in this unit, or limits differ by a sex that is not known."""
     name = newest.observation
-    by = known.muscle.definition if name in MUSCLE_TESTS else known.b12.guideline
+    by = knowledge.muscle.definition if name in MUSCLE_TESTS else knowledge.b12.guideline
     if chart.has_reached_age(by.minimum_age) is False:
         return make_text("not applied: {why}", why=make_age_reason(by.minimum_age))
-    if _build_laboratory_bands(newest, known, pregnant=False) is not None:
+    if _build_laboratory_bands(newest, knowledge, pregnant=False) is not None:
         return None
-    printed = find_limits(name, known).get_rows(name, newest.unit)
+    printed = find_limits(name, knowledge).get_rows(name, newest.unit)
     if not printed:
         return make_text("no limit is printed in this unit")
     if chart.sex is None and any(row.sex for row in printed):
@@ -44,19 +46,20 @@ def explain_missing_bands(newest: Measurement, chart: Chart, known: SiteKnowledg
     return None
 
 
-def build_bands(newest: Measurement, chart: Chart, known: SiteKnowledge) -> tuple[Band, ...]:
-    """The bands that results like `newest` lie in, the lowest first; none where `unbanded`.
+def build_bands(newest: Measurement, chart: Chart, knowledge: SiteKnowledge) -> tuple[Band, ...]:
+    """The bands that results like `newest` lie in, the lowest first.
 
+    None where `explain_missing_bands` gives a reason.
     A laboratory's own edge in the newest result stands for the printed ones, as in the rules.
     """
-    if explain_missing_bands(newest, chart, known) is not None:
+    if explain_missing_bands(newest, chart, knowledge) is not None:
         return ()
-    pregnant = is_pregnant(chart, known.b12)
-    own = _build_laboratory_bands(newest, known, pregnant=pregnant)
+    pregnant = is_pregnant(chart, knowledge.b12)
+    own = _build_laboratory_bands(newest, knowledge, pregnant=pregnant)
     if own is not None:
         return own
     name, unit = newest.observation, newest.unit
-    limits = find_limits(name, known)
+    limits = find_limits(name, knowledge)
     printed = limits.get_rows(name, unit)
 
     def read(value: float) -> Cutoff | None:
@@ -66,30 +69,32 @@ def build_bands(newest: Measurement, chart: Chart, known: SiteKnowledge) -> tupl
     meant = LEVELS if name in MUSCLE_TESTS else {}
     normal = "normal" if meant else NORMAL_MEANINGS.get(name)
     edges = sorted({row.limit for row in printed if row.sex in (None, chart.sex)})
-    return tuple(_join_bands(edges, read, lambda row: _describe_cutoff(row, meant, known), normal))
+    return tuple(
+        _join_bands(edges, read, lambda row: _describe_cutoff(row, meant, knowledge), normal)
+    )
 
 
 def _join_bands(
     edges: list[float],
     read: Callable[[float], Cutoff | None],
-    says: Callable[[Cutoff], tuple[str, str]],
+    describe: Callable[[Cutoff], tuple[str, str]],
     normal: str | None,
 ) -> Iterator[Band]:
     """A band for each stretch between edges; neighbours that mean the same are one."""
     stretches = list(pairwise((None, *edges, None)))
-    found: list[Band] = []
+    bands: list[Band] = []
     meanings: list[str | None] = []
     for low, high in stretches:
         row = read(_find_midpoint(low, high))
-        meaning, words = says(row) if row else (normal, normal or "")
+        meaning, words = describe(row) if row else (normal, normal or "")
         if meanings and meanings[-1] == meaning:
-            before = found[-1]
-            found[-1] = Band(before.says, before.begins, high, before.tone)
+            before = bands[-1]
+            bands[-1] = Band(before.says, before.begins, high, before.tone)
         else:
             tone = MEANING_TONES[meaning] if meaning else "plain"
-            found.append(Band(words, low, high, tone))
+            bands.append(Band(words, low, high, tone))
             meanings.append(meaning)
-    yield from (band for band, meaning in zip(found, meanings, strict=True) if meaning)
+    yield from (band for band, meaning in zip(bands, meanings, strict=True) if meaning)
 
 
 def _find_midpoint(low: float | None, high: float | None) -> float:
@@ -99,18 +104,18 @@ def _find_midpoint(low: float | None, high: float | None) -> float:
 
 
 def _describe_cutoff(
-    row: Cutoff, levels: Mapping[str, str], known: SiteKnowledge
+    row: Cutoff, levels: Mapping[str, str], knowledge: SiteKnowledge
 ) -> tuple[str, str]:
     """The meaning, and the words of the band: "deficient: below 180 ng/L"."""
     meaning = levels.get(row.means, row.means)
     if meaning == "normal":
         return meaning, meaning
-    limit = format_band(row, known.b12)
+    limit = format_band(row, knowledge.b12)
     return meaning, make_text("{means}: {limit}", means=meaning.replace("_", " "), limit=limit)
 
 
 def _build_laboratory_bands(
-    newest: Measurement, known: SiteKnowledge, *, pregnant: bool
+    newest: Measurement, knowledge: SiteKnowledge, *, pregnant: bool
 ) -> tuple[Band, ...] | None:
     """The two sides of the laboratory's own edge, and what the printed limits call worse beyond
     it; None where the result brings no edge that the rules would use."""
@@ -121,23 +126,23 @@ def _build_laboratory_bands(
         below = (Band("normal", None, high, "good"),) if name in METABOLITES else ()
         meaning = MEANINGS_OUTSIDE_RANGE.get(name, "raised")
         limit = make_text("above {amount}", amount=format_amount(high, unit))
-        worse = _find_worse_cutoff("grossly_raised", newest, known, pregnant=pregnant)
+        worse = _find_worse_cutoff("grossly_raised", newest, knowledge, pregnant=pregnant)
         if worse is None:
             return (*below, _build_laboratory_band(meaning, limit, high, None))
         if worse.limit <= high:
             return (*below, _build_laboratory_band("grossly_raised", limit, high, None))
         beyond = Band(
-            _describe_cutoff(worse, {}, known)[1], worse.limit, None, MEANING_TONES[worse.means]
+            _describe_cutoff(worse, {}, knowledge)[1], worse.limit, None, MEANING_TONES[worse.means]
         )
         return (*below, _build_laboratory_band(meaning, limit, high, worse.limit), beyond)
     if low is not None:
         meaning = MEANINGS_OUTSIDE_RANGE[name]
         limit = make_text("below {amount}", amount=format_amount(low, unit))
-        worse = _find_worse_cutoff("severe_anaemia", newest, known, pregnant=pregnant)
+        worse = _find_worse_cutoff("severe_anaemia", newest, knowledge, pregnant=pregnant)
         if worse is None:
             return (_build_laboratory_band(meaning, limit, None, low),)
         severe = Band(
-            _describe_cutoff(worse, {}, known)[1], None, worse.limit, MEANING_TONES[worse.means]
+            _describe_cutoff(worse, {}, knowledge)[1], None, worse.limit, MEANING_TONES[worse.means]
         )
         if worse.limit >= low:
             return (severe,)
@@ -154,9 +159,9 @@ def _build_laboratory_band(
 
 
 def _find_worse_cutoff(
-    means: str, newest: Measurement, known: SiteKnowledge, *, pregnant: bool
+    means: str, newest: Measurement, knowledge: SiteKnowledge, *, pregnant: bool
 ) -> Cutoff | None:
     """The printed limit that holds whatever the laboratory's own edge is."""
-    rows = find_limits(newest.observation, known).get_rows(newest.observation, newest.unit)
+    rows = find_limits(newest.observation, knowledge).get_rows(newest.observation, newest.unit)
     fit = (row for row in rows if row.means == means and row.pregnant in (None, pregnant))
     return next(fit, None)

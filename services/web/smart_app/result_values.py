@@ -64,17 +64,21 @@ class ResultRow(NamedTuple):
     meaning: ResultMeaning
 
 
-def build_rows(name: str, unit: str, chart: Chart, known: SiteKnowledge) -> tuple[ResultRow, ...]:
+def build_rows(
+    name: str, unit: str, chart: Chart, knowledge: SiteKnowledge
+) -> tuple[ResultRow, ...]:
     """Every usable result of `name` in `unit`, newest first, each with its meaning."""
     results = [r for r in chart.measurements.get(name, ()) if r.unit == unit]
     if name in MUSCLE_TESTS:
-        return tuple(_build_muscle_rows(name, results, chart, known))
-    read = INTERPRETERS[name]
-    told = tuple(
-        ResultRow(r, _interpret_by_age(read, r, build_chart_as_of(chart, r.day, (r,)), known))
+        return tuple(_build_muscle_rows(name, results, chart, knowledge))
+    interpret = INTERPRETERS[name]
+    rows = tuple(
+        ResultRow(
+            r, _interpret_by_age(interpret, r, build_chart_as_of(chart, r.day, (r,)), knowledge)
+        )
         for r in results
     )
-    return tuple(map(_add_undated_caveat, told)) if is_undated(name, chart, known) else told
+    return tuple(map(_add_undated_caveat, rows)) if is_undated(name, chart, knowledge) else rows
 
 
 def _add_undated_caveat(row: ResultRow) -> ResultRow:
@@ -97,8 +101,8 @@ def build_chart_as_of(chart: Chart, day: date, results: Sequence[Measurement]) -
         unusable={name: tuple(u for u in chart.unusable.get(name, ()) if u.day == day)},
         unable={name: tuple(u for u in chart.unable.get(name, ()) if u.day == day)},
         findings={
-            concept: tuple(f for f in found if f.onset is None or f.onset <= day)
-            for concept, found in chart.findings.items()
+            concept: tuple(f for f in findings if f.onset is None or f.onset <= day)
+            for concept, findings in chart.findings.items()
         },
         medications={
             concept: tuple(
@@ -117,43 +121,49 @@ def _set_status_as_of(drug: Medication, day: date) -> Medication:
 
 
 def _interpret_by_age(
-    read: Callable[[Measurement, Chart, SiteKnowledge], ResultMeaning],
+    interpret: Callable[[Measurement, Chart, SiteKnowledge], ResultMeaning],
     result: Measurement,
     then: Chart,
-    known: SiteKnowledge,
+    knowledge: SiteKnowledge,
 ) -> ResultMeaning:
-    years = known.b12.guideline.minimum_age
+    years = knowledge.b12.guideline.minimum_age
     if then.has_reached_age(years) is False:
         return ResultMeaning(make_text("not applied: {why}", why=make_age_reason(years)))
-    return read(result, then, known)
+    return interpret(result, then, knowledge)
 
 
-def _describe_reading(read: Reading | IncomparableResult, note: str = "") -> ResultMeaning:
-    if isinstance(read, IncomparableResult):
-        return ResultMeaning(read.reason.value, note=note)
-    tone = "plain" if note else MEANING_TONES[read.means]
-    says, outcome = read.means.replace("_", " "), Outcome(read.means)
-    return ResultMeaning(says, tone, read.limit, read.locator, note, outcome)
+def _describe_reading(reading: Reading | IncomparableResult, note: str = "") -> ResultMeaning:
+    if isinstance(reading, IncomparableResult):
+        return ResultMeaning(reading.reason.value, note=note)
+    tone = "plain" if note else MEANING_TONES[reading.means]
+    says, outcome = reading.means.replace("_", " "), Outcome(reading.means)
+    return ResultMeaning(says, tone, reading.limit, reading.locator, note, outcome)
 
 
-def _interpret_first_line(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
-    read = read_first_line(result, then, known.b12)
-    return _describe_reading(read, find_level_caveat(result, read, then, known))
+def _interpret_first_line(
+    result: Measurement, then: Chart, knowledge: SiteKnowledge
+) -> ResultMeaning:
+    reading = read_first_line(result, then, knowledge.b12)
+    return _describe_reading(reading, find_level_caveat(result, reading, then, knowledge))
 
 
-def _interpret_metabolite(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
-    read = read_metabolite(result.observation, then, known.b12)
-    if read is None:
+def _interpret_metabolite(
+    result: Measurement, then: Chart, knowledge: SiteKnowledge
+) -> ResultMeaning:
+    reading = read_metabolite(result.observation, then, knowledge.b12)
+    if reading is None:
         return ResultMeaning(Undecided.NO_LIMIT.value)
-    return _describe_reading(read, find_metabolite_caveat(read, then, known))
+    return _describe_reading(reading, find_metabolite_caveat(reading, then, knowledge))
 
 
-def _interpret_blood_count(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
-    name, limits = result.observation, known.b12.laboratory
-    pregnant = is_pregnant(then, known.b12)
-    read = read_by_common_limits(name, then, known.b12, pregnant=pregnant)
-    if read is not None:
-        return _describe_reading(read)
+def _interpret_blood_count(
+    result: Measurement, then: Chart, knowledge: SiteKnowledge
+) -> ResultMeaning:
+    name, limits = result.observation, knowledge.b12.laboratory
+    pregnant = is_pregnant(then, knowledge.b12)
+    reading = read_by_common_limits(name, then, knowledge.b12, pregnant=pregnant)
+    if reading is not None:
+        return _describe_reading(reading)
     # None stands for "not remarkable" and for "not comparable": these are kept apart here.
     printed = limits.get_rows(name, result.unit)
     if (
@@ -194,12 +204,12 @@ def _describe_edge(
     return (str(rows[-1]), format_locator(rows[-1])) if rows else ("", "")
 
 
-def _interpret_egfr(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
-    limits = known.b12.laboratory
-    read = limits.interpret(result.observation, result.value, result.comparator, result.unit)
-    if isinstance(read, Undecided):
-        return ResultMeaning(read.value)
-    status, _egfr = assess_kidneys(then, known.b12)
+def _interpret_egfr(result: Measurement, then: Chart, knowledge: SiteKnowledge) -> ResultMeaning:
+    limits = knowledge.b12.laboratory
+    reading = limits.interpret(result.observation, result.value, result.comparator, result.unit)
+    if isinstance(reading, Undecided):
+        return ResultMeaning(reading.value)
+    status, _egfr = assess_kidneys(then, knowledge.b12)
     row = limits.get_rows(result.observation, result.unit)[0]
     return ResultMeaning(status, MEANING_TONES[status], str(row), format_locator(row))
 
@@ -216,20 +226,20 @@ INTERPRETERS: dict[str, Callable[[Measurement, Chart, SiteKnowledge], ResultMean
 
 
 def _build_muscle_rows(
-    name: str, results: Sequence[Measurement], chart: Chart, known: SiteKnowledge
+    name: str, results: Sequence[Measurement], chart: Chart, knowledge: SiteKnowledge
 ) -> Iterator[ResultRow]:
     for day in dict.fromkeys(result.day for result in results):
         of_day = [r for r in results if r.day == day]
         then = build_chart_as_of(chart, day, of_day)
-        tested = read_measure(name, of_day, then, known.muscle)
+        tested = read_measure(name, of_day, then, knowledge.muscle)
         best = (tested and tested.result) or max(of_day, key=lambda r: r.value)
-        yield ResultRow(best, _describe_test(tested, then, known))
+        yield ResultRow(best, _describe_test(tested, then, knowledge))
 
 
 def _describe_test(
-    tested: MeasureResult | None, then: Chart, known: SiteKnowledge
+    tested: MeasureResult | None, then: Chart, knowledge: SiteKnowledge
 ) -> ResultMeaning:
-    years = known.muscle.definition.minimum_age
+    years = knowledge.muscle.definition.minimum_age
     if then.has_reached_age(years) is False:
         return ResultMeaning(make_text("not applied: {why}", why=make_age_reason(years)))
     if tested is None:

@@ -12,15 +12,15 @@ from services.knowledge.site import SiteKnowledge
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class PageTranslator:
     """Everything that the app's pages say goes through here."""
 
     language: Language
     locale: str  # of the orders: decides between pg/mL and ng/L
 
     @classmethod
-    def from_knowledge(cls, known: SiteKnowledge) -> "Words":
-        return cls(known.language, known.templates.locale)
+    def from_knowledge(cls, knowledge: SiteKnowledge) -> "PageTranslator":
+        return cls(knowledge.language, knowledge.templates.locale)
 
     def __call__(self, text: str) -> str:
         """`text` in the language, its units spelt for people."""
@@ -28,30 +28,30 @@ class Words:
 
     def capitalise(self, text: str) -> str:
         """The same, begun with a capital; "eGFR" stays as it is."""
-        told = self(text)
-        if told[1:2].isupper():
-            return told
-        return told[:1].upper() + told[1:]
+        text_ = self(text)
+        if text_[1:2].isupper():
+            return text_
+        return text_[:1].upper() + text_[1:]
 
-    def unit(self, unit: str) -> str:
+    def format_unit(self, unit: str) -> str:
         return spell_muscle_units(spell_units(unit, self.locale))
 
-    def day(self, day: date) -> str:
+    def format_day(self, day: date) -> str:
         return self.language.day(day)
 
-    def value(self, result: Measurement) -> str:
+    def format_value(self, result: Measurement) -> str:
         """Value and unit, with its bound."""
         return self(format_amount(result.value, result.unit, result.comparator, ".4g"))
 
-    def number(self, result: Measurement) -> str:
+    def format_number(self, result: Measurement) -> str:
         """The value alone, with its bound; its unit stands at the head of the column."""
         return self(format_amount(result.value, "", result.comparator, ".4g")).strip()
 
-    def reported(self, text: str) -> str:
+    def format_reported(self, text: str) -> str:
         """Value and unit as they were sent: "240 nmol/L"."""
         return self(as_amount(text))
 
-    def older(self, number: int) -> str:
+    def count_older(self, number: int) -> str:
         if number == 1:
             return self(make_text("1 older result"))
         return self(make_text("{number} older results", number=number))

@@ -23,8 +23,8 @@ class TreatmentPeriod(NamedTuple):
 
 def list_periods(chart: Chart, knowledge: B12Knowledge) -> tuple[TreatmentPeriod, ...]:
     """Courses of B12, then of drugs that lower it, each in the order in which they began."""
-    found: list[TreatmentPeriod] = []
-    told: set[str] = set()
+    periods: list[TreatmentPeriod] = []
+    counted: set[str] = set()
     for group, lowers in (("replacement", False), ("medicine", True)):
         of_group: list[TreatmentPeriod] = []
         for concept in knowledge.groups[group]:
@@ -33,22 +33,22 @@ def list_periods(chart: Chart, knowledge: B12Knowledge) -> tuple[TreatmentPeriod
                 for drug in chart.medications.get(concept, ())
                 if drug.status != "draft"
                 and not is_antidote(drug, chart)
-                and drug.resource not in told
+                and drug.resource not in counted
             ]
-            told |= {drug.resource for drug in drugs}
+            counted |= {drug.resource for drug in drugs}
             for injected in (True, False):
                 alike = [d for d in drugs if is_injected(d, knowledge) is injected]
                 stopped = _find_stop_days(chart) if injected else ()
-                made = _split_courses(alike, knowledge, lowers=lowers, injected=injected)
-                of_group += [_end_course(one, stopped) for one in made]
-        found += sorted(of_group, key=lambda one: one.begins or date.min)
-    return tuple(found)
+                courses = _split_courses(alike, knowledge, lowers=lowers, injected=injected)
+                of_group += [_end_course(period, stopped) for period in courses]
+        periods += sorted(of_group, key=lambda period: period.begins or date.min)
+    return tuple(periods)
 
 
 def _find_stop_days(chart: Chart) -> tuple[date, ...]:
     """When the record says that injections were stopped."""
-    found = chart.findings.get("b12_injections_stopped", ())
-    return tuple(one.onset for one in found if one.onset is not None)
+    stops = chart.findings.get("b12_injections_stopped", ())
+    return tuple(stop.onset for stop in stops if stop.onset is not None)
 
 
 def _end_course(course: TreatmentPeriod, stopped: Iterable[date]) -> TreatmentPeriod:
@@ -83,11 +83,11 @@ def _build_period(
 ) -> TreatmentPeriod:
     title = knowledge.titles[course[0].concept]
     by_mouth = make_text("{title}, by mouth", title=title)
-    given = make_text("{title}, by injection", title=title) if injected else by_mouth
+    by_injection = make_text("{title}, by injection", title=title) if injected else by_mouth
     goes_on = any(drug.status == "current" for drug in course)
     ends = [day for drug in course if (day := drug.end or drug.start)]
     return TreatmentPeriod(
-        says=title if lowers else given,
+        says=title if lowers else by_injection,
         begins=course[0].start,
         ends=None if goes_on else max(ends, default=None),
         lowers=lowers,

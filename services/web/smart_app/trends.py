@@ -11,7 +11,7 @@ from services.knowledge.site import SiteKnowledge
 from services.web.chart_data import Axis, Band, Plot, Series, Tone
 from services.web.smart_app.reference_bands import build_bands, explain_missing_bands, find_limits
 from services.web.smart_app.result_values import ResultRow, build_rows
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 from services.web.smart_app.treatment_periods import TreatmentPeriod
 
 TREND_OBSERVATIONS = (
@@ -39,15 +39,18 @@ class Trend:
 
 
 def build_trends(
-    chart: Chart, known: SiteKnowledge, given: Sequence[TreatmentPeriod], words: Words
+    chart: Chart,
+    knowledge: SiteKnowledge,
+    periods: Sequence[TreatmentPeriod],
+    words: PageTranslator,
 ) -> tuple[Trend, ...]:
     """Every kind of result that is on record, in the units it was reported in."""
-    found = [
-        (name, unit, build_rows(name, unit, chart, known))
+    groups = [
+        (name, unit, build_rows(name, unit, chart, knowledge))
         for name in TREND_OBSERVATIONS
         for unit in dict.fromkeys(r.unit for r in chart.measurements.get(name, ()))
     ]
-    days = [row.result.day for _name, _unit, of in found for row in of]
+    days = [row.result.day for _name, _unit, rows in groups for row in rows]
     begins = min([*days, chart.today - MIN_SPAN])
     ends = max([*days, chart.today])
     axis = Axis("", "time", date(begins.year, 1, 1).isoformat(), ends.isoformat())
@@ -55,13 +58,15 @@ def build_trends(
         Trend(
             name=name,
             unit=unit,
-            title=words(known.b12.titles[name]),
-            rows=of,
-            plot=_plot(of, chart, known, given if name in B12_OBSERVATIONS else (), axis, words),
-            by=_describe_source(name, known),
-            unbanded=explain_missing_bands(of[0].result, chart, known),
+            title=words(knowledge.b12.titles[name]),
+            rows=rows,
+            plot=_plot(
+                rows, chart, knowledge, periods if name in B12_OBSERVATIONS else (), axis, words
+            ),
+            by=_describe_source(name, knowledge),
+            unbanded=explain_missing_bands(rows[0].result, chart, knowledge),
         )
-        for name, unit, of in found
+        for name, unit, rows in groups
     )
 
 
@@ -76,44 +81,44 @@ def list_absent(chart: Chart) -> tuple[str, ...]:
 
 def list_unreadable(chart: Chart) -> tuple[UnusableResult, ...]:
     """Results that were not read as any value."""
-    return tuple(one for several in chart.unusable.values() for one in several)
+    return tuple(result for several in chart.unusable.values() for result in several)
 
 
-def _describe_source(name: str, known: SiteKnowledge) -> str:
-    limits = find_limits(name, known)
-    if limits is known.b12.guideline:
-        return known.b12.guideline.label
-    if limits is known.muscle.definition:
-        return known.muscle.definition.label
+def _describe_source(name: str, knowledge: SiteKnowledge) -> str:
+    limits = find_limits(name, knowledge)
+    if limits is knowledge.b12.guideline:
+        return knowledge.b12.guideline.label
+    if limits is knowledge.muscle.definition:
+        return knowledge.muscle.definition.label
     return make_text("limits common to all guidelines")
 
 
 def _plot(
-    of: Sequence[ResultRow],
+    rows: Sequence[ResultRow],
     chart: Chart,
-    known: SiteKnowledge,
-    given: Sequence[TreatmentPeriod],
+    knowledge: SiteKnowledge,
+    periods: Sequence[TreatmentPeriod],
     axis: Axis,
-    words: Words,
+    words: PageTranslator,
 ) -> Plot:
-    newest = of[0].result
-    title, unit = words(known.b12.titles[newest.observation]), words.unit(newest.unit)
-    lying = build_bands(newest, chart, known)
-    low, high = _find_span(of, lying)
+    newest = rows[0].result
+    title, unit = words(knowledge.b12.titles[newest.observation]), words.format_unit(newest.unit)
+    bands = build_bands(newest, chart, knowledge)
+    low, high = _find_span(rows, bands)
     return Plot(
-        says=words(_describe_trend(of, title)),
+        says=words(_describe_trend(rows, title)),
         x=axis,
         y=Axis(unit, "linear", low, high),
-        series=tuple(_build_series(of, title, high, words)),
+        series=tuple(_build_series(rows, title, high, words)),
         bands=(
-            *(Band(words(b.says), b.begins, b.ends, b.tone) for b in lying),
-            *(_build_band(period, words) for period in given if period.begins),
+            *(Band(words(b.says), b.begins, b.ends, b.tone) for b in bands),
+            *(_build_band(period, words) for period in periods if period.begins),
         ),
-        height=(150 if len(of) == 1 else 200) + 20 * len(given),
+        height=(150 if len(rows) == 1 else 200) + 20 * len(periods),
     )
 
 
-def _build_band(period: TreatmentPeriod, words: Words) -> Band:
+def _build_band(period: TreatmentPeriod, words: PageTranslator) -> Band:
     ends = period.ends.isoformat() if period.ends else None
     begins = period.begins.isoformat() if period.begins else None
     tone: Tone = "watch" if period.lowers else "plain"
@@ -121,12 +126,12 @@ def _build_band(period: TreatmentPeriod, words: Words) -> Band:
 
 
 def _build_series(
-    of: Sequence[ResultRow], title: str, most: float, words: Words
+    rows: Sequence[ResultRow], title: str, most: float, words: PageTranslator
 ) -> Iterator[Series]:
     """Values in a line; what lies higher than the axis at its upper end; and bounds such as "<150"
     apart, since they lie where nobody knows."""
-    above = [row for row in reversed(of) if row.result.value > most]
-    within = [row for row in reversed(of) if row.result.value <= most]
+    above = [row for row in reversed(rows) if row.result.value > most]
+    within = [row for row in reversed(rows) if row.result.value <= most]
     values = [row for row in within if row.result.comparator is None]
     bounds = [row for row in within if row.result.comparator is not None]
     if values:
@@ -142,17 +147,19 @@ def _build_series(
         )
 
 
-def _build_point(row: ResultRow, at: float, words: Words) -> tuple[str, float, str]:
+def _build_point(row: ResultRow, at: float, words: PageTranslator) -> tuple[str, float, str]:
     result, meaning = row
-    value = "" if at == result.value and not result.comparator else f"{words.value(result)}: "
+    value = (
+        "" if at == result.value and not result.comparator else f"{words.format_value(result)}: "
+    )
     return (result.day.isoformat(), at, f"{value}{words(meaning.says)}")
 
 
-def _describe_trend(of: Sequence[ResultRow], title: str) -> Text:
+def _describe_trend(rows: Sequence[ResultRow], title: str) -> Text:
     """The chart in a sentence; the table below has every number."""
-    newest, oldest = of[0].result, of[-1].result
+    newest, oldest = rows[0].result, rows[-1].result
     now = format_amount(newest.value, newest.unit, newest.comparator)
-    if len(of) == 1:
+    if len(rows) == 1:
         return make_text("{title}: {now} on {day}.", title=title, now=now, day=newest.day)
     return make_text(
         "{title} from {first} on {begins} to {now} on {day}; {number} results, all in the table.",
@@ -161,22 +168,22 @@ def _describe_trend(of: Sequence[ResultRow], title: str) -> Text:
         begins=oldest.day,
         now=now,
         day=newest.day,
-        number=len(of),
+        number=len(rows),
     )
 
 
-def _find_span(of: Sequence[ResultRow], lying: Sequence[Band]) -> tuple[float, float]:
+def _find_span(rows: Sequence[ResultRow], bands: Sequence[Band]) -> tuple[float, float]:
     """The ends of the axis: all values that can be read as they stand, and the edges near them.
 
     What is only a bound, or lies under injections, does not stretch it upwards: it would flatten
     the rest.
     """
-    whole = [row for row in of if row.result.comparator is None]
+    whole = [row for row in rows if row.result.comparator is None]
     plain = [row for row in whole if not row.meaning.note]
-    low = min(row.result.value for row in whole or of)
-    high = max(row.result.value for row in plain or of)
+    low = min(row.result.value for row in whole or rows)
+    high = max(row.result.value for row in plain or rows)
     room = max(high - low, abs(high) * NEARBY_SHARE)
-    edges = [e for band in lying for e in (band.begins, band.ends) if isinstance(e, int | float)]
+    edges = [e for band in bands for e in (band.begins, band.ends) if isinstance(e, int | float)]
     near = [e for e in edges if low - room <= e <= high + room]
     low, high = min([low, *near]), max([high, *near])
     step = _choose_step((high - low) or abs(high) or 1.0)

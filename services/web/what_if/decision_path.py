@@ -30,11 +30,11 @@ class EvidenceStep(NamedTuple):
     axis: str
     rule: str
     says: str
-    value: str
-    date: str
-    limit: str
-    locator: str
-    resource: str
+    value: str = ""
+    date: str = ""
+    limit: str = ""
+    locator: str = ""
+    resource: str = ""
 
 
 class DataGap(NamedTuple):
@@ -44,103 +44,106 @@ class DataGap(NamedTuple):
     why: str
 
 
-def list_evidence(shown: CaseResult, chosen: Variant) -> tuple[EvidenceStep, ...]:
+def list_evidence(result: CaseResult, variant: Variant) -> tuple[EvidenceStep, ...]:
     """Each result, finding and order that a rule looked at, in the order in which they did."""
-    answered = shown.answered
-    found = answered.answer.evaluation
+    answered = result.answered
+    evaluation = answered.answer.evaluation
     rows = [
-        _build_step(topic.title, one)
+        _build_step(topic.title, evidence)
         for topic in TOPICS
-        for one in found.assessments[topic.id].evidence
+        for evidence in evaluation.assessments[topic.id].evidence
     ]
-    session = build_session(answered.chart, found, chosen.known, answered.drafts, answered.hook)
-    for order in () if answered.chart.deceased else run_order_rules(session):
-        rows.append(
+    session = build_session(
+        answered.chart, evaluation, variant.known, answered.drafts, answered.hook
+    )
+    if not answered.chart.deceased:
+        rows += [
             EvidenceStep(
-                ORDERS,
-                f"{order.rule.id}: {order.case}",
-                order.text,
-                "",
-                "",
-                "",
-                f"{order.rule.source}: {order.rule.locator}",
-                "",
+                axis=ORDERS,
+                rule=f"{order.rule.id}: {order.case}",
+                says=order.text,
+                locator=f"{order.rule.source}: {order.rule.locator}",
             )
-        )
+            for order in run_order_rules(session)
+        ]
     return tuple(rows)
 
 
-def _build_step(axis: str, one: Evidence) -> EvidenceStep:
-    value = "" if one.value is None else f"{one.comparator or ''}{one.value:g} {one.unit or ''}"
+def _build_step(axis: str, evidence: Evidence) -> EvidenceStep:
+    value = (
+        ""
+        if evidence.value is None
+        else f"{evidence.comparator or ''}{evidence.value:g} {evidence.unit or ''}"
+    )
     return EvidenceStep(
         axis=axis,
-        rule=one.rule,
-        says=spell_units(str(one.says)),
+        rule=evidence.rule,
+        says=spell_units(str(evidence.says)),
         value=spell_units(value.strip()),
-        date=f"{one.day:%d %b %Y}" if one.day else "",
-        limit=spell_units(str(one.limit or "")),
-        locator=str(one.locator or ""),
-        resource=one.resource or "",
+        date=f"{evidence.day:%d %b %Y}" if evidence.day else "",
+        limit=spell_units(str(evidence.limit or "")),
+        locator=str(evidence.locator or ""),
+        resource=evidence.resource or "",
     )
 
 
-def list_gaps(shown: CaseResult, chosen: Variant) -> tuple[DataGap, ...]:
+def list_gaps(result: CaseResult, variant: Variant) -> tuple[DataGap, ...]:
     """What was never searched, not to be had, unreadable or left aside."""
-    chart, titles = shown.answered.chart, chosen.known.b12.titles
-    found = [DataGap(f"prefetch {key}", "not to be had: unknown") for key in sorted(chart.unknown)]
+    chart, titles = result.answered.chart, variant.known.b12.titles
+    gaps = [DataGap(f"prefetch {key}", "not to be had: unknown") for key in sorted(chart.unknown)]
     partly = sorted(chart.incomplete - chart.unknown)
-    found += [DataGap(f"prefetch {key}", "only a part was to be had") for key in partly]
+    gaps += [DataGap(f"prefetch {key}", "only a part was to be had") for key in partly]
     for name, results in chart.unusable.items():
-        for one in results:
-            reported = f" ({one.reported})" if one.reported else ""
-            why = get_sentence(UnusableReason, one.reason)
-            found.append(DataGap(f"{titles[name]}{reported}", f"{why}: no value, and not normal"))
-    unread = {one.reason for results in chart.unusable.values() for one in results}
+        for unreadable in results:
+            reported = f" ({unreadable.reported})" if unreadable.reported else ""
+            why = get_sentence(UnusableReason, unreadable.reason)
+            gaps.append(DataGap(f"{titles[name]}{reported}", f"{why}: no value, and not normal"))
+    unread = {unreadable.reason for results in chart.unusable.values() for unreadable in results}
     for reason, count in chart.dropped.items():
         if reason not in unread:
             what = "1 resource" if count == 1 else f"{count} resources"
-            found.append(DataGap(what, find_reason(reason) or f"status {reason}"))
+            gaps.append(DataGap(what, find_reason(reason) or f"status {reason}"))
     if chart.sex is None:
-        found.append(DataGap("Sex", "not known: only what the limits of both agree on is decided"))
+        gaps.append(DataGap("Sex", "not known: only what the limits of both agree on is decided"))
     if chart.born is None:
-        found.append(DataGap("Birth date", "not known"))
-    return tuple(found)
+        gaps.append(DataGap("Birth date", "not known"))
+    return tuple(gaps)
 
 
-def list_withheld(shown: CaseResult, chosen: Variant) -> tuple[DataGap, ...]:
+def list_withheld(result: CaseResult, variant: Variant) -> tuple[DataGap, ...]:
     """Cards and suggestions that there was reason for, each with why it is not shown."""
-    topics = {one.topic: one.card.summary for one in shown.answered.answer.withheld_cards}
-    return tuple(_explain_withheld(shown.withheld, topics, chosen))
+    topics = {card.topic: card.card.summary for card in result.answered.answer.withheld_cards}
+    return tuple(_explain_withheld(result.withheld, topics, variant))
 
 
 def _explain_withheld(
-    reasons: Iterable[str], topics: Mapping[str, str], chosen: Variant
+    reasons: Iterable[str], topics: Mapping[str, str], variant: Variant
 ) -> Iterator[DataGap]:
     titles = {topic.problem: topic.title for topic in TOPICS}
-    for one in reasons:
-        first, _, second = one.partition(":")
+    for reason in reasons:
+        first, _, second = reason.partition(":")
         if first in titles:  # "muscle:deceased": the topic, then why
             yield DataGap(titles[first], get_sentence(WithheldReason, second))
             continue
-        rule = chosen.known.order_rules.get(second)
-        template = chosen.known.templates.by_id.get(second)
+        rule = variant.known.order_rules.get(second)
+        template = variant.known.templates.by_id.get(second)
         what = topics.get(second) or (rule and rule.title) or (template and template.label)
         yield DataGap(str(what or second), get_sentence(WithheldReason, first))
 
 
-def list_steps(shown: CaseResult) -> tuple[tuple[str, str, str], ...]:
+def list_steps(result: CaseResult) -> tuple[tuple[str, str, str], ...]:
     """Axis, id and words of every next step."""
-    return tuple(_list_words(shown, "nextSteps", B12Step, SarcopeniaStep))
+    return tuple(_list_words(result, "nextSteps", B12Step, SarcopeniaStep))
 
 
-def list_flags(shown: CaseResult) -> tuple[tuple[str, str, str], ...]:
+def list_flags(result: CaseResult) -> tuple[tuple[str, str, str], ...]:
     """Axis, id and words of every caution."""
-    return tuple(_list_words(shown, "flags", B12Flag, SarcopeniaFlag))
+    return tuple(_list_words(result, "flags", B12Flag, SarcopeniaFlag))
 
 
 def _list_words(
-    shown: CaseResult, member: str, b12: type[StrEnum], muscle: type[StrEnum]
+    result: CaseResult, member: str, b12: type[StrEnum], muscle: type[StrEnum]
 ) -> Iterator[tuple[str, str, str]]:
     for axis, key, kind in ((B12, "b12", b12), (MUSCLE, "sarcopenia", muscle)):
-        for name in shown.assessment[key][member]:
+        for name in result.assessment[key][member]:
             yield axis, name, get_sentence(kind, name)

@@ -27,20 +27,20 @@ PREFETCH_KEYS = {  # which key of the prefetch holds what; results of muscle hav
 
 
 def build_request(
-    entered: PatientForm, known: SiteKnowledge, day: date, hook: str
+    form: PatientForm, knowledge: SiteKnowledge, day: date, hook: str
 ) -> dict[str, Any]:
     """A whole CDS Hooks call, with something for every key of the prefetch."""
-    prefetch: dict[str, Any] = dict.fromkeys(build_prefetch_templates(known.index))
-    prefetch["patient"] = _build_patient(entered, day)
-    for key, resource in _build_resources(entered, known, day):
-        found = prefetch[key] or build_bundle(())
-        found["entry"].append({"resource": resource})
-        prefetch[key] = found
+    prefetch: dict[str, Any] = dict.fromkeys(build_prefetch_templates(knowledge.index))
+    prefetch["patient"] = _build_patient(form, day)
+    for key, resource in _build_resources(form, knowledge, day):
+        bundle = prefetch[key] or build_bundle(())
+        bundle["entry"].append({"resource": resource})
+        prefetch[key] = bundle
     prefetch["observations"] = prefetch["observations"] or build_bundle(())
     return {
         "hook": hook,
         "hookInstance": HOOK_INSTANCE,
-        "context": build_context(hook, PATIENT_ID, list(_build_drafts(entered, known))),
+        "context": build_context(hook, PATIENT_ID, list(_build_drafts(form, knowledge))),
         "prefetch": prefetch,
     }
 
@@ -74,43 +74,43 @@ def build_bundle(resources: Iterable[Mapping[str, Any]], kind: str = "searchset"
     return {"resourceType": "Bundle", "type": kind, "entry": entries}
 
 
-def _build_patient(entered: PatientForm, day: date) -> dict[str, Any]:
-    born = entered.born
-    if not born and entered.age:
-        born = subtract_months(day, int(float(entered.age)) * 12).isoformat()
+def _build_patient(form: PatientForm, day: date) -> dict[str, Any]:
+    born = form.born
+    if not born and form.age:
+        born = subtract_months(day, int(float(form.age)) * 12).isoformat()
     resource = {
         "resourceType": "Patient",
         "id": PATIENT_ID,
-        "gender": entered.sex,
+        "gender": form.sex,
         "birthDate": born,
     }
     return {name: value for name, value in resource.items() if value}
 
 
 def _build_resources(
-    entered: PatientForm, known: SiteKnowledge, day: date
+    form: PatientForm, knowledge: SiteKnowledge, day: date
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, result in enumerate(entered.results.values(), start=1):
+    for number, result in enumerate(form.results.values(), start=1):
         key = "observations"
-        if known.index.sets[result.name].topic == "muscle":
+        if knowledge.index.sets[result.name].topic == "muscle":
             key = "muscle_observations"
-        yield key, _build_observation(number, result, known)
-    for number, name in enumerate(entered.conditions, start=1):
-        resource = _build_condition(number, name, known, day)
+        yield key, _build_observation(number, result, knowledge)
+    for number, name in enumerate(form.conditions, start=1):
+        resource = _build_condition(number, name, knowledge, day)
         yield PREFETCH_KEYS[resource["resourceType"]], resource
-    for number, drug in enumerate(entered.drugs, start=1):
+    for number, drug in enumerate(form.drugs, start=1):
         yield (
             PREFETCH_KEYS["MedicationRequest"],
-            _build_medication(f"drug-{number}", drug, known, "active"),
+            _build_medication(f"drug-{number}", drug, knowledge, "active"),
         )
 
 
-def _build_concept(name: str, known: SiteKnowledge, unit: str = "") -> dict[str, Any]:
+def _build_concept(name: str, knowledge: SiteKnowledge, unit: str = "") -> dict[str, Any]:
     """The first code of a value set; of a result, the first that expects such a unit."""
-    rows = [row for row in known.index.rows[name] if not row.code.endswith("*")]
+    rows = [row for row in knowledge.index.rows[name] if not row.code.endswith("*")]
     row = next((row for row in rows if _fits_unit(row, unit)), rows[0])
     coding = {"system": row.system, "code": row.code, "display": row.listed}
-    return {"coding": [coding], "text": known.index.sets[name].title}
+    return {"coding": [coding], "text": knowledge.index.sets[name].title}
 
 
 def _fits_unit(row: CodeRow, unit: str) -> bool:
@@ -119,16 +119,18 @@ def _fits_unit(row: CodeRow, unit: str) -> bool:
     return row.expects is None or (row.expects == "molar") == ("mol" in unit)
 
 
-def _build_observation(number: int, result: EnteredResult, known: SiteKnowledge) -> dict[str, Any]:
+def _build_observation(
+    number: int, result: EnteredResult, knowledge: SiteKnowledge
+) -> dict[str, Any]:
     resource: dict[str, Any] = {
         "resourceType": "Observation",
         "id": f"result-{number}",
         "status": "final",
-        "code": _build_concept(result.name, known, result.unit),
+        "code": _build_concept(result.name, knowledge, result.unit),
         "subject": SUBJECT,
         "effectiveDateTime": result.day.isoformat(),
     }
-    if known.index.sets[result.name].qualitative:
+    if knowledge.index.sets[result.name].qualitative:
         return {**resource, "valueString": "positive" if result.text == POSITIVE else "negative"}
     quantity: dict[str, Any] = {"value": result.value}
     if result.comparator:
@@ -141,13 +143,13 @@ def _build_observation(number: int, result: EnteredResult, known: SiteKnowledge)
     return resource
 
 
-def _build_condition(number: int, name: str, known: SiteKnowledge, day: date) -> dict[str, Any]:
-    if known.index.sets[name].kind == "procedure":
+def _build_condition(number: int, name: str, knowledge: SiteKnowledge, day: date) -> dict[str, Any]:
+    if knowledge.index.sets[name].kind == "procedure":
         return {
             "resourceType": "Procedure",
             "id": f"procedure-{number}",
             "status": "completed",
-            "code": _build_concept(name, known),
+            "code": _build_concept(name, knowledge),
             "subject": SUBJECT,
             "performedDateTime": day.isoformat(),
         }
@@ -155,13 +157,13 @@ def _build_condition(number: int, name: str, known: SiteKnowledge, day: date) ->
         "resourceType": "Condition",
         "id": f"condition-{number}",
         "clinicalStatus": {"coding": [{"system": CLINICAL_STATUS, "code": "active"}]},
-        "code": _build_concept(name, known),
+        "code": _build_concept(name, knowledge),
         "subject": SUBJECT,
     }
 
 
 def _build_medication(
-    id_: str, drug: EnteredDrug, known: SiteKnowledge, status: str
+    id_: str, drug: EnteredDrug, knowledge: SiteKnowledge, status: str
 ) -> dict[str, Any]:
     dosage: dict[str, Any] = {
         "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}
@@ -170,13 +172,13 @@ def _build_medication(
         dose = {"value": float(drug.dose), "unit": "ug", "system": UCUM, "code": "ug"}
         dosage["doseAndRate"] = [{"doseQuantity": dose}]
     if drug.route:
-        dosage["route"] = _build_concept(f"route_{drug.route}", known)
+        dosage["route"] = _build_concept(f"route_{drug.route}", knowledge)
     resource: dict[str, Any] = {
         "resourceType": "MedicationRequest",
         "id": id_,
         "status": status,
         "intent": "order",
-        "medicationCodeableConcept": _build_concept(drug.name, known),
+        "medicationCodeableConcept": _build_concept(drug.name, knowledge),
         "subject": SUBJECT,
         "dosageInstruction": [dosage],
     }
@@ -185,24 +187,24 @@ def _build_medication(
     return resource
 
 
-def _build_drafts(entered: PatientForm, known: SiteKnowledge) -> Iterator[dict[str, Any]]:
-    kind, _, name = entered.draft.partition(":")
+def _build_drafts(form: PatientForm, knowledge: SiteKnowledge) -> Iterator[dict[str, Any]]:
+    kind, _, name = form.draft.partition(":")
     if not kind:
         return
     if kind == TEMPLATE:
         yield {
-            **draft_order(known.templates.by_id[name], SUBJECT["reference"], None),
+            **draft_order(knowledge.templates.by_id[name], SUBJECT["reference"], None),
             "id": "draft-1",
         }
     elif kind == DRUG:
-        drug = EnteredDrug(name, dose=entered.draft_dose, route=entered.draft_route)
-        yield _build_medication("draft-1", drug, known, "draft")
+        drug = EnteredDrug(name, dose=form.draft_dose, route=form.draft_route)
+        yield _build_medication("draft-1", drug, knowledge, "draft")
     else:
         yield {
             "resourceType": "ServiceRequest",
             "id": "draft-1",
             "status": "draft",
             "intent": "order",
-            "code": _build_concept(name, known),
+            "code": _build_concept(name, knowledge),
             "subject": SUBJECT,
         }

@@ -44,13 +44,13 @@ class EnteredResult:
 
     @property
     def comparator(self) -> str | None:
-        found = VALUE_PATTERN.fullmatch(self.text)
-        return found[1] if found else None
+        match = VALUE_PATTERN.fullmatch(self.text)
+        return match[1] if match else None
 
     @property
     def value(self) -> float:
-        found = VALUE_PATTERN.fullmatch(self.text)
-        return float(found[2].replace(",", ".")) if found else 0.0
+        match = VALUE_PATTERN.fullmatch(self.text)
+        return float(match[2].replace(",", ".")) if match else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class PatientForm:
     def as_query(self) -> list[tuple[str, str]]:
         """The parameters, those with nothing in them left out."""
         plain = [("age", self.age), ("born", self.born), ("sex", self.sex)]
-        for one in self.results.values():
+        for result in self.results.values():
             plain += [
-                (one.name, one.text),
-                (f"{one.name}.unit", one.unit),
-                (f"{one.name}.ago", one.ago),
-                (f"{one.name}.method", one.method),
+                (result.name, result.text),
+                (f"{result.name}.unit", result.unit),
+                (f"{result.name}.ago", result.ago),
+                (f"{result.name}.method", result.method),
             ]
         plain += [("condition", name) for name in self.conditions]
         for number, drug in enumerate(self.drugs, start=1):
@@ -104,29 +104,31 @@ class PatientForm:
 class FormReader:
     """Reads the parameters; what cannot be read is a fault, and left out."""
 
-    def __init__(self, given: "MultiDict[str, str]", known: SiteKnowledge, today: date) -> None:
-        self._given = given
-        self._known = known
+    def __init__(
+        self, parameters: "MultiDict[str, str]", knowledge: SiteKnowledge, today: date
+    ) -> None:
+        self._given = parameters
+        self._known = knowledge
         self._today = today
         self.faults: list[str] = []
 
     def read_form(self) -> PatientForm:
-        asked = list_measures(self._known)
-        results = [self._read_result(one) for one in asked.values()]
+        measures = list_measures(self._known)
+        results = [self._read_result(result) for result in measures.values()]
         conditions = list_value_sets(self._known, "condition", "procedure")
-        there = {name for group in list_drafts(self._known).values() for name in group}
+        drafts = {name for group in list_drafts(self._known).values() for name in group}
         return PatientForm(
             age=self._read_number("age", "age", MAX_AGE),
             born=self._read_day("born", "birth date"),
             sex=self._read_option("sex", "sex", SEXES) or "unknown",
-            results={one.name: one for one in results if one is not None},
+            results={result.name: result for result in results if result is not None},
             conditions=tuple(
                 name
                 for name in dict.fromkeys(self._given.getlist("condition"))
                 if self._check_value(name, "condition", conditions)
             ),
             drugs=tuple(self._read_drugs()),
-            draft=self._read_option("draft", "draft order", there),
+            draft=self._read_option("draft", "draft order", drafts),
             draft_dose=self._read_number("draft.dose", "dose of the draft"),
             draft_route=self._read_option("draft.route", "route of the draft", ROUTES),
         )
@@ -140,8 +142,8 @@ class FormReader:
             *((f"drug{n}", ("since", "dose", "route")) for n in range(1, MAX_DRUGS + 1)),
         ):
             plain |= {stem, *(f"{stem}.{part}" for part in parts)}
-        given = (name for name in dict.fromkeys(self._given) if name not in plain)
-        return [f"{name[:40]}: nothing is entered by that name" for name in given]
+        names = (name for name in dict.fromkeys(self._given) if name not in plain)
+        return [f"{name[:40]}: nothing is entered by that name" for name in names]
 
     def _get_text(self, name: str) -> str:
         return self._given.get(name, "").strip()
@@ -200,11 +202,11 @@ class FormReader:
         """The day that "8 mo" or "2026-03-01" means; None where it means none."""
         if not text:
             return self._today
-        found = AGO_PATTERN.fullmatch(text)
+        match = AGO_PATTERN.fullmatch(text)
         try:
-            if found is None:
+            if match is None:
                 return date.fromisoformat(text)
-            many, unit = int(found[1]), found[2]
+            many, unit = int(match[1]), match[2]
             if unit in ("mo", "y"):
                 return subtract_months(self._today, many * (12 if unit == "y" else 1))
             return self._today - timedelta(days=many * (7 if unit == "w" else 1))
@@ -213,10 +215,10 @@ class FormReader:
             return None
 
     def _read_drugs(self) -> Iterator[EnteredDrug]:
-        there = list_value_sets(self._known, "medication")
+        drugs = list_value_sets(self._known, "medication")
         for number in range(1, MAX_DRUGS + 1):
             key, what = f"drug{number}", f"drug {number}"
-            name = self._read_option(key, what, there)
+            name = self._read_option(key, what, drugs)
             if name:
                 yield EnteredDrug(
                     name,

@@ -26,37 +26,43 @@ class Measure:
     usual: bool
 
 
-def rank_measures(known: SiteKnowledge) -> dict[str, int]:
+def rank_measures(knowledge: SiteKnowledge) -> dict[str, int]:
     """The measures that a limit in force is printed for, and their places in order."""
-    tables = (known.b12.guideline, known.b12.laboratory, known.muscle.definition)
+    tables = (knowledge.b12.guideline, knowledge.b12.laboratory, knowledge.muscle.definition)
     names = dict.fromkeys(row.observation for limits in tables for row in limits.cutoffs)
     return {name: place for place, name in enumerate(names)}
 
 
-def list_measures(known: SiteKnowledge) -> dict[str, Measure]:
+def list_measures(knowledge: SiteKnowledge) -> dict[str, Measure]:
     """By name: those with a limit in its order, antibodies, then the others by title."""
-    order = rank_measures(known)
-    found = [
-        _build_measure(value_set, known, usual=value_set.name in order or value_set.qualitative)
-        for value_set in known.index.sets.values()
+    order = rank_measures(knowledge)
+    measures = [
+        _build_measure(value_set, knowledge, usual=value_set.name in order or value_set.qualitative)
+        for value_set in knowledge.index.sets.values()
         if value_set.kind == "observation"
         and value_set.refused is None
-        and _has_code(known, value_set.name)
+        and _has_code(knowledge, value_set.name)
         and (value_set.units or value_set.qualitative)
     ]
-    found.sort(key=lambda one: (order.get(one.name, len(order)), not one.usual, one.title.lower()))
-    return {one.name: one for one in found}
+    measures.sort(
+        key=lambda measure: (
+            order.get(measure.name, len(order)),
+            not measure.usual,
+            measure.title.lower(),
+        )
+    )
+    return {measure.name: measure for measure in measures}
 
 
-def _has_code(known: SiteKnowledge, name: str) -> bool:
-    return any(not row.code.endswith("*") for row in known.index.rows[name])
+def _has_code(knowledge: SiteKnowledge, name: str) -> bool:
+    return any(not row.code.endswith("*") for row in knowledge.index.rows[name])
 
 
-def _build_measure(value_set: ValueSet, known: SiteKnowledge, *, usual: bool) -> Measure:
-    readable = (unit for name, unit in known.chart_knowledge.scales if name == value_set.name)
+def _build_measure(value_set: ValueSet, knowledge: SiteKnowledge, *, usual: bool) -> Measure:
+    readable = (unit for name, unit in knowledge.chart_knowledge.scales if name == value_set.name)
     return Measure(
         name=value_set.name,
-        title=known.b12.titles[value_set.name],
+        title=knowledge.b12.titles[value_set.name],
         units=tuple(dict.fromkeys((*value_set.units, *readable))),
         has_method=value_set.has_method,
         is_qualitative=value_set.qualitative,
@@ -65,31 +71,33 @@ def _build_measure(value_set: ValueSet, known: SiteKnowledge, *, usual: bool) ->
     )
 
 
-def list_value_sets(known: SiteKnowledge, *kinds: str) -> dict[str, str]:
+def list_value_sets(knowledge: SiteKnowledge, *kinds: str) -> dict[str, str]:
     """Titles of the value sets of these kinds that have a code, by name, in alphabetic order."""
-    found = {
+    titles = {
         name: value_set.title
-        for name, value_set in known.index.sets.items()
-        if value_set.kind in kinds and _has_code(known, name)
+        for name, value_set in knowledge.index.sets.items()
+        if value_set.kind in kinds and _has_code(knowledge, name)
     }
-    return dict(sorted(found.items(), key=lambda item: item[1].lower()))
+    return dict(sorted(titles.items(), key=lambda item: item[1].lower()))
 
 
-def list_drafts(known: SiteKnowledge) -> Mapping[str, dict[str, str]]:
+def list_drafts(knowledge: SiteKnowledge) -> Mapping[str, dict[str, str]]:
     """What can be drafted, in groups: our own orders, drugs, tests; each as "kind:name"."""
     tests = {
         name: value_set.title
-        for name, value_set in known.index.sets.items()
-        if value_set.kind == "observation" and value_set.topic is None and _has_code(known, name)
+        for name, value_set in knowledge.index.sets.items()
+        if value_set.kind == "observation"
+        and value_set.topic is None
+        and _has_code(knowledge, name)
     }
     return {
         "Orders of this service": {
             f"{TEMPLATE}:{id_}": template.label
-            for id_, template in known.templates.by_id.items()
+            for id_, template in knowledge.templates.by_id.items()
             if template.resource["resourceType"] in ("MedicationRequest", "ServiceRequest")
         },
         "Drugs": {
-            f"{DRUG}:{n}": title for n, title in list_value_sets(known, "medication").items()
+            f"{DRUG}:{n}": title for n, title in list_value_sets(knowledge, "medication").items()
         },
         "Tests": {
             f"{TEST}:{n}": title

@@ -32,13 +32,13 @@ MEANING_TONES: Mapping[str, Tone] = {
     NO_METHOD: "plain",
 }
 # Where a plot begins and ends: this share of the lowest limit, so many times the highest.
-BEFORE, BEYOND = 0.25, 1.5
+LOW_MARGIN, HIGH_MARGIN = 0.25, 1.5
 
 
 class LimitComparison(NamedTuple):
     """One row of a table of limits beside a value."""
 
-    said: str
+    text: str
     means: str
     locator: str
     by: str  # guideline, definition or the common limits
@@ -77,38 +77,40 @@ class LimitScope(NamedTuple):
 
 
 def find_scope(
-    name: str, unit: str, chart: Chart, known: SiteKnowledge, method: str | None
+    name: str, unit: str, chart: Chart, knowledge: SiteKnowledge, method: str | None
 ) -> LimitScope:
     """The limits of one measure alone, of whatever the rules in force look it up in."""
     tables = (
-        (known.b12.guideline.id, known.b12.guideline),
-        ("common limits", known.b12.laboratory),
-        (known.muscle.definition.id, known.muscle.definition),
+        (knowledge.b12.guideline.id, knowledge.b12.guideline),
+        ("common limits", knowledge.b12.laboratory),
+        (knowledge.muscle.definition.id, knowledge.muscle.definition),
     )
     printed = tuple(
         (by, CutoffTable(rows)) for by, limits in tables if (rows := limits.get_rows(name, unit))
     )
-    return LimitScope(printed, chart.sex, is_pregnant(chart, known.b12), method)
+    return LimitScope(printed, chart.sex, is_pregnant(chart, knowledge.b12), method)
 
 
-def place_results(chart: Chart, known: SiteKnowledge) -> tuple[ResultOnScale, ...]:
+def place_results(chart: Chart, knowledge: SiteKnowledge) -> tuple[ResultOnScale, ...]:
     """The newest usable result of each measure, in the order of the limits; the others last."""
-    order = rank_measures(known)
-    found = [_place_result(results[0], chart, known) for results in chart.measurements.values()]
-    found.sort(key=lambda one: order.get(one.result.observation, len(order)))
-    return tuple(found)
+    order = rank_measures(knowledge)
+    scaled = [
+        _place_result(results[0], chart, knowledge) for results in chart.measurements.values()
+    ]
+    scaled.sort(key=lambda result: order.get(result.result.observation, len(order)))
+    return tuple(scaled)
 
 
-def _place_result(result: Measurement, chart: Chart, known: SiteKnowledge) -> ResultOnScale:
+def _place_result(result: Measurement, chart: Chart, knowledge: SiteKnowledge) -> ResultOnScale:
     name = result.observation
-    scope = find_scope(name, result.unit, chart, known, result.method)
-    muscle = known.index.sets[name].topic == "muscle"
+    scope = find_scope(name, result.unit, chart, knowledge, result.method)
+    muscle = knowledge.index.sets[name].topic == "muscle"
     fresh = (
-        is_fresh_measure(chart, known.muscle, result)
+        is_fresh_measure(chart, knowledge.muscle, result)
         if muscle
-        else is_fresh(result, chart, known.b12)
+        else is_fresh(result, chart, knowledge.b12)
     )
-    title = known.b12.titles[name]
+    title = knowledge.b12.titles[name]
     compared = tuple(_compare_limits(result, scope))
     plot = _build_plot(result, title, scope) if scope.tables else None
     return ResultOnScale(result, title, fresh, compared, plot)
@@ -116,7 +118,7 @@ def _place_result(result: Measurement, chart: Chart, known: SiteKnowledge) -> Re
 
 def _compare_limits(result: Measurement, scope: LimitScope) -> Iterator[LimitComparison]:
     for by, limits in scope.tables:
-        read = limits.interpret(
+        reading = limits.interpret(
             result.observation,
             result.value,
             result.comparator,
@@ -126,16 +128,16 @@ def _compare_limits(result: Measurement, scope: LimitScope) -> Iterator[LimitCom
             method=result.method,
         )
         for row in limits.cutoffs:
-            says = spell_units(row.text) + (f", {row.sex}" if row.sex else "")
-            says += f", {row.method}" if row.method else ""
-            outcome = _describe_outcome(row, read, result, scope)
+            text = spell_units(row.text) + (f", {row.sex}" if row.sex else "")
+            text += f", {row.method}" if row.method else ""
+            outcome = _describe_outcome(row, reading, result, scope)
             yield LimitComparison(
-                says, row.means.replace("_", " "), format_locator(row), by, outcome
+                text, row.means.replace("_", " "), format_locator(row), by, outcome
             )
 
 
 def _describe_outcome(
-    row: Cutoff, read: Cutoff | Undecided | None, result: Measurement, scope: LimitScope
+    row: Cutoff, reading: Cutoff | Undecided | None, result: Measurement, scope: LimitScope
 ) -> str:
     if row.sex and scope.sex is None:
         return NO_SEX
@@ -143,9 +145,9 @@ def _describe_outcome(
         return NO_METHOD
     if not scope.applies(row):
         return "for others"
-    if isinstance(read, Undecided):
-        return read.value
-    if row is read:
+    if isinstance(reading, Undecided):
+        return reading.value
+    if row is reading:
         return "met"
     if result.comparator is None and row.is_met_by(result.value):
         return "met, but a row above goes first"
@@ -180,8 +182,8 @@ def _describe_meaning(scope: LimitScope, value: float) -> str:
     """What `value` means; where sex or method is not known, only what each of them would say."""
     rows = [row for _by, limits in scope.tables for row in limits.cutoffs]
     sexes = SEXES if scope.sex is None and any(row.sex for row in rows) else (scope.sex,)
-    asked = scope.method is None and any(row.method for row in rows)
-    methods: tuple[str | None, ...] = METHODS if asked else (scope.method,)
+    needs_method = scope.method is None and any(row.method for row in rows)
+    methods: tuple[str | None, ...] = METHODS if needs_method else (scope.method,)
     met = {
         (sex, method): _find_met_limit(scope._replace(sex=sex, method=method), value)
         for sex, method in product(sexes, methods)
@@ -202,13 +204,13 @@ def _find_met_limit(scope: LimitScope, value: float) -> str:
 
 
 def choose_span(
-    name: str, unit: str, scope: LimitScope, known: SiteKnowledge, *shown: float
+    name: str, unit: str, scope: LimitScope, knowledge: SiteKnowledge, *values: float
 ) -> tuple[float, float]:
     """From where to where a measure is shown: about its limits, within what is plausible."""
-    low, high = known.chart_knowledge.plausible.get((name, unit), (0.0, float("inf")))
-    edges = scope.edges or shown or (1.0,)
-    least = min((edges[0] * BEFORE, *shown))
-    most = max((edges[-1] * BEYOND, *shown))
+    low, high = knowledge.chart_knowledge.plausible.get((name, unit), (0.0, float("inf")))
+    edges = scope.edges or values or (1.0,)
+    least = min((edges[0] * LOW_MARGIN, *values))
+    most = max((edges[-1] * HIGH_MARGIN, *values))
     return max(low, least), min(high, most)
 
 
@@ -220,18 +222,18 @@ def count_decimals(*values: float) -> int:
 
 def _build_plot(result: Measurement, title: str, scope: LimitScope) -> Plot:
     edges, value = scope.edges, result.value
-    least = min(edges[0] * BEFORE, value * 0.9)
-    most = max(edges[-1] * BEYOND, value * 1.1)
+    least = min(edges[0] * LOW_MARGIN, value * 0.9)
+    most = max(edges[-1] * HIGH_MARGIN, value * 1.1)
     unit = spell_units(result.unit)
-    found = tuple(build_bands(scope))
-    told = f"{result.comparator or ''}{value:g} {unit}"
-    ranges = "; ".join(f"{one.says} {_format_range(one, unit)}" for one in found)
+    bands = tuple(build_bands(scope))
+    text = f"{result.comparator or ''}{value:g} {unit}"
+    ranges = "; ".join(f"{band.says} {_format_range(band, unit)}" for band in bands)
     return Plot(
-        says=f"{title} {told} between its limits: {ranges}",
+        says=f"{title} {text} between its limits: {ranges}",
         x=Axis(f"{title}, {unit}", least=round(least, 4), most=round(most, 4)),
         y=Axis("", least=0, most=1),
-        series=[Series(f"{title} {told}", [(value, 0.25, f"{result.day:%d %b %Y}")], "points")],
-        bands=found,
+        series=[Series(f"{title} {text}", [(value, 0.25, f"{result.day:%d %b %Y}")], "points")],
+        bands=bands,
         height=130,
     )
 

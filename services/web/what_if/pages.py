@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from threading import BoundedSemaphore
-from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, request
@@ -13,7 +12,6 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response as AnyResponse
 
-from cds_hooks.web.openapi import READ_STATUSES, build_refusals
 from mappings.knowledge_file import KnowledgeError
 from services.hooks.documents import UnusableDocumentError
 from services.hooks.offered_hooks import OFFERED_HOOKS
@@ -30,8 +28,14 @@ from services.web.what_if.form_fields import (
     list_value_sets,
 )
 from services.web.what_if.prefill import build_form
-from services.web.what_if.query import SAMPLE_NAMES, Options, WhatIfQuery, read_pasted, read_query
-from services.web.what_if.view import View
+from services.web.what_if.query import (
+    SAMPLE_NAMES,
+    OfferedOptions,
+    WhatIfQuery,
+    read_pasted,
+    read_query,
+)
+from services.web.what_if.view import WhatIfView
 
 WHAT_IF_PATH = "/what-if"
 CASE_PATH = f"{WHAT_IF_PATH}/case"
@@ -40,42 +44,6 @@ MAX_FAULT_TRIAL_BYTES = 1 << 20  # characters of what is sent in every way: that
 MAX_CONCURRENT = 8  # pages of a process: a large paste takes seconds, and hooks need threads
 PASTE_FIELDS = {"csrf_token", "document"}  # what never belongs into an address
 EMPTY_DRUGS = 2  # rows for further drugs
-
-
-def what_if_paths() -> dict[str, Any]:
-    """What the OpenAPI document says of these pages."""
-    page = {
-        "description": "The answer, how it came about, and how it changes.",
-        "content": {"text/html": {"schema": {"type": "string"}}},
-    }
-    case = {
-        "description": "A regression case for `cobalamin check-cases`.",
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-    form = {
-        "type": "object",
-        "required": ["csrf_token", "document"],
-        "properties": {"csrf_token": {"type": "string"}, "document": {"type": "string"}},
-    }
-    body = {"content": {"application/x-www-form-urlencoded": {"schema": form}}, "required": True}
-
-    def operation(name: str, ok: dict[str, Any], **members: Any) -> dict[str, Any]:
-        return {
-            "operationId": name,
-            "responses": {"200": ok, **build_refusals(READ_STATUSES)},
-            **members,
-        }
-
-    return {
-        WHAT_IF_PATH: {
-            "get": operation("what-if", page),
-            "post": operation("what-if-pasted", page, requestBody=body),
-        },
-        CASE_PATH: {
-            "get": operation("what-if-case", case),
-            "post": operation("what-if-case-pasted", case, requestBody=body),
-        },
-    }
 
 
 class WhatIfBusyError(ServiceUnavailable):
@@ -93,7 +61,7 @@ class WhatIfPages:
 
     @contextmanager
     def reserve_place(self) -> Iterator[None]:
-        """Room to be answered. Raises DeskBusy where there is none."""
+        """Room to be answered. Raises WhatIfBusyError where there is none."""
         if not self._places.acquire(blocking=False):
             raise WhatIfBusyError
         try:
@@ -105,67 +73,71 @@ class WhatIfPages:
         settings = self._frame.settings
         return build_variant(settings.find_tenant(tenant), choices, settings.base_url)
 
-    def _find_options(self, tenant: str) -> Options:
-        return Options.from_knowledge(self._frame.knowledge_by_tenant[tenant])
+    def _find_options(self, tenant: str) -> OfferedOptions:
+        return OfferedOptions.from_knowledge(self._frame.knowledge_by_tenant[tenant])
 
-    def get_options(self) -> Options:
-        return self._options(self._frame.access.tenant().id)
+    def get_options(self) -> OfferedOptions:
+        return self._options(self._frame.access.get_tenant().id)
 
     def read_query(self) -> WhatIfQuery:
-        tenant, known = self._frame.access.tenant(), self._frame.knowledge
+        tenant, knowledge = self._frame.access.get_tenant(), self._frame.knowledge
         today = datetime.now(UTC).date()
-        site = VariantOptions.from_site(tenant, known)
-        given = request.args.copy()
+        site = VariantOptions.from_site(tenant, knowledge)
+        parameters = request.args.copy()
         for name in set(request.form) - PASTE_FIELDS:
-            given[name] = request.form[name]
+            parameters[name] = request.form[name]
         is_pasted = request.method == "POST"
-        return read_query(given, known, site, self.get_options(), today, is_pasted=is_pasted)
+        return read_query(
+            parameters, knowledge, site, self.get_options(), today, is_pasted=is_pasted
+        )
 
-    def build_view(self, asked: WhatIfQuery, text: str | None) -> View:
-        """Raises UnusableDocument, and KnowledgeFault for choices that do not go together."""
-        if asked.aside.get("awkward") and text is not None and len(text) > MAX_FAULT_TRIAL_BYTES:
+    def build_view(self, query: WhatIfQuery, text: str | None) -> WhatIfView:
+        """Raises UnusableDocument, and KnowledgeError for choices that do not go together."""
+        if query.aside.get("awkward") and text is not None and len(text) > MAX_FAULT_TRIAL_BYTES:
             raise UnusableDocumentError("larger than what is sent in every way: at most 1 MiB")
-        chosen = self._chosen(self._frame.access.tenant().id, asked.choices)
-        known = chosen.known
-        document = asked.document(known) if text is None else read_pasted(text, asked, known)
-        return View.from_document(document, asked, chosen, self._frame.settings)
+        variant = self._chosen(self._frame.access.get_tenant().id, query.choices)
+        knowledge = variant.known
+        document = (
+            query.build_document(knowledge) if text is None else read_pasted(text, query, knowledge)
+        )
+        return WhatIfView.from_document(document, query, variant, self._frame.settings)
 
     def render_page(self, text: str | None) -> Response:
         """The page about the made-up patient of the address, or about what was pasted."""
-        asked, known = self.read_query(), self._frame.knowledge
-        entered, view, fault = asked.entered, None, ""
+        query, knowledge = self.read_query(), self._frame.knowledge
+        form, view, fault = query.entered, None, ""
         try:
-            view = self.build_view(asked, text)
+            view = self.build_view(query, text)
         except (UnusableDocumentError, KnowledgeError) as refused:
             fault = str(refused)
-        if view is not None and asked.sample and text is None:
-            entered = build_form(view.shown.answered.chart, known)
+        if view is not None and query.sample and text is None:
+            form = build_form(view.result.answered.chart, knowledge)
         return self._frame.render_page(
             "pages/what_if/page.html",
-            asked=asked,
+            query=query,
             view=view,
             fault=fault,
-            entered=entered,
+            patient=form,
             text=text,
             options=self.get_options(),
             samples=SAMPLE_NAMES,
-            measures=list_measures(known),
-            conditions=list_value_sets(known, "condition", "procedure"),
-            medications=list_value_sets(known, "medication"),
-            drafts=list_drafts(known),
+            measures=list_measures(knowledge),
+            conditions=list_value_sets(knowledge, "condition", "procedure"),
+            medications=list_value_sets(knowledge, "medication"),
+            drafts=list_drafts(knowledge),
             hooks={hook: offered.when for hook, offered in OFFERED_HOOKS.items()},
             sexes=SEXES,
             routes=ROUTES,
             methods=METHODS,
             no_unit=NO_UNIT,
-            drug_rows=len(entered.drugs) + EMPTY_DRUGS,
-            spelt=spell_units,
+            drug_rows=len(form.drugs) + EMPTY_DRUGS,
+            spell_units=spell_units,
         )
 
     def download_case(self, text: str | None) -> Response:
         """A file to download; the page with what is wrong, where there is no answer to keep."""
         try:
-            case = self.build_view(self.read_query(), text).case()
+            case = self.build_view(self.read_query(), text).build_case()
         except (UnusableDocumentError, KnowledgeError):
             return self.render_page(text)
         body = orjson.dumps(case, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -176,7 +148,7 @@ class WhatIfPages:
 
 def make_what_if_pages(frame: Frame) -> Blueprint:
     """The page, and the case to download."""
-    pages, desk = frame.make_blueprint("what-if"), WhatIfPages(frame)
+    pages, what_if = frame.make_blueprint("what-if"), WhatIfPages(frame)
 
     @pages.record_once
     def prepare(state: BlueprintSetupState) -> None:
@@ -186,25 +158,25 @@ def make_what_if_pages(frame: Frame) -> Blueprint:
 
     @pages.get(WHAT_IF_PATH)
     def made_up() -> AnyResponse:
-        asked = desk.read_query()
-        if not all(request.args.values()) and not asked.faults:
-            return redirect(f"{WHAT_IF_PATH}?{asked.query()}")  # without what was left empty
-        with desk.reserve_place():
-            return desk.render_page(None)
+        query = what_if.read_query()
+        if not all(request.args.values()) and not query.faults:
+            return redirect(f"{WHAT_IF_PATH}?{query.as_query()}")  # without what was left empty
+        with what_if.reserve_place():
+            return what_if.render_page(None)
 
     @pages.post(WHAT_IF_PATH)
     def answered() -> Response:
-        with desk.reserve_place():
-            return desk.render_page(request.form.get("document", ""))
+        with what_if.reserve_place():
+            return what_if.render_page(request.form.get("document", ""))
 
     @pages.get(CASE_PATH)
     def case() -> Response:
-        with desk.reserve_place():
-            return desk.download_case(None)
+        with what_if.reserve_place():
+            return what_if.download_case(None)
 
     @pages.post(CASE_PATH)
     def case_of_pasted() -> Response:
-        with desk.reserve_place():
-            return desk.download_case(request.form.get("document", ""))
+        with what_if.reserve_place():
+            return what_if.download_case(request.form.get("document", ""))
 
     return pages

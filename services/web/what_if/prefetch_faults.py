@@ -80,24 +80,24 @@ class FaultSimulation:
 
     @property
     def by_key(self) -> dict[str, list[FaultTrial]]:
-        found: dict[str, list[FaultTrial]] = {}
-        for one in self.sent:
-            found.setdefault(one.key, []).append(one)
-        return found
+        trials: dict[str, list[FaultTrial]] = {}
+        for trial in self.sent:
+            trials.setdefault(trial.key, []).append(trial)
+        return trials
 
 
 def simulate_faults(
-    request: Mapping[str, Any], settings: Settings, chosen: Variant, day: date
+    request: Mapping[str, Any], settings: Settings, variant: Variant, day: date
 ) -> FaultSimulation:
     """Sends the call in full, then with each key of its prefetch in every awkward way."""
     now = datetime.combine(day, time(12), UTC)
     hook = str(request["hook"])
-    told = replace(settings, log_sample=1.0)
-    with run_in_process(told, chosen.tenant, chosen.known, now) as stage:
+    logging_all = replace(settings, log_sample=1.0)
+    with run_in_process(logging_all, variant.tenant, variant.known, now) as stage:
         full = _answer_request(stage, request, hook)
         sent = tuple(
             _compare_answers(
-                key, way, _answer_request(stage, changed, hook), full, chosen.known.language
+                key, way, _answer_request(stage, changed, hook), full, variant.known.language
             )
             for key, way, changed in list_faulty_requests(request, stage.services[0].prefetch)
         )
@@ -111,16 +111,16 @@ def build_request(
     if "hook" in document:
         return dict(document)
     patient = answered.chart.patient.partition("/")[2]
-    drafted = [dict(one) for one in answered.drafts]
+    drafted = [dict(draft) for draft in answered.drafts]
     left = [resource for resource in read_resources(document) if resource not in drafted]
     prefetch: dict[str, Any] = {}
     for key, template in templates.items():
         wanted = find_resource_type(template)
-        found = [resource for resource in left if resource["resourceType"] == wanted]
+        matching = [resource for resource in left if resource["resourceType"] == wanted]
         left = [resource for resource in left if resource["resourceType"] != wanted]
-        prefetch[key] = build_bundle(found)
+        prefetch[key] = build_bundle(matching)
         if wanted == "Patient":
-            prefetch[key] = {**found[0], "id": patient} if found else None
+            prefetch[key] = {**matching[0], "id": patient} if matching else None
     return {
         "hook": answered.hook,
         "hookInstance": HOOK_INSTANCE,
@@ -135,34 +135,34 @@ def list_faulty_requests(
     """(key, way, call) for each key that the service asks for."""
     sent = request.get("prefetch") or {}
     for key in templates:
-        there = sent.get(key)
-        for way, value in _list_faults(there):
+        value_sent = sent.get(key)
+        for way, value in _list_faults(value_sent):
             prefetch = {**sent, key: value}
             if value is OMITTED:
                 del prefetch[key]
             yield key, way, {**request, "prefetch": prefetch}
 
 
-def _list_faults(there: Any) -> Iterator[tuple[str, Any]]:
-    if there is not None:
+def _list_faults(value: Any) -> Iterator[tuple[str, Any]]:
+    if value is not None:
         yield "null", None
     yield "left out", OMITTED
     yield "OperationOutcome", OUTCOME
-    match there:
+    match value:
         case {"resourceType": "Patient"}:
-            yield "another patient's", {**there, "id": "somebody-else"}
+            yield "another patient's", {**value, "id": "somebody-else"}
         case {"resourceType": "Bundle", "entry": [_, *_]}:
-            yield "paged", {**there, "link": [NEXT_LINK]}
-            yield "another patient's", _change_entries(there, _change_patient)
-            if any(map(_has_quantity, there["entry"])):
-                yield "wrong unit", _change_entries(there, _change_unit)
+            yield "paged", {**value, "link": [NEXT_LINK]}
+            yield "another patient's", _change_entries(value, _change_patient)
+            if any(map(_has_quantity, value["entry"])):
+                yield "wrong unit", _change_entries(value, _change_unit)
 
 
 def _change_entries(bundle: Mapping[str, Any], change: Any) -> dict[str, Any]:
-    made: dict[str, Any] = copy.deepcopy(dict(bundle))
-    for resource in read_resources(made):
+    changed: dict[str, Any] = copy.deepcopy(dict(bundle))
+    for resource in read_resources(changed):
         change(resource)
-    return made
+    return changed
 
 
 def _change_patient(resource: dict[str, Any]) -> None:
@@ -186,7 +186,7 @@ def _answer_request(stage: InProcessService, request: Mapping[str, Any], hook: s
     stage.lines.clear()
     answer = stage.client.post(f"/cds-services/{build_service_id(hook)}", json=request)
     document = answer.get_json()
-    line = next((one for one in stage.lines if one["event"] == "decision"), {})
+    line = next((line_ for line_ in stage.lines if line_["event"] == "decision"), {})
     if answer.status_code != 200:
         issue = document["issue"][0]
         fault = f"{issue['details']['text']} {issue.get('diagnostics', '')}".strip()
@@ -205,8 +205,8 @@ def _answer_request(stage: InProcessService, request: Mapping[str, Any], hook: s
 
 
 def _compare_answers(
-    key: str, way: str, reply: TrialAnswer, full: TrialAnswer, said: Language
+    key: str, way: str, reply: TrialAnswer, full: TrialAnswer, language: Language
 ) -> FaultTrial:
-    begins = tuple(said.messages.get(text, text).partition("{")[0] for text in UNSEEN_TEXTS)
+    begins = tuple(language.messages.get(text, text).partition("{")[0] for text in UNSEEN_TEXTS)
     added = sorted(text for text in reply.says - full.says if text.startswith(begins))
     return FaultTrial(key, way, reply, reply != full, tuple(added))

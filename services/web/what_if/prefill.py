@@ -11,19 +11,19 @@ from services.web.what_if.form_fields import DRUG, ROUTES, TEST, list_measures, 
 MAX_DAYS_AGO = 400  # fewer are said in days
 
 
-def build_form(chart: Chart, known: SiteKnowledge) -> PatientForm:
+def build_form(chart: Chart, knowledge: SiteKnowledge) -> PatientForm:
     """Age, sex, newest results, conditions, drugs and the draft; the rest is left behind."""
-    conditions = list_value_sets(known, "condition", "procedure")
+    conditions = list_value_sets(knowledge, "condition", "procedure")
     drafted = next(_list_drafts(chart), ("", EnteredDrug("")))
     born = chart.born
     return PatientForm(
         born=born[0].isoformat() if born and born[0] == born[1] else "",
         sex=chart.sex or "unknown",
-        results={one.name: one for one in _list_results(chart, known)},
+        results={one.name: one for one in _list_results(chart, knowledge)},
         conditions=tuple(
             name
-            for name, found in chart.findings.items()
-            if name in conditions and any(one.active for one in found)
+            for name, findings in chart.findings.items()
+            if name in conditions and any(one.active for one in findings)
         ),
         drugs=tuple(_list_drugs(chart)),
         draft=drafted[0],
@@ -32,13 +32,13 @@ def build_form(chart: Chart, known: SiteKnowledge) -> PatientForm:
     )
 
 
-def _list_results(chart: Chart, known: SiteKnowledge) -> Iterator[EnteredResult]:
-    for name in list_measures(known):
-        found, present = chart.get_latest(name), chart.qualitative.get(name)
-        if found is not None:
-            text = f"{found.comparator or ''}{found.value:g}"
-            ago, method = _format_ago(found.day, chart.today), found.method or ""
-            yield EnteredResult(name, text, found.unit, found.day, ago, method)
+def _list_results(chart: Chart, knowledge: SiteKnowledge) -> Iterator[EnteredResult]:
+    for name in list_measures(knowledge):
+        result, present = chart.get_latest(name), chart.qualitative.get(name)
+        if result is not None:
+            text = f"{result.comparator or ''}{result.value:g}"
+            ago, method = _format_ago(result.day, chart.today), result.method or ""
+            yield EnteredResult(name, text, result.unit, result.day, ago, method)
         elif present:
             text = POSITIVE if present[0].positive else NEGATIVE
             yield EnteredResult(

@@ -32,7 +32,7 @@ SAMPLE_NAMES = tuple(
     )
 )
 FIRST_SAMPLE = "neuropathy"
-EARLIEST, LATEST = 1900, 2200  # years of a call: everything is compared with days before it
+MIN_YEAR, MAX_YEAR = 1900, 2200  # years of a call: everything is compared with days before it
 RESERVED_DEPTH = 12  # levels that a call and a case put around what is pasted
 # What a query may hold besides the patient and the choices.
 VIEW_PARAMETERS = ("sweep", "from", "to", "awkward")
@@ -50,7 +50,7 @@ def read_sample(name: str) -> tuple[dict[str, Any], date]:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class OfferedOptions:
     """What can be chosen, each with its title."""
 
     guideline: Mapping[str, str]
@@ -62,23 +62,23 @@ class Options:
     orders_of: Mapping[str, Mapping[str, str]]  # by guideline and locale: whose orders it treats by
 
     @classmethod
-    def from_knowledge(cls, known: SiteKnowledge) -> "Options":
-        says = ("everything there is to say", "what this site lets interrupt")
-        guidelines = [g for g in known.read_guidelines().values() if not g.laboratory]
+    def from_knowledge(cls, knowledge: SiteKnowledge) -> "OfferedOptions":
+        titles = ("everything there is to say", "what this site lets interrupt")
+        guidelines = [g for g in knowledge.read_guidelines().values() if not g.laboratory]
         return cls(
             guideline={g.id: f"{g.id} ({g.publisher})" for g in guidelines},
-            definition={id_: id_ for id_ in known.read_definitions()},
+            definition={id_: id_ for id_ in knowledge.read_definitions()},
             locale={code: code for code in FILES},
             language={code: code for code in list_languages()},
             dialect={name: name for name in DIALECTS},
-            attention=dict(zip(ATTENTION, says, strict=True)),
+            attention=dict(zip(ATTENTION, titles, strict=True)),
             orders_of={g.id: {code: _choose_locale(g, code) for code in FILES} for g in guidelines},
         )
 
 
 def _choose_locale(guideline: Guideline, locale: str) -> str:
     """`locale`, where it has every order that the guideline treats with; else the guideline's."""
-    treats = {name for one in guideline.treatments.values() for name in one.templates}
+    treats = {name for treatment in guideline.treatments.values() for name in treatment.templates}
     return locale if treats <= list_template_ids(locale) else guideline.locale
 
 
@@ -95,11 +95,11 @@ class WhatIfQuery:
     faults: tuple[str, ...]
     aside: Mapping[str, str]  # sweep, from, to, awkward
 
-    def query(self, **others: str) -> str:
+    def as_query(self, **others: str) -> str:
         """What asks the same again in an address, with other values for some of it."""
-        return urlencode(self.pairs(**others))
+        return urlencode(self.as_pairs(**others))
 
-    def pairs(self, **others: str) -> list[tuple[str, str]]:
+    def as_pairs(self, **others: str) -> list[tuple[str, str]]:
         """The parameters of `query`; those without a value are left out."""
         patient = [("sample", self.sample)] if self.sample else self.entered.as_query()
         plain = [*patient, *self.choices.as_json().items(), ("hook", self.hook)]
@@ -108,11 +108,11 @@ class WhatIfQuery:
         aside = {**self.aside, **others}
         return [*plain, *((name, value) for name, value in aside.items() if value)]
 
-    def document(self, known: SiteKnowledge) -> dict[str, Any]:
+    def build_document(self, knowledge: SiteKnowledge) -> dict[str, Any]:
         """The call about the sample or the entered patient."""
         if self.sample:
             return read_sample(self.sample)[0]
-        return build_request(self.entered, known, self.day, self.hook)
+        return build_request(self.entered, knowledge, self.day, self.hook)
 
     def find_number(self, name: str) -> float | None:
         try:
@@ -123,10 +123,10 @@ class WhatIfQuery:
 
 
 def read_query(
-    given: "MultiDict[str, str]",
-    known: SiteKnowledge,
+    parameters: "MultiDict[str, str]",
+    knowledge: SiteKnowledge,
     site: VariantOptions,
-    options: Options,
+    options: OfferedOptions,
     today: date,
     *,
     is_pasted: bool = False,
@@ -138,42 +138,46 @@ def read_query(
     faults: list[str] = []
     choices = site
     for name in site.as_json():
-        value = given.get(name, "")
+        value = parameters.get(name, "")
         if value in getattr(options, name):
             choices = replace(choices, **{name: value})
         elif value:
             faults.append(f"{name}: none of those that there are")
-    choices = _choose_fitting_orders(choices, given.get("locale", ""), options, faults)
-    hook = given.get("hook", "")
+    choices = _choose_fitting_orders(choices, parameters.get("locale", ""), options, faults)
+    hook = parameters.get("hook", "")
     if hook and hook not in OFFERED_HOOKS:
         faults.append("hook: none of those that there are")
         hook = ""
-    name = given.get("sample", "")
-    is_patient = bool({"age", "born", "sex"} & set(given))
+    name = parameters.get("sample", "")
+    is_patient = bool({"age", "born", "sex"} & set(parameters))
     if name not in SAMPLE_NAMES:
         name = "" if is_patient else FIRST_SAMPLE
-    day = _read_day(given.get("day", ""), today, faults)
+    day = _read_day(parameters.get("day", ""), today, faults)
     says_day = day != today
     if name and not is_pasted:
         document, day = read_sample(name)
         hook, says_day = str(document["hook"]), False
-    form = FormReader(given, known, day)
-    entered = form.read_form()
+    form = FormReader(parameters, knowledge, day)
+    patient = form.read_form()
     faults += form.list_unknown({*site.as_json(), *VIEW_PARAMETERS, "hook", "sample", "day"})
     return WhatIfQuery(
-        entered=entered,
+        entered=patient,
         choices=choices,
-        hook=hook or (ORDER_SIGN if entered.draft else PATIENT_VIEW).name,
+        hook=hook or (ORDER_SIGN if patient.draft else PATIENT_VIEW).name,
         day=day,
         says_day=says_day,
         sample=name,
         faults=(*faults, *form.faults),
-        aside={key: given[key].strip() for key in VIEW_PARAMETERS if given.get(key, "").strip()},
+        aside={
+            key: parameters[key].strip()
+            for key in VIEW_PARAMETERS
+            if parameters.get(key, "").strip()
+        },
     )
 
 
 def _choose_fitting_orders(
-    choices: VariantOptions, locale: str, options: Options, faults: list[str]
+    choices: VariantOptions, locale: str, options: OfferedOptions, faults: list[str]
 ) -> VariantOptions:
     """The choices with orders that the guideline can treat with; `locale`: what was asked for."""
     fitting = options.orders_of.get(choices.guideline, {}).get(choices.locale, choices.locale)
@@ -193,13 +197,13 @@ def _read_day(text: str, today: date, faults: list[str]) -> date:
     except ValueError:
         faults.append(f"day: no day such as {today.isoformat()}")
         return today
-    if not EARLIEST <= day.year <= LATEST:
+    if not MIN_YEAR <= day.year <= MAX_YEAR:
         faults.append("day: too far away")
         return today
     return day
 
 
-def read_pasted(text: str, asked: WhatIfQuery, known: SiteKnowledge) -> Any:
+def read_pasted(text: str, query: WhatIfQuery, knowledge: SiteKnowledge) -> Any:
     """The Bundle or call in `text`; an order alone becomes the draft of the entered patient.
 
     Raises UnusableDocument with the place.
@@ -214,8 +218,8 @@ def read_pasted(text: str, asked: WhatIfQuery, known: SiteKnowledge) -> Any:
         case {"hook": _} | {"resourceType": "Bundle"}:
             return document
         case {"resourceType": str(kind)} if kind in MEDICATION_TYPES | ORDER_TYPES:
-            hook = asked.hook if HOOKS[asked.hook].is_about_orders else ORDER_SIGN.name
-            return replace_draft(asked.document(known), document, hook)
+            hook = query.hook if HOOKS[query.hook].is_about_orders else ORDER_SIGN.name
+            return replace_draft(query.build_document(knowledge), document, hook)
         case {"resourceType": _}:
             raise UnusableDocumentError("resourceType: neither a Bundle nor an order")
     raise UnusableDocumentError("$: neither a FHIR Bundle, a CDS Hooks request nor an order")

@@ -21,13 +21,13 @@ from services.web.what_if.limit_bands import build_bands, choose_span, count_dec
 MAX_VALUE = 1e12  # no result is larger in any unit; far beyond, numbers cannot be halved any more
 
 
-def find_measurement(name: str, chart: Chart, known: SiteKnowledge) -> Measurement | None:
+def find_measurement(name: str, chart: Chart, knowledge: SiteKnowledge) -> Measurement | None:
     """The newest result; of measures of which the best trial of a day counts, that one."""
     newest = chart.get_latest(name)
-    if newest is None or name not in known.muscle.best_of_day:
+    if newest is None or name not in knowledge.muscle.best_of_day:
         return newest
-    of_day = [one for one in chart.measurements[name] if one.day == newest.day]
-    return max(of_day, key=lambda one: one.value)
+    of_day = [result for result in chart.measurements[name] if result.day == newest.day]
+    return max(of_day, key=lambda result: result.value)
 
 
 def choose_ends(
@@ -61,7 +61,7 @@ def replace_value(chart: Chart, template: Measurement, value: float) -> Chart:
 
 POINTS = 80
 MAX_DIGITS = 9  # after the point
-HEIGHT, ROW = 130, 26  # pixels of a plot, and of each name on its axis
+PLOT_HEIGHT, ROW_HEIGHT = 130, 26  # pixels of a plot, and of each name on its axis
 
 
 class SweepOutcome(NamedTuple):
@@ -97,7 +97,7 @@ class Sweep:
     def step(self) -> float:
         return 10.0**-self.digits
 
-    def said(self, value: float) -> str:
+    def format_value(self, value: float) -> str:
         return f"{value:.{self.digits}f}"
 
     def as_json(self) -> dict[str, Any]:
@@ -118,17 +118,17 @@ def describe_outcome(outcome: SweepOutcome) -> str:
     return f"B12 {outcome.b12}, {outcome.tier}, muscle {muscle}; card: {cards}"
 
 
-def list_sweepable(answered: AnsweredDocument, chosen: Variant) -> Mapping[str, str]:
+def list_sweepable(answered: AnsweredDocument, variant: Variant) -> Mapping[str, str]:
     """Titles of the measures that can be swept, by name: first those on record."""
-    known = chosen.known
-    names = dict.fromkeys((*answered.chart.measurements, *rank_measures(known)))
-    computed = {name for name in names if not known.index.rows[name]}
-    return {name: known.b12.titles[name] for name in names if name not in computed}
+    knowledge = variant.known
+    names = dict.fromkeys((*answered.chart.measurements, *rank_measures(knowledge)))
+    computed = {name for name in names if not knowledge.index.rows[name]}
+    return {name: knowledge.b12.titles[name] for name in names if name not in computed}
 
 
 def sweep_value(
     answered: AnsweredDocument,
-    chosen: Variant,
+    variant: Variant,
     name: str,
     least: float | None = None,
     most: float | None = None,
@@ -138,23 +138,23 @@ def sweep_value(
     Where none is given they lie about the limits. The measure stands where its newest result is,
     in that result's unit; where there is none, on the day of the call and in the first unit.
     """
-    chart, known = answered.chart, chosen.known
-    there, value_set = find_measurement(name, chart, known), known.index.sets[name]
-    unit = there.unit if there else value_set.units[0]
-    template = there or Measurement(name, 0.0, unit, chart.today, f"Observation/{name}")
-    scope = find_scope(name, unit, chart, known, template.method)
-    shown = (there.value,) if there else ()
-    low, high = choose_span(name, unit, scope, known, *shown)
+    chart, knowledge = answered.chart, variant.known
+    measurement, value_set = find_measurement(name, chart, knowledge), knowledge.index.sets[name]
+    unit = measurement.unit if measurement else value_set.units[0]
+    template = measurement or Measurement(name, 0.0, unit, chart.today, f"Observation/{name}")
+    scope = find_scope(name, unit, chart, knowledge, template.method)
+    values = (measurement.value,) if measurement else ()
+    low, high = choose_span(name, unit, scope, knowledge, *values)
     low, high = choose_ends(
-        low, high, least, most, known.chart_knowledge.plausible.get((name, unit))
+        low, high, least, most, knowledge.chart_knowledge.plausible.get((name, unit))
     )
-    digits = 0 if value_set.whole else _choose_digits(low, high, (*scope.edges, *shown))
-    rules = chosen.attention[build_service_id(answered.hook)]
+    digits = 0 if value_set.whole else _choose_digits(low, high, (*scope.edges, *values))
+    rules = variant.attention[build_service_id(answered.hook)]
 
     def at(place: int) -> SweepOutcome:
         value = place / 10**digits
         changed = replace_value(chart, template, value)
-        answer = answer_chart(changed, answered.drafts, chosen.maker, rules, answered.hook)
+        answer = answer_chart(changed, answered.drafts, variant.maker, rules, answered.hook)
         return _read_outcome(answer)
 
     first, last = (
@@ -167,11 +167,11 @@ def sweep_value(
         Interval(a / 10**digits, b / 10**digits, outcome)
         for a, b, outcome in _find_intervals(grid, _cache_outcomes(at))
     )
-    title = known.b12.titles[name]
-    now = there.value if there and there.comparator is None else None
-    made = Sweep(name, title, unit, digits, now, intervals, ())
+    title = knowledge.b12.titles[name]
+    now = measurement.value if measurement and measurement.comparator is None else None
+    swept = Sweep(name, title, unit, digits, now, intervals, ())
     return replace(
-        made, plots=tuple(_build_plots(made, tuple(build_bands(scope)) if scope.tables else ()))
+        swept, plots=tuple(_build_plots(swept, tuple(build_bands(scope)) if scope.tables else ()))
     )
 
 
@@ -189,12 +189,12 @@ def _build_grid(first: int, last: int, near: Sequence[int]) -> list[int]:
 
 
 def _cache_outcomes(at: Callable[[int], SweepOutcome]) -> Callable[[int], SweepOutcome]:
-    found: dict[int, SweepOutcome] = {}
+    outcomes: dict[int, SweepOutcome] = {}
 
     def once(place: int) -> SweepOutcome:
-        if place not in found:
-            found[place] = at(place)
-        return found[place]
+        if place not in outcomes:
+            outcomes[place] = at(place)
+        return outcomes[place]
 
     return once
 
@@ -224,60 +224,67 @@ def _find_changes(low: int, high: int, at: Callable[[int], SweepOutcome]) -> Ite
 
 
 def _read_outcome(answer: CallAnswer) -> SweepOutcome:
-    found = answer.evaluation
+    evaluation = answer.evaluation
     return SweepOutcome(
-        b12=found.b12.category,
-        urgency=found.b12.urgency,
-        muscle=found.muscle.category,
-        tier=found.tier,
+        b12=evaluation.b12.category,
+        urgency=evaluation.b12.urgency,
+        muscle=evaluation.muscle.category,
+        tier=evaluation.tier,
         cards=tuple(
             (card.source.topic.display or card.source.topic.code, card.indicator.value)
             for card in answer.cards
             if card.source.topic
         ),
-        suggestions=tuple(one.label for card in answer.cards for one in card.suggestions),
+        suggestions=tuple(
+            suggestion.label for card in answer.cards for suggestion in card.suggestions
+        ),
     )
 
 
-def _build_plots(made: Sweep, found: tuple[Band, ...]) -> Iterator[Plot]:
+def _build_plots(swept: Sweep, bands: tuple[Band, ...]) -> Iterator[Plot]:
     """One for each of category, stage and tier that changes along the value."""
-    for what, read in (
+    for what, read_name in (
         ("B12", lambda o: o.b12),
         ("Muscle", lambda o: get_sentence(SarcopeniaCategory, o.muscle)),
         ("Tier", lambda o: o.tier),
     ):
-        names = dict.fromkeys(read(interval.outcome) for interval in made.intervals)
+        names = dict.fromkeys(read_name(interval.outcome) for interval in swept.intervals)
         if len(names) > 1:
             yield _build_plot(
-                made, what, sorted(names) if what == "Tier" else [*names], read, found
+                swept, what, sorted(names) if what == "Tier" else [*names], read_name, bands
             )
 
 
 def _build_plot(
-    made: Sweep,
+    swept: Sweep,
     what: str,
     names: Sequence[str],
-    read: Callable[[SweepOutcome], str],
-    found: tuple[Band, ...],
+    read_name: Callable[[SweepOutcome], str],
+    bands: tuple[Band, ...],
 ) -> Plot:
-    unit = spell_units(made.unit)
+    unit = spell_units(swept.unit)
     points = [
-        (value, read(one.outcome)) for one in made.intervals for value in (one.begins, one.ends)
+        (value, read_name(interval.outcome))
+        for interval in swept.intervals
+        for value in (interval.begins, interval.ends)
     ]
-    told = "; ".join(
-        f"{read(one.outcome)} {made.said(one.begins)} to {made.said(one.ends)}"
-        for one in made.intervals
+    changes = "; ".join(
+        f"{read_name(interval.outcome)} "
+        f"{swept.format_value(interval.begins)} to {swept.format_value(interval.ends)}"
+        for interval in swept.intervals
     )
     series = [Series(what, points, "steps")]
-    if made.now is not None:
-        now = next((i for i in made.intervals if i.begins <= made.now <= i.ends), None)
+    if swept.now is not None:
+        now = next((i for i in swept.intervals if i.begins <= swept.now <= i.ends), None)
         if now is not None:
-            series.append(Series("this patient", [(made.now, read(now.outcome))], "points", "bad"))
+            series.append(
+                Series("this patient", [(swept.now, read_name(now.outcome))], "points", "bad")
+            )
     return Plot(
-        says=f"{what} along {made.title} in {unit}: {told}",
-        x=Axis(f"{made.title}, {unit}", least=points[0][0], most=points[-1][0]),
+        says=f"{what} along {swept.title} in {unit}: {changes}",
+        x=Axis(f"{swept.title}, {unit}", least=points[0][0], most=points[-1][0]),
         y=Axis("", "category", names=tuple(names)),
         series=series,
-        bands=tuple(replace(band, says="") for band in found),
-        height=HEIGHT + ROW * len(names),
+        bands=tuple(replace(band, says="") for band in bands),
+        height=PLOT_HEIGHT + ROW_HEIGHT * len(names),
     )

@@ -23,35 +23,35 @@ DEFAULT_MEASURES = ("total_b12", "active_b12")  # what is swept where nobody cho
 
 
 @dataclass
-class View:
+class WhatIfView:
     """The answer and how it came about. Made anew for each page; nothing of it stays."""
 
-    asked: WhatIfQuery
-    chosen: Variant
+    query: WhatIfQuery
+    variant: Variant
     settings: Settings
     document: Any
-    shown: CaseResult
+    result: CaseResult
 
     @classmethod
     def from_document(
         cls, document: Any, asked: WhatIfQuery, chosen: Variant, settings: Settings
-    ) -> "View":
+    ) -> "WhatIfView":
         """Raises UnusableDocument."""
         shown = answer_case(document, chosen, asked.day, asked.hook)
         return cls(asked, chosen, settings, document, shown)
 
     @property
     def cards(self) -> tuple[Mapping[str, Any], ...]:
-        return self.shown.cards
+        return self.result.cards
 
     @property
     def b12(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.shown.assessment["b12"]
+        found: Mapping[str, Any] = self.result.assessment["b12"]
         return found
 
     @property
     def muscle(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.shown.assessment["sarcopenia"]
+        found: Mapping[str, Any] = self.result.assessment["sarcopenia"]
         return found
 
     @property
@@ -63,53 +63,53 @@ class View:
         return get_sentence(SarcopeniaCategory, self.muscle["category"])
 
     @property
-    def looks(self) -> tuple[decision_path.EvidenceStep, ...]:
-        return decision_path.list_evidence(self.shown, self.chosen)
+    def evidence(self) -> tuple[decision_path.EvidenceStep, ...]:
+        return decision_path.list_evidence(self.result, self.variant)
 
     @property
     def gaps(self) -> tuple[decision_path.DataGap, ...]:
-        return decision_path.list_gaps(self.shown, self.chosen)
+        return decision_path.list_gaps(self.result, self.variant)
 
     @property
     def withheld(self) -> tuple[decision_path.DataGap, ...]:
-        return decision_path.list_withheld(self.shown, self.chosen)
+        return decision_path.list_withheld(self.result, self.variant)
 
     @property
     def steps(self) -> tuple[tuple[str, str, str], ...]:
-        return decision_path.list_steps(self.shown)
+        return decision_path.list_steps(self.result)
 
     @property
     def flags(self) -> tuple[tuple[str, str, str], ...]:
-        return decision_path.list_flags(self.shown)
+        return decision_path.list_flags(self.result)
 
     @cached_property
     def placed(self) -> tuple[ResultOnScale, ...]:
-        return place_results(self.shown.answered.chart, self.chosen.known)
+        return place_results(self.result.answered.chart, self.variant.known)
 
     @cached_property
     def sweepable(self) -> Mapping[str, str]:
-        return list_sweepable(self.shown.answered, self.chosen)
+        return list_sweepable(self.result.answered, self.variant)
 
     @cached_property
     def sweep(self) -> Sweep:
-        asked = self.asked.aside.get("sweep", "")
-        measured = self.shown.answered.chart.measurements
+        asked = self.query.aside.get("sweep", "")
+        measured = self.result.answered.chart.measurements
         preferred = next(
             (name for name in DEFAULT_MEASURES if name in measured), DEFAULT_MEASURES[0]
         )
         name = asked if asked in self.sweepable else preferred
-        begins, ends = self.asked.find_number("from"), self.asked.find_number("to")
-        return sweep_value(self.shown.answered, self.chosen, name, begins, ends)
+        begins, ends = self.query.find_number("from"), self.query.find_number("to")
+        return sweep_value(self.result.answered, self.variant, name, begins, ends)
 
     @cached_property
     def simulated(self) -> FaultSimulation | None:
         """None where nobody asked for it."""
-        if not self.asked.aside.get("awkward"):
+        if not self.query.aside.get("awkward"):
             return None
         request = build_request(
-            self.document, self.shown.answered, build_prefetch_templates(self.chosen.known.index)
+            self.document, self.result.answered, build_prefetch_templates(self.variant.known.index)
         )
-        return simulate_faults(request, self.settings, self.chosen, self.asked.day)
+        return simulate_faults(request, self.settings, self.variant, self.query.day)
 
     @property
     def documents(self) -> dict[str, str]:
@@ -117,13 +117,15 @@ class View:
         documents = {
             "The call": self.document,
             "The answer": {"cards": list(self.cards)},
-            "The assessment": self.shown.assessment,
+            "The assessment": self.result.assessment,
         }
         return {
             title: orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
             for title, document in documents.items()
         }
 
-    def case(self) -> dict[str, Any]:
-        name = f"{self.b12['category']}, {self.muscle['category']}, {self.shown.assessment['tier']}"
-        return build_case(name, self.document, self.chosen, self.asked.day, self.shown)
+    def build_case(self) -> dict[str, Any]:
+        name = (
+            f"{self.b12['category']}, {self.muscle['category']}, {self.result.assessment['tier']}"
+        )
+        return build_case(name, self.document, self.variant, self.query.day, self.result)

@@ -79,7 +79,9 @@ def call(server, prefetch=None):
 
 def fetched(client, server, prefetch=None):
     request = call(server, prefetch)
-    answers, fetches = client.complete_answers(request, read_prefetch(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete_answers(
+        request, read_prefetch(request, TEMPLATES), TEMPLATES
+    )
     return answers, {f.key: f.reason for f in fetches}
 
 
@@ -285,7 +287,9 @@ def authorized(client, server, **members):
         "fhirAuthorization": given,
     }
     request = read_request(body, "patient-view")
-    answers, fetches = client.complete_answers(request, read_prefetch(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete_answers(
+        request, read_prefetch(request, TEMPLATES), TEMPLATES
+    )
     return answers, {fetch.key: fetch.reason for fetch in fetches}
 
 

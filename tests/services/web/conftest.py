@@ -18,7 +18,7 @@ from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
 from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
-from services.web.site import make_pages, page_paths
+from services.web.site import make_pages
 
 BASE = "http://127.0.0.1:8000"
 
@@ -62,7 +62,6 @@ def reader(tmp_path_factory):
             Telemetry(structlog.wrap_logger(None, processors=[keep]), "test"),
         ),
         pages=make_pages(served, {"local": known()}, "test"),
-        page_paths=page_paths(served, {"local": known()}),
     )
     yield Reading(app.test_client(), lines)
     records.close()

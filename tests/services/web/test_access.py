@@ -471,7 +471,7 @@ def test_every_worker_knows_the_sessions_of_the_others(openid, tmp_path):
         pages=PageAccess(openid=openid),
         tenants=TENANTS,
     )
-    keys = {Frame(settings, {}, "test", Access(settings)).key() for _ in range(2)}
+    keys = {Frame(settings, {}, "test", Access(settings)).load_session_key() for _ in range(2)}
     assert keys == {(tmp_path / "pages.key").read_bytes()}
 
 

@@ -98,7 +98,7 @@ def at_once(monkeypatch):
     def told(_reports, command):
         return CliRunner().invoke(report, command[len(COMMAND) - 2 :]).stdout_bytes
 
-    monkeypatch.setattr(ReportRunner, "_told", told)
+    monkeypatch.setattr(ReportRunner, "_run_command", told)
 
 
 def counted(folder, query):
@@ -243,19 +243,19 @@ def test_what_is_no_filter_is_refused(hospital, asked):
 @cases("""
     fault         | status | says
     --------------+--------+-------------------
-    ReportFailed  | 503    | does not answer
-    ReportBusy    | 503    | does not answer
-    ReportTooSlow | 504    | took too long
+    ReportFailedError  | 503    | does not answer
+    ReportBusyError    | 503    | does not answer
+    ReportTimeoutError | 504    | took too long
 """)
 def test_a_report_that_cannot_be_had_is_said_kindly(case, hospital, monkeypatch):
     def refuse(_reports, _asked):
         raise {
-            "ReportFailed": ReportFailedError,
-            "ReportBusy": ReportBusyError,
-            "ReportTooSlow": ReportTimeoutError,
+            "ReportFailedError": ReportFailedError,
+            "ReportBusyError": ReportBusyError,
+            "ReportTimeoutError": ReportTimeoutError,
         }[case["fault"]]
 
-    monkeypatch.setattr(ReportRunner, "of", refuse)
+    monkeypatch.setattr(ReportRunner, "get_report", refuse)
     refused = hospital.get("/governance")
     assert refused.status_code == int(case["status"])
     assert case["says"] in refused.text
@@ -283,7 +283,7 @@ def python(code):
 def test_a_command_that_fails_or_takes_too_long_is_ended(command, fault):
     began = time.monotonic()
     with pytest.raises(fault):
-        ReportRunner(Settings(), command=command, seconds=1).of(ReportQuery("north"))
+        ReportRunner(Settings(), command=command, seconds=1).get_report(ReportQuery("north"))
     assert time.monotonic() - began < PATIENCE
 
 
@@ -295,7 +295,7 @@ def test_nothing_that_a_command_laid_aside_stays(tmp_path, monkeypatch):
         "time.sleep(60)"
     )
     with pytest.raises(ReportTimeoutError):
-        ReportRunner(Settings(), command=laid, seconds=1).of(ReportQuery("north"))
+        ReportRunner(Settings(), command=laid, seconds=1).get_report(ReportQuery("north"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -312,20 +312,20 @@ def test_a_report_is_made_once_for_all_who_ask_and_again_after_a_minute(tmp_path
     )
     reports = ReportRunner(Settings(), command=made, now=lambda: now[0])
     asking = [
-        threading.Thread(target=reports.of, args=(ReportQuery("north"),))
+        threading.Thread(target=reports.get_report, args=(ReportQuery("north"),))
         for _ in range(MAX_WAITING)
     ]
     for thread in asking:
         thread.start()
     wait_until(lambda: reports._places._value == 0)
     with pytest.raises(ReportBusyError):
-        reports.of(ReportQuery("south"))
+        reports.get_report(ReportQuery("south"))
     go_on.touch()
     for thread in asking:
         thread.join()
     assert runs.read_text() == "x"
-    reports.of(ReportQuery("south"))
+    reports.get_report(ReportQuery("south"))
     assert runs.read_text() == "xx"  # never the other's
     now[0] += CACHE_SECONDS
-    reports.of(ReportQuery("north"))
+    reports.get_report(ReportQuery("north"))
     assert runs.read_text() == "xxx"

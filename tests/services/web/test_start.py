@@ -8,8 +8,8 @@ from site_knowledge import site
 from tables import cases
 
 from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
-from services.web import sandbox
 from services.web.sample_patients import assess_samples
+from services.web.start import SANDBOX_ORIGIN, build_sandbox_url
 
 PAGE = {"Accept": "text/html"}
 SAMPLES = assess_samples(known(), "https://cds.example", LOCAL_TENANT)
@@ -64,8 +64,8 @@ def test_services_health_and_versions_are_those_of_discovery_and_probe(here):
     order-sign   | rx-sign
 """)
 def test_the_sandbox_is_told_hook_and_screen(case):
-    told = urlsplit(sandbox.url(case["hook"], "https://cds.example"))
-    assert f"{told.scheme}://{told.netloc}" == sandbox.ORIGIN
+    told = urlsplit(build_sandbox_url(case["hook"], "https://cds.example"))
+    assert f"{told.scheme}://{told.netloc}" == SANDBOX_ORIGIN
     assert parse_qs(told.query, strict_parsing=True) == {
         "serviceDiscoveryURL": ["https://cds.example/cds-services"],
         "hook": [case["hook"]],
@@ -76,7 +76,7 @@ def test_the_sandbox_is_told_hook_and_screen(case):
 
 def test_the_form_may_go_to_the_sandbox_and_nothing_else_may(here):
     policy = here.get("/", headers=PAGE).headers["Content-Security-Policy"]
-    assert f"form-action 'self' {sandbox.ORIGIN}" in policy
+    assert f"form-action 'self' {SANDBOX_ORIGIN}" in policy
     assert policy.count("sandbox.cds-hooks.org") == 1
     elsewhere = here.get("/evidence", headers=PAGE).headers["Content-Security-Policy"]
     assert "form-action 'self';" in elsewhere
@@ -84,7 +84,7 @@ def test_the_form_may_go_to_the_sandbox_and_nothing_else_may(here):
 
 def test_the_configuration_is_told_only_where_the_sandbox_is_not_let_in(here, tmp_path):
     assert "among those that this service lets in" in here.get("/", headers=PAGE).text
-    let_in = site(tmp_path, cors_origins=(sandbox.ORIGIN,))
+    let_in = site(tmp_path, cors_origins=(SANDBOX_ORIGIN,))
     assert "among those that this service lets in" not in let_in.get("/", headers=PAGE).text
 
 

@@ -182,7 +182,7 @@ def test_risk_factors_stand_where_they_were_read():
 """)
 def test_a_word_says_how_loud_it_is_and_where_it_stands(case):
     [section] = [one for one in build_sections(KNOWN) if one.id == case["section"]]
-    [word] = [one for one in section.words if one.name == case["name"]]
+    [word] = [one for one in section.entries if one.name == case["name"]]
     assert (word.indicator or "") == case["indicator"]
     places = " ".join(place.says for place in word.where)
     assert case["where"] in places if case["where"] else not places

@@ -37,7 +37,7 @@ client_id = "cobalamin-app"
 
 def inside(frame: Frame, opened: Any) -> Blueprint:
     """A page that says what a launch opened, in place of the app's."""
-    pages = frame.make_blueprint("inside", own_door=True, fault=ERROR_TEMPLATE)
+    pages = frame.make_blueprint("inside", is_unguarded=True, error_template=ERROR_TEMPLATE)
 
     @pages.get("/smart/p/<launch>/")
     def page(launch: str) -> Response:
@@ -77,7 +77,7 @@ class Site:
             pages=[
                 frame.make_common_blueprint(),
                 self.door.make_blueprint(),
-                inside(frame, self.door.opened),
+                inside(frame, self.door.open_launch),
             ],
         )
         ehr.client.redirect_uri = f"{self.settings.base_url}/smart/callback"

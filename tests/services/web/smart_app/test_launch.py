@@ -16,7 +16,6 @@ from token_issuers import Key
 from waiting import PATIENCE, wait_until
 
 from cds_hooks.smart.launch import MAX_WAITING
-from services.web.smart_app.launch_routes import door_paths
 
 LOCAL_HEAD = '[fhir]\nservers = ["FHIR"]\n[smart]\nclient_id = "cobalamin-app"\n'
 
@@ -390,12 +389,11 @@ def test_without_a_client_there_is_no_app(tmp_path, monkeypatch):
     from patients import known
 
     from cds_hooks.config.settings import Settings
-    from services.web.site import make_pages, page_paths
+    from services.web.site import make_pages
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     found = make_pages(Settings(), {"local": known()}, "test")
     assert "smart" not in {one.name for one in found}
-    assert not [path for path in page_paths(Settings(), {"local": known()}) if "smart" in path]
 
 
 TENANTS = """
@@ -445,10 +443,12 @@ def test_where_any_local_server_may_launch_no_other_does(case, at, ehr):
     assert at(text).get(f"/smart/launch?{query}").status_code == int(case["status"])
 
 
-def test_what_the_door_serves_is_described(at):
+def test_a_launch_has_three_paths_besides_the_pages(at):
     site = at()
     served = {rule.rule for rule in site.app.url_map.iter_rules() if rule.rule.startswith("/smart")}
-    assert served - {"/smart/p/<launch>/"} == door_paths().keys()
+    assert served - {"/smart/p/<launch>/"} == {
+        *("/smart/launch", "/smart/callback", "/smart/jwks.json")
+    }
 
 
 def test_every_worker_knows_what_another_let_in(at):

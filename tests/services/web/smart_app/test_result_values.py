@@ -11,7 +11,7 @@ from mappings.publications.guideline_file import list_guideline_ids
 from services.chart.model import Finding
 from services.web.smart_app.reference_bands import build_bands, explain_missing_bands
 from services.web.smart_app.result_values import build_rows
-from services.web.smart_app.text import Words
+from services.web.smart_app.text import PageTranslator
 from services.web.smart_app.treatment_periods import list_periods
 from services.web.smart_app.trends import TREND_OBSERVATIONS, build_trends
 
@@ -127,7 +127,7 @@ def test_a_sex_that_is_not_known_is_not_taken_for_either(case):
 
 def test_moles_and_mass_are_two_trends_and_nmol_and_umol_are_one():
     found = chart("b12 300; b12 150 pmol/L @2025-01-01; mma 240 nmol/L; mma 0.3 @2025-01-01")
-    made = build_trends(found, known(), (), Words.from_response(known()))
+    made = build_trends(found, known(), (), PageTranslator.from_knowledge(known()))
     assert [(t.name, t.unit, len(t.rows)) for t in made] == [
         ("total_b12", "ng/L", 1),
         ("total_b12", "pmol/L", 1),
@@ -194,7 +194,7 @@ def test_every_band_agrees_with_what_its_values_are_said_to_mean(guideline, defi
 
 
 def _bands_agree(found, knows):
-    for trend in build_trends(found, knows, (), Words.from_response(knows)):
+    for trend in build_trends(found, knows, (), PageTranslator.from_knowledge(knows)):
         for band in build_bands(trend.rows[0].result, found, knows):
             low = band.begins if band.begins is not None else band.ends * 0.9
             high = band.ends if band.ends is not None else band.begins * 1.1
@@ -243,7 +243,7 @@ def test_injections_that_were_stopped_have_ended(case):
 
 def test_a_bound_and_a_level_under_injections_do_not_flatten_the_rest():
     text = "b12 400 @2020-01-01; b12 160 @2024-01-01; b12 >1476 @2025-03-10; rx hydroxocobalamin since 2024-03-04"
-    [trend] = build_trends(chart(text), known(), (), Words.from_response(known()))
+    [trend] = build_trends(chart(text), known(), (), PageTranslator.from_knowledge(known()))
     assert (trend.plot.y.least, trend.plot.y.most) == (150.0, 450.0)
     values, above = trend.plot.series
     assert [y for _day, y, _says in values.points] == [400, 160]
@@ -268,7 +268,7 @@ def test_bands_are_those_of_the_guideline_in_force(case):
 
 def test_a_value_under_treatment_is_still_on_the_chart():
     text = "mma 0.5 @2020-01-01; mma 0.9 @2024-01-01; mma 0.05 @2025-03-10; rx hydroxocobalamin since 2024-03-04"
-    [trend] = build_trends(chart(text), known(), (), Words.from_response(known()))
+    [trend] = build_trends(chart(text), known(), (), PageTranslator.from_knowledge(known()))
     assert trend.plot.y.least <= 0.05
 
 

@@ -31,13 +31,19 @@ from services.web.what_if.limit_bands import build_bands, find_scope
 from services.web.what_if.pages import MAX_CONCURRENT, MAX_FAULT_TRIAL_BYTES, WhatIfPages
 from services.web.what_if.prefetch_faults import UNSEEN_TEXTS
 from services.web.what_if.prefill import build_form
-from services.web.what_if.query import SAMPLE_NAMES, Options, read_pasted, read_query, read_sample
+from services.web.what_if.query import (
+    SAMPLE_NAMES,
+    OfferedOptions,
+    read_pasted,
+    read_query,
+    read_sample,
+)
 from services.web.what_if.sweep import find_measurement
-from services.web.what_if.view import View
+from services.web.what_if.view import WhatIfView
 
 DAY = date(2026, 11, 20)
 SITE = VariantOptions.from_site(LOCAL_TENANT, known())
-OPTIONS = Options.from_response(known())
+OPTIONS = OfferedOptions.from_knowledge(known())
 CHOSEN = build_variant(LOCAL_TENANT, SITE, "https://cds.example")
 
 
@@ -51,7 +57,9 @@ def asked(query, day=DAY):
 def view(query, chosen=CHOSEN):
     question = asked(query)
     assert question.faults == ()
-    return View.from_response(question.document(chosen.known), question, chosen, Settings())
+    return WhatIfView.from_document(
+        question.build_document(chosen.known), question, chosen, Settings()
+    )
 
 
 @cases("""
@@ -80,7 +88,7 @@ def view(query, chosen=CHOSEN):
     sex=male; born=1950-03-02; grip_strength=26.9                                | no-action            | probable     | T3
 """)
 def test_a_made_up_patient_is_judged_as_any_other(case):
-    found = view(case["entered"]).shown.assessment
+    found = view(case["entered"]).result.assessment
     got = found["b12"]["category"], found["sarcopenia"]["category"], found["tier"]
     assert got == (case["b12"], case["muscle"], case["tier"])
 
@@ -117,7 +125,7 @@ def test_what_cannot_be_read_is_said_and_left_out(case, reader):
 
 @pytest.mark.parametrize("name", SAMPLE_NAMES)
 def test_the_form_holds_a_sample_so_well_that_it_is_judged_alike(name):
-    shown = view(f"sample={name}").shown
+    shown = view(f"sample={name}").result
     question = asked(f"sample={name}")
     again = read_query(
         MultiDict([*build_form(shown.answered.chart, known()).as_query(), ("hook", question.hook)]),
@@ -127,7 +135,9 @@ def test_the_form_holds_a_sample_so_well_that_it_is_judged_alike(name):
         question.day,
     )
     assert again.faults == ()
-    other = View.from_response(again.document(known()), again, CHOSEN, Settings()).shown.assessment
+    other = WhatIfView.from_document(
+        again.build_document(known()), again, CHOSEN, Settings()
+    ).result.assessment
     for axis, member in (("b12", "category"), ("sarcopenia", "category"), ("b12", "urgency")):
         assert other[axis][member] == shown.assessment[axis][member]
     assert other["tier"] == shown.assessment["tier"]
@@ -152,7 +162,9 @@ def test_a_guideline_treats_with_orders_of_its_country(case):
     assert question.choices.locale == case["orders of"]
     assert len(question.faults) == (case["told"] == "yes")
     made = build_variant(LOCAL_TENANT, question.choices, "https://cds.example")
-    found = View.from_response(question.document(made.known), question, made, Settings())
+    found = WhatIfView.from_document(
+        question.build_document(made.known), question, made, Settings()
+    )
     [card] = found.cards
     assert any("im" in one["uuid"] or "IM" in one["label"] for one in card["suggestions"])
 
@@ -163,7 +175,9 @@ def test_a_guideline_with_the_orders_of_another_country_offers_what_these_have()
     made = build_variant(LOCAL_TENANT, odd, "https://cds.example")
     for draft in ("", "; draft=drug:cyanocobalamin; draft.route=oral; draft.dose=50"):
         question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia{draft}")
-        found = View.from_response(question.document(made.known), question, made, Settings())
+        found = WhatIfView.from_document(
+            question.build_document(made.known), question, made, Settings()
+        )
         assert found.b12["category"] == "deficient"
         assert found.cards
 
@@ -175,7 +189,7 @@ def test_an_address_asks_the_same_again():
         "&draft.dose=400&hook=order-select&dialect=epic&guideline=bsh2014&sweep=egfr"
     )
     question = asked(query)
-    again = read_query(MultiDict(question.pairs()), known(), SITE, OPTIONS, DAY)
+    again = read_query(MultiDict(question.as_pairs()), known(), SITE, OPTIONS, DAY)
     assert again == question
 
 
@@ -194,7 +208,7 @@ def test_an_address_asks_the_same_again():
 def test_a_sweep_finds_where_the_answer_changes(case):
     bounds = f"sweep={case['along']}; from={case['from']}; to={case['to']}"
     found = view(f"{case['entered']}; {bounds}").sweep
-    assert [found.said(i.begins) for i in found.intervals[1:]] == case["changes at"].split()
+    assert [found.format_value(i.begins) for i in found.intervals[1:]] == case["changes at"].split()
     assert found.intervals[0].begins == float(case["from"])
     assert found.intervals[-1].ends == float(case["to"])
 
@@ -219,14 +233,14 @@ def test_a_sweep_says_what_the_value_itself_would_be_answered(along):
     start = "sex=female; age=72; methylmalonic_acid=0.6; grip_strength=14; condition=paraesthesia"
     for one in view(f"{start}; sweep={along}").sweep.intervals:
         for value in (one.begins, one.ends):
-            entered = view(f"{start}; {along}={value:g}").shown.assessment
+            entered = view(f"{start}; {along}={value:g}").result.assessment
             assert entered["b12"]["category"] == one.outcome.b12
             assert entered["sarcopenia"]["category"] == one.outcome.muscle
             assert entered["tier"] == one.outcome.tier
 
 
 def test_bands_cover_the_axis_in_the_words_of_the_guideline():
-    chart = view("sex=female; age=72; total_b12=212").shown.answered.chart
+    chart = view("sex=female; age=72; total_b12=212").result.answered.chart
     found = list(build_bands(find_scope("total_b12", "ng/L", chart, known(), None)))
     assert [(one.says, one.begins, one.ends) for one in found] == [
         ("deficient", None, 180.0),
@@ -249,7 +263,7 @@ def test_bands_cover_the_axis_in_the_words_of_the_guideline():
 """)
 def test_what_is_not_known_of_somebody_is_no_band_of_what_is_normal(case):
     knows = known(definition="awgs-2019" if case["along"] == "asm_height2" else "ewgsop2-2019")
-    found = view(case["entered"]).shown.answered.chart
+    found = view(case["entered"]).result.answered.chart
     unit = found.measurements[case["along"]][0].unit
     lying = build_bands(find_scope(case["along"], unit, found, knows, case["method"] or None))
     told = [band.says + (f" to {band.ends:g}" if band.ends else "") for band in lying]
@@ -303,7 +317,7 @@ def test_nothing_is_swept_that_would_not_be_read(case):
 """)
 def test_each_printed_limit_is_shown_met_or_not(case):
     [one] = view(case["entered"]).placed
-    assert {row.said: row.outcome for row in one.compared}[case["limit"]] == case["outcome"]
+    assert {row.text: row.outcome for row in one.compared}[case["limit"]] == case["outcome"]
 
 
 @cases("""
@@ -327,8 +341,10 @@ def test_each_printed_limit_is_shown_met_or_not(case):
 def test_the_path_shows_what_decided(case):
     question = asked(case["entered"])
     made = build_variant(LOCAL_TENANT, question.choices, "https://cds.example")
-    found = View.from_response(question.document(made.known), question, made, Settings())
-    assert case["decided by"] in [one.rule for one in found.looks]
+    found = WhatIfView.from_document(
+        question.build_document(made.known), question, made, Settings()
+    )
+    assert case["decided by"] in [one.rule for one in found.evidence]
 
 
 @cases("""
@@ -370,7 +386,9 @@ def test_a_pasted_bundle_is_judged_as_the_command_line_judges_it(reader):
     page = reader.paste(bundle(), day="2026-11-20")
     text = unescape(page.get_data(as_text=True))
     assert "128 ng/L" in text
-    found = View.from_response(bundle(), asked("sex=unknown"), CHOSEN, Settings()).shown.assessment
+    found = WhatIfView.from_document(
+        bundle(), asked("sex=unknown"), CHOSEN, Settings()
+    ).result.assessment
     assert found == assess_document(bundle(), CHOSEN.maker, DAY, CHOSEN.attention)
 
 
@@ -496,7 +514,7 @@ def test_awkward_calls_are_not_counted_among_those_of_ehrs():
 
 def test_a_bundle_can_be_sent_awkwardly_too():
     question = asked("sex=unknown; awkward=1")
-    found = View.from_response(bundle("muscle-loss"), question, CHOSEN, Settings()).simulated
+    found = WhatIfView.from_document(bundle("muscle-loss"), question, CHOSEN, Settings()).simulated
     assert found
     assert found.full.stage == "severe"
 
@@ -610,14 +628,14 @@ def test_whatever_is_pasted_is_answered_or_refused_in_words(name, as_bundle, at,
     node[last] = odd
     question = asked("sex=unknown; sweep=egfr")
     try:
-        found = View.from_response(
+        found = WhatIfView.from_document(
             read_pasted(json.dumps(document), question, known()), question, CHOSEN, Settings()
         )
     except UnusableDocumentError:
         return
     assert found.sweep.intervals
-    assert found.case()["expected"]
-    assert (found.looks, found.gaps, found.withheld, found.placed) is not None
+    assert found.build_case()["expected"]
+    assert (found.evidence, found.gaps, found.withheld, found.placed) is not None
 
 
 @cases("""
@@ -660,7 +678,7 @@ def test_no_value_is_so_odd_that_the_page_fails(case, value):
     both = [person, sent(case["code"], case["unit"], value)]
     document = {"resourceType": "Bundle", "entry": [{"resource": one} for one in both]}
     question = asked(f"sex=unknown; sweep={case['measure']}")
-    found = View.from_response(document, question, CHOSEN, Settings())
+    found = WhatIfView.from_document(document, question, CHOSEN, Settings())
     assert found.sweep.intervals
     assert found.placed is not None
 
@@ -690,7 +708,7 @@ def test_a_few_are_answered_at_once_and_hooks_keep_their_threads(reader, monkeyp
         assert gone_on.wait(60)
         return Response()
 
-    monkeypatch.setattr(WhatIfPages, "page", slow)
+    monkeypatch.setattr(WhatIfPages, "render_page", slow)
     with ThreadPoolExecutor(MAX_CONCURRENT) as threads:
         client = reader.client.application.test_client
         asked = [
