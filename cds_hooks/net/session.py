@@ -92,7 +92,7 @@ def limit_time(seconds: float) -> Iterator[threading.Event]:
 def _register_connection(connection: HTTPConnection) -> None:
     attempt = getattr(_thread_state, "attempt", None)
     if attempt is not None:
-        attempt.uses(connection)
+        attempt.set_connection(connection)
 
 
 class _CancellableHTTPConnection(HTTPConnection):

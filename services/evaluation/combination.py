@@ -14,8 +14,7 @@ from services.sarcopenia.knowledge import SarcopeniaKnowledge
 from services.sarcopenia.outcome import LACKS_DATA
 from services.sarcopenia.outcome import SarcopeniaAssessment as MuscleAssessment
 from services.sarcopenia.weight import find_weight_loss, get_recent
-from services.vitamin_b12.outcome import DEFICIENT
-from services.vitamin_b12.outcome import B12Assessment
+from services.vitamin_b12.outcome import DEFICIENT, B12Assessment
 
 B12_MISSING_DATA = frozenset({"at-risk-untested", "insufficient-data"})
 B12_CAUSE = "b12-deficiency"

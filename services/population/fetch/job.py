@@ -45,11 +45,11 @@ class ExportJob:
 
 def list_file_names(manifest: Manifest) -> list[str]:
     """A name for each file, without its ending; what is no data is hidden."""
-    found = []
+    names = []
     for number, file in enumerate(manifest.files):
         name = f"{file.type or 'Resource'}.{number:05}"
-        found.append(name if file.section == "output" else f".{file.section}.{name}")
-    return found
+        names.append(name if file.section == "output" else f".{file.section}.{name}")
+    return names
 
 
 def find_finished_file(folder: Path, name: str) -> Path | None:
@@ -117,10 +117,13 @@ def has_other_data(folder: Path) -> bool:
 
 
 def _parse_job(document: dict[str, Any]) -> ExportJob:
-    asked, listed = document["request"], document["manifest"]
-    many = {key: tuple(asked[key]) for key in ("types", "type_filters")}
-    manifest = listed and Manifest(
-        **{**listed, "files": tuple(RemoteFile(**file) for file in listed["files"])}
+    request_members, manifest_members = document["request"], document["manifest"]
+    tuples = {key: tuple(request_members[key]) for key in ("types", "type_filters")}
+    manifest = manifest_members and Manifest(
+        **{
+            **manifest_members,
+            "files": tuple(RemoteFile(**file) for file in manifest_members["files"]),
+        }
     )
-    request = ExportRequest(**{**asked, **many})
+    request = ExportRequest(**{**request_members, **tuples})
     return ExportJob(**{**document, "request": request, "manifest": manifest})

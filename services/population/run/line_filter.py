@@ -93,17 +93,17 @@ class LineFilter:
     """
 
     def __init__(
-        self, index: ValueSetIndex, *, timeline: bool = False, dropping: bool = True
+        self, index: ValueSetIndex, *, for_replay: bool = False, drop_unread: bool = True
     ) -> None:
         self._index = index
-        self._drops_unread = dropping
+        self._drops_unread = drop_unread
         self._known_codes: dict[tuple[str | None, str | None], bool] = {}
-        self._types = frozenset(READERS) | {"Device"} | (VISIT_TYPES if timeline else frozenset())
+        self._types = frozenset(READERS) | {"Device"} | (VISIT_TYPES if for_replay else frozenset())
         self._unfiltered_types = frozenset(
             {"Patient", "Device", "QuestionnaireResponse", "AllergyIntolerance", "Task"}
             | {"FamilyMemberHistory"}
             | VISIT_TYPES
-            | (ORDER_TYPES | MEDICATION_TYPES if timeline else frozenset())
+            | (ORDER_TYPES | MEDICATION_TYPES if for_replay else frozenset())
         )
 
     def classify(self, line: bytes) -> FilteredLine | RejectedLine | ResourceList:
@@ -157,13 +157,13 @@ class LineFilter:
             return False
         if concept.coding is None:
             return concept.concept is not None or concept.code is not None
-        known = self._known_codes
+        known_codes = self._known_codes
         for coding in concept.coding:
             key = (coding.system, coding.code)
-            found = known.get(key)
-            if found is None:
-                found = known[key] = self._is_known(*key)
-            if found:
+            is_known = known_codes.get(key)
+            if is_known is None:
+                is_known = known_codes[key] = self._is_known(*key)
+            if is_known:
                 return True
         return False
 
@@ -174,8 +174,8 @@ class LineFilter:
         """What a request that refers to `medication` needs of it; None where no rule reads it."""
         if not isinstance(medication.get("id"), str):
             return None
-        coded = list_medication_codings(medication)
-        if self._drops_unread and not any(self._is_known(*coding) for coding in coded):
+        drug_codings = list_medication_codings(medication)
+        if self._drops_unread and not any(self._is_known(*coding) for coding in drug_codings):
             return None
         return {key: medication[key] for key in MEDICATION_MEMBERS if key in medication}
 
@@ -192,7 +192,7 @@ class LineFilter:
         match document:
             case {"resourceType": "Bundle"}:
                 return ResourceList(unpack_bundle(document))
-            case list() if all(isinstance(one, dict) for one in document) and document:
+            case list() if all(isinstance(item, dict) for item in document) and document:
                 return ResourceList(document)
             case {"resourceType": str(kind)}:
                 pass
@@ -237,28 +237,28 @@ def unpack_bundle(bundle: Resource) -> list[dict[str, Any]]:
     What they call each other by (`urn:uuid:...`) is replaced by type and id, for outside the
     Bundle it means nothing. A resource without an id is given the last part of its fullUrl.
     """
-    found: list[dict[str, Any]] = []
-    _collect_resources(bundle, found)
-    return found
+    resources: list[dict[str, Any]] = []
+    _collect_resources(bundle, resources)
+    return resources
 
 
-def _collect_resources(bundle: Resource, found: list[dict[str, Any]]) -> None:
+def _collect_resources(bundle: Resource, resources: list[dict[str, Any]]) -> None:
 
     own: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     for url, resource in read_entries(bundle):
-        named = resource
+        with_id = resource
         if url is not None and "id" not in resource:
-            named = {**resource, "id": url.rpartition("/")[2].rpartition(":")[2]}
+            with_id = {**resource, "id": url.rpartition("/")[2].rpartition(":")[2]}
         if url is not None and url.startswith("urn:"):
-            names[url] = f"{named['resourceType']}/{named.get('id')}"
-        own.append(named)
+            names[url] = f"{with_id['resourceType']}/{with_id.get('id')}"
+        own.append(with_id)
     for resource in own:
         resolved = _replace_references(resource, names) if names else resource
         if resolved["resourceType"] == "Bundle":
-            _collect_resources(resolved, found)
+            _collect_resources(resolved, resources)
         else:
-            found.append(resolved)
+            resources.append(resolved)
 
 
 def _replace_references(value: Any, names: dict[str, str]) -> Any:

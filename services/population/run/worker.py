@@ -42,7 +42,7 @@ class Worker:
 
     @cached_property
     def line_filter(self) -> LineFilter:
-        return LineFilter(self.evaluators.knowledge.index, timeline=self.plan.since is not None)
+        return LineFilter(self.evaluators.knowledge.index, for_replay=self.plan.since is not None)
 
     def get_assessor(self, drugs: Callable[[], dict[str, Any]]) -> Assessor:
         """With the medicines of the whole input, which `drugs` gives: asked once."""
@@ -67,23 +67,23 @@ class Worker:
 
     def scan_part(self, number: int) -> dict[str, Any]:
         """Reads part `number`; what was found, as its file says it."""
-        found = self.read_part(number)
-        segments = found.pack_segments()
+        part_scan = self.read_part(number)
+        segments = part_scan.pack_segments()
         file = get_segments_file(self.work, number)
         draft = file.with_suffix(".part")
-        with draft.open("wb") as written:
-            written.writelines(segments)
+        with draft.open("wb") as handle:
+            handle.writelines(segments)
         publish(draft, file)
-        said = {**summarise_scan(found), "segments": [len(segment) for segment in segments]}
-        return write_step_result(get_result_file(self.work, SCAN, number), said)
+        result = {**summarise_scan(part_scan), "segments": [len(segment) for segment in segments]}
+        return write_step_result(get_result_file(self.work, SCAN, number), result)
 
     def assess_bucket(self, number: int) -> dict[str, Any]:
         """Assesses the patients of bucket `number`; what came of it, as its file says it."""
         assessor = self.get_assessor(lambda: orjson.loads((self.work / DRUGS_FILE).read_bytes()))
-        written = assess_segments(assessor, self._read_segments(number))
-        write_rows(written, self.plan.out, number)
+        output = assess_segments(assessor, self._read_segments(number))
+        write_rows(output, self.plan.out, number)
         return write_step_result(
-            get_result_file(self.work, ASSESS, number), summarise_output(written)
+            get_result_file(self.work, ASSESS, number), summarise_output(output)
         )
 
     def _read_segments(self, bucket: int) -> Iterator[tuple[int, bytes]]:
@@ -99,9 +99,9 @@ class Worker:
         """(start, length) of each segment, by part and bucket."""
         places = []
         for part in self._parts:
-            said = orjson.loads(get_result_file(self.work, SCAN, part.number).read_bytes())
+            result = orjson.loads(get_result_file(self.work, SCAN, part.number).read_bytes())
             start, row = 0, []
-            for length in said["segments"]:
+            for length in result["segments"]:
                 row.append((start, length))
                 start += length
             places.append(row)
@@ -110,28 +110,28 @@ class Worker:
 
 def assess_segments(assessor: Assessor, segments: Iterable[tuple[int, bytes]]) -> BucketOutput:
     """The rows of all patients of one bucket."""
-    written = BucketOutput()
+    output = BucketOutput()
     for patient, lines in group_by_patient(segments):
-        assessor.write(patient, lines, written)
-    return written
+        assessor.assess_patient(patient, lines, output)
+    return output
 
 
-def summarise_scan(found: PartScan) -> dict[str, Any]:
+def summarise_scan(part_scan: PartScan) -> dict[str, Any]:
     return {
-        "part": found.part,
-        "lines": found.lines,
-        "resources": dict(found.resources),
-        "kept": found.kept_lines,
-        "complaints": found.complaints.as_json(),
-        "drugs": found.drugs,
+        "part": part_scan.part,
+        "lines": part_scan.lines,
+        "resources": dict(part_scan.resources),
+        "kept": part_scan.kept_lines,
+        "complaints": part_scan.complaints.as_json(),
+        "drugs": part_scan.drugs,
     }
 
 
-def summarise_output(written: BucketOutput) -> dict[str, Any]:
+def summarise_output(output: BucketOutput) -> dict[str, Any]:
     return {
-        "assessed": written.assessed,
-        "rows": {table: len(lines) for table, lines in written.lines.items()},
-        "complaints": written.complaints.as_json(),
+        "assessed": output.assessed,
+        "rows": {table: len(lines) for table, lines in output.lines.items()},
+        "complaints": output.complaints.as_json(),
     }
 
 
@@ -147,11 +147,11 @@ def get_result_file(work: Path, stage: str, number: int) -> Path:
     return work / stage / f"{number:05}.json"
 
 
-def write_step_result(file: Path, said: dict[str, Any]) -> dict[str, Any]:
+def write_step_result(file: Path, result: dict[str, Any]) -> dict[str, Any]:
     draft = file.with_suffix(".part")
-    draft.write_bytes(orjson.dumps(said))
+    draft.write_bytes(orjson.dumps(result))
     publish(draft, file)
-    return said
+    return result
 
 
 _worker: Worker | None = None

@@ -37,7 +37,7 @@ ASKED = ExportRequest(types=("Patient", "Observation"))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "MIN_WAIT_SECONDS", 0.01)
     monkeypatch.delenv("COBALAMIN_BULK_TOKEN", raising=False)
 
 
@@ -73,7 +73,7 @@ def test_an_export_is_asked_for_waited_for_and_downloaded(server, tmp_path):
     server.polls = [(202, {"X-Progress": "12 %", **NOW}, None), (202, NOW, None)]
     said = []
     fetched = fetch_export(
-        access(server), ASKED, tmp_path / "in", lambda p: said.append((p.stage, p.says))
+        access(server), ASKED, tmp_path / "in", lambda p: said.append((p.stage, p.server_text))
     )
     kick_off = server.asked[0]
     assert kick_off.path == "/fhir/Patient/$export"
