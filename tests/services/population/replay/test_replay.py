@@ -394,7 +394,7 @@ LONG = make_replay()
 def test_who_is_known_by_age_and_sex_alone_is_answered_like_anybody(born, sex, told):
     """What was said of another of that age and sex stands for an evaluation."""
     record = make_story(told, birthDate=born, gender=sex)
-    assert LONG.replay_patient("1", record, *YEAR)[:2] == make_replay().of("1", record, *YEAR)[:2]
+    assert LONG.replay_patient("1", record, *YEAR)[:2] == make_replay().replay_patient("1", record, *YEAR)[:2]
 
 
 def test_a_history_is_read_forward():
