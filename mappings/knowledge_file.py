@@ -68,14 +68,14 @@ def _build_validator(name: str) -> Draft202012Validator:
 
 
 def check_schema(document: Mapping[str, Any], schema: str, file: str) -> None:
-    """Raises KnowledgeFault with the first place where `document` breaks its schema."""
+    """Raises KnowledgeError with the first place where `document` breaks its schema."""
     for fault in _build_validator(schema).iter_errors(document):
         key = ".".join(str(part) for part in fault.absolute_path) or "file"
         raise KnowledgeError(file, key, fault.message)
 
 
 def read_day(document: Mapping[str, Any], key: str, file: str) -> date:
-    """The date under `key`. Raises KnowledgeFault."""
+    """The date under `key`. Raises KnowledgeError."""
     try:
         return date.fromisoformat(document[key])
     except ValueError as fault:
@@ -94,7 +94,7 @@ class Change:
 def read_changes(document: Mapping[str, Any], file: str) -> tuple[Change, ...]:
     """The changes in the order of the file, the newest first; empty where it keeps no history.
 
-    Raises KnowledgeFault where the newest is not the version that the file has.
+    Raises KnowledgeError where the newest is not the version that the file has.
     """
     changes = tuple(
         Change(entry["version"], read_day(entry, "date", f"{file}: change[{place}]"), entry["what"])
@@ -128,7 +128,7 @@ class SourceAttributes:
 
 
 def read_source_attributes() -> SourceAttributes:
-    """Raises KnowledgeFault."""
+    """Raises KnowledgeError."""
     document = read_toml(CLINICAL / SOURCE_ATTRIBUTES)
     check_schema(document, "source_attributes", SOURCE_ATTRIBUTES)
     names = {entry["key"]: entry["name"] for entry in document["attribute"]}

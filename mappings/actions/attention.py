@@ -49,7 +49,7 @@ def read_attention(
 
     A site's value for a service goes before its value for all, and that before what is shipped;
     the shipped value for a service before the shipped one for all. `rules` are the names that may
-    be switched. Raises KnowledgeFault.
+    be switched. Raises KnowledgeError.
     """
     shipped = read_toml(CLINICAL / FILE)
     check_schema(shipped, "attention", FILE)

@@ -52,7 +52,7 @@ class Leaflet:
 
 
 def read_leaflet() -> Leaflet:
-    """The leaflet that ships. Raises KnowledgeFault."""
+    """The leaflet that ships. Raises KnowledgeError."""
     path = CLINICAL / "leaflet.toml"
     document = read_toml(path)
     check_schema(document, "leaflet", path.name)

@@ -33,7 +33,7 @@ class OrderRule:
 
 
 def read_order_rules(path: Path = CLINICAL / FILE) -> Mapping[str, OrderRule]:
-    """The rules by id. Raises KnowledgeFault."""
+    """The rules by id. Raises KnowledgeError."""
     document = read_toml(path)
     check_schema(document, "order_rules", path.name)
     return {

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from mappings.fhir_validation import InvalidResourceError, validate_resource
 from mappings.knowledge_file import CANONICAL, KnowledgeError, check_schema, replace_base
 from mappings.terminology.value_set import ValueSetIndex
 
@@ -98,7 +99,7 @@ def list_template_ids(locale: str) -> frozenset[str]:
 def read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
     """The locale's templates, each validated.
 
-    Raises KnowledgeFault for one that is no valid R4 resource or that has a code which is in no
+    Raises KnowledgeError for one that is no valid R4 resource or that has a code which is in no
     value set.
     """
     file, document = FILES[locale], _read_document(locale)
@@ -124,25 +125,14 @@ def _read_template(entry: Mapping[str, Any], file: str, index: ValueSetIndex) ->
             resource["instantiatesUri"] = [build_order_uri(entry["concept"], index.base)]
         case "Task":
             resource["instantiatesUri"] = build_order_uri(entry["concept"], index.base)
-    _validate(resource, file, entry["id"])
+    subject = PATIENT_ELEMENT.get(resource["resourceType"], "subject")
+    try:
+        validate_resource({**resource, subject: {"reference": "Patient/1"}})
+    except InvalidResourceError as error:
+        raise KnowledgeError(file, entry["id"], str(error)) from error
     test = entry.get("test", entry["label"])
     made = {"resource": resource, "body": orjson.dumps(resource), "test": test}
     return OrderTemplate(**{**entry, **made})
-
-
-def _validate(resource: Mapping[str, Any], file: str, key: str) -> None:
-    # Imported here: the models cost a tenth of a second and 25 MB that only the start pays.
-    from fhir.resources.R4B import get_fhir_model_class  # noqa: PLC0415  # see above
-    from pydantic import ValidationError  # noqa: PLC0415  # see above
-
-    kind = str(resource["resourceType"])
-    whole = {**resource, PATIENT_ELEMENT.get(kind, "subject"): {"reference": "Patient/1"}}
-    try:
-        get_fhir_model_class(kind).model_validate(whole)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise KnowledgeError(file, key, f"{place}: {first['msg']}") from fault
 
 
 def _find_codes(node: object) -> Iterator[tuple[str, str]]:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mappings.export.resource import Publication, build_citation, describe_review
+from mappings.export.resource import ExportContext, build_citation, describe_review
 from mappings.knowledge_file import CLINICAL
+from mappings.publications.cutoffs import Cutoff
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, Guideline
+from mappings.publications.guideline import Guideline
 from mappings.terminology.value_set import ValueSetIndex
 
 LIBRARY_TYPE = "http://terminology.hl7.org/CodeSystem/library-type"
@@ -34,7 +35,7 @@ SHARED_FILES = (
 
 
 def build_guideline_library(
-    publication: Publication,
+    context: ExportContext,
     guideline: Guideline | Definition,
     index: ValueSetIndex,
     files: Iterable[Path],
@@ -42,8 +43,8 @@ def build_guideline_library(
     own: bool,
 ) -> dict[str, Any]:
     """One guideline or definition, with the files that its limits are read from."""
-    rests_on = [publication.build_url("Library", "shared-knowledge")]
-    return publication.resource(
+    rests_on = [context.build_url("Library", "shared-knowledge")]
+    return context.build_resource(
         "Library",
         guideline.id,
         guideline.title,
@@ -53,16 +54,16 @@ def build_guideline_library(
         description=_describe_guideline(guideline),
         relatedArtifact=[
             *_list_publications(guideline),
-            *build_citations(publication, guideline),
+            *build_citations(context, guideline),
             *({"type": "depends-on", "resource": url} for url in rests_on),
         ],
-        dataRequirement=[*build_requirements(publication, index, list_value_sets(guideline))],
+        dataRequirement=[*build_requirements(context, index, list_value_sets(guideline))],
         content=[_attach_file(path) for path in files],
     )
 
 
 def build_shared_library(
-    publication: Publication, index: ValueSetIndex, in_force: Mapping[str, bytes]
+    context: ExportContext, index: ValueSetIndex, in_force: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """What all guidelines share, and what this site chose: `in_force` by the title of the file."""
     chosen = [
@@ -73,14 +74,14 @@ def build_shared_library(
         }
         for title, data in in_force.items()
     ]
-    return publication.resource(
+    return context.build_resource(
         "Library",
         "shared-knowledge",
         "Limits, groups, order rules and policy common to all guidelines",
         status="draft",
         type=_build_type("asset-collection"),
         description="The files that all guidelines are read with, and the site's own choices.",
-        dataRequirement=[*build_requirements(publication, index, index.sets)],
+        dataRequirement=[*build_requirements(context, index, index.sets)],
         content=[*(_attach_file(CLINICAL / f"{name}.toml") for name in SHARED_FILES), *chosen],
     )
 
@@ -120,29 +121,29 @@ def _list_publications(guideline: Guideline | Definition) -> Iterator[dict[str, 
 
 
 def build_citations(
-    publication: Publication, guideline: Guideline | Definition
+    context: ExportContext, guideline: Guideline | Definition
 ) -> Iterator[dict[str, Any]]:
     """Every place that something rests on, once, with what rests on it."""
     places: dict[tuple[str, str], list[str]] = {}
-    for source, locator, about in _list_places(publication, guideline):
+    for source, locator, about in _list_places(context, guideline):
         places.setdefault((source, locator), []).append(about)
     for (source, locator), rest in places.items():
         yield build_citation(source, locator, rest)
 
 
 def _list_places(
-    publication: Publication, guideline: Guideline | Definition
+    context: ExportContext, guideline: Guideline | Definition
 ) -> Iterator[tuple[str, str, str]]:
     """(publication, place in it, what stands there)."""
     own = guideline.citation
     for row in guideline.cutoffs:
-        yield row.source or own, row.locator, describe_limit(publication, row)
+        yield row.source or own, row.locator, describe_limit(context, row)
     match guideline:
         case Definition():
             yield own, guideline.algorithm_locator, "how findings combine"
             yield own, guideline.minimum_age_locator, f"from {guideline.minimum_age} years"
             for unable in guideline.unable:
-                yield own, unable.locator, f"{publication.title(unable.observation)}: not done"
+                yield own, unable.locator, f"{context.get_title(unable.observation)}: not done"
         case Guideline():
             testing = guideline.testing
             yield own, testing.rule_locator, "whom to test"
@@ -152,24 +153,28 @@ def _list_places(
             yield own, testing.pregnancy_locator, "test in pregnancy"
             yield own, testing.nitrous_oxide_locator, "test after nitrous oxide"
             for duration in testing.durations:
-                yield duration.source, duration.locator, publication.title(duration.subject)
+                yield duration.source, duration.locator, context.get_title(duration.subject)
             for treatment in guideline.treatments.values():
-                yield own, treatment.locator, f"treatment: {publication.title(treatment.situation)}"
+                yield (
+                    own,
+                    treatment.locator,
+                    f"treatment: {context.get_title(treatment.situation)}",
+                )
             yield own, guideline.follow_up.locator, "review"
 
 
-def describe_limit(publication: Publication, row: Cutoff) -> str:
+def describe_limit(context: ExportContext, row: Cutoff) -> str:
     """ "Grip strength of men below 27 kg: low strength"."""
-    return f"{describe_condition(publication, row)}: {row.means.replace('_', ' ')}"
+    return f"{describe_condition(context, row)}: {row.means.replace('_', ' ')}"
 
 
-def describe_condition(publication: Publication, row: Cutoff) -> str:
+def describe_condition(context: ExportContext, row: Cutoff) -> str:
     """ "Grip strength of men below 27 kg"."""
     who = {"male": " of men", "female": " of women"}.get(row.sex or "", "")
     how = f" by {row.method}" if row.method else ""
     when = {True: " in pregnancy", False: " outside pregnancy", None: ""}[row.pregnant]
-    measured = f"{publication.title(row.observation)}{who}{how}{when}"
-    return f"{measured} {row.said}"
+    measured = f"{context.get_title(row.observation)}{who}{how}{when}"
+    return f"{measured} {row.text}"
 
 
 def list_value_sets(guideline: Guideline | Definition) -> tuple[str, ...]:
@@ -186,7 +191,7 @@ def list_value_sets(guideline: Guideline | Definition) -> tuple[str, ...]:
 
 
 def build_requirements(
-    publication: Publication, index: ValueSetIndex, names: Iterable[str]
+    context: ExportContext, index: ValueSetIndex, names: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
     """What of a record is read; findings that no value set lists are not here."""
     for name in names:
@@ -194,9 +199,7 @@ def build_requirements(
             for resource_type, path in SEARCH_PATHS[index.sets[name].kind]:
                 yield {
                     "type": resource_type,
-                    "codeFilter": [
-                        {"path": path, "valueSet": publication.build_url("ValueSet", name)}
-                    ],
+                    "codeFilter": [{"path": path, "valueSet": context.build_url("ValueSet", name)}],
                 }
 
 

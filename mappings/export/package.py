@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from mappings.export.resource import Publication
+from mappings.export.resource import ExportContext
 
 FHIR_VERSION = "4.0.1"
 CORE = "hl7.fhir.r4.core"
@@ -25,11 +25,11 @@ def build_package_id(base: str) -> str:
 
 
 def build_implementation_guide(
-    publication: Publication, resources: Iterable[Mapping[str, Any]]
+    context: ExportContext, resources: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What the package holds, each with its title."""
-    id_ = build_package_id(publication.base)
-    return publication.resource(
+    id_ = build_package_id(context.base)
+    return context.build_resource(
         "ImplementationGuide",
         id_,
         "Vitamin B12 deficiency and muscle loss: the knowledge of the service",
@@ -59,7 +59,7 @@ def as_text(resource: Mapping[str, Any]) -> bytes:
     return json.dumps(resource, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def build_package(publication: Publication, resources: Iterable[Mapping[str, Any]]) -> bytes:
+def build_package(context: ExportContext, resources: Iterable[Mapping[str, Any]]) -> bytes:
     """package.tgz: the same resources give the same bytes, whenever and wherever it is made."""
     by_name = {build_file_name(one): one for one in resources}
     listed = [
@@ -68,7 +68,7 @@ def build_package(publication: Publication, resources: Iterable[Mapping[str, Any
         for name, one in sorted(by_name.items())
     ]
     files = {
-        "package.json": _build_manifest(publication),
+        "package.json": _build_manifest(context),
         ".index.json": {"index-version": 2, "files": listed},
         **by_name,
     }
@@ -85,17 +85,17 @@ def build_package(publication: Publication, resources: Iterable[Mapping[str, Any
     return packed.getvalue()
 
 
-def _build_manifest(publication: Publication) -> dict[str, Any]:
+def _build_manifest(context: ExportContext) -> dict[str, Any]:
     return {
-        "name": build_package_id(publication.base),
-        "version": publication.version,
+        "name": build_package_id(context.base),
+        "version": context.version,
         "type": "IG",
         "title": "Vitamin B12 deficiency and muscle loss",
         "description": "The knowledge of a CDS Hooks service, as FHIR R4 resources.",
         "author": "Cobalamin developers",
         "license": "Apache-2.0",
-        "canonical": publication.base,
-        "url": publication.base,
+        "canonical": context.base,
+        "url": context.base,
         "fhirVersions": [FHIR_VERSION],
         "dependencies": {CORE: FHIR_VERSION},
     }

@@ -9,9 +9,10 @@ from typing import Any
 
 from mappings.export.libraries import build_citations, build_requirements, describe_condition
 from mappings.export.orders import build_activity_name
-from mappings.export.resource import Publication, build_citation, describe_review, drop_empty
+from mappings.export.resource import ExportContext, build_citation, describe_review, drop_empty
+from mappings.publications.cutoffs import Cutoff
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, Guideline, describe_duration
+from mappings.publications.guideline import Guideline, describe_duration
 from mappings.terminology.value_set import ValueSetIndex
 
 PLAN_TYPE = "http://terminology.hl7.org/CodeSystem/plan-definition-type"
@@ -36,9 +37,9 @@ def build_condition(words: str) -> list[dict[str, Any]]:
 
 
 def build_plan(
-    publication: Publication, name: str, title: str, type_: str, **rest: Any
+    context: ExportContext, name: str, title: str, type_: str, **rest: Any
 ) -> dict[str, Any]:
-    return publication.resource(
+    return context.build_resource(
         "PlanDefinition",
         name,
         title,
@@ -48,7 +49,7 @@ def build_plan(
 
 
 def build_guideline_plan(
-    publication: Publication,
+    context: ExportContext,
     guideline: Guideline | Definition,
     index: ValueSetIndex,
     hooks: Iterable[str],
@@ -60,15 +61,15 @@ def build_guideline_plan(
     match guideline:
         case Guideline():
             actions = [
-                _plan_limits(publication, guideline, index),
-                _plan_testing(publication, guideline, index, steps),
-                _plan_treatment(publication, guideline),
+                _plan_limits(context, guideline, index),
+                _plan_testing(context, guideline, index, steps),
+                _plan_treatment(context, guideline),
                 _plan_review(guideline),
             ]
             about, age = "vitamin B12", f"people of {guideline.minimum_age} years and over"
         case Definition():
             actions = [
-                _plan_limits(publication, guideline, index),
+                _plan_limits(context, guideline, index),
                 {
                     "title": "Combine the findings",
                     "description": guideline.algorithm_locator,
@@ -79,7 +80,7 @@ def build_guideline_plan(
             ]
             about, age = "muscle", f"people of {guideline.minimum_age} years and over"
     return build_plan(
-        publication,
+        context,
         guideline.id,
         guideline.title,
         "clinical-protocol",
@@ -88,11 +89,11 @@ def build_guideline_plan(
         f"Not for {', '.join(guideline.not_for)}. Review: {guideline.reviewer}.",
         relatedArtifact=[
             {"type": "derived-from", "citation": guideline.citation, "url": guideline.url},
-            *build_citations(publication, guideline),
+            *build_citations(context, guideline),
         ],
         library=[
-            publication.build_url("Library", guideline.id),
-            publication.build_url("Library", "shared-knowledge"),
+            context.build_url("Library", guideline.id),
+            context.build_url("Library", "shared-knowledge"),
         ],
         action=[
             {
@@ -106,7 +107,7 @@ def build_guideline_plan(
 
 
 def _plan_limits(
-    publication: Publication, guideline: Guideline | Definition, index: ValueSetIndex
+    context: ExportContext, guideline: Guideline | Definition, index: ValueSetIndex
 ) -> Action:
     by_measure: dict[str, list[Cutoff]] = {}
     for row in guideline.cutoffs:
@@ -116,13 +117,13 @@ def _plan_limits(
         "action": [
             drop_empty(
                 {
-                    "title": publication.title(name),
-                    "input": [*build_requirements(publication, index, [name])],
+                    "title": context.get_title(name),
+                    "input": [*build_requirements(context, index, [name])],
                     "selectionBehavior": "at-most-one",
                     "action": [
                         {
                             "title": row.means.replace("_", " ").capitalize(),
-                            "condition": build_condition(describe_condition(publication, row)),
+                            "condition": build_condition(describe_condition(context, row)),
                             "documentation": [
                                 build_citation(row.source or guideline.citation, row.locator)
                             ],
@@ -137,7 +138,7 @@ def _plan_limits(
 
 
 def _plan_testing(
-    publication: Publication,
+    context: ExportContext,
     guideline: Guideline,
     index: ValueSetIndex,
     steps: Mapping[str, str],
@@ -155,14 +156,14 @@ def _plan_testing(
     )
     return {
         "title": "Offer a test",
-        "input": [*build_requirements(publication, index, named)],
+        "input": [*build_requirements(context, index, named)],
         "action": [
             {
                 "title": "First test",
                 "textEquivalent": steps[testing.offer_step],
                 "condition": build_condition(TESTING_RULES[testing.rule]),
                 "documentation": [build_citation(guideline.citation, testing.rule_locator)],
-                "action": [*_plan_orders(publication, locale, testing.first_test)],
+                "action": [*_plan_orders(context, locale, testing.first_test)],
             },
             {
                 "title": "Second test",
@@ -180,16 +181,16 @@ def _plan_testing(
                     "textEquivalent": steps[step],
                     "condition": build_condition(when),
                     "documentation": [build_citation(guideline.citation, locator)],
-                    "action": [*_plan_orders(publication, locale, tests)],
+                    "action": [*_plan_orders(context, locale, tests)],
                 }
                 for when, step, tests, locator in special
             ),
             *(
                 {
-                    "title": publication.title(row.subject).capitalize(),
+                    "title": context.get_title(row.subject).capitalize(),
                     "textEquivalent": steps[row.step],
                     "condition": build_condition(
-                        f"{publication.title(row.subject)}: "
+                        f"{context.get_title(row.subject)}: "
                         + describe_duration(row.comparison, row.limit, row.unit)
                     ),
                     "documentation": [build_citation(row.source, row.locator)],
@@ -200,31 +201,29 @@ def _plan_testing(
     }
 
 
-def _plan_treatment(publication: Publication, guideline: Guideline) -> Action:
+def _plan_treatment(context: ExportContext, guideline: Guideline) -> Action:
     return {
         "title": "Treat",
         "action": [
             {
-                "title": publication.title(treatment.situation).capitalize(),
+                "title": context.get_title(treatment.situation).capitalize(),
                 "textEquivalent": treatment.says,
                 "condition": build_condition(
-                    f"deficient, and the situation is {publication.title(treatment.situation)}"
+                    f"deficient, and the situation is {context.get_title(treatment.situation)}"
                 ),
                 "documentation": [build_citation(guideline.citation, treatment.locator)],
                 "selectionBehavior": "at-most-one",
-                "action": [*_plan_orders(publication, guideline.locale, treatment.templates)],
+                "action": [*_plan_orders(context, guideline.locale, treatment.templates)],
             }
             for treatment in guideline.treatments.values()
         ],
     }
 
 
-def _plan_orders(
-    publication: Publication, locale: str, templates: Iterable[str]
-) -> Iterator[Action]:
+def _plan_orders(context: ExportContext, locale: str, templates: Iterable[str]) -> Iterator[Action]:
     for name in templates:
-        place = publication.build_url("ActivityDefinition", build_activity_name(locale, name))
-        yield {"title": publication.title(name).capitalize(), "definitionCanonical": place}
+        place = context.build_url("ActivityDefinition", build_activity_name(locale, name))
+        yield {"title": context.get_title(name).capitalize(), "definitionCanonical": place}
 
 
 def _plan_review(guideline: Guideline) -> Action:

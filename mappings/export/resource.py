@@ -13,14 +13,14 @@ PUBLISHER = "Cobalamin developers"
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
+class ExportContext:
     """One export: the base of its canonical URLs, its version, and what value sets are called."""
 
     base: str
     version: str
     titles: Mapping[str, str]  # a value set's name -> its title
 
-    def resource(self, kind: str, name: str, title: str, /, **rest: Any) -> dict[str, Any]:
+    def build_resource(self, kind: str, name: str, title: str, /, **rest: Any) -> dict[str, Any]:
         """A resource with id, canonical URL, computable name and publisher, then `rest`.
 
         Members that are None or empty are left out, as FHIR wants it.
@@ -42,7 +42,7 @@ class Publication:
     def build_url(self, kind: str, name: str) -> str:
         return f"{self.base}/{kind}/{as_id(name)}"
 
-    def title(self, name: str) -> str:
+    def get_title(self, name: str) -> str:
         """What a value set or another finding is called: "Vitamin B12"."""
         return self.titles.get(name, name.replace("_", " "))
 
@@ -80,11 +80,3 @@ def describe_review(guideline: Guideline | Definition, *, own: bool) -> dict[str
         "lastReviewDate": guideline.reviewed.isoformat(),
         "reviewer": [{"name": guideline.reviewer}],
     }
-
-
-def validate(resource: Mapping[str, Any]) -> None:
-    """Raises pydantic's ValidationError for what is no FHIR R4."""
-    # Imported here: the models cost a tenth of a second and 25 MB that only some commands pay.
-    from fhir.resources.R4B import get_fhir_model_class  # noqa: PLC0415  # see above
-
-    get_fhir_model_class(str(resource["resourceType"])).model_validate(resource)

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mappings.knowledge_file import Change, KnowledgeError, read_changes, read_day
-from mappings.publications.guideline import CutoffTable
+from mappings.knowledge_file import KnowledgeError
 from mappings.publications.guideline_file import read_cutoffs, read_document
+from mappings.publications.publication import Publication, read_head
 from mappings.terminology.value_set import ValueSetIndex
 
 ADULT_AGE = 18  # no definition is applied below: the limits are those of adults
@@ -25,37 +24,17 @@ class UnableMeaning:
     confidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Definition(CutoffTable):
-    """One publication. Rows of `cutoffs` mean low_strength, low_mass, low_performance,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition(Publication):
+    """A definition of sarcopenia. Rows of `cutoffs` mean low_strength, low_mass, low_performance,
     intermediate_strength or positive_screen."""
 
-    id: str
     algorithm: str  # a key of services.sarcopenia.stages.ALGORITHMS
     algorithm_locator: str
-    version: str
-    title: str
-    publisher: str
-    citation: str
-    published: date
-    url: str
-    reviewed: date
-    reviewer: str
-    strength: str
-    minimum_age: int
     minimum_age_locator: str
-    not_for: tuple[str, ...]
     mass_order: tuple[str, ...]  # which measure of mass decides, the preferred first
     unable: tuple[UnableMeaning, ...]
-    source_attributes: Mapping[str, str]
     calf_score: int | None = None  # what a small calf adds to SARC-F for SARC-CalF
-    based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
-    changes: tuple[Change, ...] = ()  # the newest first; empty where the file keeps no history
-
-    @property
-    def label(self) -> str:
-        """Id and version, as printed on cards and in logs."""
-        return f"{self.id}@{self.version}"
 
     def list_observations(self, means: str) -> tuple[str, ...]:
         """The measures that have a limit with this meaning, in the order of the file."""
@@ -73,7 +52,7 @@ def read_definition(
 ) -> Definition:
     """The definition `id_`, with a site's own lower age in place of the file's.
 
-    `own` are a site's own definitions. Raises KnowledgeFault.
+    `own` are a site's own definitions. Raises KnowledgeError.
     """
     path, document = read_document(id_, "sarcopenia", "sarcopenia.definition", own)
     found = _build_definition(document, path.name, index)
@@ -91,33 +70,13 @@ def _build_definition(document: Mapping[str, Any], file: str, index: ValueSetInd
     for name in document["mass_order"]:
         if (name, "low_mass") not in limited:
             raise KnowledgeError(file, "mass_order", f"{name} has no limit")
-    plain = {
-        key: document[key]
-        for key in (
-            "id",
-            "algorithm",
-            "algorithm_locator",
-            "version",
-            "title",
-            "publisher",
-            "citation",
-            "url",
-            "reviewer",
-            "strength",
-            "minimum_age",
-            "minimum_age_locator",
-            "source_attributes",
-        )
-    }
     return Definition(
-        **plain,
+        **read_head(document, file),
         cutoffs=cutoffs,
-        published=read_day(document, "published", file),
-        reviewed=read_day(document, "reviewed", file),
-        not_for=tuple(document["not_for"]),
+        algorithm=document["algorithm"],
+        algorithm_locator=document["algorithm_locator"],
+        minimum_age_locator=document["minimum_age_locator"],
         mass_order=tuple(document["mass_order"]),
         unable=tuple(UnableMeaning(**entry) for entry in document.get("unable", ())),
         calf_score=document.get("calf_score"),
-        based_on=document.get("based_on"),
-        changes=read_changes(document, file),
     )

@@ -1,78 +1,20 @@
-"""Published guidelines as data: one TOML file each, every limit with unit, edge and locator.
+"""Published guidelines about vitamin B12 as data: whom to test, what results mean, what to give.
 
-A number is compared in the unit in which the publication prints it; the comparison itself
-(`below`, `at_most`, `above`, `at_least`) is part of the knowledge, because publications differ in
-what happens exactly at a limit.
+Each is one TOML file in guidelines/.
 """
 
-import operator
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from mappings.knowledge_file import Change
-from mappings.text import format_amount, make_text
-
-COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
-    "below": operator.lt,
-    "at_most": operator.le,
-    "above": operator.gt,
-    "at_least": operator.ge,
-}
-COMPARISON_WORDS = {
-    "below": "below",
-    "at_most": "at most",
-    "above": "above",
-    "at_least": "at least",
-}
-
+from mappings.publications.cutoffs import COMPARISON_WORDS, COMPARISONS
+from mappings.publications.publication import Publication
 
 DURATION_WORDS = {"mo": "months", "a": "years"}
 
 
 def describe_duration(comparison: str, limit: float, unit: str) -> str:
+    """ "above 4 months"."""
     return f"{COMPARISON_WORDS[comparison]} {limit:g} {DURATION_WORDS[unit]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoff:
-    """One row of a guideline's table: total B12 below 180 ng/L means deficient."""
-
-    observation: str  # a value set's name
-    comparison: str  # a key of COMPARISONS
-    limit: float
-    unit: str  # UCUM, as the publication prints it
-    means: str
-    locator: str  # where in the publication
-    confidence: str  # "high", "medium", or "policy" for a choice of this service
-    source: str | None = None  # the publication, where it is not the guideline of the file
-    sex: str | None = None  # "male" or "female"; None for both
-    pregnant: bool | None = None  # None where it makes no difference
-    method: str | None = None  # "DXA" or "BIA"; None where it makes no difference
-    said: str = field(init=False, repr=False, compare=False)  # "below 180 ng/L"
-
-    def __post_init__(self) -> None:
-        said = make_text(
-            "{comparison} {amount}",
-            comparison=COMPARISON_WORDS[self.comparison],
-            amount=format_amount(self.limit, self.unit),
-        )
-        object.__setattr__(self, "said", said)
-
-    def is_met_by(self, value: float) -> bool:
-        """Whether `value`, in `self.unit`, lies on the side that has the meaning."""
-        return COMPARISONS[self.comparison](value, self.limit)
-
-    def __str__(self) -> str:
-        return self.said
-
-
-class Undecided(Enum):
-    """Why a result cannot be compared."""
-
-    SPANS = "the bound may lie on either side of a limit"
-    NO_LIMIT = "no limit is printed in this unit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,132 +82,15 @@ class FollowUp:
     locator: str
 
 
-@dataclass(frozen=True, slots=True)
-class CutoffTable:
-    """An ordered table of cut-offs; the first row that a value meets says what it means."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guideline(Publication):
+    """A guideline about vitamin B12 deficiency. Rows of `cutoffs` mean deficient, indeterminate,
+    unlikely, high, raised or grossly_raised."""
 
-    cutoffs: tuple[Cutoff, ...]
-    placed: Mapping[tuple[str, str], tuple[Cutoff, ...]] = field(
-        init=False, repr=False, compare=False
-    )  # the rows by observation and unit
-
-    def __post_init__(self) -> None:
-        placed: dict[tuple[str, str], tuple[Cutoff, ...]] = {}
-        for row in self.cutoffs:
-            key = (row.observation, row.unit)
-            placed[key] = (*placed.get(key, ()), row)
-        object.__setattr__(self, "placed", placed)
-
-    def find_first_met(
-        self,
-        observation: str,
-        value: float,
-        unit: str,
-        *,
-        sex: str | None = None,
-        pregnant: bool | None = None,
-        method: str | None = None,
-    ) -> Cutoff | None:
-        """The first row, in the order of the file, that `value` meets.
-
-        None where no limit is printed in `unit`, or none for `sex` or `method`. Mass is never
-        converted to moles: publications round the two limits separately.
-        """
-        return _find_first_met(self.rows(observation, unit), value, sex, pregnant, method)
-
-    def read(
-        self,
-        observation: str,
-        value: float,
-        comparator: str | None,
-        unit: str,
-        *,
-        sex: str | None = None,
-        pregnant: bool | None = None,
-        method: str | None = None,
-    ) -> Cutoff | Undecided | None:
-        """The first row that a value meets, or that every value allowed by a bound "<83" meets.
-
-        None where limits are printed and none is met. SPANS for a bound such as "<150 pmol/L",
-        which may lie on either side of 133 pmol/L.
-        """
-        rows = self.rows(observation, unit)
-        if not rows:
-            return Undecided.NO_LIMIT
-        if comparator is None:
-            return _find_first_met(rows, value, sex, pregnant, method)
-        met = [
-            _find_first_met(rows, point, sex, pregnant, method)
-            for point in _list_allowed_points(comparator, value, [row.limit for row in rows])
-        ]
-        same = len({row.means if row else None for row in met}) == 1
-        return met[0] if same else Undecided.SPANS
-
-    def units(self, observation: str) -> frozenset[str]:
-        """The units in which limits for `observation` are printed."""
-        return frozenset(c.unit for c in self.cutoffs if c.observation == observation)
-
-    def rows(self, observation: str, unit: str) -> tuple[Cutoff, ...]:
-        """The printed limits for `observation` in `unit`, in the order of the file."""
-        return self.placed.get((observation, unit), ())
-
-
-def _find_first_met(
-    rows: Iterable[Cutoff],
-    value: float,
-    sex: str | None,
-    pregnant: bool | None,
-    method: str | None,
-) -> Cutoff | None:
-    for row in rows:
-        if (
-            row.is_met_by(value)
-            and (row.sex is None or row.sex == sex)
-            and (row.pregnant is None or row.pregnant == pregnant)
-            and (row.method is None or row.method == method)
-        ):
-            return row
-    return None
-
-
-def _list_allowed_points(comparator: str, value: float, edges: Iterable[float]) -> list[float]:
-    """Points that represent every band a bound can reach: each edge, and each side of it."""
-    near = [p * f for p in [value, *edges] for f in (1 - 1e-9, 1.0, 1 + 1e-9)]
-    if comparator in ("<", "<="):
-        allowed = COMPARISONS["below" if comparator == "<" else "at_most"]
-        return [0.0, *(p for p in near if allowed(p, value))]
-    allowed = COMPARISONS["above" if comparator == ">" else "at_least"]
-    return [max(value, *edges, 1.0) * 1e6, *(p for p in near if allowed(p, value))]
-
-
-@dataclass(frozen=True, slots=True)
-class Guideline(CutoffTable):
-    """One publication. `id` and `version` stand on every card that rests on it."""
-
-    id: str
-    subject: str  # "b12" or "sarcopenia"
-    version: str
+    subject: str  # "b12"
     locale: str
-    title: str
-    publisher: str
-    citation: str
-    published: date
-    url: str
-    reviewed: date
-    reviewer: str
-    strength: str
-    minimum_age: int
-    not_for: tuple[str, ...]
     testing: Testing
     follow_up: FollowUp
     treatments: Mapping[str, Treatment]
-    source_attributes: Mapping[str, str]
     flags: tuple[str, ...] = ()  # cautions that hold for every result read by this guideline
     laboratory: str | None = None  # a laboratory whose validated limits replace the printed ones
-    based_on: Mapping[str, str] | None = None  # id, version and citation that it was copied from
-    changes: tuple[Change, ...] = ()  # the newest first; empty where the file keeps no history
-
-    @property
-    def label(self) -> str:
-        """Id and version, as printed on cards and in logs."""
-        return f"{self.id}@{self.version}"

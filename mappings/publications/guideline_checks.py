@@ -5,7 +5,8 @@ from itertools import product
 from typing import Any
 
 from mappings.knowledge_file import KnowledgeError
-from mappings.publications.guideline import Cutoff, CutoffTable, Treatment
+from mappings.publications.cutoffs import Cutoff, CutoffTable
+from mappings.publications.guideline import Treatment
 
 PLACEHOLDER = "TO FILL IN"
 BANDS = frozenset({"deficient", "indeterminate", "unlikely", "high"})
@@ -22,7 +23,7 @@ SITUATIONS = (
 
 
 def refuse_unfinished(document: Mapping[str, Any], file: str) -> None:
-    """Raises KnowledgeFault with every key that a copied guideline still leaves open."""
+    """Raises KnowledgeError with every key that a copied guideline still leaves open."""
     keys = list(_find_unfinished(document, ""))
     if keys:
         raise KnowledgeError(file, ", ".join(keys), f"still says {PLACEHOLDER}")
@@ -41,7 +42,7 @@ def _find_unfinished(node: object, key: str) -> Iterator[str]:
 
 
 def refuse_unknown_meanings(cutoffs: Iterable[Cutoff], file: str) -> None:
-    """Raises KnowledgeFault for a limit that no rule about B12 would read."""
+    """Raises KnowledgeError for a limit that no rule about B12 would read."""
     for row in cutoffs:
         known = MEANINGS.get(row.observation)
         if known is None:
@@ -57,10 +58,10 @@ def refuse_unknown_meanings(cutoffs: Iterable[Cutoff], file: str) -> None:
 
 
 def refuse_gaps(limits: CutoffTable, file: str) -> None:
-    """Raises KnowledgeFault where a level of B12 would meet no row, in a unit that has rows."""
+    """Raises KnowledgeError where a level of B12 would meet no row, in a unit that has rows."""
     for observation in ("total_b12", "active_b12"):
-        for unit in sorted(limits.units(observation)):
-            rows = limits.rows(observation, unit)
+        for unit in sorted(limits.list_units(observation)):
+            rows = limits.get_rows(observation, unit)
             for value in _list_points([row.limit for row in rows]):
                 for sex, pregnant in product(("male", "female"), (True, False)):
                     met = limits.find_first_met(
@@ -81,7 +82,7 @@ def _list_points(edges: list[float]) -> Iterator[float]:
 
 
 def refuse_missing_treatments(treatments: Mapping[str, Treatment], file: str) -> None:
-    """Raises KnowledgeFault for a situation that rules ask about and the file leaves out."""
+    """Raises KnowledgeError for a situation that rules ask about and the file leaves out."""
     missing = [name for name in SITUATIONS if name not in treatments]
     if missing:
         raise KnowledgeError(file, "treatment", f"none for {', '.join(missing)}")

@@ -4,14 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mappings.publications.cutoffs import Cutoff
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import (
-    Cutoff,
-    Duration,
-    Guideline,
-    Treatment,
-    describe_duration,
-)
+from mappings.publications.guideline import Duration, Guideline, Treatment, describe_duration
 
 LIMITS, PLACES, TESTS, TREATMENT = "limits", "where limits stand", "who is tested", "treatment"
 ABOUT, ATTRIBUTES, COMBINED = "about", "source attributes", "how findings combine"

@@ -1,7 +1,7 @@
 """Reading guidelines, common limits, groups and policy from their TOML files.
 
 Everything is checked when it is read: the schema, that every name exists, that every limit can be
-reached. What is wrong raises KnowledgeFault with file, key and reason.
+reached. What is wrong raises KnowledgeError with file, key and reason.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,28 +16,20 @@ from mappings.knowledge_file import (
     FOLDER,
     KnowledgeError,
     check_schema,
-    read_changes,
-    read_day,
     read_toml,
 )
-from mappings.publications.guideline import (
-    COMPARISONS,
-    Cutoff,
-    CutoffTable,
-    Duration,
-    FollowUp,
-    Guideline,
-    Testing,
-    Treatment,
-)
+from mappings.publications.cutoffs import COMPARISONS, Cutoff, CutoffTable
+from mappings.publications.guideline import Duration, FollowUp, Guideline, Testing, Treatment
 from mappings.publications.guideline_checks import (
     refuse_gaps,
     refuse_missing_treatments,
     refuse_unfinished,
     refuse_unknown_meanings,
 )
+from mappings.publications.publication import read_head
 from mappings.terminology.units import normalise
-from mappings.terminology.value_set import ValueSetIndex, read_derived_titles
+from mappings.terminology.value_set import ValueSetIndex
+from mappings.terminology.value_set_file import read_derived_titles
 
 GUIDELINES = FOLDER / "guidelines"
 
@@ -54,7 +46,7 @@ def get_shipped_file(id_: str) -> Path:
 
 
 def find_own_guidelines(files: Iterable[Path]) -> Mapping[str, Path]:
-    """A site's own guidelines and definitions by their ids. Raises KnowledgeFault."""
+    """A site's own guidelines and definitions by their ids. Raises KnowledgeError."""
     shipped = {*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia")}
     own: dict[str, Path] = {}
     for path in files:
@@ -76,7 +68,7 @@ def read_document(
 ) -> tuple[Path, dict[str, Any]]:
     """File and content of a guideline or definition, ours or a site's own, filled in.
 
-    Raises KnowledgeFault; `key` is where the configuration named it.
+    Raises KnowledgeError; `key` is where the configuration named it.
     """
     path = own.get(id_, get_shipped_file(id_))
     called = "guideline" if subject == "b12" else "definition"
@@ -128,10 +120,6 @@ def apply_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> 
 
 
 def _build_guideline(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Guideline:
-    head = {
-        key: document[key]
-        for key in ("id", "subject", "version", "locale", "title", "publisher", "citation", "url")
-    }
     treatments = {entry["situation"]: _build_treatment(entry) for entry in document["treatment"]}
     templates = list_template_ids(document["locale"])
     testing = _build_testing(document["testing"], file, index)
@@ -148,21 +136,14 @@ def _build_guideline(document: Mapping[str, Any], file: str, index: ValueSetInde
     refuse_gaps(CutoffTable(cutoffs), file)
     refuse_missing_treatments(treatments, file)
     return Guideline(
-        **head,
-        published=read_day(document, "published", file),
-        reviewed=read_day(document, "reviewed", file),
-        reviewer=document["reviewer"],
-        strength=document["strength"],
-        minimum_age=document["minimum_age"],
-        not_for=tuple(document["not_for"]),
+        **read_head(document, file),
+        subject=document["subject"],
+        locale=document["locale"],
         flags=tuple(document.get("flags", ())),
         cutoffs=cutoffs,
         testing=testing,
         follow_up=FollowUp(**document["follow_up"]),
         treatments=treatments,
-        source_attributes=document["source_attributes"],
-        based_on=document.get("based_on"),
-        changes=read_changes(document, file),
     )
 
 
@@ -197,7 +178,7 @@ def _build_duration(row: Mapping[str, Any], file: str, index: ValueSetIndex) -> 
 def read_cutoffs(
     rows: Iterable[Mapping[str, Any]], file: str, index: ValueSetIndex, source: str | None = None
 ) -> tuple[Cutoff, ...]:
-    """The printed limits of a file. Raises KnowledgeFault for one that can never be reached."""
+    """The printed limits of a file. Raises KnowledgeError for one that can never be reached."""
     read = tuple(_build_cutoff(row, file, index, source) for row in rows)
     for place, row in enumerate(read):
         if any(_hides_row(earlier, row) for earlier in read[:place]):

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from mappings.fhir_validation import InvalidResourceError, validate_resource
 from mappings.knowledge_file import CANONICAL, KnowledgeError, replace_base
 
 FILE = Path(__file__).parents[1] / "questionnaires" / "sarc_f.json"
@@ -36,13 +37,16 @@ class Questionnaire:
 def read_questionnaire(base: str = CANONICAL) -> Questionnaire:
     """SARC-F, validated as FHIR R4; answers under the default base count with any other.
 
-    Raises KnowledgeFault.
+    Raises KnowledgeError.
     """
     try:
         resource = json.loads(replace_base(FILE.read_text(encoding="utf-8"), base))
     except (OSError, json.JSONDecodeError) as fault:
         raise KnowledgeError(FILE.name, "file", str(fault)) from fault
-    _validate(resource)
+    try:
+        validate_resource(resource)
+    except InvalidResourceError as error:
+        raise KnowledgeError(FILE.name, error.element, error.reason) from error
     scores = {
         (item, said, code): score
         for item, system, code, score in _read_answers(resource)
@@ -71,16 +75,3 @@ def _read_answers(resource: Mapping[str, Any]) -> Iterator[tuple[str, str, str, 
             coding = option["valueCoding"]
             ordinal = (e["valueDecimal"] for e in coding["extension"] if e["url"] == ORDINAL)
             yield item["linkId"], coding["system"], coding["code"], next(ordinal)
-
-
-def _validate(resource: Mapping[str, Any]) -> None:
-    # Imported here: the models cost a tenth of a second and 25 MB that only the start pays.
-    from fhir.resources.R4B import get_fhir_model_class  # noqa: PLC0415  # see above
-    from pydantic import ValidationError  # noqa: PLC0415  # see above
-
-    try:
-        get_fhir_model_class("Questionnaire").model_validate(resource)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise KnowledgeError(FILE.name, place, first["msg"]) from fault

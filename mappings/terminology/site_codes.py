@@ -10,7 +10,7 @@ from mappings.text import name_code
 
 
 def read_site_codes(path: Path) -> SiteCodes:
-    """The codes of one file, as `cobalamin import-valueset` writes it. Raises KnowledgeFault."""
+    """The codes of one file, as `cobalamin import-valueset` writes it. Raises KnowledgeError."""
     document = read_toml(path)
     check_schema(document, "site_value_set", path.name)
     title = document.get("title", document["value_set"])

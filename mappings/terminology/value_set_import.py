@@ -10,7 +10,8 @@ from tomlkit.items import AoT, Array, Table
 
 from mappings.knowledge_file import CANONICAL
 from mappings.terminology.fhir_value_set import ListedCode, list_codes
-from mappings.terminology.value_set import ValueSet, ValueSetIndex, read_code_systems
+from mappings.terminology.value_set import ValueSet, ValueSetIndex
+from mappings.terminology.value_set_file import read_code_systems
 from mappings.text import as_id
 
 HEADER = """\
@@ -27,7 +28,7 @@ class Remark:
     system: str
     code: str
     display: str
-    says: str
+    text: str
     is_excluded: bool = False
 
 

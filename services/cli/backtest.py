@@ -97,7 +97,7 @@ def backtest(
     since, as_of = _read_days(
         **{name: asked[name] for name in ("as_of", "replay_from", "replay_to")}
     )
-    muscle = known.definitions()
+    muscle = known.read_definitions()
     with _exit_on_failure(out):
         out.mkdir(parents=True, exist_ok=True)
         if from_server is not None:

@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 import rich_click as click
 
-from cds_hooks.config.settings import find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
 from mappings.knowledge_file import KnowledgeError, get_canonical
 from mappings.terminology.fhir_value_set import UnlistedCodesError
 from mappings.terminology.site_codes import read_site_codes
-from mappings.terminology.value_set import ValueSet, ValueSetIndex, load_value_sets
+from mappings.terminology.value_set import ValueSet, ValueSetIndex
+from mappings.terminology.value_set_file import load_value_sets
 from mappings.terminology.value_set_import import (
     ImportedSource,
     as_toml,
@@ -132,7 +133,7 @@ def _find_name(resources: Iterable[dict[str, Any]], index: ValueSetIndex) -> str
 def _choose_value_set(
     name: str, kind: str | None, title: str | None, index: ValueSetIndex
 ) -> ValueSet:
-    """The value set to add to. Raises KnowledgeFault for a new one that says too little."""
+    """The value set to add to. Raises KnowledgeError for a new one that says too little."""
     if name in index.sets:
         return index.sets[name]
     if kind and title:
@@ -168,7 +169,7 @@ def _read_sources(
 
 
 def _write_file(target: Path, text: str) -> None:
-    """The file, once it is one that a start would read. Raises KnowledgeFault."""
+    """The file, once it is one that a start would read. Raises KnowledgeError."""
     draft = target.with_name(f"{target.name}.new")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -186,7 +187,7 @@ def _print_remarks(sources: Iterable[ImportedSource]) -> None:
         told: dict[tuple[bool, str], list[str]] = {}
         for one in source.remarks:
             name = f"{one.system or '?'}|{one.code} ({one.display})"
-            told.setdefault((one.is_excluded, one.says), []).append(name)
+            told.setdefault((one.is_excluded, one.text), []).append(name)
         for (left_out, says), names in told.items():
             more = [f"and {len(names) - MAX_CODES} more"] if len(names) > MAX_CODES else []
             click.echo(f"{source.head['file']}: {'left out' if left_out else 'look at'}: {says}")

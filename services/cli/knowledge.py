@@ -8,10 +8,10 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from cds_hooks.config.settings import build_configuration_schema
+from cds_hooks.config.validation import build_configuration_schema
 from cds_hooks.telemetry.logs import read_log_line_schema
-from mappings.export import validate
 from mappings.export.package import as_text, build_file_name, build_package, build_package_id
+from mappings.fhir_validation import validate_resource
 from services.cli.common import ERRORS, config_option, load_all, load_tenant, tenant_option
 from services.cli.terminal import show_configuration
 from services.exports.build_sheet import as_html, build_sheet, list_criteria_codes
@@ -43,7 +43,7 @@ def export_knowledge(config: Path | None, tenant_name: str | None, folder: Path)
     _settings, tenant, known = load_tenant(config, tenant_name)
     publication, resources = build_knowledge_resources(known, tenant)
     for resource in resources.values():
-        validate(resource)
+        validate_resource(resource)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for resource in resources.values():

@@ -162,7 +162,10 @@ def _describe_own_files(known: SiteKnowledge) -> dict[str, str]:
         + ", ".join(f"{describe_origin(s)} by {s['imported_by']}" for s in one.sources)
         for one in known.index.site_codes
     ]
-    read: dict[str, Guideline | Definition] = {**known.guidelines(), **known.definitions()}
+    read: dict[str, Guideline | Definition] = {
+        **known.read_guidelines(),
+        **known.read_definitions(),
+    }
     guidelines = [
         f"{path.name}: {read[id_].label}, reviewed {read[id_].reviewed} by {read[id_].reviewer}"
         for id_, path in known.own_files.items()

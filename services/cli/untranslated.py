@@ -8,8 +8,8 @@ from typing import Any
 from babel.messages.extract import extract_from_dir
 
 from mappings.knowledge_file import CLINICAL, FOLDER, read_toml
-from mappings.publications.guideline import COMPARISON_WORDS, Undecided
-from mappings.terminology.value_set import load_value_sets, read_derived_titles
+from mappings.publications.cutoffs import COMPARISON_WORDS, Undecided
+from mappings.terminology.value_set_file import load_value_sets, read_derived_titles
 from services.cards.b12 import COMBINED_INDICATOR_CLASSES
 from services.cards.muscle import GAPS
 from services.knowledge.language import Language
@@ -27,7 +27,7 @@ HEADINGS = (
     *("Limits of the laboratory", "About the order", "B12 deficiency"),
     *("Other causes of muscle loss", "strength", "mass", "performance"),
 )
-KEYWORDS: dict[str, Any] = {"say": None, "said": None}
+KEYWORDS: dict[str, Any] = {"make_text": None, "said": None, "language": None}
 # What population runs say is for the site's own committee, in English alone.
 METHODS = [
     ("population/**.py", "ignore"),

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from fhir.resources.R4B.auditevent import AuditEvent
-
 from cds_hooks.records.queries import (
     ExportedDecision,
     ExportedFeedback,
     ExportedPurge,
     ExportedRecord,
 )
+from mappings.fhir_validation import validate_resource
 
 LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 ENTITY = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
@@ -34,7 +33,7 @@ def build_audit_event(kept: ExportedRecord, base: str) -> dict[str, Any]:
             event = _build_feedback(kept, base)
         case ExportedPurge():
             event = _build_purge(kept, base)
-    AuditEvent.model_validate(event)
+    validate_resource(event)
     return event
 
 

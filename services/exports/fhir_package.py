@@ -10,19 +10,13 @@ from typing import Any
 from cds_hooks.config.tenants import Tenant
 from mappings.actions.order_rules import OrderRule
 from mappings.actions.order_template import read_order_templates
-from mappings.export import Publication, own_artefacts
+from mappings.export.concept_maps import build_catalogue_map, build_concept_maps, build_order_map
 from mappings.export.libraries import build_guideline_library, build_shared_library
 from mappings.export.orders import COUNTRIES, build_activity_definitions
 from mappings.export.package import build_implementation_guide
 from mappings.export.plans import build_condition, build_guideline_plan, build_plan, build_triggers
-from mappings.export.resource import build_citation, drop_empty, index_resources
-from mappings.export.terminology import (
-    build_catalogue_map,
-    build_code_system,
-    build_concept_maps,
-    build_order_map,
-    build_value_sets,
-)
+from mappings.export.resource import ExportContext, build_citation, drop_empty, index_resources
+from mappings.export.terminology import build_code_system, build_own_artefacts, build_value_sets
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
 from mappings.publications.guideline_file import GUIDELINES, get_shipped_file
@@ -34,15 +28,15 @@ from services.vitamin_b12.labels import NEXT_STEPS
 
 def build_knowledge_resources(
     known: SiteKnowledge, tenant: Tenant
-) -> tuple[Publication, Mapping[str, dict[str, Any]]]:
+) -> tuple[ExportContext, Mapping[str, dict[str, Any]]]:
     """Everything by "Type/id", the ImplementationGuide that lists it among it."""
-    publication = Publication(known.index.base, build_package_version(tenant), known.b12.titles)
+    context = ExportContext(known.index.base, build_package_version(tenant), known.b12.titles)
     found = {
-        **own_artefacts(known.index, known.readable.questionnaire),
-        **index_resources(_build_resources(publication, known, tenant)),
+        **build_own_artefacts(known.index, known.chart_knowledge.questionnaire),
+        **index_resources(_build_resources(context, known, tenant)),
     }
-    guide = build_implementation_guide(publication, [one for _, one in sorted(found.items())])
-    return publication, dict(sorted({**found, **index_resources([guide])}.items()))
+    guide = build_implementation_guide(context, [one for _, one in sorted(found.items())])
+    return context, dict(sorted({**found, **index_resources([guide])}.items()))
 
 
 def build_package_version(tenant: Tenant) -> str:
@@ -74,52 +68,52 @@ def _list_catalogue(tenant: Tenant) -> Iterator[tuple[str, str, str, str | None]
 
 
 def _build_resources(
-    publication: Publication, known: SiteKnowledge, tenant: Tenant
+    context: ExportContext, known: SiteKnowledge, tenant: Tenant
 ) -> Iterator[dict[str, Any]]:
     templates = [read_order_templates(locale, known.index) for locale in COUNTRIES]
     labels = {one.id: one.label for of in templates for one in of.by_id.values()}
-    yield from _build_code_systems(publication, known, labels)
-    yield from build_value_sets(publication, known.index)
-    yield from build_concept_maps(publication, known.index)
+    yield from _build_code_systems(context, known, labels)
+    yield from build_value_sets(context, known.index)
+    yield from build_concept_maps(context, known.index)
     orders = (one.resource for of in templates for one in of.by_id.values())
     for mapped in (
-        build_order_map(publication, orders),
-        build_catalogue_map(publication, _list_catalogue(tenant)),
+        build_order_map(context, orders),
+        build_catalogue_map(context, _list_catalogue(tenant)),
     ):
         if mapped:
             yield mapped
-    guidelines: list[Guideline | Definition] = [*known.guidelines().values()]
-    guidelines += known.definitions().values()
+    guidelines: list[Guideline | Definition] = [*known.read_guidelines().values()]
+    guidelines += known.read_definitions().values()
     for guideline in guidelines:
         is_own = guideline.id.partition("+")[0] in known.own_files
         files = _list_files(guideline, known, tenant)
-        yield build_guideline_library(publication, guideline, known.index, files, own=is_own)
+        yield build_guideline_library(context, guideline, known.index, files, own=is_own)
         yield build_guideline_plan(
-            publication, guideline, known.index, OFFERED_HOOKS, NEXT_STEPS, own=is_own
+            context, guideline, known.index, OFFERED_HOOKS, NEXT_STEPS, own=is_own
         )
     in_force = json.dumps(_describe_knowledge(known, tenant), indent=2).encode() + b"\n"
-    yield build_shared_library(publication, known.index, {"in-force.json": in_force})
+    yield build_shared_library(context, known.index, {"in-force.json": in_force})
     for of_country in templates:
-        yield from build_activity_definitions(publication, of_country)
+        yield from build_activity_definitions(context, of_country)
     for offered in OFFERED_HOOKS.values():
-        yield _build_service_plan(publication, known, offered)
+        yield _build_service_plan(context, known, offered)
 
 
 def _build_code_systems(
-    publication: Publication, known: SiteKnowledge, labels: Mapping[str, str]
+    context: ExportContext, known: SiteKnowledge, labels: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    names = {**publication.titles, **{n: s.title for n, s in known.index.sets.items()}}
+    names = {**context.titles, **{n: s.title for n, s in known.index.sets.items()}}
     yield build_code_system(
-        publication,
+        context,
         "clinical-concept",
         "What rules speak of: one for each value set",
         names.items(),
     )
     yield build_code_system(
-        publication, "order-template", "Orders that may be suggested", labels.items()
+        context, "order-template", "Orders that may be suggested", labels.items()
     )
     yield build_code_system(
-        publication, "card-topic", "What a card is about", dict(list_topics(known)).items()
+        context, "card-topic", "What a card is about", dict(list_topics(known)).items()
     )
 
 
@@ -148,31 +142,31 @@ def _describe_knowledge(known: SiteKnowledge, tenant: Tenant) -> dict[str, Any]:
 
 
 def _build_service_plan(
-    publication: Publication, known: SiteKnowledge, offered: OfferedHook
+    context: ExportContext, known: SiteKnowledge, offered: OfferedHook
 ) -> dict[str, Any]:
     """One service of discovery: its hook, what is in force, the rules about orders."""
     plans = [
         {
             "title": one.title,
-            "definitionCanonical": publication.build_url("PlanDefinition", one.id),
+            "definitionCanonical": context.build_url("PlanDefinition", one.id),
         }
         for one in (known.b12.guideline, known.muscle.definition)
     ]
     rules = known.order_rules.values() if offered.hook.is_about_orders else ()
     return build_plan(
-        publication,
+        context,
         build_service_id(offered.hook.name),
         f"Vitamin B12 deficiency and muscle loss, {offered.when}",
         "eca-rule",
         status="draft",
         description="The CDS Hooks service of this id, as this site has it. In words: conditions "
         "are not executable from here.",
-        library=[publication.build_url("Library", "shared-knowledge")],
+        library=[context.build_url("Library", "shared-knowledge")],
         relatedArtifact=[
             {
                 "type": "depends-on",
                 "display": "Why a card may be set aside",
-                "resource": publication.build_url("ValueSet", "override-reason"),
+                "resource": context.build_url("ValueSet", "override-reason"),
             }
         ],
         action=[

@@ -12,12 +12,13 @@ from mappings.actions.attention import AttentionRules, read_attention
 from mappings.knowledge_file import CLINICAL, KnowledgeError, read_toml
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.value_set import ValueSetIndex
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.fhir_values import as_list, read_codings
 from services.chart.model import Chart
 from services.chart.reader import read_chart
 from services.hooks.decide import CallAnswer, decide_cards
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge, load_knowledge
 
 ROLE = "practitioner_role"  # asked for only where a site speaks to some specialties alone
@@ -62,7 +63,7 @@ def read_call_chart(call: Call, known: SiteKnowledge) -> Chart:
     return read_chart(
         _list_resources(answers),
         call.request.patient_id,
-        known.readable,
+        known.chart_knowledge,
         today=call.today,
         last=call.today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         drafts=call.request.draft_orders,
@@ -77,7 +78,7 @@ def _list_resources(answers: Iterable[prefetch.PrefetchAnswer]) -> Iterator[Mapp
         yield from one.resources
 
 
-def answer_call(call: Call, chart: Chart, maker: CardMaker, rules: AttentionRules) -> CallAnswer:
+def answer_call(call: Call, chart: Chart, maker: CardComposer, rules: AttentionRules) -> CallAnswer:
     """What a call is answered: a request and the command line alike."""
     return decide_cards(
         chart,
@@ -106,7 +107,7 @@ def _read_specialties(role: prefetch.PrefetchAnswer | None) -> frozenset[str] | 
     return frozenset(found) or None
 
 
-def build_decide(maker: CardMaker, rules: AttentionRules) -> Callable[[Call], Decision]:
+def build_decide(maker: CardComposer, rules: AttentionRules) -> Callable[[Call], Decision]:
     """The decision behind a service."""
 
     def decide(call: Call) -> Decision:
@@ -119,16 +120,16 @@ def build_decide(maker: CardMaker, rules: AttentionRules) -> Callable[[Call], De
 def read_attention_rules(
     attention: Mapping[str, Any] | None, known: SiteKnowledge
 ) -> Mapping[str, AttentionRules]:
-    """What is in force for each service. Raises KnowledgeFault."""
+    """What is in force for each service. Raises KnowledgeError."""
     return read_attention(
         attention,
         (build_service_id(hook) for hook in OFFERED_HOOKS),
-        (*known.order_rules, "b12", "muscle"),
+        (*known.order_rules, *(topic.problem for topic in TOPICS)),
     )
 
 
 def load_tenant_knowledge(tenants: Iterable[Tenant]) -> dict[str, SiteKnowledge]:
-    """What each tenant is answered by; those who chose alike share it. Raises KnowledgeFault."""
+    """What each tenant is answered by; those who chose alike share it. Raises KnowledgeError."""
     loaded: list[tuple[Mapping[str, Any], SiteKnowledge]] = []
     found: dict[str, SiteKnowledge] = {}
     for tenant in tenants:
@@ -144,7 +145,7 @@ def load_tenant_knowledge(tenants: Iterable[Tenant]) -> dict[str, SiteKnowledge]
 def find_unmapped_orders(dialect: Dialect, known: SiteKnowledge) -> tuple[str, ...]:
     """Order templates that have no code of the site's catalogue.
 
-    Raises KnowledgeFault where the catalogue names a template that does not exist.
+    Raises KnowledgeError where the catalogue names a template that does not exist.
     """
     for name in dialect.catalogue.keys() - known.templates.by_id.keys():
         there = ", ".join(sorted(known.templates.by_id))
@@ -167,9 +168,9 @@ def build_services(
     *,
     app: bool = False,
 ) -> tuple[Service, ...]:
-    """The services of one configuration; with `app`, cards link to it. Raises KnowledgeFault."""
+    """The services of one configuration; with `app`, cards link to it. Raises KnowledgeError."""
     templates = build_prefetch_templates(known.index)
-    maker = CardMaker.from_site(known, base_url, app=app)
+    maker = CardComposer.from_site(known, TOPICS, base_url, app=app)
     rules = read_attention_rules(attention, known)
     # A user known by a PractitionerRole is found by no Practitioner: then everybody is spoken to.
     user = {ROLE: "PractitionerRole?practitioner={{context.userId}}"}

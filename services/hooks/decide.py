@@ -10,7 +10,7 @@ from cds_hooks.protocol.cards import Card
 from cds_hooks.protocol.hook_request import HOOKS, build_reference
 from mappings.actions.attention import AttentionRules
 from services.cards.attention import WithheldCard, select_cards
-from services.cards.composer import CardMaker, build_record
+from services.cards.composer import CardComposer, build_record
 from services.chart.model import Chart
 from services.evaluation.combination import Evaluation
 from services.evaluation.evaluate import evaluate
@@ -22,7 +22,7 @@ from services.knowledge.site import SiteKnowledge
 class CallAnswer:
     """What was found, what is shown of it, and what the record and the log keep."""
 
-    found: Evaluation
+    evaluation: Evaluation
     cards: tuple[Card, ...]
     record: Mapping[str, Any]
     withheld_cards: tuple[WithheldCard, ...] = ()  # cards that attention withheld
@@ -32,7 +32,7 @@ class CallAnswer:
 def decide_cards(
     chart: Chart,
     drafts: Iterable[Mapping[str, Any]],
-    maker: CardMaker,
+    maker: CardComposer,
     rules: AttentionRules,
     *,
     hook: str,
@@ -49,17 +49,16 @@ def decide_cards(
     chart was evaluated to, where that has been done.
     """
     known = maker.knowledge
-    found = found or evaluate(chart, known)
-    session = build_session(chart, found, known, drafts, hook)
+    found = found or evaluate(chart, known, maker.topics)
+    session = build_session(chart, found, known, drafts, hook, encounter)
     candidates, before = maker.draft_candidates(
         session,
-        encounter,
         find_silenced_rules(rules, specialties),
         everything=rules.mode == "everything",
     )
     attended = select_cards(candidates, rules, memory, now)
     topics = (candidate.topic for candidate in candidates)
-    record = build_record(found, known, (*before, *attended.withheld), topics)
+    record = build_record(found, known, maker.topics, (*before, *attended.withheld), topics)
     return CallAnswer(found, attended.cards, record, attended.withheld_cards, before)
 
 
@@ -69,12 +68,20 @@ def build_session(
     known: SiteKnowledge,
     drafts: Iterable[Mapping[str, Any]],
     hook: str,
+    encounter: str | None = None,
 ) -> OrderSession:
     """The orders of a call of `hook` beside the patient, as rules about orders look at them."""
     by_reference = {build_reference(draft): draft for draft in drafts}
     of_hook = HOOKS[hook]
     return OrderSession(
-        chart, found, known, by_reference, hook, of_hook.is_about_orders, of_hook.has_selections
+        chart,
+        found,
+        known,
+        by_reference,
+        hook,
+        of_hook.is_about_orders,
+        of_hook.has_selections,
+        encounter,
     )
 
 

@@ -18,7 +18,7 @@ from cds_hooks.protocol.hook_request import (
 )
 from cds_hooks.protocol.service import Call
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.model import Chart
 from services.chart.orders import MEDICATION_TYPES, ORDER_TYPES
 from services.chart.reader import read_chart
@@ -50,7 +50,7 @@ class AnsweredDocument(NamedTuple):
 
 def assess_document(
     document: Any,
-    maker: CardMaker,
+    maker: CardComposer,
     today: date,
     attention: Mapping[str, AttentionRules],
 ) -> dict[str, Any]:
@@ -65,16 +65,16 @@ def assess_document(
         case {"hook": _}:
             found = answer_document(document, maker, today, attention)
             cards = [as_json(card) for card in found.answer.cards]
-            return {**evaluation_json(found.chart, found.answer.found), "cards": cards}
+            return {**evaluation_json(found.chart, found.answer.evaluation), "cards": cards}
         case {"resourceType": "Bundle"}:
             chart = _read_bundle_chart(document, known, today)
-            return evaluation_json(chart, evaluate(chart, known))
+            return evaluation_json(chart, evaluate(chart, known, maker.topics))
     raise UnusableDocumentError("neither a FHIR Bundle nor a CDS Hooks request")
 
 
 def answer_document(
     document: Any,
-    maker: CardMaker,
+    maker: CardComposer,
     today: date,
     attention: Mapping[str, AttentionRules],
     *,
@@ -106,7 +106,7 @@ def answer_document(
 def answer_chart(
     chart: Chart,
     drafts: Iterable[Mapping[str, Any]],
-    maker: CardMaker,
+    maker: CardComposer,
     rules: AttentionRules,
     hook: str,
 ) -> CallAnswer:
@@ -160,7 +160,7 @@ def _read_bundle_chart(bundle: Mapping[str, Any], known: SiteKnowledge, today: d
     return read_chart(
         [r for r in resources if not _is_draft(r)],
         id_,
-        known.readable,
+        known.chart_knowledge,
         today=today,
         drafts=[r for r in resources if _is_draft(r)],
         patient_references=urls,

@@ -43,7 +43,7 @@ def answer_case(document: Any, chosen: Variant, day: date, hook: str) -> CaseRes
     decision = adapt_decision(Decision(answer.cards, answer.record), chosen.tenant.dialect)
     return CaseResult(
         answered,
-        evaluation_json(answered.chart, answer.found),
+        evaluation_json(answered.chart, answer.evaluation),
         tuple(as_json(card) for card in decision.cards),
         tuple(decision.record["suppressed"]),
     )

@@ -21,7 +21,7 @@ from cds_hooks.protocol.service import Call, Service
 from services.hooks.catalog import build_services
 from services.knowledge.site import SiteKnowledge
 
-EVERYTHING = {"mode": "everything"}  # whatever a site's attention would withhold
+SHOW_EVERYTHING = {"mode": "everything"}  # whatever a site's attention would withhold
 NOON_HOUR = 12
 
 
@@ -54,7 +54,9 @@ def has_own_rules(tenant: Tenant) -> bool:
 
 def _check_golden_calls(known: SiteKnowledge) -> Iterator[tuple[str, bool]]:
     """Each golden call, and whether its cards are about what they should be about."""
-    by_hook = {one.hook: one for one in build_services(known, "https://cds.example", EVERYTHING)}
+    by_hook = {
+        one.hook: one for one in build_services(known, "https://cds.example", SHOW_EVERYTHING)
+    }
     for name, topics in read_golden("golden/topics").items():
         yield name, _find_topics(dict(read_golden(name)), by_hook) == topics
 

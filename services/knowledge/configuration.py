@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cds_hooks.config import settings
+from cds_hooks.config import loader
 from cds_hooks.config.settings import ServiceTables, Settings
 
 SCHEMA = Path(__file__).parent / "schemas" / "clinical_configuration.schema.json"
@@ -15,9 +15,9 @@ FILE_TABLES = ("value_set", "guideline")  # tables that each name a file of the 
 def load_settings(path: Path | None) -> Settings:
     """The settings in the TOML file at `path`; None gives the defaults, for loopback only.
 
-    Raises ConfigurationFault with every fault of the file.
+    Raises ConfigurationError with every fault of the file.
     """
-    return settings.load_settings(path, get_clinical_tables())
+    return loader.load_settings(path, get_clinical_tables())
 
 
 def get_clinical_tables() -> ServiceTables:

@@ -72,7 +72,7 @@ def list_languages() -> tuple[str, ...]:
 
 
 def read_language(code: str) -> Language:
-    """The language `code`. Raises KnowledgeFault where there is none, or a message is broken."""
+    """The language `code`. Raises KnowledgeError where there is none, or a message is broken."""
     if code == ENGLISH:
         return Language()
     path = FOLDER / f"{code}.po"

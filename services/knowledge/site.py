@@ -23,7 +23,8 @@ from mappings.publications.guideline_file import (
 )
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.site_codes import read_site_codes
-from mappings.terminology.value_set import ValueSetIndex, load_value_sets, read_derived_titles
+from mappings.terminology.value_set import ValueSetIndex
+from mappings.terminology.value_set_file import load_value_sets, read_derived_titles
 from services.chart.builder import ChartKnowledge
 from services.chart.medications import read_daily_dose
 from services.knowledge.language import ENGLISH, Language, read_language
@@ -40,7 +41,7 @@ class SiteKnowledge:
     """What `assess`, a hook call and a population run are all evaluated by."""
 
     index: ValueSetIndex
-    readable: ChartKnowledge
+    chart_knowledge: ChartKnowledge
     b12: B12Knowledge
     muscle: MuscleKnowledge
     comparison: Mapping[str, Any]  # mappings/clinical/comparison.toml
@@ -51,19 +52,14 @@ class SiteKnowledge:
         default_factory=dict
     )  # a site's guidelines and definitions
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """What is in force, for the log."""
-        return {"b12": self.b12.guideline.label, "sarcopenia": self.muscle.definition.label}
-
-    def guidelines(self) -> dict[str, Guideline]:
+    def read_guidelines(self) -> dict[str, Guideline]:
         """Every guideline there is to choose, the one in force as the site has it."""
         read = (
             read_guideline(id_, self.index, own=self.own_files) for id_ in self._list_ids("b12")
         )
         return {one.id: one for one in (*read, self.b12.guideline)}
 
-    def definitions(self) -> dict[str, Definition]:
+    def read_definitions(self) -> dict[str, Definition]:
         """Every definition there is to choose, the one in force as the site has it."""
         read = (
             read_definition(id_, self.index, own=self.own_files)
@@ -79,7 +75,7 @@ class SiteKnowledge:
 def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
     """The knowledge that the clinical tables of a configuration choose.
 
-    Raises KnowledgeFault where a table names what does not exist, or a shipped file is broken.
+    Raises KnowledgeError where a table names what does not exist, or a shipped file is broken.
     """
     tables = clinical or {}
     index = load_value_sets(
@@ -100,7 +96,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
     }
     return SiteKnowledge(
         index=index,
-        readable=ChartKnowledge(index, plausible, read_questionnaire(index.base)),
+        chart_knowledge=ChartKnowledge(index, plausible, read_questionnaire(index.base)),
         b12=B12Knowledge(
             guideline=guideline,
             laboratory=laboratory,

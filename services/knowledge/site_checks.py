@@ -15,7 +15,7 @@ RESERVED_IDS = {"b12-and-muscle", "orders", "rules", "choices", "side-by-side", 
 
 
 def check_own_guidelines(own: Mapping[str, Path], index: ValueSetIndex) -> None:
-    """Raises KnowledgeFault for a file that cannot be relied on."""
+    """Raises KnowledgeError for a file that cannot be relied on."""
     for id_, path in own.items():
         if id_ in RESERVED_IDS:
             raise KnowledgeError(path.name, "id", f"{id_} is the name of another page")
@@ -29,7 +29,7 @@ def check_own_guidelines(own: Mapping[str, Path], index: ValueSetIndex) -> None:
 
 
 def refuse_unknown_words(guideline: Guideline, file: str) -> None:
-    """Raises KnowledgeFault for a step or flag that no card has a sentence for.
+    """Raises KnowledgeError for a step or flag that no card has a sentence for.
 
     It would be left out of the card, and nobody would miss it.
     """

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from mappings.publications.cutoffs import Cutoff
 from mappings.publications.definition import ADULT_AGE
-from mappings.publications.guideline import Cutoff
 from mappings.text import as_amount, format_amount, make_text
 from services.assessment.evidence import AssessmentLog, Evidence, Outcome, make_age_reason
 from services.chart.model import Chart

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, Undecided
+from mappings.publications.cutoffs import Cutoff, Undecided
 from services.chart.model import Chart, FailedTest, Measurement, UnusableResult, subtract_months
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 
@@ -52,14 +52,14 @@ def decide(
     what they do not is unknown, with the reason.
     """
     definition, name = knowledge.definition, result.observation
-    rows = definition.rows(name, result.unit)
+    rows = definition.get_rows(name, result.unit)
     if not rows:
         return None
     sexes = (chart.sex,) if chart.sex or not any(r.sex for r in rows) else SEXES
     asked = result.method is None and any(row.method for row in rows)
     methods: Iterable[str | None] = METHODS if asked else (result.method,)
     read = {
-        (sex, method): definition.read(
+        (sex, method): definition.interpret(
             name, result.value, result.comparator, result.unit, sex=sex, method=method
         )
         for sex, method in product(sexes, methods)

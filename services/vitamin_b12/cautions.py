@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from mappings.publications.guideline import Undecided
+from mappings.publications.cutoffs import Undecided
 from mappings.text import make_text
 from services.assessment.evidence import AssessmentLog, Outcome
 from services.vitamin_b12.case import Case
@@ -117,7 +117,7 @@ def _write_results(case: Case, notes: AssessmentLog) -> None:
             if not reading.by_laboratory:
                 notes.add_flag("use-lab-reference-range")
     if case.egfr is not None:
-        row = case.knowledge.laboratory.rows("egfr", case.egfr.unit)[0]
+        row = case.knowledge.laboratory.get_rows("egfr", case.egfr.unit)[0]
         says = _format_kidneys(_get_title(case, "egfr"), case.kidneys)
         outcome = Outcome(case.kidneys)
         notes.add_result("kidney-function", outcome, case.egfr, says, str(row), format_locator(row))

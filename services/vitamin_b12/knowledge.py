@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mappings.publications.guideline import CutoffTable, Guideline
+from mappings.publications.cutoffs import CutoffTable
+from mappings.publications.guideline import Guideline
 
 
 @dataclass(frozen=True, slots=True)

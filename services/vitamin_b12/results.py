@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, Undecided
+from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.text import Numeral, format_amount, make_text
 from services.chart.model import Chart, Measurement, subtract_months
 from services.vitamin_b12.knowledge import B12Knowledge
@@ -52,7 +52,7 @@ def read_first_line(
     result: Measurement, chart: Chart, knowledge: B12Knowledge
 ) -> Reading | IncomparableResult:
     """The band of a total or active B12: "deficient", "indeterminate", "unlikely" or "high"."""
-    row = knowledge.guideline.read(
+    row = knowledge.guideline.interpret(
         result.observation, result.value, result.comparator, result.unit, sex=chart.sex
     )
     if isinstance(row, Undecided):
@@ -65,13 +65,13 @@ def read_first_line(
 def format_band(row: Cutoff, knowledge: B12Knowledge) -> str:
     """The limits that bound a band: "180 to 350 ng/L" for what lies between two rows."""
     if row.comparison in ("at_most", "below"):
-        rows = knowledge.guideline.rows(row.observation, row.unit)
+        rows = knowledge.guideline.get_rows(row.observation, row.unit)
         below = [r.limit for r in rows if r.comparison == "below" and r.limit < row.limit]
         if below:
             return _format_limits(
                 max(below), row.limit, row.unit, within=row.comparison == "at_most"
             )
-    return row.said
+    return row.text
 
 
 @lru_cache(256)
@@ -98,7 +98,7 @@ def read_metabolite(
     result = get_fresh(chart, observation, knowledge)
     if result is None:
         return None
-    row = knowledge.guideline.read(
+    row = knowledge.guideline.interpret(
         observation, result.value, result.comparator, result.unit, sex=chart.sex
     )
     gross = isinstance(row, Cutoff) and row.means == "grossly_raised"
@@ -106,7 +106,7 @@ def read_metabolite(
         return _read_by_laboratory(result, result.reference_high, gross=gross)
     if isinstance(row, Undecided):
         return IncomparableResult(result, row)
-    rows = knowledge.guideline.rows(observation, result.unit)
+    rows = knowledge.guideline.get_rows(observation, result.unit)
     shown = row or rows[-1]
     means = row.means if row else "normal"
     return Reading(result, means, str(shown), format_locator(shown))
@@ -136,7 +136,7 @@ def assess_kidneys(chart: Chart, knowledge: B12Knowledge) -> tuple[str, Measurem
     """
     result = get_fresh(chart, "egfr", knowledge)
     if result is not None:
-        row = knowledge.laboratory.read("egfr", result.value, result.comparator, result.unit)
+        row = knowledge.laboratory.interpret("egfr", result.value, result.comparator, result.unit)
         if isinstance(row, Cutoff):
             return "impaired", result
         if row is None:
@@ -157,7 +157,7 @@ def read_by_common_limits(
     result = get_fresh(chart, observation, knowledge)
     if result is None:
         return None
-    row = knowledge.laboratory.read(
+    row = knowledge.laboratory.interpret(
         observation,
         result.value,
         result.comparator,

@@ -22,7 +22,8 @@ from benchmarks.hospital import Hospital, configuration
 from benchmarks.in_process import Answering
 from benchmarks.processes import load_average
 
-from mappings.terminology.value_set import CodeRow, load_value_sets
+from mappings.terminology.value_set import CodeRow
+from mappings.terminology.value_set_file import load_value_sets
 
 SIZE = 20_000
 TIMES = 10

@@ -11,7 +11,7 @@ from benchmarks import population
 from benchmarks.population import hospital
 from fhir.resources.R4B import get_fhir_model_class
 
-from mappings.terminology.value_set import load_value_sets
+from mappings.terminology.value_set_file import load_value_sets
 
 pytestmark = pytest.mark.slow
 

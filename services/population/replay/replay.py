@@ -14,13 +14,15 @@ from typing import NamedTuple
 
 from cds_hooks.protocol.cards import Card
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker, build_order_topic
+from services.cards.composer import CardComposer
+from services.cards.order_cards import build_order_topic
 from services.chart.fhir_values import Resource
 from services.chart.model import Chart, calculate_age
 from services.evaluation.combination import Evaluation
 from services.evaluation.evaluate import evaluate
 from services.hooks.decide import CallAnswer, decide_cards
 from services.hooks.offered_hooks import build_service_id
+from services.hooks.topics import TOPICS
 from services.population.replay.events import DEFAULT_HOOKS, REPLAYED_HOOKS, CallEvent, list_events
 from services.population.replay.record_history import RecordHistory
 from services.population.replay.shown_cards import ReplayCardHistory, ShownCards, get_topic
@@ -28,7 +30,7 @@ from services.population.replay.timestamps import AsOf
 from services.population.run.rows import Row
 
 ANSWER_MODES = ("none", "overridden")
-AXES = ("b12", "muscle")
+PROBLEMS = frozenset(topic.problem for topic in TOPICS)
 SILENT_REASONS = frozenset({"off", "silent", "audience"})  # rules that do not speak
 
 
@@ -47,7 +49,7 @@ class Replay:
 
     def __init__(
         self,
-        maker: CardMaker,
+        maker: CardComposer,
         rules: Mapping[str, AttentionRules],
         hash_id: Callable[[str], str],
         *,
@@ -82,7 +84,7 @@ class Replay:
         records = list(resources)
         undated = Counter[str]()
         timeline = list_events(records, first, last, self._hooks, undated)
-        history = RecordHistory(patient_id, records, self._maker.knowledge.readable)
+        history = RecordHistory(patient_id, records, self._maker.knowledge.chart_knowledge)
         patient = self._hash_id(patient_id)
         shown_cards = ShownCards(self._overridden)
         calls: list[Row] = []
@@ -97,12 +99,12 @@ class Replay:
                 calls.append({**call_columns, **result})
                 continue
             if latest is None or latest[0] is not chart:
-                latest = chart, evaluate(chart, self._maker.knowledge)
+                latest = chart, evaluate(chart, self._maker.knowledge, self._maker.topics)
             answer = self._decide_call(event, chart, latest[1], shown_cards)
             for card in answer.cards:
                 shown_cards.add(card, event.at, event.encounter)
             card_rows = [{**call_columns, **row} for row in build_card_rows(answer)]
-            result = _build_call_result(answer.found, card_rows)
+            result = _build_call_result(answer.evaluation, card_rows)
             calls.append({**call_columns, **result})
             cards += card_rows
             if key and not card_rows:
@@ -156,7 +158,7 @@ def build_card_rows(answer: CallAnswer) -> Iterator[Row]:
     for entry in answer.omissions:
         reason, _, rule = entry.partition(":")
         if reason in SILENT_REASONS:
-            topic = rule if rule in AXES else build_order_topic(rule)
+            topic = rule if rule in PROBLEMS else build_order_topic(rule)
             yield {**_EMPTY_CARD, "topic": topic, "shown": False, "withheld": reason}
 
 

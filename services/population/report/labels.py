@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from mappings.publications.differential import read_differential
-from mappings.terminology.value_set import load_value_sets
+from mappings.terminology.value_set_file import load_value_sets
 from services.sarcopenia import labels as muscle
 from services.vitamin_b12 import labels as b12
 

@@ -10,10 +10,10 @@ import orjson
 from cds_hooks.protocol.card_history import EmptyCardHistory
 from cds_hooks.protocol.hook_request import PATIENT_VIEW
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.fhir_values import Resource, make_sort_key, read_relative_reference
 from services.chart.model import Chart
-from services.evaluation.combination import Evaluation, combine_assessments
+from services.evaluation.combination import B12, SARCOPENIA, Evaluation, combine_assessments
 from services.evaluation.evaluate import evaluate
 from services.hooks.decide import decide_cards
 from services.hooks.offered_hooks import build_service_id
@@ -33,7 +33,7 @@ MAX_CACHED = 50_000  # answers for patients of whom nothing is known but age and
 class Evaluators:
     """By what patients are assessed: one guideline and one definition, and others beside them."""
 
-    maker: CardMaker
+    maker: CardComposer
     rules: Mapping[str, AttentionRules]  # by service
     others: tuple[SiteKnowledge, ...] = ()  # pairs that the first is compared with
 
@@ -102,7 +102,7 @@ class Assessor:
         output.assessed += 1
         resources = [*resources, *self._find_referenced(resources)]
         if self._since is None:
-            readable = self._evaluators.knowledge.readable
+            readable = self._evaluators.knowledge.chart_knowledge
             chart = read_chart_on(self._as_of, patient, resources, readable)
         else:
             replayed = self._replay.replay_patient(patient, resources, self._since, self._as_of)
@@ -127,7 +127,7 @@ class Assessor:
         key = make_blank_key(chart, PATIENT_VIEW.name)
         guideline_columns = self._cached_rows.get(key) if key is not None else None
         if guideline_columns is None:
-            evaluation = evaluate(chart, self._evaluators.knowledge)
+            evaluation = evaluate(chart, self._evaluators.knowledge, self._evaluators.maker.topics)
             cards = (
                 []
                 if self._since is not None
@@ -175,7 +175,9 @@ def compare_guidelines(
             muscle = assess_muscle(chart, knowledge.muscle)
         else:
             muscle = muscle_alone = muscle_alone or assess_muscle(chart, first.muscle)
-        yield combine_assessments(chart, b12, muscle, knowledge.muscle)
+        yield combine_assessments(
+            chart, {**primary.assessments, B12: b12, SARCOPENIA: muscle}, knowledge.muscle
+        )
 
 
 def parse_lines(lines: list[Line], output: BucketOutput) -> list[Resource]:

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from mappings.knowledge_file import FOLDER
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.hooks.catalog import read_attention_rules
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge, digest_choices, load_knowledge
 from services.population.run.assess import Evaluators
 from services.population.run.sources import InputFile, InputPart, split_files
@@ -51,9 +52,9 @@ class RunPlan:
         return min(max(expected // self.part_bytes, 4), MAX_BUCKETS)
 
     def load_evaluators(self, knowledge: SiteKnowledge | None = None) -> Evaluators:
-        """`knowledge` is what `clinical` chooses, where it has been read. Raises KnowledgeFault."""
+        """`knowledge` is what `clinical` chooses, where it has been read. Raises KnowledgeError."""
         knowledge = knowledge or load_knowledge(self.clinical)
-        maker = CardMaker.from_site(knowledge, self.base_url)
+        maker = CardComposer.from_site(knowledge, TOPICS, self.base_url)
         rules = read_attention_rules(self.clinical.get("attention"), knowledge)
         return Evaluators(maker, rules, tuple(self._load_others(knowledge)))
 

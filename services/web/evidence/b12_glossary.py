@@ -39,7 +39,7 @@ def list_categories(known: SiteKnowledge) -> Iterator[GlossaryEntry]:
             when=when,
             where=tuple(
                 Place(
-                    f"{known.b12.titles[row.observation]} {row.said}: {format_locator(row)}",
+                    f"{known.b12.titles[row.observation]} {row.text}: {format_locator(row)}",
                     f"/evidence/{guideline.id}#limit-{number}",
                 )
                 for number, row in enumerate(guideline.cutoffs, start=1)

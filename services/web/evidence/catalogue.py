@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from cds_hooks.config.tenants import Tenant
-from mappings.export import own_artefacts
+from mappings.export.terminology import build_own_artefacts
 from mappings.knowledge_file import SourceAttributes, read_source_attributes
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
@@ -50,12 +50,12 @@ class EvidenceCatalogue:
 
 def build_catalogue(known: SiteKnowledge, tenant: Tenant) -> EvidenceCatalogue:
     """The shelf of `tenant`, which is answered by `known`. Raises KnowledgeFault."""
-    guidelines, definitions = known.guidelines(), known.definitions()
+    guidelines, definitions = known.read_guidelines(), known.read_definitions()
     found = policy.build_choices(
         known, read_attention_rules(tenant.service_tables.get("attention"), known)
     )
     sections = glossary_sections.build_sections(known)
-    own = own_artefacts(known.index, known.readable.questionnaire)
+    own = build_own_artefacts(known.index, known.chart_knowledge.questionnaire)
     plain: dict[str, Any] = {id_: build_guideline_document(one) for id_, one in guidelines.items()}
     plain |= {id_: build_definition_document(one) for id_, one in definitions.items()}
     plain |= {

@@ -7,7 +7,8 @@ from typing import Any
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
 from mappings.terminology.site_codes import describe_origin
-from mappings.terminology.value_set import CodeRow, ValueSet, read_code_systems
+from mappings.terminology.value_set import CodeRow, ValueSet
+from mappings.terminology.value_set_file import read_code_systems
 from services.knowledge.site import SiteKnowledge
 from services.web.evidence.glossary import Place
 

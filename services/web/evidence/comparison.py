@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from mappings.publications.cutoffs import Cutoff, CutoffTable
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, CutoffTable, Guideline
+from mappings.publications.guideline import Guideline
 from services.knowledge.site import SiteKnowledge
 from services.web.chart_data import Axis, Plot, Series, Tone
 from services.web.evidence.guideline_json import build_limit_document
@@ -55,13 +56,15 @@ def _make_key(row: Cutoff) -> tuple[str, str, str | None, str | None]:
 def build_plot(guidelines: Sequence[Guideline], known: SiteKnowledge) -> Plot:
     """The bands of total B12, one column for each guideline."""
     title = known.b12.titles[CHARTED_OBSERVATION]
-    edges = [row.limit for one in guidelines for row in one.rows(CHARTED_OBSERVATION, CHARTED_UNIT)]
+    edges = [
+        row.limit for one in guidelines for row in one.get_rows(CHARTED_OBSERVATION, CHARTED_UNIT)
+    ]
     top = max(edges) * TOP_MARGIN
     points: dict[str, list[tuple[Any, ...]]] = {means: [] for means in TONES}
     for one in guidelines:
         for low, high, met in _find_bands(one, top):
             printed = "" if met.source is None else f", not printed by {one.id} itself"
-            told = f"{met.said}: {met.means}{printed}"
+            told = f"{met.text}: {met.means}{printed}"
             points[met.means].append((one.id, (low, high), told))
     return Plot(
         says=f"What {title.lower()} in {CHARTED_UNIT} means by {len(guidelines)} guidelines; "
@@ -78,7 +81,7 @@ def build_plot(guidelines: Sequence[Guideline], known: SiteKnowledge) -> Plot:
 def _find_bands(limits: CutoffTable, top: float) -> Iterable[tuple[float, float, Cutoff]]:
     """(from, to, the row that values in between meet), as a result would be read."""
     edges = sorted(
-        {0.0, top, *(row.limit for row in limits.rows(CHARTED_OBSERVATION, CHARTED_UNIT))}
+        {0.0, top, *(row.limit for row in limits.get_rows(CHARTED_OBSERVATION, CHARTED_UNIT))}
     )
     for low, high in pairwise(edges):
         met = limits.find_first_met(CHARTED_OBSERVATION, (low + high) / 2, CHARTED_UNIT)

@@ -5,8 +5,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from mappings.knowledge_file import Change
+from mappings.publications.cutoffs import Cutoff
 from mappings.publications.definition import Definition
-from mappings.publications.guideline import Cutoff, Guideline
+from mappings.publications.guideline import Guideline
 from services.knowledge.site import SiteKnowledge
 
 

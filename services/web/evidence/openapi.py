@@ -3,7 +3,7 @@
 from typing import Any
 
 from cds_hooks.web.openapi import READ_STATUSES, build_refusals, build_response
-from mappings.export import own_artefacts
+from mappings.export.terminology import build_own_artefacts
 from mappings.publications.guideline_file import list_guideline_ids
 from services.knowledge.site import SiteKnowledge
 from services.web.evidence.catalogue import PAGES
@@ -16,7 +16,7 @@ def evidence_paths(known: SiteKnowledge) -> dict[str, Any]:
     shipped = (*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia"))
     in_force = (known.b12.guideline.id, known.muscle.definition.id)
     ids = sorted({*PAGES, *shipped, *known.own_files, *in_force})
-    own = own_artefacts(known.index, known.readable.questionnaire)
+    own = build_own_artefacts(known.index, known.chart_knowledge.questionnaire)
     artefact = build_response(
         None, "A FHIR R4 resource of the project's own.", "application/fhir+json"
     )

@@ -74,7 +74,7 @@ def build_choices(known: SiteKnowledge, attention: Mapping[str, AttentionRules])
         reasons_why=shipped["reasons"]["why"],
         plausible=tuple(
             PlausibleRange(observation, unit, low, high)
-            for (observation, unit), (low, high) in known.readable.plausible.items()
+            for (observation, unit), (low, high) in known.chart_knowledge.plausible.items()
         ),
         limits_head={key: limits[key] for key in ("version", "reviewed", "reviewer")},
         indicator=known.b12.indicator,

@@ -45,7 +45,7 @@ def read_patient_chart(opened: LaunchSession, known: SiteKnowledge, today: date)
     return read_chart(
         (resource for answer in answers for resource in answer.resources),
         opened.patient_id,
-        known.readable,
+        known.chart_knowledge,
         today=today,
         last=today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         unknown=[answer.key for answer in answers if not answer.is_known],

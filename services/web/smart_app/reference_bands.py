@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from mappings.publications.guideline import Cutoff, CutoffTable, Undecided
+from mappings.publications.cutoffs import Cutoff, CutoffTable, Undecided
 from mappings.text import format_amount, make_text
 from services.assessment.evidence import make_age_reason
 from services.chart.model import Chart, Measurement
@@ -36,7 +36,7 @@ def explain_missing_bands(newest: Measurement, chart: Chart, known: SiteKnowledg
         return make_text("not applied: {why}", why=make_age_reason(by.minimum_age))
     if _build_laboratory_bands(newest, known, pregnant=False) is not None:
         return None
-    printed = find_limits(name, known).rows(name, newest.unit)
+    printed = find_limits(name, known).get_rows(name, newest.unit)
     if not printed:
         return make_text("no limit is printed in this unit")
     if chart.sex is None and any(row.sex for row in printed):
@@ -57,10 +57,10 @@ def build_bands(newest: Measurement, chart: Chart, known: SiteKnowledge) -> tupl
         return own
     name, unit = newest.observation, newest.unit
     limits = find_limits(name, known)
-    printed = limits.rows(name, unit)
+    printed = limits.get_rows(name, unit)
 
     def read(value: float) -> Cutoff | None:
-        row = limits.read(name, value, None, unit, sex=chart.sex, pregnant=pregnant)
+        row = limits.interpret(name, value, None, unit, sex=chart.sex, pregnant=pregnant)
         return None if isinstance(row, Undecided) else row
 
     meant = LEVELS if name in MUSCLE_TESTS else {}
@@ -155,6 +155,6 @@ def _find_worse_cutoff(
     means: str, newest: Measurement, known: SiteKnowledge, *, pregnant: bool
 ) -> Cutoff | None:
     """The printed limit that holds whatever the laboratory's own edge is."""
-    rows = find_limits(newest.observation, known).rows(newest.observation, newest.unit)
+    rows = find_limits(newest.observation, known).get_rows(newest.observation, newest.unit)
     fit = (row for row in rows if row.means == means and row.pregnant in (None, pregnant))
     return next(fit, None)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, Undecided
+from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.text import format_amount, make_text
 from services.assessment.evidence import Outcome, make_age_reason
 from services.chart.model import Chart, Measurement, Medication
@@ -154,14 +154,14 @@ def _interpret_blood_count(result: Measurement, then: Chart, known: SiteKnowledg
     if read is not None:
         return _describe_reading(read)
     # None stands for "not remarkable" and for "not comparable": these are kept apart here.
-    printed = limits.rows(name, result.unit)
+    printed = limits.get_rows(name, result.unit)
     if (
         _find_laboratory_limit(result) is None
         and then.sex is None
         and any(row.sex for row in printed)
     ):
         return ResultMeaning(REASONS["sex"])
-    row = limits.read(
+    row = limits.interpret(
         name, result.value, result.comparator, result.unit, sex=then.sex, pregnant=pregnant
     )
     if isinstance(row, Undecided):
@@ -195,11 +195,11 @@ def _describe_edge(
 
 def _interpret_egfr(result: Measurement, then: Chart, known: SiteKnowledge) -> ResultMeaning:
     limits = known.b12.laboratory
-    read = limits.read(result.observation, result.value, result.comparator, result.unit)
+    read = limits.interpret(result.observation, result.value, result.comparator, result.unit)
     if isinstance(read, Undecided):
         return ResultMeaning(read.value)
     status, _egfr = assess_kidneys(then, known.b12)
-    row = limits.rows(result.observation, result.unit)[0]
+    row = limits.get_rows(result.observation, result.unit)[0]
     return ResultMeaning(status, MEANING_TONES[status], str(row), format_locator(row))
 
 

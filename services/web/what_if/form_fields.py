@@ -53,7 +53,7 @@ def _has_code(known: SiteKnowledge, name: str) -> bool:
 
 
 def _build_measure(value_set: ValueSet, known: SiteKnowledge, *, usual: bool) -> Measure:
-    readable = (unit for name, unit in known.readable.scales if name == value_set.name)
+    readable = (unit for name, unit in known.chart_knowledge.scales if name == value_set.name)
     return Measure(
         name=value_set.name,
         title=known.b12.titles[value_set.name],

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from mappings.publications.guideline import Cutoff, CutoffTable, Undecided
+from mappings.publications.cutoffs import Cutoff, CutoffTable, Undecided
 from services.chart.model import Chart, Measurement
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.measures import METHODS, SEXES
@@ -86,7 +86,7 @@ def find_scope(
         (known.muscle.definition.id, known.muscle.definition),
     )
     printed = tuple(
-        (by, CutoffTable(rows)) for by, limits in tables if (rows := limits.rows(name, unit))
+        (by, CutoffTable(rows)) for by, limits in tables if (rows := limits.get_rows(name, unit))
     )
     return LimitScope(printed, chart.sex, is_pregnant(chart, known.b12), method)
 
@@ -116,7 +116,7 @@ def _place_result(result: Measurement, chart: Chart, known: SiteKnowledge) -> Re
 
 def _compare_limits(result: Measurement, scope: LimitScope) -> Iterator[LimitComparison]:
     for by, limits in scope.tables:
-        read = limits.read(
+        read = limits.interpret(
             result.observation,
             result.value,
             result.comparator,
@@ -126,7 +126,7 @@ def _compare_limits(result: Measurement, scope: LimitScope) -> Iterator[LimitCom
             method=result.method,
         )
         for row in limits.cutoffs:
-            says = spell_units(row.said) + (f", {row.sex}" if row.sex else "")
+            says = spell_units(row.text) + (f", {row.sex}" if row.sex else "")
             says += f", {row.method}" if row.method else ""
             outcome = _describe_outcome(row, read, result, scope)
             yield LimitComparison(
@@ -205,7 +205,7 @@ def choose_span(
     name: str, unit: str, scope: LimitScope, known: SiteKnowledge, *shown: float
 ) -> tuple[float, float]:
     """From where to where a measure is shown: about its limits, within what is plausible."""
-    low, high = known.readable.plausible.get((name, unit), (0.0, float("inf")))
+    low, high = known.chart_knowledge.plausible.get((name, unit), (0.0, float("inf")))
     edges = scope.edges or shown or (1.0,)
     least = min((edges[0] * BEFORE, *shown))
     most = max((edges[-1] * BEYOND, *shown))

@@ -64,10 +64,10 @@ class Options:
     @classmethod
     def from_knowledge(cls, known: SiteKnowledge) -> "Options":
         says = ("everything there is to say", "what this site lets interrupt")
-        guidelines = [g for g in known.guidelines().values() if not g.laboratory]
+        guidelines = [g for g in known.read_guidelines().values() if not g.laboratory]
         return cls(
             guideline={g.id: f"{g.id} ({g.publisher})" for g in guidelines},
-            definition={id_: id_ for id_ in known.definitions()},
+            definition={id_: id_ for id_ in known.read_definitions()},
             locale={code: code for code in FILES},
             language={code: code for code in list_languages()},
             dialect={name: name for name in DIALECTS},

@@ -145,7 +145,9 @@ def sweep_value(
     scope = find_scope(name, unit, chart, known, template.method)
     shown = (there.value,) if there else ()
     low, high = choose_span(name, unit, scope, known, *shown)
-    low, high = choose_ends(low, high, least, most, known.readable.plausible.get((name, unit)))
+    low, high = choose_ends(
+        low, high, least, most, known.chart_knowledge.plausible.get((name, unit))
+    )
     digits = 0 if value_set.whole else _choose_digits(low, high, (*scope.edges, *shown))
     rules = chosen.attention[build_service_id(answered.hook)]
 
@@ -222,7 +224,7 @@ def _find_changes(low: int, high: int, at: Callable[[int], SweepOutcome]) -> Ite
 
 
 def _read_outcome(answer: CallAnswer) -> SweepOutcome:
-    found = answer.found
+    found = answer.evaluation
     return SweepOutcome(
         b12=found.b12.category,
         urgency=found.b12.urgency,

@@ -15,8 +15,8 @@ import mappings.actions.order_template as order_template
 import mappings.publications.guideline_file as guideline_file
 from mappings.actions.order_template import draft_order, read_order_templates
 from mappings.knowledge_file import KnowledgeError, read_changes, read_source_attributes
+from mappings.publications.cutoffs import Cutoff, Undecided
 from mappings.publications.definition import read_definition
-from mappings.publications.guideline import Cutoff, Undecided
 from mappings.publications.guideline_file import (
     list_guideline_ids,
     read_groups,
@@ -25,7 +25,7 @@ from mappings.publications.guideline_file import (
     read_policy,
 )
 from mappings.terminology.units import UNITS, convert_unit, normalise
-from mappings.terminology.value_set import FOLDER, load_value_sets
+from mappings.terminology.value_set_file import FOLDER, load_value_sets
 
 INDEX = load_value_sets()
 IDS = ("bsh2014", "uk-ng239", "us-aafp2017", "us-aafp2025", "who")
@@ -57,7 +57,7 @@ def test_a_guideline_is_whole(id_):
 def test_every_b12_level_has_a_band_in_every_printed_unit(id_, value):
     found = read_guideline(id_, INDEX)
     for observation in ("total_b12", "active_b12"):
-        for unit in found.units(observation):
+        for unit in found.list_units(observation):
             assert found.find_first_met(observation, value, unit) is not None
 
 
@@ -80,7 +80,7 @@ def test_every_b12_level_has_a_band_in_every_printed_unit(id_, value):
 """)
 def test_a_bound_decides_where_every_value_it_allows_agrees(case):
     comparator, value = case["bound"].split()
-    read = read_guideline("uk-ng239", INDEX).read(
+    read = read_guideline("uk-ng239", INDEX).interpret(
         "total_b12", float(value), comparator, case["unit"]
     )
     names = {Undecided.SPANS: "spans", Undecided.NO_LIMIT: "no limit"}

@@ -12,14 +12,15 @@ from tables import cases
 import mappings.publications.differential as differential
 import mappings.publications.guideline_file as guideline_file
 import mappings.terminology.questionnaire as questionnaire
-from mappings.export import own_artefacts, validate
+from mappings.export.terminology import build_own_artefacts
+from mappings.fhir_validation import validate_resource
 from mappings.knowledge_file import KnowledgeError
 from mappings.publications.definition import read_definition
 from mappings.publications.differential import read_comparison, read_differential
 from mappings.publications.guideline_file import list_guideline_ids, read_groups, read_policy
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.units import convert_unit
-from mappings.terminology.value_set import load_value_sets
+from mappings.terminology.value_set_file import load_value_sets
 from services.sarcopenia.stages import ALGORITHMS
 
 INDEX = load_value_sets()
@@ -177,10 +178,10 @@ def test_a_broken_questionnaire_stops_the_start(tmp_path, monkeypatch, old, new,
 
 
 def test_what_is_exported_is_valid_fhir():
-    found = own_artefacts(INDEX, read_questionnaire())
+    found = build_own_artefacts(INDEX, read_questionnaire())
     assert {name.partition("/")[0] for name in found} == {"Questionnaire", "CodeSystem"}
     for resource in found.values():
-        validate(json.loads(json.dumps(resource)))
+        validate_resource(json.loads(json.dumps(resource)))
         get_fhir_model_class(resource["resourceType"]).model_validate(resource)
     own = {concept["code"] for concept in found["CodeSystem/muscle-measure"]["concept"]}
     assert {"asm", "walk-distance", "grip-strength-combined"} <= own

@@ -124,7 +124,7 @@ def test_nothing_is_offered_against_a_cobalamin_allergy():
         "patient": SUBJECT,
         "code": {"coding": [coding("cyanocobalamin")]},
     }
-    found = read_chart([patient(), *record, allergy], "1", known().readable, today=TODAY)
+    found = read_chart([patient(), *record, allergy], "1", known().chart_knowledge, today=TODAY)
     [card], _ = cards_of(found)
     drafts = [a.resource for s in card.suggestions for a in s.actions]
     assert {d["resourceType"] for d in drafts if d} == {"ServiceRequest"}
@@ -188,7 +188,7 @@ def test_what_could_not_be_checked_is_said():
     found = read_chart(
         [patient(), *record],
         "1",
-        known().readable,
+        known().chart_knowledge,
         today=TODAY,
         unknown=["conditions", "medications"],
         incomplete=["observations"],

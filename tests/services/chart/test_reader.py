@@ -13,7 +13,7 @@ from services.chart.reader import read_chart
 
 def read(*resources, drafts=(), **options):
     return read_chart(
-        [patient(), *resources], "1", known().readable, today=TODAY, drafts=drafts, **options
+        [patient(), *resources], "1", known().chart_knowledge, today=TODAY, drafts=drafts, **options
     )
 
 

@@ -55,4 +55,4 @@ def recorded(code, **more):
 )
 def test_the_first_statement_decides(gender, extensions, sex):
     resource = {**patient(), "gender": gender, "extension": extensions}
-    assert read_chart([resource], "1", known().readable, today=TODAY).sex == sex
+    assert read_chart([resource], "1", known().chart_knowledge, today=TODAY).sex == sex

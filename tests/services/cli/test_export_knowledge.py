@@ -9,11 +9,11 @@ import pytest
 from fhirclient.models.fhirelementfactory import FHIRElementFactory
 
 from mappings.actions.order_template import read_order_templates
-from mappings.export import validate
+from mappings.fhir_validation import validate_resource
 from mappings.knowledge_file import CLINICAL
 from mappings.publications.definition import read_definition
 from mappings.publications.guideline_file import GUIDELINES, list_guideline_ids, read_guideline
-from mappings.terminology.value_set import load_value_sets, read_code_systems
+from mappings.terminology.value_set_file import load_value_sets, read_code_systems
 from services.exports.fhir_package import build_knowledge_resources
 from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.knowledge.site import load_knowledge
@@ -102,7 +102,7 @@ def test_every_kind_of_resource_is_there(exported):
 
 def test_every_resource_is_r4_by_two_sets_of_models(exported):
     for resource in exported.values():
-        validate(resource)
+        validate_resource(resource)
         # R4B has members that R4 has not; these models are R4's own, and refuse what they lack.
         FHIRElementFactory.instantiate(resource["resourceType"], json.loads(json.dumps(resource)))
 
@@ -168,7 +168,7 @@ def test_limits_stand_in_plan_and_library_with_their_places(exported):
         said = json.dumps(plan, ensure_ascii=False)
         for row in one.cutoffs:
             assert row.locator in cited
-            assert f"{row.said}" in said
+            assert f"{row.text}" in said
         [action] = plan["action"]
         assert [t["name"] for t in action["trigger"]] == [*OFFERED_HOOKS]
         assert {e["language"] for e in expressions(plan)} == {"text/plain"}

@@ -10,7 +10,7 @@ from tables import cases
 
 from mappings.publications.definition import read_definition
 from mappings.publications.guideline_file import list_guideline_ids, read_guideline
-from mappings.terminology.value_set import load_value_sets
+from mappings.terminology.value_set_file import load_value_sets
 from services.exports.guideline_changes import compare_categories
 from services.knowledge.site_checks import refuse_unknown_words
 

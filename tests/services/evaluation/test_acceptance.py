@@ -46,7 +46,7 @@ NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 
 def cards(record, drafts, hook, knows):
-    chart = read_chart([patient(), *record], "1", knows.readable, today=TODAY, drafts=drafts)
+    chart = read_chart([patient(), *record], "1", knows.chart_knowledge, today=TODAY, drafts=drafts)
     rules = read_attention_rules({"mode": "everything"}, knows)[f"b12-muscle-{hook}"]
     found = decide_cards(
         chart,

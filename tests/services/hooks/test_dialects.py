@@ -14,8 +14,8 @@ from order_sessions import hook_call
 from patients import drug, known, order
 from tables import cases
 
-from cds_hooks.config.settings import build_configuration_schema
 from cds_hooks.config.tenants import LOCAL_TENANT
+from cds_hooks.config.validation import build_configuration_schema
 from cds_hooks.protocol import dialects
 from cds_hooks.protocol.cards import Coding
 from cds_hooks.protocol.dialects import (
@@ -92,7 +92,7 @@ def test_the_same_decision_in_each_dialect(asked, name):
     for label, call in (("opened", opened()), ("signed", signed()), ("replaced", replaced())):
         reply, discovered, _ = asked(DIALECTS[name], call)
         hooks = [service["hook"] for service in discovered]
-        assert hooks == [hook for hook in OFFERED_HOOKS if DIALECTS[name].answers(hook)]
+        assert hooks == [hook for hook in OFFERED_HOOKS if DIALECTS[name].supports_hook(hook)]
         told["discovery"] = [hook for hook in hooks if hook in HOOKS_OF_CALLS]
         told[label] = steady(reply.json, numbers) if reply.status_code == 200 else reply.status_code
     file = GOLDEN / f"{name}.json"
@@ -111,7 +111,7 @@ class Terse(Dialect):
     __slots__ = ()
     name = "terse"
 
-    def _adapt(self, card):
+    def _adapt_card(self, card):
         return replace(card, detail=None), ("terse:detail",)
 
 
@@ -121,7 +121,7 @@ def test_a_dialect_is_one_class_in_one_table(asked, monkeypatch):
     assert of_file["enum"][-1] == "terse"
     assert of_file["description"].endswith(', "terse"')
     of_case = build_case_schema()["properties"]["choices"]["properties"]["dialect"]
-    assert of_case["enum"] == [*DIALECTS, "terse"] == [*Options.from_response(known()).dialect]
+    assert of_case["enum"] == [*DIALECTS, "terse"] == [*Options.from_knowledge(known()).dialect]
     choices = replace(VariantOptions.from_site(LOCAL_TENANT, known()), dialect="terse")
     chosen = build_variant(LOCAL_TENANT, choices, "https://cds.example").tenant.dialect
     reply, discovered, lines = asked(chosen, opened())
@@ -289,6 +289,6 @@ def test_a_dialect_from_a_configuration_file(tmp_path):
         code = "4711"
         """
     )
-    dialect = load_settings(file).tenant().dialect
+    dialect = load_settings(file).find_tenant().dialect
     assert (dialect.name, dialect.detail) == ("epic", "html")
     assert dialect.catalogue == {"order_mma": (Coding("4711", PREFERENCE),)}

@@ -13,7 +13,7 @@ from order_sessions import hook_call
 from pages_app import site
 from patients import drug, known, maker
 
-from cds_hooks.config.settings import load_settings
+from cds_hooks.config.loader import load_settings
 from cds_hooks.protocol.dialects import Oracle
 from cds_hooks.protocol.hook_request import HOOKS, Hook
 from cds_hooks.telemetry.logs import read_log_line_schema
@@ -93,9 +93,9 @@ def test_schemas_name_it(discharge):
 
 def test_the_build_sheet_and_the_published_plans_have_it(discharge):
     settings = load_settings(None)
-    sheet = build_sheet(settings, settings.tenant(), known())
+    sheet = build_sheet(settings, settings.find_tenant(), known())
     assert "| encounter-discharge | every discharge of an adult |" in sheet
-    _, resources = build_knowledge_resources(known(), settings.tenant())
+    _, resources = build_knowledge_resources(known(), settings.find_tenant())
     plan = resources[f"PlanDefinition/{build_service_id(discharge)}"]
     assert plan["title"].endswith("before a patient goes home")
     [action] = plan["action"]

@@ -105,7 +105,7 @@ CODED = ("sarc-f-strength", {"valueCoding": {"system": SYSTEM, "code": "some"}})
 def score(resource):
     from patients import TODAY
 
-    found = read_chart([patient(), resource], "1", known().readable, today=TODAY)
+    found = read_chart([patient(), resource], "1", known().chart_knowledge, today=TODAY)
     read = score_sarc_f(found, known().muscle)
     return (read.lower.value, read.upper.value) if read else None
 

@@ -352,7 +352,7 @@ def test_nothing_that_came_later_changes_a_call(told, day, seed):
 def test_a_history_reads_what_reading_afresh_reads(told):
     """Nothing is read again that did not change; the chart is the same as if it were."""
     record = make_story(told)
-    history = RecordHistory("1", record, known().readable)
+    history = RecordHistory("1", record, known().chart_knowledge)
     beside = history.context
     for event in list_events(record, *YEAR, REPLAYED_HOOKS):
         then = AsOf.from_call(event.at)
@@ -360,7 +360,7 @@ def test_a_history_reads_what_reading_afresh_reads(told):
         afresh = read_chart(
             [r for one in record if (r := restore_resource(one, then, beside)) is not None],
             "1",
-            known().readable,
+            known().chart_knowledge,
             today=then.today,
             last=then.today + timedelta(1),
             drafts=event.orders,
@@ -394,11 +394,14 @@ LONG = make_replay()
 def test_who_is_known_by_age_and_sex_alone_is_answered_like_anybody(born, sex, told):
     """What was said of another of that age and sex stands for an evaluation."""
     record = make_story(told, birthDate=born, gender=sex)
-    assert LONG.replay_patient("1", record, *YEAR)[:2] == make_replay().replay_patient("1", record, *YEAR)[:2]
+    assert (
+        LONG.replay_patient("1", record, *YEAR)[:2]
+        == make_replay().replay_patient("1", record, *YEAR)[:2]
+    )
 
 
 def test_a_history_is_read_forward():
-    history = RecordHistory("1", make_story("b12 112 @2026-06-01"), known().readable)
+    history = RecordHistory("1", make_story("b12 112 @2026-06-01"), known().chart_knowledge)
     history.read_chart_on(date(2026, 6, 10))
     with pytest.raises(ValueError, match="forward"):
         history.read_chart_before(AsOf.from_call(datetime.fromisoformat("2026-06-10T09:00:00Z")))

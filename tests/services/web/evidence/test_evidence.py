@@ -29,7 +29,9 @@ PAGE = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
 HERE = "https://cds.example"
 KNOWN = known()
-LISTS = build_code_lists(KNOWN, [*KNOWN.guidelines().values(), *KNOWN.definitions().values()])
+LISTS = build_code_lists(
+    KNOWN, [*KNOWN.read_guidelines().values(), *KNOWN.read_definitions().values()]
+)
 ASSESSMENT = Path(services.__path__[0]) / "assessment" / "schemas" / "assessment.schema.json"
 
 
@@ -169,7 +171,7 @@ def test_when_a_category_holds_is_as_its_sentence_says(case):
 
 def test_risk_factors_stand_where_they_were_read():
     """A list that is NICE's is not said to be another guideline's own."""
-    for one in KNOWN.guidelines().values():
+    for one in KNOWN.read_guidelines().values():
         if "Pulse" in one.testing.risk_locator and one.id != "uk-ng239":
             assert "NICE NG239" in one.testing.risk_locator, one.id
 
@@ -245,7 +247,7 @@ def test_findings_combine_on_the_page_as_they_do_for_patients():
 
 
 def test_guidelines_stand_side_by_side():
-    guidelines = [*KNOWN.guidelines().values()]
+    guidelines = [*KNOWN.read_guidelines().values()]
     table = build_rows(guidelines)
     printed = {
         one.id: str(cell[-2])
