@@ -7,7 +7,7 @@ again.
 import csv
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -27,9 +27,12 @@ from services.population.run.worker import (
     ASSESS,
     DRUGS_FILE,
     SCAN,
+    BucketResult,
+    ScanResult,
     get_result_file,
     get_work_folder,
-    run_step,
+    run_assessment,
+    run_scan,
     start_worker,
     write_step_result,
 )
@@ -39,6 +42,7 @@ COMPLAINTS_FILE = "complaints.csv"
 KnowledgeLabels = Mapping[
     str, list[str]
 ]  # "b12" and "sarcopenia": ids with versions, the first first
+Result = TypeVar("Result", ScanResult, BucketResult)
 MAX_LOCATED = 10_000  # complaints that are listed one by one
 
 
@@ -65,14 +69,14 @@ class RunCounts:
     complaints: Complaints = field(default_factory=Complaints)
     drugs: dict[str, Any] = field(default_factory=dict)
 
-    def add_scan(self, result: Mapping[str, Any]) -> None:
+    def add_scan(self, result: ScanResult) -> None:
         self.lines[result["part"]] = result["lines"]
         self.resources.update(result["resources"])
         self.kept_lines += result["kept"]
         self.drugs.update(result["drugs"])
         self.complaints.merge(result["complaints"])
 
-    def add_assessments(self, result: Mapping[str, Any]) -> None:
+    def add_assessments(self, result: BucketResult) -> None:
         self.assessed += result["assessed"]
         self.rows.update(result["rows"])
         self.complaints.merge(result["complaints"])
@@ -94,14 +98,15 @@ def run_backtest(
         with _start_pool(plan, workers) as pool:
             sizes = measure_parts(plan)
             watcher.begin("reading", sum(sizes), "bytes")
-            for number, result in _run_steps(pool, plan, SCAN, range(len(sizes))):
+            for number, result in _run_steps(pool, plan, SCAN, run_scan, range(len(sizes))):
                 counts.add_scan(result)
                 watcher.advance(sizes[number])
             write_step_result(get_work_folder(plan.out) / DRUGS_FILE, counts.drugs)
             watcher.begin("assessing", counts.resources["Patient"], "patients")
-            for _number, result in _run_steps(pool, plan, ASSESS, range(plan.buckets)):
-                counts.add_assessments(result)
-                watcher.advance(result["assessed"])
+            buckets = range(plan.buckets)
+            for _number, done in _run_steps(pool, plan, ASSESS, run_assessment, buckets):
+                counts.add_assessments(done)
+                watcher.advance(done["assessed"])
         return finish_run(plan, labels, counts, started, f"embedded, {workers} processes")
 
 
@@ -164,17 +169,21 @@ def _start_pool(plan: RunPlan, workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _run_steps(
-    pool: ProcessPoolExecutor, plan: RunPlan, stage: str, numbers: Iterable[int]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """What came of each step, those that were done before first."""
+    pool: ProcessPoolExecutor,
+    plan: RunPlan,
+    stage: str,
+    step: Callable[[int], Result],
+    numbers: Iterable[int],
+) -> Iterator[tuple[int, Result]]:
+    """Run `step` for each number: yields the results, those of an earlier run first."""
     work = get_work_folder(plan.out)
-    pending: dict[Future[dict[str, Any]], int] = {}
+    pending: dict[Future[Result], int] = {}
     for number in numbers:
         file = get_result_file(work, stage, number)
         if file.exists():
             yield number, orjson.loads(file.read_bytes())
         else:
-            pending[pool.submit(run_step, stage, number)] = number
+            pending[pool.submit(step, number)] = number
     for future in as_completed(pending):
         yield pending[future], future.result()
 

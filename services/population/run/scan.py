@@ -8,9 +8,9 @@ and later one bucket, is ever in memory. Input that cannot be used is counted an
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import orjson
 from backports import zstd
@@ -27,6 +27,13 @@ from services.population.run.sources import (
 MAX_LOCATED = 100  # complaints of one kind that one step locates; the rest are counted
 
 
+class ComplaintsJson(TypedDict):
+    """Complaints as a step's result file holds them."""
+
+    located: list[tuple[int, int | None, str]]  # part, line in it from 0, reason
+    counted: dict[str, int]  # by reason
+
+
 @dataclass(slots=True)
 class Complaints:
     """Of one part or bucket, or of a whole run."""
@@ -40,12 +47,12 @@ class Complaints:
         if self.counted[reason] <= MAX_LOCATED:
             self.located.append((part, line, reason))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> ComplaintsJson:
         return {"located": self.located, "counted": dict(self.counted)}
 
-    def merge(self, complaints: Mapping[str, Any]) -> None:
+    def merge(self, complaints: ComplaintsJson) -> None:
         """Adds those of another step, as `as_json` says them."""
-        self.located += [tuple(place) for place in complaints["located"]]
+        self.located += [(part, line, reason) for part, line, reason in complaints["located"]]
         self.counted.update(complaints["counted"])
 
 

@@ -18,6 +18,7 @@ from services.population.run.parquet import write_rows
 from services.population.run.plan import RunPlan
 from services.population.run.run import (
     KnowledgeLabels,
+    Result,
     RunCounts,
     Watcher,
     finish_run,
@@ -26,6 +27,8 @@ from services.population.run.run import (
 )
 from services.population.run.worker import (
     ASSESS,
+    BucketResult,
+    ScanResult,
     Worker,
     assess_segments,
     get_result_file,
@@ -103,16 +106,15 @@ def _run_passes(
     open_buckets = frozenset(_find_open_buckets(plan, counts, watcher))
     drugs = context.broadcast(counts.drugs)
     results = _assess_buckets(scanned, plan_broadcast, drugs, open_buckets, plan.buckets)
-    for result in _collect_with_progress(
-        context, results, watcher, counts.resources["Patient"] - counts.assessed
-    ):
-        counts.add_assessments(result)
+    patients = counts.resources["Patient"] - counts.assessed
+    for bucket_result in _collect_with_progress(context, results, watcher, patients):
+        counts.add_assessments(bucket_result)
     scanned.unpersist()
 
 
 def _collect_with_progress(
-    context: "SparkContext", rdd: "RDD[dict[str, Any]]", watcher: Watcher, total: int
-) -> list[dict[str, Any]]:
+    context: "SparkContext", rdd: "RDD[Result]", watcher: Watcher, total: int
+) -> list[Result]:
     """All of `rdd`; the watcher is told of each task's share of `total` while Spark computes."""
     tracker, reported = context.statusTracker(), 0
     with ThreadPoolExecutor(1) as thread:
@@ -123,7 +125,7 @@ def _collect_with_progress(
             watcher.advance(done - reported)
             reported = done
         watcher.advance(total - reported)
-        collected: list[dict[str, Any]] = collecting.result()
+        collected: list[Result] = collecting.result()
         return collected
 
 
@@ -156,7 +158,7 @@ def _assess_buckets(
     drugs: "Broadcast[dict[str, Any]]",
     open_buckets: frozenset[int],
     buckets: int,
-) -> "RDD[dict[str, Any]]":
+) -> "RDD[BucketResult]":
     segments = scanned.filter(lambda pair: pair[0] in open_buckets)
     together = segments.groupByKey(buckets, lambda bucket: bucket)
     return together.map(lambda pair: _assess_bucket(plan_broadcast, drugs, *pair))
@@ -166,8 +168,8 @@ def _is_scan_result(pair: tuple[int, tuple[int, bytes]]) -> bool:
     return pair[0] == SCAN_RESULT
 
 
-def _parse_result(pair: tuple[int, bytes]) -> dict[str, Any]:
-    result: dict[str, Any] = orjson.loads(pair[1])
+def _parse_result(pair: tuple[int, bytes]) -> ScanResult:
+    result: ScanResult = orjson.loads(pair[1])
     return result
 
 
@@ -187,11 +189,13 @@ def _assess_bucket(
     drugs: "Broadcast[dict[str, Any]]",
     bucket: int,
     segments: Iterable[tuple[int, bytes]],
-) -> dict[str, Any]:
+) -> BucketResult:
     worker = _get_worker(plan_broadcast.value)
     output = assess_segments(worker.get_assessor(lambda: drugs.value), sorted(segments))
     write_rows(output, worker.plan.out, bucket)
-    return write_step_result(get_result_file(worker.work, ASSESS, bucket), summarise_output(output))
+    result = summarise_output(output)
+    write_step_result(get_result_file(worker.work, ASSESS, bucket), result)
+    return result
 
 
 def _get_worker(plan: RunPlan) -> Worker:

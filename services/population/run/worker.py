@@ -7,12 +7,12 @@ finds that file need not do it again.
 import gc
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import orjson
 
@@ -21,10 +21,30 @@ from services.population.run.assess import Assessor, BucketOutput, Evaluators
 from services.population.run.line_filter import LineFilter
 from services.population.run.parquet import publish, write_rows
 from services.population.run.plan import RunPlan
-from services.population.run.scan import PartScan, group_by_patient, scan_part
+from services.population.run.scan import ComplaintsJson, PartScan, group_by_patient, scan_part
 
 SCAN, ASSESS = "scan", "assess"  # the passes, and where each keeps what it did
 DRUGS_FILE = "drugs.json"
+
+
+class ScanResult(TypedDict):
+    """What was found in one part, as its result file holds it."""
+
+    part: int
+    lines: int
+    resources: dict[str, int]  # by type
+    kept: int  # lines
+    complaints: ComplaintsJson
+    drugs: dict[str, dict[str, Any]]  # by reference
+    segments: NotRequired[list[int]]  # bytes of each bucket's; not on Spark, which holds them
+
+
+class BucketResult(TypedDict):
+    """What was done with one bucket, as its result file holds it."""
+
+    assessed: int  # patients
+    rows: dict[str, int]  # by table
+    complaints: ComplaintsJson
 
 
 class Worker:
@@ -65,8 +85,8 @@ class Worker:
             part, plan.sources[part.source], self.line_filter, plan.buckets, plan.max_line_bytes
         )
 
-    def scan_part(self, number: int) -> dict[str, Any]:
-        """Reads part `number`; what was found, as its file says it."""
+    def scan_part(self, number: int) -> ScanResult:
+        """Read part `number`: writes its segments and its result, which it returns."""
         part_scan = self.read_part(number)
         segments = part_scan.pack_segments()
         file = get_segments_file(self.work, number)
@@ -74,17 +94,19 @@ class Worker:
         with draft.open("wb") as handle:
             handle.writelines(segments)
         publish(draft, file)
-        result = {**summarise_scan(part_scan), "segments": [len(segment) for segment in segments]}
-        return write_step_result(get_result_file(self.work, SCAN, number), result)
+        result = summarise_scan(part_scan)
+        result["segments"] = [len(segment) for segment in segments]
+        write_step_result(get_result_file(self.work, SCAN, number), result)
+        return result
 
-    def assess_bucket(self, number: int) -> dict[str, Any]:
-        """Assesses the patients of bucket `number`; what came of it, as its file says it."""
+    def assess_bucket(self, number: int) -> BucketResult:
+        """Assess the patients of bucket `number`: writes their rows and the result it returns."""
         assessor = self.get_assessor(lambda: orjson.loads((self.work / DRUGS_FILE).read_bytes()))
         output = assess_segments(assessor, self._read_segments(number))
         write_rows(output, self.plan.out, number)
-        return write_step_result(
-            get_result_file(self.work, ASSESS, number), summarise_output(output)
-        )
+        result = summarise_output(output)
+        write_step_result(get_result_file(self.work, ASSESS, number), result)
+        return result
 
     def _read_segments(self, bucket: int) -> Iterator[tuple[int, bytes]]:
         for part in self._parts:
@@ -116,7 +138,7 @@ def assess_segments(assessor: Assessor, segments: Iterable[tuple[int, bytes]]) -
     return output
 
 
-def summarise_scan(part_scan: PartScan) -> dict[str, Any]:
+def summarise_scan(part_scan: PartScan) -> ScanResult:
     return {
         "part": part_scan.part,
         "lines": part_scan.lines,
@@ -127,7 +149,7 @@ def summarise_scan(part_scan: PartScan) -> dict[str, Any]:
     }
 
 
-def summarise_output(output: BucketOutput) -> dict[str, Any]:
+def summarise_output(output: BucketOutput) -> BucketResult:
     return {
         "assessed": output.assessed,
         "rows": {table: len(lines) for table, lines in output.lines.items()},
@@ -147,11 +169,11 @@ def get_result_file(work: Path, stage: str, number: int) -> Path:
     return work / stage / f"{number:05}.json"
 
 
-def write_step_result(file: Path, result: dict[str, Any]) -> dict[str, Any]:
+def write_step_result(file: Path, result: Mapping[str, Any]) -> None:
+    """Write the result of a step, whole or not at all: whoever finds it need not do the step."""
     draft = file.with_suffix(".part")
     draft.write_bytes(orjson.dumps(result))
     publish(draft, file)
-    return result
 
 
 _worker: Worker | None = None
@@ -168,11 +190,20 @@ def start_worker(plan: RunPlan) -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-def run_step(stage: str, number: int) -> dict[str, Any]:
-    """One step of the run in this process."""
+def run_scan(number: int) -> ScanResult:
+    """Scan one part in this process."""
+    return _get_worker().scan_part(number)
+
+
+def run_assessment(number: int) -> BucketResult:
+    """Assess one bucket in this process."""
+    return _get_worker().assess_bucket(number)
+
+
+def _get_worker() -> Worker:
     if _worker is None:
         raise RuntimeError("this process was not begun as a worker")
-    return _worker.scan_part(number) if stage == SCAN else _worker.assess_bucket(number)
+    return _worker
 
 
 def _end_with_parent() -> None:
