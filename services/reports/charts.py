@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from services.reports.figures import ComputedFigure
 from services.reports.vega import (
+    INDICATOR_COLOURS,
     NARROW,
     ChartSpec,
     Drawing,
@@ -134,9 +135,8 @@ def _draw_cards(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
         {"at": r["day"].isoformat(), "rate": r["per 100 calls"], "indicator": r["indicator"]}
         for r in rows
     ]
-    colours = ("var(--calm)", "var(--warm)", "var(--accent)")
     build_spec = build_columns(
-        data, "rate", "cards per 100 calls", indicators, colours, "indicator"
+        data, "rate", "cards per 100 calls", indicators, INDICATOR_COLOURS, "indicator"
     )
     return build_spec, "Columns of cards per 100 calls for each day, by indicator."
 

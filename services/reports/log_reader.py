@@ -65,7 +65,7 @@ def open_events(
     """A database of the files' events, gone afterwards. "-" is standard input.
 
     `reasons` are the override reasons that may be named; None where the lines were made by a
-    service, which names no others. Raises Unreadable.
+    service, which names no others. Raises UnreadableLogError.
     """
     with TemporaryDirectory(prefix="cobalamin-report-") as temporary:
         folder = Path(temporary)

@@ -80,9 +80,9 @@ def write_csv(
     """One file for each figure, and one for what stands out."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, computed in figures.items():
-        _write_rows(folder / f"{name}.csv", computed.columns, computed.rows)
+        write_rows(folder / f"{name}.csv", computed.columns, computed.rows)
     findings = [(f.problem, f.says, f.more, f.where) for f in highlights]
-    _write_rows(folder / "findings.csv", ("problem", "says", "more", "see"), findings)
+    write_rows(folder / "findings.csv", ("problem", "says", "more", "see"), findings)
 
 
 def as_document(figures: Mapping[str, ComputedFigure], highlights: Iterable[Highlight]) -> bytes:
@@ -105,7 +105,8 @@ def as_document(figures: Mapping[str, ComputedFigure], highlights: Iterable[High
     return orjson.dumps(document, default=str, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
-def _write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a CSV file: its header and its rows."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

@@ -47,6 +47,7 @@ CONFIG: dict[str, Any] = {
     },
 }
 
+INDICATOR_COLOURS = ("var(--calm)", "var(--warm)", "var(--accent)")  # info, warning, critical
 Spec = dict[str, Any]
 ChartSpec = tuple[Callable[[int], Spec], str] | None  # by width, and what it shows in words
 

@@ -77,10 +77,10 @@ def fetch_export(
     *,
     restart: bool = False,
 ) -> FetchResult:
-    """The export of `access.server` in `folder`, which is made, or holds the same export's start.
+    """Fetch an export of `access.server` into `folder`, or resume the one begun there.
 
-    Raises ConfigurationFault before anything is asked; ExportUnfinished where calling again goes
-    on; ExportFailed where it would not; OSError for the folder.
+    Raises ConfigurationError before anything is asked, ExportInterruptedError where calling again
+    resumes, ExportError where it would not, OSError for the folder.
     """
     with lock_export_folder(folder), closing(BulkServer(access)) as server:
         if restart:
@@ -100,10 +100,10 @@ def fetch_export(
 
 
 def cancel_export(access: BulkAccess, folder: Path) -> bool:
-    """Tells the server that the export of `folder` is no longer wanted; whether there is any.
+    """Cancel the export of `folder` at the server; False where there is none.
 
     What was fetched of an incomplete one is removed; a complete one stays, and the server may
-    remove its own copy. Raises ExportFailed, ExportUnfinished, OSError.
+    remove its own copy. Raises ExportError, ExportInterruptedError, OSError.
     """
     with lock_export_folder(folder), closing(BulkServer(access)) as server:
         job = read_job(folder)
@@ -119,7 +119,7 @@ def cancel_export(access: BulkAccess, folder: Path) -> bool:
 
 
 def _cancel_previous(server: BulkServer, folder: Path) -> None:
-    """Starting again must not fail because the server does not answer for the last time."""
+    """Cancel an earlier export; a server that does not answer is no reason to fail."""
     job = read_job(folder)
     if job is not None and job.status_url is not None and job.server == server.access.server:
         with suppress(ExportError, ExportInterruptedError):

@@ -36,7 +36,7 @@ class ExportJob:
     complete: bool = False
 
     def replace_links(self, manifest: Manifest) -> "ExportJob":
-        """The same files under the links that the server gives now. Raises ExportFailed."""
+        """The same files under the links that the server gives now. Raises ExportError."""
         before = self.manifest.files if self.manifest else ()
         if [(f.section, f.type) for f in before] != [(f.section, f.type) for f in manifest.files]:
             raise ExportError("the server lists other files than before; start again")
@@ -65,7 +65,7 @@ def detect_suffix(file: Path) -> str:
 
 @contextmanager
 def lock_export_folder(folder: Path) -> Iterator[None]:
-    """Makes the folder, and keeps a second command out of it. Raises ExportFailed, OSError."""
+    """Makes the folder, and keeps a second command out of it. Raises ExportError, OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock_folder(
         folder, LOCK_FILE, ExportError(f"{folder}: another command is fetching into it")
@@ -74,7 +74,7 @@ def lock_export_folder(folder: Path) -> Iterator[None]:
 
 
 def read_job(folder: Path) -> ExportJob | None:
-    """The export of this folder; None where there is none. Raises ExportFailed, OSError."""
+    """The export of this folder; None where there is none. Raises ExportError, OSError."""
     try:
         text = (folder / JOB_FILE).read_bytes()
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def write_job(folder: Path, job: ExportJob) -> None:
 
 
 def remove_job(folder: Path) -> None:
-    """Removes the job with all that was fetched for it. Raises ExportFailed, OSError."""
+    """Removes the job with all that was fetched for it. Raises ExportError, OSError."""
     job = read_job(folder)
     for name in list_file_names(job.manifest) if job and job.manifest else ():
         if (file := find_finished_file(folder, name)) is not None:

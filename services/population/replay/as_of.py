@@ -1,4 +1,4 @@
-"""What was known then: a resource of today's record as it read on an earlier day.
+"""Restore a resource of today's record to how it read at an earlier time.
 
 A record says when something came to be known (`recordedDate`, `issued`, `authoredOn`), and often
 when it ended. What ended later had not ended then: a condition resolved since was active, a course
@@ -38,7 +38,7 @@ DatePath: TypeAlias = str | tuple[str, str]  # a member, or a member of a Period
 
 
 class ResourceContext(NamedTuple):
-    """What the patient's other resources say of when one was known."""
+    """Dates that the patient's other resources give: ends of visits, first results of orders."""
 
     visits: Mapping[str, str] = MappingProxyType({})  # "Encounter/1" -> when it was over, or began
     results: Mapping[str, str] = MappingProxyType({})  # "ServiceRequest/1" -> when it had a result
@@ -105,7 +105,7 @@ def restore_resource(
     context: ResourceContext = NO_CONTEXT,
     undecided: list[str] | None = None,
 ) -> Resource | None:
-    """`resource` as it read by `as_of`, itself where nothing differs; None where it was not there.
+    """Restore `resource` as of a time: itself where nothing differs, None where it was not there.
 
     What cannot be decided is named in `undecided`.
     """
@@ -129,7 +129,7 @@ def restore_resource(
 
 
 def find_recorded_date(resource: Resource) -> str | None:
-    """Since when `resource` says that it was known."""
+    """Find the first date since when `resource` was known; None where it has none."""
     for path in RECORDED_DATE_PATHS.get(str(resource.get("resourceType")), ()):
         text = resource.get(path) if isinstance(path, str) else _get_nested(path, resource)
         if isinstance(text, str) and parse_fhir_time(text) is not None:
@@ -161,13 +161,13 @@ def _decide_undated(
 
 
 def _is_written_by(resource: Resource, as_of: AsOf) -> bool:
-    """Whether it has not been touched since."""
+    """Whether it has not been updated since."""
     meta = resource.get("meta")
     return isinstance(meta, dict) and as_of.is_past(meta.get("lastUpdated")) is True
 
 
 def _keep_as_written(resource: Resource, as_of: AsOf, undecided: list[str] | None) -> Resource:
-    """What is over, nobody knows since when."""
+    """Keep a resource that is over, nobody knows since when."""
     if undecided is not None and not _is_written_by(resource, as_of):
         undecided.append("end-unknown")
     return resource

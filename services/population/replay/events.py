@@ -1,4 +1,4 @@
-"""The moments at which a service would have been called: charts opened, orders chosen and signed.
+"""Find the would-be calls of a record: charts opened, orders chosen and signed.
 
 A chart is opened once for each visit, at its start. Orders of one moment, visit and requester are
 one session. What no clinician signs is no such moment: drafts, plans, what a laboratory or pharmacy
@@ -53,7 +53,7 @@ def list_events(
     hooks: Iterable[str] = DEFAULT_HOOKS,
     undated: Counter[str] | None = None,
 ) -> list[CallEvent]:
-    """The would-be calls of `hooks` from `first` to `last`, in the order of time.
+    """List the would-be calls of `hooks` from `first` to `last`, in the order of time.
 
     Visits and orders without a day are counted in `undated`.
     """
@@ -87,7 +87,7 @@ def _find_visit_starts(resources: Iterable[Resource]) -> Iterator[tuple[str, Fhi
 
 
 def get_visit_period(encounter: Resource) -> Mapping[str, Any]:
-    """From when to when a visit took; R5 says `actualPeriod`."""
+    """The period of a visit; R5 says `actualPeriod`."""
     period = encounter.get("actualPeriod", encounter.get("period"))
     return period if isinstance(period, dict) else {}
 

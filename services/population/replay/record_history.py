@@ -1,4 +1,4 @@
-"""One patient's record as it grew: a chart for each moment, in the order of time."""
+"""Record history of one patient: the chart at each moment, in the order of time."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
@@ -53,13 +53,13 @@ class RecordHistory:
 
     @property
     def undecided(self) -> list[str]:
-        """What hindsight could not decide, once for each resource."""
+        """Reasons why a resource could not be restored with certainty, one for each resource."""
         return list(self._undecided.values())
 
     def read_chart_before(
         self, as_of: AsOf, drafts: Iterable[Resource] = (), about: frozenset[str] | None = None
     ) -> Chart:
-        """The chart just before a call with `drafts`; whoever was seen was alive.
+        """Read the chart just before a call with `drafts`; whoever was seen was alive.
 
         The same object again where nothing is known besides. Raises ValueError for a moment before
         the latest.
@@ -73,7 +73,7 @@ class RecordHistory:
         return self._chart
 
     def read_chart_on(self, day: date) -> Chart:
-        """The chart of a run as of `day`. Raises ValueError for a day before the latest moment."""
+        """Read the chart at the end of `day`. Raises ValueError where a later one was read."""
         as_of = AsOf.from_day(day)
         self._advance(as_of)
         resources = (resource for resource in self._restored if resource is not None)
@@ -155,7 +155,7 @@ class RecordHistory:
 def read_chart_on(
     day: date, patient_id: str, resources: Iterable[Resource], readable: ChartKnowledge
 ) -> Chart:
-    """The chart of a patient at the end of `day`, of whom nothing else is asked.
+    """Read the chart of a patient at the end of one day.
 
     `resources` have been chosen: what no rule reads is not among them, nor are visits.
     """
@@ -177,7 +177,7 @@ def _find_visit_ends(resources: Iterable[Resource]) -> Iterator[tuple[str, str]]
 
 
 def _find_undated_deaths(resources: Iterable[Resource]) -> Iterator[tuple[int, Resource]]:
-    """Patients who are dead nobody knows since when, as they were while they lived."""
+    """Find patients who died on an unknown day, as they read while they lived."""
     for place, resource in enumerate(resources):
         if resource.get("deceasedBoolean") is True:
             text = resource.get("deceasedDateTime")
@@ -186,7 +186,7 @@ def _find_undated_deaths(resources: Iterable[Resource]) -> Iterator[tuple[int, R
 
 
 def _find_result_dates(resources: Iterable[Resource], index: ValueSetIndex) -> dict[str, str]:
-    """When each order that was carried out had its first result.
+    """Find the date of the first result of each completed order.
 
     A result names the order it is of (`basedOn`); of an order that none names, the first result of
     what it asked for since.
@@ -217,7 +217,7 @@ def _find_result_dates(resources: Iterable[Resource], index: ValueSetIndex) -> d
 def _find_completed_orders(
     resources: Iterable[Resource], index: ValueSetIndex
 ) -> Iterator[tuple[str, tuple[str, set[str]]]]:
-    """Orders with when they were made and the value sets that their results are in."""
+    """Find completed orders: reference, and (sort key of the date, value sets of results)."""
     for resource in resources:
         kind = resource.get("resourceType")
         if kind in ORDER_TYPES and read_status_code(resource.get("status")) == "completed":

@@ -1,4 +1,4 @@
-"""A patient's timeline as the service would have met it: each call with what was known then.
+"""Replay the would-be calls of a patient: each with the chart as it was then.
 
 What is shown at one call is remembered at the next, as the service's own records would have it.
 How clinicians would have answered nobody knows. "none": nobody ever did, and the repeat guard alone
@@ -35,7 +35,7 @@ SILENT_REASONS = frozenset({"off", "silent", "audience"})  # rules that do not s
 
 
 class PatientReplay(NamedTuple):
-    """What the timeline of one patient came to: rows of calls and cards, and how it ended."""
+    """Replay of one patient: rows of calls and cards, and the chart at the end."""
 
     calls: list[Row]
     cards: list[Row]
@@ -56,7 +56,7 @@ class Replay:
         answers: str = "none",
         hooks: Iterable[str] = DEFAULT_HOOKS,
     ) -> None:
-        """`rules` are in force for each service, by its id (services.hooks.catalog.attention_of).
+        """`rules` are in force for each service, by its id (hooks.catalog.read_attention_rules).
 
         `hash_id` gives what stands in the rows for the id of a patient or a visit, or for
         "Practitioner/7". Raises ValueError for answers and hooks that there are not.
@@ -76,7 +76,7 @@ class Replay:
     def replay_patient(
         self, patient_id: str, resources: Iterable[Resource], first: date, last: date
     ) -> PatientReplay:
-        """The calls about a patient from `first` to `last`, both included.
+        """Replay the calls about a patient from `first` to `last`, both included.
 
         `resources` are all there are of the patient, visits and orders among them, each once, and
         the Medications and Devices that they refer to.
@@ -128,7 +128,7 @@ class Replay:
         )
 
     def _build_call_columns(self, event: CallEvent) -> Row:
-        """Those that a call and its cards have in common."""
+        """Build the columns that a call and its cards have in common."""
         ids = {"encounter": event.encounter, "practitioner": event.practitioner}
         hashes = {name: value and self._hash_id(value) for name, value in ids.items()}
         return {"at": event.at.isoformat(), "hook": event.hook, **hashes}
@@ -146,7 +146,7 @@ def _build_call_result(evaluation: Evaluation, cards: list[Row]) -> Row:
 
 
 def build_card_rows(answer: CallAnswer) -> Iterator[Row]:
-    """A row for each card there was reason to show, without the columns of the call.
+    """Build a row for each card there was reason to show, without the columns of the call.
 
     Of a rule that a site does not let speak no card is made: it has a topic alone. What was not
     worth a card, such as a test that is on its way, has no row.
@@ -177,7 +177,7 @@ def _build_card_row(card: Card, withheld: str | None) -> Row:
 
 
 def make_blank_key(chart: Chart, hook: str) -> tuple[object, ...] | None:
-    """All that a call about somebody of whom nothing is on record depends on; None: there is."""
+    """Key of a chart that holds age and sex alone; None where it holds more."""
     if (
         chart.measurements
         or chart.unusable

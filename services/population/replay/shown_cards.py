@@ -1,4 +1,4 @@
-"""What a replay remembers of the cards it has shown, as the service's records would."""
+"""Card history of a replay, in memory, as the service's records would have it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

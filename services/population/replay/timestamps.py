@@ -1,4 +1,4 @@
-"""When something was, and whether that was before a day was over or a call was made."""
+"""Dates and times of FHIR, and whether they are before a call or the end of a day."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -24,7 +24,7 @@ class FhirTime(NamedTuple):
 
 @lru_cache(32768)
 def parse_fhir_time(text: str) -> FhirTime | None:
-    """What a FHIR date, dateTime or instant says; None where it is none.
+    """Parse a FHIR date, dateTime or instant; None where it is none.
 
     A time without an offset, which FHIR does not allow, counts as UTC.
     """

@@ -1,6 +1,5 @@
 """Build the report of a population run: a page, figures as JSON, each table as CSV."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -22,6 +21,7 @@ from services.population.report.summary import (
 )
 from services.population.report.table import ComputedTable, Table, list_macros
 from services.reports.figures import ComputedFigure, compute_figure
+from services.reports.output import write_rows
 from services.reports.page import render_template
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 
 
-def render_page(dataset: RunDataset, filled: Mapping[str, ComputedTable], mask_below: int) -> str:
-    figures = {name: table.computed for name, table in filled.items()}
+def render_page(dataset: RunDataset, tables: Mapping[str, ComputedTable], mask_below: int) -> str:
+    figures = {name: result.computed for name, result in tables.items()}
     drawings: Mapping[str, Drawing] = {}
     if has_charts := find_spec("vl_convert") is not None:
         from services.population.report.charts import draw_charts  # noqa: PLC0415  # an extra
@@ -64,15 +64,15 @@ def render_page(dataset: RunDataset, filled: Mapping[str, ComputedTable], mask_b
     style = (files("services.reports") / "templates" / "population_report.css").read_text(
         encoding="utf-8"
     )
-    displays = {name: build_display(table) for name, table in filled.items()}
+    displays = {name: build_display(result) for name, result in tables.items()}
     return render_template(
         "population_report.html",
         {
-            "sections": _arrange_sections(filled),
-            "figures": {name: table.table.figure for name, table in filled.items()},
+            "sections": _arrange_sections(tables),
+            "figures": {name: result.table.figure for name, result in tables.items()},
             "laid": displays,
-            "grids": {name for name, table in displays.items() if isinstance(table, Grid)},
-            "listings": {name for name, table in filled.items() if table.table.listing},
+            "grids": {name for name, result in displays.items() if isinstance(result, Grid)},
+            "listings": {name for name, result in tables.items() if result.table.listing},
             "drawings": drawings,
             "has_charts": has_charts,
             "facts": list_facts(dataset),
@@ -87,14 +87,14 @@ def render_page(dataset: RunDataset, filled: Mapping[str, ComputedTable], mask_b
     )
 
 
-def _arrange_sections(filled: Mapping[str, ComputedTable]) -> Mapping[str, list[str]]:
+def _arrange_sections(tables: Mapping[str, ComputedTable]) -> Mapping[str, list[str]]:
     """The tables that there are, in the order of the page; every one stands somewhere."""
     sections: dict[str, list[str]] = {}
     for title, names in SECTIONS.items():
         present = [
             name
             for pattern in names
-            for name in filled
+            for name in tables
             if name == pattern or (pattern[-1] == "*" and name.startswith(pattern[:-1]))
         ]
         if present:
@@ -115,18 +115,15 @@ def remove_tables(folder: Path) -> None:
         (folder / f"{Path(name).name}.csv").unlink(missing_ok=True)
 
 
-def write_csv(folder: Path, filled: Mapping[str, ComputedTable]) -> None:
+def write_csv(folder: Path, tables: Mapping[str, ComputedTable]) -> None:
     """A file for each table; listings are written already."""
-    for name, table in filled.items():
-        if not table.table.listing:
-            with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(table.computed.columns)
-                writer.writerows(table.computed.rows)
+    for name, result in tables.items():
+        if not result.table.listing:
+            write_rows(folder / f"{name}.csv", result.computed.columns, result.computed.rows)
 
 
 def write_json(
-    folder: Path, dataset: RunDataset, filled: Mapping[str, ComputedTable], mask_below: int
+    folder: Path, dataset: RunDataset, tables: Mapping[str, ComputedTable], mask_below: int
 ) -> None:
     """Everything that the page shows, by names that stay the same."""
     document = {
@@ -138,13 +135,13 @@ def write_json(
         "maskedBelow": mask_below,
         "figures": {
             name: {
-                "title": table.table.figure.title,
-                "says": table.table.figure.says,
-                "columns": table.computed.columns,
-                "rows": table.computed.rows,
-                "total": table.total,
+                "title": result.table.figure.title,
+                "says": result.table.figure.says,
+                "columns": result.computed.columns,
+                "rows": result.computed.rows,
+                "total": result.total,
             }
-            for name, table in filled.items()
+            for name, result in tables.items()
         },
     }
     (folder / FIGURES_FILE).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
@@ -161,19 +158,19 @@ def make_report(
 
     `where` restricts it to people who meet a condition of SQL on the columns of assessments and of
     the survey. With `mask_below`, smaller numbers are hidden and no person is listed. Raises
-    ReportRefused, and OSError where nothing can be written.
+    ReportError, and OSError where nothing can be written.
     """
     folder = into or out / "report"
     folder.mkdir(parents=True, exist_ok=True)
     remove_tables(folder)
     with open_dataset(out, folder, where) as dataset:
-        filled = {
+        tables = {
             table.name: _compute_table(dataset, table, mask_below)
             for table in _build_tables(dataset)
         }
-    write_csv(folder, filled)
-    write_json(folder, dataset, filled, mask_below)
-    (folder / "index.html").write_text(render_page(dataset, filled, mask_below), encoding="utf-8")
+    write_csv(folder, tables)
+    write_json(folder, dataset, tables, mask_below)
+    (folder / "index.html").write_text(render_page(dataset, tables, mask_below), encoding="utf-8")
 
 
 def _build_tables(dataset: RunDataset) -> Iterator[Table]:

@@ -6,6 +6,7 @@ from typing import Any
 from services.population.report import categories, labels
 from services.reports.figures import ComputedFigure
 from services.reports.vega import (
+    INDICATOR_COLOURS,
     NARROW,
     ChartSpec,
     Drawing,
@@ -175,9 +176,6 @@ def _draw_cards(figures: Figures) -> ChartSpec:
     names = [labels.get_topic_label(topic) for topic in order]
     spec = build_bars(data, "topic", names, "cards", kinds, INDICATOR_COLOURS, "indicator")
     return spec, f"Bars of cards by topic and indicator. The most frequent is {names[0]}."
-
-
-INDICATOR_COLOURS = ("var(--calm)", "var(--warm)", "var(--accent)")  # info, warning, critical
 
 
 def _draw_weeks(figures: Figures) -> ChartSpec:

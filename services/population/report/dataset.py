@@ -177,7 +177,7 @@ class RunDataset:
 def open_dataset(out: Path, into: Path, where: str | None = None) -> Iterator[RunDataset]:
     """The run in `out`, of those people who meet `where`; what is written goes to `into`.
 
-    Raises ReportRefused.
+    Raises ReportError.
     """
     dataset = _read_run(out)
     with TemporaryDirectory(prefix="cobalamin-report-") as temporary:

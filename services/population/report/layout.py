@@ -80,11 +80,11 @@ class Grid:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
-def build_display(filled: ComputedTable) -> DisplayTable | Grid:
-    table, computed = filled.table, filled.computed
+def build_display(result: ComputedTable) -> DisplayTable | Grid:
+    table, computed = result.table, result.computed
     if table.across is not None:
         return _build_grid(table, table.across, computed)
-    return replace(_build_rows(table, computed), total=filled.total)
+    return replace(_build_rows(table, computed), total=result.total)
 
 
 def _build_rows(table: Table, computed: ComputedFigure) -> DisplayTable:

@@ -1,4 +1,4 @@
-"""The second pass: a patient's resources to rows, by the rules that answer a call."""
+"""Second pass of a population run: assess each patient by the rules that answer a call."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ MAX_CACHED = 50_000  # answers for patients of whom nothing is known but age and
 
 @dataclass(frozen=True, slots=True)
 class Evaluators:
-    """By what patients are assessed: one guideline and one definition, and others beside them."""
+    """The guideline and definition that patients are assessed by, and others to compare with."""
 
     maker: CardComposer
     rules: Mapping[str, AttentionRules]  # by service
@@ -57,7 +57,7 @@ class Evaluators:
 
 @dataclass(slots=True)
 class BucketOutput:
-    """The rows of some patients as lines of JSON, by table, and what was complained of."""
+    """The rows of one bucket as lines of JSON, by table, and its complaints."""
 
     lines: dict[str, list[bytes]] = field(
         default_factory=lambda: {name: [] for name in rows.TABLES}
@@ -94,7 +94,7 @@ class Assessor:
         self._replay = Replay(evaluators.maker, evaluators.rules, hash_id, answers=answers)
 
     def assess_patient(self, patient: str, lines: list[Line], output: BucketOutput) -> None:
-        """The rows of one patient; a complaint where there is nobody to assess."""
+        """Add the rows of one patient to `output`; a complaint where there is no Patient."""
         resources = parse_lines(lines, output)
         if not any(r.get("resourceType") == "Patient" for r in resources):
             output.add_complaint(lines[0], "patient-missing")
@@ -112,7 +112,7 @@ class Assessor:
         self._assess_chart(chart, self._hash_id(patient), output)
 
     def _find_referenced(self, resources: Iterable[Resource]) -> list[Resource]:
-        """The medicines, and devices on no patient's name, that `resources` refer to."""
+        """Find the Medications and Devices of no patient that `resources` refer to."""
         referenced = {}
         for resource in resources:
             for key in REFERENCE_MEMBERS:
@@ -123,7 +123,7 @@ class Assessor:
         return list(referenced.values())
 
     def _assess_chart(self, chart: Chart, patient_hash: str, output: BucketOutput) -> None:
-        """A row for each pair of guidelines, and, as of a day, the cards of a view of the chart."""
+        """Add a row for each pair of guidelines, and the cards of a chart view unless replaying."""
         key = make_blank_key(chart, PATIENT_VIEW.name)
         guideline_columns = self._cached_rows.get(key) if key is not None else None
         if guideline_columns is None:
@@ -146,7 +146,7 @@ class Assessor:
     def _build_card_rows(
         self, chart: Chart, evaluation: Evaluation, patient_hash: str
     ) -> list[rows.Row]:
-        """The cards of a view of the chart, with nothing remembered."""
+        """Build the card rows of one chart view, with no card history."""
         answer = decide_cards(
             chart, (), self._evaluators.maker, self._view_rules,
             hook=PATIENT_VIEW.name, encounter=None, memory=EmptyCardHistory(), now=self._now,
@@ -165,7 +165,7 @@ class Assessor:
 def compare_guidelines(
     chart: Chart, primary: Evaluation, evaluators: Evaluators
 ) -> Iterator[Evaluation]:
-    """The same chart by the other guidelines; the axis that stays is not assessed twice."""
+    """Assess the chart by the other guidelines; what stays the same is not assessed twice."""
     first = evaluators.knowledge
     # What `primary` says of muscle has the steps in it that the other axis called for.
     muscle_alone = None
@@ -181,7 +181,7 @@ def compare_guidelines(
 
 
 def parse_lines(lines: list[Line], output: BucketOutput) -> list[Resource]:
-    """The resources on the lines of one patient, each once: of copies, the newest."""
+    """Parse the resources of one patient, each once: of copies, the newest."""
     try:
         resources = orjson.loads(b"[" + b",".join([line.text for line in lines]) + b"]")
     except orjson.JSONDecodeError:
@@ -206,7 +206,7 @@ def parse_lines(lines: list[Line], output: BucketOutput) -> list[Resource]:
 def _parse_each_line(
     lines: list[Line], output: BucketOutput
 ) -> tuple[list[dict[str, Any]], list[Line]]:
-    """What one parser let pass and another does not, such as a number beyond all bounds."""
+    """Parse line by line where one fails, such as a number beyond all bounds."""
     resources, parsed_lines = [], []
     for line in lines:
         try:
@@ -218,7 +218,7 @@ def _parse_each_line(
 
 
 def _read_version(resource: Resource) -> tuple[str, int]:
-    """What tells an older copy of a resource from a newer one."""
+    """Sort key of copies of a resource: when it was updated, and its version number."""
     meta = resource.get("meta")
     if not isinstance(meta, dict):
         return "", 0

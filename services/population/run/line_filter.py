@@ -1,4 +1,4 @@
-"""Which lines of an export are kept, and which patient each is about.
+"""Filter the lines of an export: which are kept, and which patient each is about.
 
 A line is kept unless it is certain that no rule reads it: that it is of a type that no reader
 knows, or that none of its codes is in a value set.
@@ -45,7 +45,7 @@ class _Component(msgspec.Struct):
 
 
 class _ResourceHead(msgspec.Struct):
-    """What must be read of a resource before it is known whether the rest is."""
+    """The members that decide whether a resource is kept."""
 
     resourceType: str  # noqa: N815
     id: str | None = None
@@ -73,7 +73,7 @@ class FilteredLine(NamedTuple):
 
 
 class RejectedLine(NamedTuple):
-    """Why a line is of no use."""
+    """A line that cannot be used, and why."""
 
     reason: str
 
@@ -85,11 +85,11 @@ class ResourceList(NamedTuple):
 
 
 class LineFilter:
-    """Sorts the lines of an export.
+    """Classifies the lines of an export.
 
-    With `timeline`, visits are kept and every order is, since each is a moment at which the service
-    would have been called. Without `dropping`, every line about a patient is kept: what is dropped
-    must not change any assessment.
+    With `for_replay`, visits and all orders are kept: at each the service would have been called.
+    Without `drop_unread`, every line about a patient is kept: what is dropped must not change any
+    assessment.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class LineFilter:
         )
 
     def classify(self, line: bytes) -> FilteredLine | RejectedLine | ResourceList:
-        """Where `line`, JSON in UTF-8, belongs."""
+        """Classify `line`, JSON in UTF-8."""
         try:
             head = _decoder.decode(line)
         except msgspec.ValidationError:
@@ -171,7 +171,7 @@ class LineFilter:
         return system is not None and code is not None and bool(self._index.look_up(system, code))
 
     def reduce_medication(self, medication: Resource) -> dict[str, Any] | None:
-        """What a request that refers to `medication` needs of it; None where no rule reads it."""
+        """Keep the members of `medication` that requests refer to; None where no rule reads it."""
         if not isinstance(medication.get("id"), str):
             return None
         drug_codings = list_medication_codings(medication)
@@ -180,7 +180,7 @@ class LineFilter:
         return {key: medication[key] for key in MEDICATION_MEMBERS if key in medication}
 
     def _classify_slowly(self, line: bytes) -> FilteredLine | RejectedLine | ResourceList:
-        """A line in a shape that is not R4's; kept where it is about a patient."""
+        """Classify a line that is not in the shape of R4; kept where it is about a patient."""
         try:
             document = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -188,7 +188,7 @@ class LineFilter:
         return self.classify_document(document)
 
     def classify_document(self, document: Any) -> FilteredLine | RejectedLine | ResourceList:
-        """Where a document that has been parsed belongs."""
+        """Classify a document that has been parsed."""
         match document:
             case {"resourceType": "Bundle"}:
                 return ResourceList(unpack_bundle(document))
@@ -232,7 +232,7 @@ def _find_patient_id(text: str) -> str | None:
 
 
 def unpack_bundle(bundle: Resource) -> list[dict[str, Any]]:
-    """The resources of a Bundle and of Bundles inside it.
+    """Unpack the resources of a Bundle and of Bundles inside it.
 
     What they call each other by (`urn:uuid:...`) is replaced by type and id, for outside the
     Bundle it means nothing. A resource without an id is given the last part of its fullUrl.

@@ -1,4 +1,4 @@
-"""What a run is going to do: settled before it begins, and kept so that it can be gone on with."""
+"""Plan of a population run: inputs, knowledge and options, with a fingerprint to resume by."""
 
 import hashlib
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ class RunPlan:
         return others
 
     def compute_fingerprint(self) -> str:
-        """The same for runs that must give the same result."""
+        """Digest that is the same for runs that must give the same result."""
         inputs = {
             "version": version("cobalamin-cds"),
             "knowledge": _hash_knowledge(),

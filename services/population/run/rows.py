@@ -1,4 +1,4 @@
-"""What a run writes of each patient: the columns, and how an assessment fills them.
+"""Columns of the output tables, and how an assessment fills them.
 
 No column names a patient: `patient` is the keyed hash under which the service's own records would
 keep them.
@@ -122,7 +122,7 @@ def compute_age(chart: Chart) -> int | None:
 
 
 def list_missing(chart: Chart) -> list[str]:
-    """What the chart lacks of what assessments look for."""
+    """Names of EXPECTED_DATA that the chart lacks."""
     names = [] if chart.born else ["birth_date"]
     if chart.sex is None:
         names.append("sex")

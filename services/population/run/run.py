@@ -1,7 +1,6 @@
-"""A run from beginning to end on this machine: both passes, by all its cores.
+"""Run a backtest on this machine: both passes, by all its cores.
 
-A run that was killed is gone on with: what a step has finished stands in files, and is not done
-again.
+A run that was killed is resumed: what a step has finished stands in files, and is not done again.
 """
 
 import csv
@@ -47,11 +46,11 @@ MAX_LOCATED = 10_000  # complaints that are listed one by one
 
 
 class RunError(ValueError):
-    """The folder does not fit the run that is asked for."""
+    """The output folder does not fit this run."""
 
 
 class Watcher(Protocol):
-    """Who is told how far the run is."""
+    """Receives the progress of a run."""
 
     def begin(self, stage: str, total: int, unit: str) -> None: ...
     def advance(self, by: int) -> None: ...
@@ -85,9 +84,9 @@ class RunCounts:
 def run_backtest(
     plan: RunPlan, labels: KnowledgeLabels, workers: int, watcher: Watcher, *, fresh: bool = False
 ) -> dict[str, Any]:
-    """Carries `plan` out, or on, or with `fresh` anew; what run.json says, `labels` among it.
+    """Run `plan`, resume it, or with `fresh` begin anew; returns the contents of run.json.
 
-    Raises RunRefused where the folder holds something else, OSError where it cannot be written, and
+    Raises RunError where the folder holds something else, OSError where it cannot be written, and
     BrokenProcessPool where a worker was killed: what was done until then stays done.
     """
     with open_run(plan, fresh=fresh) as earlier:
@@ -117,7 +116,7 @@ def measure_parts(plan: RunPlan) -> list[int]:
 
 @contextmanager
 def open_run(plan: RunPlan, *, fresh: bool = False) -> Iterator[dict[str, Any] | None]:
-    """The folder of the run, held for this process alone; what run.json says if it is finished.
+    """Lock the folder of the run; yields the contents of run.json if it is finished, else None.
 
     With `fresh`, what an earlier run left is taken away first.
     """
@@ -150,7 +149,7 @@ def open_run(plan: RunPlan, *, fresh: bool = False) -> Iterator[dict[str, Any] |
 
 
 def _clear_output(out: Path) -> None:
-    """Takes away what an earlier run made in `out`, and nothing else."""
+    """Remove what an earlier run made in `out`, and nothing else."""
     for folder in (*TABLES, "work", "report"):
         shutil.rmtree(out / folder, ignore_errors=True)
     for file in (RUN_FILE, COMPLAINTS_FILE):
@@ -191,7 +190,7 @@ def _run_steps(
 def finish_run(
     plan: RunPlan, labels: KnowledgeLabels, counts: RunCounts, started: datetime, engine: str
 ) -> dict[str, Any]:
-    """Writes the complaints and run.json, and takes the work folder away."""
+    """Write the complaints and run.json, and remove the work folder."""
     _write_complaints(plan, counts)
     result = {
         "version": version("cobalamin-cds"),

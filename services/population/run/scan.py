@@ -51,7 +51,7 @@ class Complaints:
         return {"located": self.located, "counted": dict(self.counted)}
 
     def merge(self, complaints: ComplaintsJson) -> None:
-        """Adds those of another step, as `as_json` says them."""
+        """Add those of another step."""
         self.located += [(part, line, reason) for part, line, reason in complaints["located"]]
         self.counted.update(complaints["counted"])
 
@@ -64,7 +64,7 @@ COMPRESSION_LEVEL = 1  # of compression: what is written is read once, soon
 
 @dataclass(slots=True)
 class PartScan:
-    """What one part held."""
+    """What one part of the input holds."""
 
     part: int
     lines: int = 0
@@ -96,7 +96,7 @@ class PartScan:
 def scan_part(
     part: InputPart, source: InputFile, line_filter: LineFilter, buckets: int, max_line_bytes: int
 ) -> PartScan:
-    """The lines of `part`, each with its patient's or complained of."""
+    """Read the lines of `part` into buckets of patients; count what cannot be used."""
     part_scan = PartScan(part.number, buckets=[[] for _ in range(buckets)])
     if source.read_error:
         part_scan.add_complaint(None, "unreadable")
@@ -124,7 +124,7 @@ def scan_part(
 def _scan_document(
     data: bytes, line_filter: LineFilter, part_scan: PartScan, max_line_bytes: int
 ) -> None:
-    """A file that is one JSON document; one that is not is read as lines after all."""
+    """Scan a file as one JSON document; one that is not is read as lines after all."""
     if len(data) > max_line_bytes:
         part_scan.add_complaint(None, "too-long")
         return
@@ -218,7 +218,7 @@ def _scan_resource(
 
 
 def _keep_shared(resource: dict[str, Any], line_filter: LineFilter, part_scan: PartScan) -> None:
-    """A resource of no patient that those of patients refer to."""
+    """Keep a resource of no patient that those of patients refer to."""
     shared = (
         line_filter.reduce_medication(resource)
         if resource["resourceType"] != "Device"
@@ -237,7 +237,7 @@ class Line(NamedTuple):
 
 
 def group_by_patient(segments: Iterable[tuple[int, bytes]]) -> list[tuple[str, list[Line]]]:
-    """The patients of one bucket with their lines, in the order of their ids.
+    """Group the lines of one bucket by patient, in the order of their ids.
 
     `segments` are (number of the part, packed segment), in the order of the parts.
     """

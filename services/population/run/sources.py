@@ -1,4 +1,4 @@
-"""What a run reads: the files, and the parts that they are read in."""
+"""Input files of a population run, and the parts that they are read in."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ EXPANSION_RATIO = 10  # how many times larger than its file a compressed export 
 
 
 class NoInputError(ValueError):
-    """The paths that were given hold no file that a run could read."""
+    """The paths hold no file that a run can read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class InputPart(NamedTuple):
 
 
 def find_files(paths: Iterable[Path]) -> tuple[InputFile, ...]:
-    """The files at `paths`, folders with all below them, in the order of their names.
+    """Find the input files at `paths`, folders with all below them, in the order of names.
 
     A file that is named is read whatever it is called; in a folder, NDJSON and JSON files are,
-    compressed or not. Raises NothingToRead.
+    compressed or not. Raises NoInputError.
     """
     files: dict[Path, InputFile] = {}
     for path in paths:
@@ -106,7 +106,7 @@ def split_files(sources: Iterable[InputFile], max_bytes: int) -> tuple[InputPart
 
 
 def open_file(source: InputFile) -> BinaryIO:
-    """The bytes inside `source`. Raises OSError; reading on may raise what `BROKEN` lists."""
+    """Open the bytes inside `source`. Raises OSError; reading may raise TRUNCATION_ERRORS."""
     if source.compression == "gzip":
         return io.BufferedReader(gzip.GzipFile(source.path), 1 << 18)
     if source.compression == "zstd":

@@ -49,9 +49,9 @@ _worker: Worker | None = None
 def run_on_spark(
     plan: RunPlan, labels: KnowledgeLabels, master: str, watcher: Watcher, *, fresh: bool = False
 ) -> dict[str, Any]:
-    """Carries `plan` out on the cluster at `master`; what run.json says, `labels` among it.
+    """Run `plan` on the cluster at `master`; returns the contents of run.json.
 
-    Buckets that an earlier run finished are not assessed again. Raises RunRefused, OSError, and
+    Buckets that an earlier run finished are not assessed again. Raises RunError, OSError, and
     what Spark raises where the cluster cannot be reached.
     """
     with open_run(plan, fresh=fresh) as earlier:
@@ -115,7 +115,7 @@ def _run_passes(
 def _collect_with_progress(
     context: "SparkContext", rdd: "RDD[Result]", watcher: Watcher, total: int
 ) -> list[Result]:
-    """All of `rdd`; the watcher is told of each task's share of `total` while Spark computes."""
+    """Collect `rdd`, and report each task's share of `total` while Spark computes."""
     tracker, reported = context.statusTracker(), 0
     with ThreadPoolExecutor(1) as thread:
         collecting = thread.submit(rdd.collect)
@@ -141,7 +141,7 @@ def _compute_progress(tracker: "StatusTracker") -> float:
 
 
 def _find_open_buckets(plan: RunPlan, counts: RunCounts, watcher: Watcher) -> Iterator[int]:
-    """The buckets that are not done yet."""
+    """Find the buckets that are not assessed yet; counts those that are."""
     for bucket in range(plan.buckets):
         file = get_result_file(get_work_folder(plan.out), ASSESS, bucket)
         if file.exists():
@@ -176,7 +176,7 @@ def _parse_result(pair: tuple[int, bytes]) -> ScanResult:
 def _scan_part(
     plan_broadcast: "Broadcast[RunPlan]", number: int
 ) -> Iterator[tuple[int, tuple[int, bytes]]]:
-    """(bucket, (part, segment)) of one part, and what it was found to hold."""
+    """Scan one part: yields (bucket, (part, segment)) and the scan result."""
     part_scan = _get_worker(plan_broadcast.value).read_part(number)
     yield SCAN_RESULT, (number, orjson.dumps(summarise_scan(part_scan)))
     for bucket, segment in enumerate(part_scan.pack_segments()):

@@ -1,4 +1,4 @@
-"""What a site adds of each patient from a table of its own: weights, and by what to break down."""
+"""Survey table of a site: a weight for each patient, and columns to break results down by."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -15,10 +15,12 @@ class SurveyError(ValueError):
 
 
 def write_survey(file: Path, out: Path, hash_id: Callable[[str], str]) -> int:
-    """`file`, a CSV table whose first column is the patient's id, with the id hashed; its rows.
+    """Write `file`, a CSV table whose first column is the patient's id, with hashed ids.
+
+    Returns the number of rows.
 
     `weight` is a number, `stratum` and `unit` are those of a clustered sample; every other column
-    is text to break results down by. Raises SurveyFault, OSError.
+    is text to break results down by. Raises SurveyError, OSError.
     """
     with file.open(encoding="utf-8-sig", newline="") as lines:
         table = csv.reader(lines)

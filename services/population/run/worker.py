@@ -1,7 +1,7 @@
-"""What one process does: a part of the input read, a bucket of patients assessed.
+"""Worker process of a population run: scan a part of the input, assess a bucket of patients.
 
-Both write files that are whole or not there, and say what was done in a file beside them: whoever
-finds that file need not do it again.
+Both steps write files that are whole or not there, and a result file beside them: a step whose
+result file exists is not done again.
 """
 
 import gc
@@ -65,7 +65,7 @@ class Worker:
         return LineFilter(self.evaluators.knowledge.index, for_replay=self.plan.since is not None)
 
     def get_assessor(self, drugs: Callable[[], dict[str, Any]]) -> Assessor:
-        """With the medicines of the whole input, which `drugs` gives: asked once."""
+        """The assessor of this process; `drugs` gives the medicines of the whole input, once."""
         if self._assessor is None:
             plan = self.plan
             self._assessor = Assessor(
@@ -131,7 +131,7 @@ class Worker:
 
 
 def assess_segments(assessor: Assessor, segments: Iterable[tuple[int, bytes]]) -> BucketOutput:
-    """The rows of all patients of one bucket."""
+    """Assess all patients of one bucket."""
     output = BucketOutput()
     for patient, lines in group_by_patient(segments):
         assessor.assess_patient(patient, lines, output)
@@ -180,7 +180,7 @@ _worker: Worker | None = None
 
 
 def start_worker(plan: RunPlan) -> None:
-    """Makes this process a worker of `plan`; it ends with the process that started it."""
+    """Make this process a worker of `plan`; it ends with the process that started it."""
     global _worker  # noqa: PLW0603  # one for each process, made once
     _end_with_parent()
     _worker = Worker(plan)
