@@ -61,7 +61,7 @@ def report(
     """
     _check_options(from_logs=from_logs, from_records=from_records, files=files, html=html)
     from services.reports.figures import compute_figures  # noqa: PLC0415  # the embedded engine is large
-    from services.reports.highlights import find_highlights  # noqa: PLC0415
+    from services.reports.highlight_rules import find_highlights  # noqa: PLC0415
     from services.reports.log_reader import ReportWindow  # noqa: PLC0415
     from services.reports.output import as_document, show_report, write_csv  # noqa: PLC0415
 

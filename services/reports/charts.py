@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from services.reports.figures import ComputedFigure
 from services.reports.vega import (
+    INDICATOR_COLOURS,
     NARROW,
     ChartSpec,
     Drawing,
@@ -45,7 +46,7 @@ def _draw_latency(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
     ]
     slowest = max(rows, key=lambda row: row["p95"])
 
-    def spec(_width: int) -> Spec:
+    def build_spec(_width: int) -> Spec:
         return {
             "height": 240,
             "data": {"values": data},
@@ -64,7 +65,7 @@ def _draw_latency(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
             },
         }
 
-    return spec, (
+    return build_spec, (
         f"Lines of p50, p95 and p99 for each {key}. "
         f"p95 is highest on {slowest[key]:%Y-%m-%d}: {slowest['p95']} ms."
     )
@@ -83,7 +84,7 @@ def _draw_heat_map(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
     for row in data:
         row["shade"] = names[sum(row["ms"] > limit for limit in HEAT_LIMITS)]
 
-    def spec(width: int) -> Spec:
+    def build_spec(width: int) -> Spec:
         columns = 4 if width <= NARROW else len(names)
         return {
             "height": {"step": 15},
@@ -101,7 +102,7 @@ def _draw_heat_map(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
         }
 
     worst = max(rows, key=lambda row: row["p95"])
-    return spec, (
+    return build_spec, (
         "Each hour of each day, shaded by its p95. The darkest hour begins at "
         f"{worst['hour']:%Y-%m-%d %H:%M}: {worst['p95']} ms."
     )
@@ -134,9 +135,10 @@ def _draw_cards(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
         {"at": r["day"].isoformat(), "rate": r["per 100 calls"], "indicator": r["indicator"]}
         for r in rows
     ]
-    colours = ("var(--calm)", "var(--warm)", "var(--accent)")
-    spec = build_columns(data, "rate", "cards per 100 calls", indicators, colours, "indicator")
-    return spec, "Columns of cards per 100 calls for each day, by indicator."
+    build_spec = build_columns(
+        data, "rate", "cards per 100 calls", indicators, INDICATOR_COLOURS, "indicator"
+    )
+    return build_spec, "Columns of cards per 100 calls for each day, by indicator."
 
 
 def _draw_answers(figures: Mapping[str, ComputedFigure]) -> ChartSpec:
@@ -197,8 +199,8 @@ def _draw_bars(counts: Mapping[str, int], unit: str, says: str) -> ChartSpec:
         return None
     order = sorted(counts, key=lambda name: -counts[name])[:MAX_BARS]
     data = [{"name": name, unit: counts[name], "all": unit} for name in order]
-    spec = build_bars(data, "name", order, unit, (unit,), ("var(--calm)",), None)
-    return spec, f"{says} The longest is {order[0]}: {counts[order[0]]}."
+    build_spec = build_bars(data, "name", order, unit, (unit,), ("var(--calm)",), None)
+    return build_spec, f"{says} The longest is {order[0]}: {counts[order[0]]}."
 
 
 CHARTS: Mapping[str, Callable[[Mapping[str, ComputedFigure]], ChartSpec]] = {

@@ -26,8 +26,8 @@ def quote_identifier(name: str) -> str:
 
 def fetch_number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     """The one number that `query` answers with."""
-    found = connection.execute(query).fetchone()
-    return int(found[0]) if found is not None else 0
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row is not None else 0
 
 
 MAGIC_NUMBERS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}

@@ -30,10 +30,10 @@ class ComputedFigure:
 
 def compute_figure(connection: duckdb.DuckDBPyConnection, figure: Figure) -> ComputedFigure:
     """`figure` by its query."""
-    found = connection.execute(figure.query)
-    columns = tuple(column[0] for column in found.description or ())
+    result = connection.execute(figure.query)
+    columns = tuple(column[0] for column in result.description or ())
     return ComputedFigure(
-        figure, columns, tuple(tuple(map(make_printable, row)) for row in found.fetchall())
+        figure, columns, tuple(tuple(map(make_printable, row)) for row in result.fetchall())
     )
 
 
@@ -52,12 +52,12 @@ def compute_figures(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Compu
 
 
 def _build_latency_query(*groups: str) -> str:
-    named = ", ".join(groups)
+    columns = ", ".join(groups)
     marks = ", ".join(
         f"round(quantile_cont(ms, {mark / 100}), 1) AS p{mark}" for mark in (50, 90, 95, 99)
     )
     return f"""
-        SELECT {named}, count(*) AS calls, {marks}, round(max(ms), 1) AS max
+        SELECT {columns}, count(*) AS calls, {marks}, round(max(ms), 1) AS max
         FROM decision GROUP BY ALL ORDER BY ALL
     """
 
@@ -230,7 +230,8 @@ FIGURES = (
         "categories",
         "What was found",
         "Calls by the category of each axis and by tier.",
-        f"""SELECT axis, category, count(*) AS calls, {_build_share("count(*)", CALL_COUNT)} AS "of calls %"
+        f"""SELECT axis, category, count(*) AS calls,
+                {_build_share("count(*)", CALL_COUNT)} AS "of calls %"
             FROM (SELECT axis, category FROM finding
                   UNION ALL SELECT 'tier', tier FROM decision WHERE tier IS NOT NULL)
             GROUP BY ALL ORDER BY axis, calls DESC, category""",

@@ -1,8 +1,7 @@
-"""One thing that stands out, and how it is worded."""
+"""What stands out in a report: a rule, what it finds, and how many of a kind are listed."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -12,6 +11,7 @@ from services.reports.figures import ComputedFigure
 
 MIN_CALLS = 20  # of a day or a service: fewer say nothing of it
 FACTOR = 3  # as much as on the other days
+MAX_ALIKE = 4  # highlights of one rule
 
 Figures = Mapping[str, ComputedFigure]
 
@@ -39,17 +39,23 @@ def compare_days(days: list[dict[str, Any]], name: str) -> Iterator[tuple[dict[s
         yield day, median(other[name] for other in days if other is not day)
 
 
-def format_day(day: date) -> str:
-    return f"{day:%A} {day.day} {day:%B %Y}"
+def collect_highlights(
+    rules: Iterable[HighlightRule], figures: Figures, connection: duckdb.DuckDBPyConnection
+) -> list[Highlight]:
+    """Apply all rules: problems first, each in the order of the rules."""
+    highlights = [
+        highlight
+        for rule in rules
+        for highlight in _limit_highlights(list(rule.find(figures, connection)))
+    ]
+    return sorted(highlights, key=lambda item: not item.problem)
 
 
-def format_number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.1f}"
-
-
-def format_time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}"
-
-
-def make_plural(count: int, word: str) -> str:
-    return word if count == 1 else f"{word}s"
+def _limit_highlights(highlights: list[Highlight]) -> list[Highlight]:
+    """The first of what one rule found, and the others in one."""
+    if len(highlights) <= MAX_ALIKE:
+        return highlights
+    first, others = highlights[: MAX_ALIKE - 1], highlights[MAX_ALIKE - 1 :]
+    names = ", ".join(highlight.about for highlight in others)
+    more = Highlight(f"{len(others)} more like that", f"{names}.", first[0].where, names)
+    return [*first, replace(more, problem=first[0].problem)]

@@ -65,10 +65,10 @@ def open_events(
     """A database of the files' events, gone afterwards. "-" is standard input.
 
     `reasons` are the override reasons that may be named; None where the lines were made by a
-    service, which names no others. Raises Unreadable.
+    service, which names no others. Raises UnreadableLogError.
     """
-    with TemporaryDirectory(prefix="cobalamin-report-") as made:
-        folder = Path(made)
+    with TemporaryDirectory(prefix="cobalamin-report-") as temporary:
+        folder = Path(temporary)
         paths = [_keep_copy(file, folder) for file in _remove_repeats(files)]
         with duckdb.connect(folder / "report.duckdb") as connection:
             _configure_engine(connection, folder)
@@ -93,22 +93,22 @@ def _keep_copy(file: str, folder: Path) -> Path:
     path = Path(file)
     if file != "-" and not path.is_fifo():
         return path
-    kept = folder / f"kept-{len(list(folder.iterdir()))}"
-    with kept.open("wb") as copy:
+    copy_path = folder / f"kept-{len(list(folder.iterdir()))}"
+    with copy_path.open("wb") as copy:
         if file == "-":
             shutil.copyfileobj(sys.stdin.buffer, copy)
         else:
             with path.open("rb") as pipe:
                 shutil.copyfileobj(pipe, copy)
-    return kept
+    return copy_path
 
 
 def _find_compression(path: Path) -> str:
     """As the engine calls it."""
     try:
         return detect_compression(path) or "none"
-    except OSError as fault:
-        raise UnreadableLogError(f"{path}: {fault.strerror}") from None
+    except OSError as error:
+        raise UnreadableLogError(f"{path}: {error.strerror}") from None
 
 
 def _read_files(
@@ -119,7 +119,7 @@ def _read_files(
 ) -> None:
     compressions = [_find_compression(path) for path in paths]
     sizes = [path.stat().st_size for path in paths]
-    whole, done = max(sum(sizes), 1), 0
+    whole, bytes_read = max(sum(sizes), 1), 0
     connection.execute(f"CREATE TABLE line (read STRUCT({LINE_SHAPE}), moment TIMESTAMP)")
     connection.execute("CREATE TABLE unread (lines BIGINT)")
     with ThreadPoolExecutor(1) as threads:
@@ -129,9 +129,9 @@ def _read_files(
             alias.symlink_to(path.resolve())
             reading = threads.submit(_read_file, connection, alias, path, compression)
             for part in _track_reading(connection, reading):
-                progress((done + part * size) / whole)
-            done += size
-            progress(done / whole)
+                progress((bytes_read + part * size) / whole)
+            bytes_read += size
+            progress(bytes_read / whole)
 
 
 def _track_reading(
@@ -170,16 +170,16 @@ def _read_file(
         )
         connection.execute("DROP TABLE reject")
         connection.execute("DROP TABLE reject_scan")
-    except duckdb.Error as fault:
-        raise UnreadableLogError(f"{path}: {type(fault).__name__}") from None
+    except duckdb.Error as error:
+        raise UnreadableLogError(f"{path}: {type(error).__name__}") from None
 
 
 def _create_tables(
     connection: duckdb.DuckDBPyConnection, window: ReportWindow, reasons: Iterable[str] | None
 ) -> None:
     """One table for each kind of event, of what lies in the window."""
-    named = None if reasons is None else sorted(reasons)
-    for name, value in {**window.as_variables(), "reasons": named}.items():
+    known_reasons = None if reasons is None else sorted(reasons)
+    for name, value in {**window.as_variables(), "reasons": known_reasons}.items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
     for statement in CREATE_TABLES:
         connection.execute(statement)

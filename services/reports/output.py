@@ -13,18 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from services.reports.figures import ComputedFigure
-from services.reports.highlight import Highlight, format_number, format_time
+from services.reports.highlight import Highlight
+from services.reports.text_format import format_number, format_time
 
 MAX_ROWS = 15  # of one table on a terminal
 
 
 def show_report(
-    console: Console, figures: Mapping[str, ComputedFigure], found: Iterable[Highlight]
+    console: Console, figures: Mapping[str, ComputedFigure], highlights: Iterable[Highlight]
 ) -> None:
     """What stands out, then every table that has rows."""
     console.print(Text("\nWhat stands out\n", style="bold"))
     nothing = True
-    for finding in found:
+    for finding in highlights:
         nothing = False
         style = "bold red" if finding.problem else "bold yellow"
         console.print(Text.assemble(("● ", style), (finding.says, "bold")))
@@ -38,8 +39,8 @@ def show_report(
 
 
 def _build_table(computed: ComputedFigure) -> Table:
-    figure, left = computed.figure, len(computed.rows) - MAX_ROWS
-    caption = figure.says + (f" {left} more rows: see --csv." if left > 0 else "")
+    figure, omitted = computed.figure, len(computed.rows) - MAX_ROWS
+    caption = figure.says + (f" {omitted} more rows: see --csv." if omitted > 0 else "")
     table = Table(
         title=Text(f"\n{figure.title}"), caption=Text(caption), title_justify="left",
         caption_justify="left", title_style="bold",
@@ -74,17 +75,17 @@ def format_value(value: Any) -> str:
 
 
 def write_csv(
-    folder: Path, figures: Mapping[str, ComputedFigure], found: Iterable[Highlight]
+    folder: Path, figures: Mapping[str, ComputedFigure], highlights: Iterable[Highlight]
 ) -> None:
     """One file for each figure, and one for what stands out."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, computed in figures.items():
-        _write_rows(folder / f"{name}.csv", computed.columns, computed.rows)
-    findings = [(f.problem, f.says, f.more, f.where) for f in found]
-    _write_rows(folder / "findings.csv", ("problem", "says", "more", "see"), findings)
+        write_rows(folder / f"{name}.csv", computed.columns, computed.rows)
+    findings = [(f.problem, f.says, f.more, f.where) for f in highlights]
+    write_rows(folder / "findings.csv", ("problem", "says", "more", "see"), findings)
 
 
-def as_document(figures: Mapping[str, ComputedFigure], found: Iterable[Highlight]) -> bytes:
+def as_document(figures: Mapping[str, ComputedFigure], highlights: Iterable[Highlight]) -> bytes:
     """The same as JSON: each figure with its words, columns and rows, and what stands out.
 
     Days and moments are text as CSV has them.
@@ -99,12 +100,13 @@ def as_document(figures: Mapping[str, ComputedFigure], found: Iterable[Highlight
             }
             for name, computed in figures.items()
         },
-        "findings": [asdict(one) for one in found],
+        "findings": [asdict(highlight) for highlight in highlights],
     }
     return orjson.dumps(document, default=str, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
-def _write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a CSV file: its header and its rows."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

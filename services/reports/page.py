@@ -12,10 +12,11 @@ from markupsafe import Markup
 
 from services.reports.charts import draw_charts
 from services.reports.figures import ComputedFigure
-from services.reports.highlight import Highlight, format_number
-from services.reports.highlights import RULES
+from services.reports.highlight import Highlight
+from services.reports.highlight_rules import RULES
 from services.reports.log_reader import ReportWindow
 from services.reports.output import format_value, is_numeric
+from services.reports.text_format import format_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 
 def render_page(
     figures: Mapping[str, ComputedFigure],
-    found: Sequence[Highlight],
+    highlights: Sequence[Highlight],
     window: ReportWindow,
     source: str,
 ) -> str:
@@ -79,7 +80,7 @@ def render_page(
             "sections": SECTIONS,
             "figures": figures,
             "drawings": draw_charts(figures),
-            "findings": found,
+            "findings": highlights,
             "rules": RULES,
             "tiles": _build_tiles(figures),
             "period": _format_period(figures),
@@ -117,9 +118,9 @@ def _build_tiles(figures: Mapping[str, ComputedFigure]) -> list[tuple[str, str]]
     days = figures["by_day"].as_dicts()
     calls = sum(day["answered"] for day in days)
     answers = figures["answers"].as_dicts()
-    shown_cards = sum(one["shown"] for one in answers)
-    overridden = sum(one["overridden"] for one in answers)
-    answered = overridden + sum(one["accepted"] for one in answers)
+    shown_cards = sum(row["shown"] for row in answers)
+    overridden = sum(row["overridden"] for row in answers)
+    answered = overridden + sum(row["accepted"] for row in answers)
     errors, refused = (sum(day[kind] for day in days) for kind in ("errors", "refused"))
     tiles = [("calls answered", format_number(calls)), ("cards shown", format_number(shown_cards))]
     if calls:

@@ -32,9 +32,10 @@ OLD_CATEGORY_COLUMNS = {"b12": "b12_category", "sarcopenia": "sarcopenia_categor
 
 
 def write_lines(url: str, window: ReportWindow, file: Path, progress: ProgressCallback) -> None:
-    """What the records at `url` hold of `window`, as lines into `file`. Raises RecordsUnavailableError.
+    """Write the records at `url` within `window` to `file` as log lines.
 
-    Nothing is migrated and no key is needed: hashes of patients stay where they are.
+    Nothing is migrated and no key is needed: hashes of patients stay where they are. Raises
+    RecordsUnavailableError.
     """
     database = get_sqlite_file(url)
     if database is not None and not database.is_file():
@@ -44,8 +45,8 @@ def write_lines(url: str, window: ReportWindow, file: Path, progress: ProgressCa
         with file.open("wb") as out:
             for line in _read_lines(engine, window, progress):
                 out.write(orjson.dumps(line) + b"\n")
-    except SQLAlchemyError as fault:
-        kind = type(getattr(fault, "orig", None) or fault).__name__
+    except SQLAlchemyError as error:
+        kind = type(getattr(error, "orig", None) or error).__name__
         raise RecordsUnavailableError(kind) from None
     finally:
         engine.dispose()
@@ -58,21 +59,23 @@ def _read_lines(
     # Answers may come after their card's day.
     answers = _build_conditions(window, feedback)
     with engine.connect() as connection:
-        told = _make_counter(connection, progress, of_window, answers)
-        wanted = select(decision).where(*of_window).order_by(decision.c.at)
+        count_rows = _make_counter(connection, progress, of_window, answers)
+        query = select(decision).where(*of_window).order_by(decision.c.at)
         options = {"yield_per": BATCH_SIZE}
-        with engine.connect() as beside:
-            source = _find_findings_table(beside)
-            for rows in connection.execute(wanted, execution_options=options).partitions():
+        with engine.connect() as second:
+            source = _find_findings_table(second)
+            for rows in connection.execute(query, execution_options=options).partitions():
                 ids = [row.id for row in rows]
-                cards, findings = _read_cards(beside, ids), _read_findings(beside, source, ids)
+                cards, findings = _read_cards(second, ids), _read_findings(second, source, ids)
                 for row in rows:
                     yield _build_decision(row, cards.get(row.id, []), findings.get(row.id, {}))
-                told(len(rows))
-        given = select(feedback).where(*answers).order_by(feedback.c.received_at, feedback.c.id)
-        for rows in connection.execute(given, execution_options=options).partitions():
+                count_rows(len(rows))
+        feedback_query = (
+            select(feedback).where(*answers).order_by(feedback.c.received_at, feedback.c.id)
+        )
+        for rows in connection.execute(feedback_query, execution_options=options).partitions():
             yield from map(_build_feedback, rows)
-            told(len(rows))
+            count_rows(len(rows))
 
 
 def _build_conditions(
@@ -98,20 +101,20 @@ def _make_counter(
         select(func.count()).select_from(feedback).where(*answers),
     )
     whole = max(sum(connection.execute(count).scalar_one() for count in counts), 1)
-    done = 0
+    counted = 0
 
-    def told(rows: int) -> None:
-        nonlocal done
-        done += rows
-        progress(done / whole)
+    def count_rows(rows: int) -> None:
+        nonlocal counted
+        counted += rows
+        progress(counted / whole)
 
-    return told
+    return count_rows
 
 
 def _read_cards(connection: Connection, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-    wanted = select(card.c.decision, card.c.uuid, card.c.topic, card.c.indicator)
+    query = select(card.c.decision, card.c.uuid, card.c.topic, card.c.indicator)
     cards: dict[str, list[dict[str, Any]]] = {}
-    for row in connection.execute(wanted.where(card.c.decision.in_(ids))):
+    for row in connection.execute(query.where(card.c.decision.in_(ids))):
         shown = {"uuid": row.uuid, "topic": row.topic or "", "indicator": row.indicator}
         cards.setdefault(row.decision, []).append(shown)
     return cards
@@ -135,9 +138,9 @@ def _read_findings(
     connection: Connection, source: FromClause, ids: list[str]
 ) -> dict[str, dict[str, str | None]]:
     """The category by topic, for each of these decisions."""
-    wanted = select(source.c.decision, source.c.topic, source.c.category)
+    query = select(source.c.decision, source.c.topic, source.c.category)
     findings: dict[str, dict[str, str | None]] = {}
-    for row in connection.execute(wanted.where(source.c.decision.in_(ids))):
+    for row in connection.execute(query.where(source.c.decision.in_(ids))):
         findings.setdefault(row.decision, {})[row.topic] = row.category
     return findings
 

@@ -47,6 +47,7 @@ CONFIG: dict[str, Any] = {
     },
 }
 
+INDICATOR_COLOURS = ("var(--calm)", "var(--warm)", "var(--accent)")  # info, warning, critical
 Spec = dict[str, Any]
 ChartSpec = tuple[Callable[[int], Spec], str] | None  # by width, and what it shows in words
 
@@ -66,16 +67,16 @@ def draw_all(
 ) -> Mapping[str, Drawing]:
     """By the figure that each belongs to; none where there is nothing to draw."""
     return {
-        name: Drawing(render_svg(made[0], WIDE), render_svg(made[0], NARROW), made[1])
+        name: Drawing(render_svg(chart[0], WIDE), render_svg(chart[0], NARROW), chart[1])
         for name, draw in charts.items()
-        if (made := draw(figures)) is not None
+        if (chart := draw(figures)) is not None
     }
 
 
 def render_svg(make: Callable[[int], Spec], width: int) -> str:
-    drawn = make(width)
+    spec = make(width)
     padded = {"width": width, "autosize": {"type": "fit", "contains": "padding"}}
-    svg: str = vl_convert.vegalite_to_svg({**padded, **drawn, "config": CONFIG}, vl_version="6.1")
+    svg: str = vl_convert.vegalite_to_svg({**padded, **spec, "config": CONFIG}, vl_version="6.1")
     return svg.replace(
         f'class="marks" width="{width}"', f'class="marks" aria-hidden="true" width="{width}"'
     )
@@ -127,7 +128,7 @@ def build_columns(
 ) -> Callable[[int], Spec]:
     """Stacked columns, one for each day."""
 
-    def spec(_width: int) -> Spec:
+    def build_spec(_width: int) -> Spec:
         return {
             "height": 200,
             "data": {"values": data},
@@ -141,7 +142,7 @@ def build_columns(
             },
         }
 
-    return spec
+    return build_spec
 
 
 def build_bars(
@@ -155,7 +156,7 @@ def build_bars(
 ) -> Callable[[int], Spec]:
     """Stacked bars, one for each name. On a narrow page the name stands above its bar."""
 
-    def spec(width: int) -> Spec:
+    def build_spec(width: int) -> Spec:
         narrow = width <= NARROW
         axis: Spec = {"title": None, "labelLimit": MAX_LABEL_WIDTH, "domain": False, "ticks": False}
         axis |= _place_labels_above() if narrow else {"minExtent": _measure_labels(order)}
@@ -184,7 +185,7 @@ def build_bars(
             "encoding": encoding,
         }
 
-    return spec
+    return build_spec
 
 
 def _place_labels_above() -> Spec:
@@ -205,5 +206,5 @@ def _measure_labels(names: Sequence[str]) -> int:
 
 def _order_parts(part: str, parts: Sequence[str]) -> Spec:
     """The order in which parts are stacked: as the legend names them."""
-    said = ", ".join(f"'{one}'" for one in parts)
-    return {"calculate": f"indexof([{said}], datum['{part}'])", "as": "place"}
+    names = ", ".join(f"'{name}'" for name in parts)
+    return {"calculate": f"indexof([{names}], datum['{part}'])", "as": "place"}

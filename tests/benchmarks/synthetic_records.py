@@ -308,7 +308,7 @@ DRUGS = (
 
 
 def _order(code: dict[str, Any], share: float, ages: tuple[int, int] = ADULT) -> Held:
-    return Held(lines.sort_key(code), share, ages, still=0.3)
+    return Held(lines.order(code), share, ages, still=0.3)
 
 
 def _procedure(

@@ -33,7 +33,7 @@ def echo():
 
 def test_every_request_is_sent_once_and_answered(echo):
     requests = [client.request(f"/{number}", b"") for number in range(40)]
-    answers = client.encrypt(echo, requests, 3)
+    answers = client.closed(echo, requests, 3)
     assert sorted(one.body for one in answers) == sorted(b"/%d" % n for n in range(40))
 
 
@@ -45,7 +45,7 @@ def test_a_connection_that_ends_is_an_answer_that_failed():
             connection.close()
 
         threading.Thread(target=hang_up, daemon=True).start()
-        answers = client.encrypt(server.getsockname()[1], [client.request("/", b"")], 1)
+        answers = client.closed(server.getsockname()[1], [client.request("/", b"")], 1)
     assert [one.status for one in answers] == [0]
 
 

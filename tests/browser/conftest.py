@@ -121,7 +121,7 @@ def reading(chromium) -> Iterator[Any]:
 
     yield read
     for reader in opened:
-        reader.render_page.context.close()
+        reader.page.context.close()
         assert reader.faults == []
 
 

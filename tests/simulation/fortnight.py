@@ -200,7 +200,7 @@ class Hospital:
         ]
         for draft in drafts:
             draft["subject"] = {"reference": f"Patient/{one.number}"}
-        body = self._read_body(one, encounter, hook, drafts)
+        body = self._body(one, encounter, hook, drafts)
         before = len(self.log)
         reply = self.client.post(f"/cds-services/b12-muscle-{hook}", json=body)
         assert reply.status_code == 200, reply.text

@@ -90,7 +90,7 @@ class Week(Hospital):
         """The fortnight's: here nothing is compared."""
 
     def _body(self, one: Any, encounter: str, hook: str, drafts: list[Any]) -> dict[str, Any]:
-        body = super()._read_body(one, encounter, hook, drafts)
+        body = super()._body(one, encounter, hook, drafts)
         chance = drawn(f"fetch {encounter} {hook} {len(drafts)}", self.seed)
         if chance.random() < FETCHING:
             body["fhirServer"] = self.ehr.base

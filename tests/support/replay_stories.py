@@ -64,4 +64,4 @@ def make_replay(chosen: dict[str, Any] | None = None, **options: Any) -> Replay:
 
 
 def replay_story(text: str, chosen: dict[str, Any] | None = None, **options: Any) -> PatientReplay:
-    return make_replay(chosen, **options).of("1", make_story(text), *YEAR)
+    return make_replay(chosen, **options).replay_patient("1", make_story(text), *YEAR)

@@ -73,14 +73,14 @@ def fetch_export(
     access: BulkAccess,
     request: ExportRequest,
     folder: Path,
-    told: FetchListener = lambda _progress: None,
+    listener: FetchListener = lambda _progress: None,
     *,
     restart: bool = False,
 ) -> FetchResult:
-    """The export of `access.server` in `folder`, which is made, or holds the same export's start.
+    """Fetch an export of `access.server` into `folder`, or resume the one begun there.
 
-    Raises ConfigurationFault before anything is asked; ExportUnfinished where calling again goes
-    on; ExportFailed where it would not; OSError for the folder.
+    Raises ConfigurationError before anything is asked, ExportInterruptedError where calling again
+    resumes, ExportError where it would not, OSError for the folder.
     """
     with lock_export_folder(folder), closing(BulkServer(access)) as server:
         if restart:
@@ -94,16 +94,16 @@ def fetch_export(
             raise ExportError(f"{folder}: holds another export; name another folder, or restart")
         progress = FetchProgress()
         try:
-            return _run_export(server, job, folder, progress, told)
+            return _run_export(server, job, folder, progress, listener)
         finally:
             server.cancel_requests()
 
 
 def cancel_export(access: BulkAccess, folder: Path) -> bool:
-    """Tells the server that the export of `folder` is no longer wanted; whether there is any.
+    """Cancel the export of `folder` at the server; False where there is none.
 
     What was fetched of an incomplete one is removed; a complete one stays, and the server may
-    remove its own copy. Raises ExportFailed, ExportUnfinished, OSError.
+    remove its own copy. Raises ExportError, ExportInterruptedError, OSError.
     """
     with lock_export_folder(folder), closing(BulkServer(access)) as server:
         job = read_job(folder)
@@ -119,7 +119,7 @@ def cancel_export(access: BulkAccess, folder: Path) -> bool:
 
 
 def _cancel_previous(server: BulkServer, folder: Path) -> None:
-    """Starting again must not fail because the server does not answer for the last time."""
+    """Cancel an earlier export; a server that does not answer is no reason to fail."""
     job = read_job(folder)
     if job is not None and job.status_url is not None and job.server == server.access.server:
         with suppress(ExportError, ExportInterruptedError):
@@ -128,36 +128,40 @@ def _cancel_previous(server: BulkServer, folder: Path) -> None:
 
 
 def _run_export(
-    server: BulkServer, job: ExportJob, folder: Path, progress: FetchProgress, told: FetchListener
+    server: BulkServer,
+    job: ExportJob,
+    folder: Path,
+    progress: FetchProgress,
+    listener: FetchListener,
 ) -> FetchResult:
     if job.status_url is None:
-        told(progress)
+        listener(progress)
         job = replace(job, status_url=server.start_export(job.request))
         write_job(folder, job)
     status_url = job.status_url or ""
     progress.stage = "waiting"
 
-    def said(words: str) -> None:
-        progress.server_text = words
-        told(progress)
+    def report_wait(text: str) -> None:
+        progress.server_text = text
+        listener(progress)
 
-    said("")
-    manifest = job.manifest or server.wait_for_manifest(status_url, said)
+    report_wait("")
+    manifest = job.manifest or server.wait_for_manifest(status_url, report_wait)
     job = replace(job, manifest=manifest)
     write_job(folder, job)
     progress.stage = "downloading"
     renewals = 0
-    while not _download_missing(server, manifest, folder, progress, told):
+    while not _download_missing(server, manifest, folder, progress, listener):
         renewals = renewals + 1 if progress.files == progress.files_before else 0
         if renewals > MAX_RENEWALS:
             raise ExportError("the server's links to the files do not work; start again")
-        manifest = server.wait_for_manifest(status_url, said)
+        manifest = server.wait_for_manifest(status_url, report_wait)
         job = job.replace_links(manifest)
         write_job(folder, job)
     write_job(folder, replace(job, complete=True))
     remove_parts(folder)
     progress.stage = "complete"
-    told(progress)
+    listener(progress)
     return _build_result(folder, manifest)
 
 
@@ -166,37 +170,37 @@ def _download_missing(
     manifest: Manifest,
     folder: Path,
     progress: FetchProgress,
-    told: FetchListener,
+    listener: FetchListener,
 ) -> bool:
     """What is not there yet; whether all of it is there now, else links have expired."""
     names = list_file_names(manifest)
     missing = [n for n, name in enumerate(names) if find_finished_file(folder, name) is None]
     progress.total_files = len(names)
     progress.files = progress.files_before = len(names) - len(missing)
-    told(progress)
-    turn = Lock()
+    listener(progress)
+    lock = Lock()
 
-    def arrived(size: int) -> None:
-        with turn:
+    def count_bytes(size: int) -> None:
+        with lock:
             progress.bytes += size
-            told(progress)
+            listener(progress)
 
-    def one(number: int) -> bool:
+    def download_file(number: int) -> bool:
         name = names[number]
         part = folder / f".{name.removeprefix('.')}.part"
-        download = Download(server, part, arrived)
+        download = Download(server, part, count_bytes)
         try:
             download.fetch(manifest.files[number].url, with_token=manifest.needs_token)
         except LinkExpiredError:
             return False
         download.finish(folder / f"{name}{detect_suffix(part)}")
-        with turn:
+        with lock:
             progress.files += 1
-            told(progress)
+            listener(progress)
         return True
 
     with ThreadPoolExecutor(server.access.parallel, thread_name_prefix="export") as threads:
-        running = [threads.submit(one, number) for number in missing]
+        running = [threads.submit(download_file, number) for number in missing]
         try:
             return all(_collect_results(running))
         finally:
@@ -215,20 +219,20 @@ def _collect_results(running: Sequence[Future[bool]]) -> Iterable[bool]:
 
 
 def _build_result(folder: Path, manifest: Manifest) -> FetchResult:
-    found = [find_finished_file(folder, name) for name in list_file_names(manifest)]
+    files = [find_finished_file(folder, name) for name in list_file_names(manifest)]
     issues: Counter[str] = Counter()
     size = count = deleted = 0
-    for listed, file in zip(manifest.files, found, strict=True):
+    for entry, file in zip(manifest.files, files, strict=True):
         if file is None:
             continue
-        if listed.section == "output":
+        if entry.section == "output":
             size += file.stat().st_size
             count += 1
-        elif listed.section == "error":
+        elif entry.section == "error":
             issues += _count_issues(file)
         else:
             deleted += 1
-    counts = [listed.count for listed in manifest.files if listed.section == "output"]
+    counts = [entry.count for entry in manifest.files if entry.section == "output"]
     resources = sum(filter(None, counts)) if None not in counts else None
     return FetchResult(folder, count, size, manifest.transaction_time, resources, deleted, issues)
 

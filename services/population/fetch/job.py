@@ -36,7 +36,7 @@ class ExportJob:
     complete: bool = False
 
     def replace_links(self, manifest: Manifest) -> "ExportJob":
-        """The same files under the links that the server gives now. Raises ExportFailed."""
+        """The same files under the links that the server gives now. Raises ExportError."""
         before = self.manifest.files if self.manifest else ()
         if [(f.section, f.type) for f in before] != [(f.section, f.type) for f in manifest.files]:
             raise ExportError("the server lists other files than before; start again")
@@ -45,11 +45,11 @@ class ExportJob:
 
 def list_file_names(manifest: Manifest) -> list[str]:
     """A name for each file, without its ending; what is no data is hidden."""
-    found = []
+    names = []
     for number, file in enumerate(manifest.files):
         name = f"{file.type or 'Resource'}.{number:05}"
-        found.append(name if file.section == "output" else f".{file.section}.{name}")
-    return found
+        names.append(name if file.section == "output" else f".{file.section}.{name}")
+    return names
 
 
 def find_finished_file(folder: Path, name: str) -> Path | None:
@@ -65,7 +65,7 @@ def detect_suffix(file: Path) -> str:
 
 @contextmanager
 def lock_export_folder(folder: Path) -> Iterator[None]:
-    """Makes the folder, and keeps a second command out of it. Raises ExportFailed, OSError."""
+    """Makes the folder, and keeps a second command out of it. Raises ExportError, OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock_folder(
         folder, LOCK_FILE, ExportError(f"{folder}: another command is fetching into it")
@@ -74,7 +74,7 @@ def lock_export_folder(folder: Path) -> Iterator[None]:
 
 
 def read_job(folder: Path) -> ExportJob | None:
-    """The export of this folder; None where there is none. Raises ExportFailed, OSError."""
+    """The export of this folder; None where there is none. Raises ExportError, OSError."""
     try:
         text = (folder / JOB_FILE).read_bytes()
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def write_job(folder: Path, job: ExportJob) -> None:
 
 
 def remove_job(folder: Path) -> None:
-    """Removes the job with all that was fetched for it. Raises ExportFailed, OSError."""
+    """Removes the job with all that was fetched for it. Raises ExportError, OSError."""
     job = read_job(folder)
     for name in list_file_names(job.manifest) if job and job.manifest else ():
         if (file := find_finished_file(folder, name)) is not None:
@@ -117,10 +117,13 @@ def has_other_data(folder: Path) -> bool:
 
 
 def _parse_job(document: dict[str, Any]) -> ExportJob:
-    asked, listed = document["request"], document["manifest"]
-    many = {key: tuple(asked[key]) for key in ("types", "type_filters")}
-    manifest = listed and Manifest(
-        **{**listed, "files": tuple(RemoteFile(**file) for file in listed["files"])}
+    request_members, manifest_members = document["request"], document["manifest"]
+    tuples = {key: tuple(request_members[key]) for key in ("types", "type_filters")}
+    manifest = manifest_members and Manifest(
+        **{
+            **manifest_members,
+            "files": tuple(RemoteFile(**file) for file in manifest_members["files"]),
+        }
     )
-    request = ExportRequest(**{**asked, **many})
+    request = ExportRequest(**{**request_members, **tuples})
     return ExportJob(**{**document, "request": request, "manifest": manifest})

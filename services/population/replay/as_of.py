@@ -1,4 +1,4 @@
-"""What was known then: a resource of today's record as it read on an earlier day.
+"""Restore a resource of today's record to how it read at an earlier time.
 
 A record says when something came to be known (`recordedDate`, `issued`, `authoredOn`), and often
 when it ended. What ended later had not ended then: a condition resolved since was active, a course
@@ -38,7 +38,7 @@ DatePath: TypeAlias = str | tuple[str, str]  # a member, or a member of a Period
 
 
 class ResourceContext(NamedTuple):
-    """What the patient's other resources say of when one was known."""
+    """Dates that the patient's other resources give: ends of visits, first results of orders."""
 
     visits: Mapping[str, str] = MappingProxyType({})  # "Encounter/1" -> when it was over, or began
     results: Mapping[str, str] = MappingProxyType({})  # "ServiceRequest/1" -> when it had a result
@@ -101,35 +101,35 @@ ACTIVE_STATUSES = {
 
 def restore_resource(
     resource: Resource,
-    then: AsOf,
-    beside: ResourceContext = NO_CONTEXT,
+    as_of: AsOf,
+    context: ResourceContext = NO_CONTEXT,
     undecided: list[str] | None = None,
 ) -> Resource | None:
-    """`resource` as it read by `then`, itself where nothing differs; None where it was not there.
+    """Restore `resource` as of a time: itself where nothing differs, None where it was not there.
 
     What cannot be decided is named in `undecided`.
     """
     kind = resource.get("resourceType")
     paths = RECORDED_DATE_PATHS.get(kind) if isinstance(kind, str) else None
     if paths is None:
-        return _restore_patient(resource, then, undecided) if kind == "Patient" else resource
-    past = None
+        return _restore_patient(resource, as_of, undecided) if kind == "Patient" else resource
+    is_past = None
     for path in paths:
         text = resource.get(path) if isinstance(path, str) else _get_nested(path, resource)
         if text is not None:
-            past = then.is_past(text)
-            if past is not None:
+            is_past = as_of.is_past(text)
+            if is_past is not None:
                 break
     else:
-        past = _decide_undated(resource, then, beside, undecided)
-    if not past:
+        is_past = _decide_undated(resource, as_of, context, undecided)
+    if not is_past:
         return None
-    change = RESTORERS.get(kind) if isinstance(kind, str) else None
-    return resource if change is None else change(resource, then, beside, undecided)
+    restore = RESTORERS.get(kind) if isinstance(kind, str) else None
+    return resource if restore is None else restore(resource, as_of, context, undecided)
 
 
 def find_recorded_date(resource: Resource) -> str | None:
-    """Since when `resource` says that it was known."""
+    """Find the first date since when `resource` was known; None where it has none."""
     for path in RECORDED_DATE_PATHS.get(str(resource.get("resourceType")), ()):
         text = resource.get(path) if isinstance(path, str) else _get_nested(path, resource)
         if isinstance(text, str) and parse_fhir_time(text) is not None:
@@ -148,37 +148,37 @@ def find_visit(resource: Resource) -> str | None:
 
 
 def _decide_undated(
-    resource: Resource, then: AsOf, beside: ResourceContext, undecided: list[str] | None
+    resource: Resource, as_of: AsOf, context: ResourceContext, undecided: list[str] | None
 ) -> bool:
     """A resource without a date is as old as the visit that it came of."""
-    if beside.visits:
-        past = then.is_past(beside.visits.get(find_visit(resource) or ""))
-        if past is not None:
-            return past
-    if not _is_written_by(resource, then) and undecided is not None:
+    if context.visits:
+        is_past = as_of.is_past(context.visits.get(find_visit(resource) or ""))
+        if is_past is not None:
+            return is_past
+    if not _is_written_by(resource, as_of) and undecided is not None:
         undecided.append("undated")
     return True
 
 
-def _is_written_by(resource: Resource, then: AsOf) -> bool:
-    """Whether it has not been touched since."""
+def _is_written_by(resource: Resource, as_of: AsOf) -> bool:
+    """Whether it has not been updated since."""
     meta = resource.get("meta")
-    return isinstance(meta, dict) and then.is_past(meta.get("lastUpdated")) is True
+    return isinstance(meta, dict) and as_of.is_past(meta.get("lastUpdated")) is True
 
 
-def _keep_as_written(resource: Resource, then: AsOf, undecided: list[str] | None) -> Resource:
-    """What is over, nobody knows since when."""
-    if undecided is not None and not _is_written_by(resource, then):
+def _keep_as_written(resource: Resource, as_of: AsOf, undecided: list[str] | None) -> Resource:
+    """Keep a resource that is over, nobody knows since when."""
+    if undecided is not None and not _is_written_by(resource, as_of):
         undecided.append("end-unknown")
     return resource
 
 
-def _restore_patient(resource: Resource, then: AsOf, undecided: list[str] | None) -> Resource:
+def _restore_patient(resource: Resource, as_of: AsOf, undecided: list[str] | None) -> Resource:
     if "deceasedDateTime" in resource:
-        past = then.is_past(resource["deceasedDateTime"])
-        if past is False:
+        is_past = as_of.is_past(resource["deceasedDateTime"])
+        if is_past is False:
             return remove_death(resource)
-        if past:
+        if is_past:
             return resource
     if resource.get("deceasedBoolean") is True and undecided is not None:
         undecided.append("death-undated")
@@ -191,21 +191,21 @@ def remove_death(patient: Resource) -> Resource:
 
 
 def _restore_condition(
-    resource: Resource, then: AsOf, _beside: ResourceContext, undecided: list[str] | None
+    resource: Resource, as_of: AsOf, _context: ResourceContext, undecided: list[str] | None
 ) -> Resource:
     status = resource.get("clinicalStatus")
     is_over = read_status_code(status) in INACTIVE_STATUSES
     text = resource.get("abatementDateTime")
     if text is None:
         text = _get_nested(("abatementPeriod", "end"), resource)
-    past = None if text is None else then.is_past(text)
-    if past:
+    is_past = None if text is None else as_of.is_past(text)
+    if is_past:
         return resource
-    if past is None:
+    if is_past is None:
         is_over = is_over or resource.get("abatementBoolean") is True
-        return _keep_as_written(resource, then, undecided) if is_over else resource
-    held = {name: value for name, value in resource.items() if not name.startswith("abatement")}
-    return held | {"clinicalStatus": _make_active_status(status)} if is_over else held
+        return _keep_as_written(resource, as_of, undecided) if is_over else resource
+    restored = {name: value for name, value in resource.items() if not name.startswith("abatement")}
+    return restored | {"clinicalStatus": _make_active_status(status)} if is_over else restored
 
 
 def _make_active_status(status: object) -> object:
@@ -218,22 +218,22 @@ def _make_active_status(status: object) -> object:
 
 
 def _restore_course(
-    resource: Resource, then: AsOf, _beside: ResourceContext, undecided: list[str] | None
+    resource: Resource, as_of: AsOf, _context: ResourceContext, undecided: list[str] | None
 ) -> Resource:
     if read_status_code(resource.get("status")) not in ENDED_STATUSES:
         return resource
     end = _find_course_end(resource)
     if end is None:
-        return _keep_as_written(resource, then, undecided)
-    return resource if end < then.today else {**resource, "status": "active"}
+        return _keep_as_written(resource, as_of, undecided)
+    return resource if end < as_of.today else {**resource, "status": "active"}
 
 
 def _find_course_end(resource: Resource) -> date | None:
     """The last day of a course: as stated, as supplied for, or as the prescription is valid."""
-    stated = find_last_day(resource)
+    end = find_last_day(resource)
     dispensing = resource.get("dispenseRequest")
-    if stated is not None or not isinstance(dispensing, dict):
-        return stated
+    if end is not None or not isinstance(dispensing, dict):
+        return end
     start, days = find_start_day(resource), _compute_days_supplied(dispensing)
     if start is not None and days is not None:
         try:
@@ -258,17 +258,17 @@ def _compute_days_supplied(dispensing: Resource) -> float | None:
 
 
 def _restore_order(
-    resource: Resource, then: AsOf, beside: ResourceContext, undecided: list[str] | None
+    resource: Resource, as_of: AsOf, context: ResourceContext, undecided: list[str] | None
 ) -> Resource:
     if read_status_code(resource.get("status")) != "completed":
         return resource
     kind = resource["resourceType"]
-    text = beside.results.get(f"{kind}/{resource.get('id')}")
-    past = then.is_past(text or _get_nested(("executionPeriod", "end"), resource))
-    if past:
+    text = context.results.get(f"{kind}/{resource.get('id')}")
+    is_past = as_of.is_past(text or _get_nested(("executionPeriod", "end"), resource))
+    if is_past:
         return resource
-    if past is None:
-        if _is_written_by(resource, then):
+    if is_past is None:
+        if _is_written_by(resource, as_of):
             return resource
         if undecided is not None:
             undecided.append("end-unknown")

@@ -1,4 +1,4 @@
-"""The moments at which a service would have been called: charts opened, orders chosen and signed.
+"""Find the would-be calls of a record: charts opened, orders chosen and signed.
 
 A chart is opened once for each visit, at its start. Orders of one moment, visit and requester are
 one session. What no clinician signs is no such moment: drafts, plans, what a laboratory or pharmacy
@@ -51,25 +51,29 @@ def list_events(
     first: date,
     last: date,
     hooks: Iterable[str] = DEFAULT_HOOKS,
-    unplaced: Counter[str] | None = None,
+    undated: Counter[str] | None = None,
 ) -> list[CallEvent]:
-    """The would-be calls of `hooks` from `first` to `last`, in the order of time.
+    """List the would-be calls of `hooks` from `first` to `last`, in the order of time.
 
-    Visits and orders without a day are counted in `unplaced`.
+    Visits and orders without a day are counted in `undated`.
     """
-    given = list(resources)
-    lost = Counter[str]() if unplaced is None else unplaced
-    starts = dict(_find_visit_starts(given))
-    found = [*_list_visit_events(given, lost), *_list_order_events(given, starts, lost)]
-    asked = frozenset(hooks)
+    records = list(resources)
+    counts = Counter[str]() if undated is None else undated
+    starts = dict(_find_visit_starts(records))
+    events = [*_list_visit_events(records, counts), *_list_order_events(records, starts, counts)]
+    wanted_hooks = frozenset(hooks)
     return sorted(
-        (one for one in found if one.hook in asked and first <= one.at.date() <= last),
-        key=lambda one: (
-            one.at,
-            REPLAYED_HOOKS.index(one.hook),
-            one.encounter or "",
-            one.practitioner or "",
-            len(one.orders),
+        (
+            event
+            for event in events
+            if event.hook in wanted_hooks and first <= event.at.date() <= last
+        ),
+        key=lambda event: (
+            event.at,
+            REPLAYED_HOOKS.index(event.hook),
+            event.encounter or "",
+            event.practitioner or "",
+            len(event.orders),
         ),
     )
 
@@ -83,7 +87,7 @@ def _find_visit_starts(resources: Iterable[Resource]) -> Iterator[tuple[str, Fhi
 
 
 def get_visit_period(encounter: Resource) -> Mapping[str, Any]:
-    """From when to when a visit took; R5 says `actualPeriod`."""
+    """The period of a visit; R5 says `actualPeriod`."""
     period = encounter.get("actualPeriod", encounter.get("period"))
     return period if isinstance(period, dict) else {}
 
@@ -93,18 +97,18 @@ def _read_visit_start(encounter: Resource) -> FhirTime | None:
     return parse_fhir_time(text) if isinstance(text, str) else None
 
 
-def _list_visit_events(resources: Iterable[Resource], lost: Counter[str]) -> Iterator[CallEvent]:
+def _list_visit_events(resources: Iterable[Resource], undated: Counter[str]) -> Iterator[CallEvent]:
     for resource in resources:
         if resource.get("resourceType") != "Encounter" or not _has_taken_place(resource):
             continue
         start = _read_visit_start(resource)
         if start is None or start.moment is None:
-            lost["visit-undated"] += 1
+            undated["visit-undated"] += 1
             continue
         parts = [p for p in as_list(resource.get("participant")) if isinstance(p, dict)]
-        people = (find_clinician(part.get("individual", part.get("actor"))) for part in parts)
-        seen_by = next((one for one in people if one is not None), None)
-        yield CallEvent(start.moment, PATIENT_VIEW.name, _read_id(resource.get("id")), seen_by)
+        clinicians = (find_clinician(part.get("individual", part.get("actor"))) for part in parts)
+        practitioner = next((clinician for clinician in clinicians if clinician is not None), None)
+        yield CallEvent(start.moment, PATIENT_VIEW.name, _read_id(resource.get("id")), practitioner)
 
 
 def _has_taken_place(encounter: Resource) -> bool:
@@ -114,7 +118,7 @@ def _has_taken_place(encounter: Resource) -> bool:
 
 
 def _list_order_events(
-    resources: Iterable[Resource], starts: Mapping[str, FhirTime], lost: Counter[str]
+    resources: Iterable[Resource], starts: Mapping[str, FhirTime], undated: Counter[str]
 ) -> Iterator[CallEvent]:
     sessions: dict[tuple[datetime, str | None, str | None], list[Resource]] = {}
     for resource in resources:
@@ -123,11 +127,11 @@ def _list_order_events(
         visit = find_visit(resource)
         at = _find_signing_time(resource, starts.get(visit or ""))
         if at is None:
-            lost["order-undated"] += 1
+            undated["order-undated"] += 1
             continue
-        who = resource.get("requester", resource.get("prescriber", resource.get("orderer")))
+        signer = resource.get("requester", resource.get("prescriber", resource.get("orderer")))
         encounter = _read_id(visit.rpartition("/")[2]) if visit else None
-        sessions.setdefault((at, encounter, find_clinician(who)), []).append(as_draft(resource))
+        sessions.setdefault((at, encounter, find_clinician(signer)), []).append(as_draft(resource))
     for (at, encounter, requester), drafts in sessions.items():
         for count, draft in enumerate(drafts, start=1):
             about = frozenset({f"{draft['resourceType']}/{draft.get('id', '?')}"})
@@ -179,8 +183,8 @@ def find_clinician(reference: object) -> str | None:
             if text.startswith("Practitioner?"):
                 return text
             tail = read_relative_reference(reference)
-            known = tail is not None and tail.startswith(("Practitioner", "urn:"))
-            return tail if known else None
+            is_clinician = tail is not None and tail.startswith(("Practitioner", "urn:"))
+            return tail if is_clinician else None
         case {"identifier": {"value": str(value), **others}}:
             return f"{others.get('system', '')}|{value}"
     return None

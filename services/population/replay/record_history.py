@@ -1,4 +1,4 @@
-"""One patient's record as it grew: a chart for each moment, in the order of time."""
+"""Record history of one patient: the chart at each moment, in the order of time."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
@@ -35,15 +35,15 @@ class RecordHistory:
     def __init__(
         self, patient_id: str, resources: Iterable[Resource], readable: ChartKnowledge
     ) -> None:
-        given = list(resources)
+        records = list(resources)
         self._patient_id = patient_id
         self._knowledge = readable
         self._readable_orders: dict[str, bool] = {}  # by the order's reference
-        self._referred = [r for r in given if r.get("resourceType") in REFERENCED_TYPES]
+        self._referred = [r for r in records if r.get("resourceType") in REFERENCED_TYPES]
         self.context = ResourceContext(
-            dict(_find_visit_ends(given)), _find_result_dates(given, readable.index)
+            dict(_find_visit_ends(records)), _find_result_dates(records, readable.index)
         )
-        self._resources = [one for one in given if self._may_be_read(one)]
+        self._resources = [resource for resource in records if self._may_be_read(resource)]
         self._restored: list[Resource | None] = [None] * len(self._resources)
         self._changeable = list(range(len(self._resources)))  # those that may read otherwise later
         self._undecided: dict[int, str] = {}
@@ -53,31 +53,31 @@ class RecordHistory:
 
     @property
     def undecided(self) -> list[str]:
-        """What hindsight could not decide, once for each resource."""
+        """Reasons why a resource could not be restored with certainty, one for each resource."""
         return list(self._undecided.values())
 
     def read_chart_before(
-        self, then: AsOf, drafts: Iterable[Resource] = (), about: frozenset[str] | None = None
+        self, as_of: AsOf, drafts: Iterable[Resource] = (), about: frozenset[str] | None = None
     ) -> Chart:
-        """The chart just before a call with `drafts`; whoever was seen was alive.
+        """Read the chart just before a call with `drafts`; whoever was seen was alive.
 
         The same object again where nothing is known besides. Raises ValueError for a moment before
         the latest.
         """
-        self._advance(then)
-        drafted = [draft for draft in drafts if self.is_readable(draft)]
-        if drafted:
-            return self._read_call_chart(then, drafted, about)
-        if self._chart is None or self._chart.today != then.today:
-            self._chart = self._read_call_chart(then, (), None)
+        self._advance(as_of)
+        effective_drafts = [draft for draft in drafts if self.is_readable(draft)]
+        if effective_drafts:
+            return self._read_call_chart(as_of, effective_drafts, about)
+        if self._chart is None or self._chart.today != as_of.today:
+            self._chart = self._read_call_chart(as_of, (), None)
         return self._chart
 
     def read_chart_on(self, day: date) -> Chart:
-        """The chart of a run as of `day`. Raises ValueError for a day before the latest moment."""
-        then = AsOf.from_day(day)
-        self._advance(then)
-        known = (one for one in self._restored if one is not None)
-        return self._read_chart(known, then, last=day)
+        """Read the chart at the end of `day`. Raises ValueError where a later one was read."""
+        as_of = AsOf.from_day(day)
+        self._advance(as_of)
+        resources = (resource for resource in self._restored if resource is not None)
+        return self._read_chart(resources, as_of, last=day)
 
     def is_readable(self, order: Resource) -> bool:
         """Whether rules would read anything in `order` if it were drafted now."""
@@ -91,61 +91,61 @@ class RecordHistory:
     def _has_content(self, order: Resource) -> bool:
         # An order not to do something is one on record all the same.
         plain = {name: value for name, value in order.items() if name != "doNotPerform"}
-        alone = read_chart(
+        chart = read_chart(
             self._referred,
             self._patient_id,
             self._knowledge,
             today=date.max,
             drafts=[as_draft(plain)],
         )
-        return bool(alone.medications or alone.orders)
+        return bool(chart.medications or chart.orders)
 
     def _may_be_read(self, resource: Resource) -> bool:
         kind = resource.get("resourceType")
         return kind in READERS and (kind not in DRAFTABLE_TYPES or self.is_readable(resource))
 
-    def _advance(self, then: AsOf) -> None:
-        if self._latest is not None and then.sort_key < self._latest.sort_key:
+    def _advance(self, as_of: AsOf) -> None:
+        if self._latest is not None and as_of.sort_key < self._latest.sort_key:
             raise ValueError("a history is read forward")
-        self._latest = then
+        self._latest = as_of
         still_open = []
         for place in self._changeable:
-            written, notes = self._resources[place], list[str]()
-            read = restore_resource(written, then, self.context, notes)
+            resource, notes = self._resources[place], list[str]()
+            restored = restore_resource(resource, as_of, self.context, notes)
             if notes:
                 self._undecided[place] = notes[0]
-            if read is not written:
+            if restored is not resource:
                 still_open.append(place)
-            if read != self._restored[place]:
-                self._restored[place], self._chart = read, None
+            if restored != self._restored[place]:
+                self._restored[place], self._chart = restored, None
         self._changeable = still_open
 
     def _read_call_chart(
-        self, then: AsOf, drafts: Iterable[Resource], about: frozenset[str] | None
+        self, as_of: AsOf, drafts: Iterable[Resource], about: frozenset[str] | None
     ) -> Chart:
-        known = (
-            self._living_patients.get(place, one)
-            for place, one in enumerate(self._restored)
-            if one is not None
+        resources = (
+            self._living_patients.get(place, resource)
+            for place, resource in enumerate(self._restored)
+            if resource is not None
         )
         # As the services have it: a patient's calendar may be ahead of our clock.
-        last = then.today + timedelta(days=1)
-        return self._read_chart(known, then, last=last, drafts=drafts, about=about)
+        last = as_of.today + timedelta(days=1)
+        return self._read_chart(resources, as_of, last=last, drafts=drafts, about=about)
 
     def _read_chart(
         self,
-        known: Iterable[Resource],
-        then: AsOf,
+        resources: Iterable[Resource],
+        as_of: AsOf,
         *,
         last: date,
         drafts: Iterable[Resource] = (),
         about: frozenset[str] | None = None,
     ) -> Chart:
         return read_chart(
-            [*known, *self._referred],
+            [*resources, *self._referred],
             self._patient_id,
             self._knowledge,
-            today=then.today,
+            today=as_of.today,
             last=last,
             drafts=drafts,
             about=about,
@@ -155,14 +155,16 @@ class RecordHistory:
 def read_chart_on(
     day: date, patient_id: str, resources: Iterable[Resource], readable: ChartKnowledge
 ) -> Chart:
-    """The chart of a patient at the end of `day`, of whom nothing else is asked.
+    """Read the chart of a patient at the end of one day.
 
     `resources` have been chosen: what no rule reads is not among them, nor are visits.
     """
-    then, given = AsOf.from_day(day), list(resources)
-    beside = ResourceContext({}, _find_result_dates(given, readable.index))
-    known = (restore_resource(one, then, beside) for one in given)
-    return read_chart([one for one in known if one is not None], patient_id, readable, today=day)
+    as_of, records = AsOf.from_day(day), list(resources)
+    context = ResourceContext({}, _find_result_dates(records, readable.index))
+    restored = (restore_resource(resource, as_of, context) for resource in records)
+    return read_chart(
+        [resource for resource in restored if resource is not None], patient_id, readable, today=day
+    )
 
 
 def _find_visit_ends(resources: Iterable[Resource]) -> Iterator[tuple[str, str]]:
@@ -175,7 +177,7 @@ def _find_visit_ends(resources: Iterable[Resource]) -> Iterator[tuple[str, str]]
 
 
 def _find_undated_deaths(resources: Iterable[Resource]) -> Iterator[tuple[int, Resource]]:
-    """Patients who are dead nobody knows since when, as they were while they lived."""
+    """Find patients who died on an unknown day, as they read while they lived."""
     for place, resource in enumerate(resources):
         if resource.get("deceasedBoolean") is True:
             text = resource.get("deceasedDateTime")
@@ -184,7 +186,7 @@ def _find_undated_deaths(resources: Iterable[Resource]) -> Iterator[tuple[int, R
 
 
 def _find_result_dates(resources: Iterable[Resource], index: ValueSetIndex) -> dict[str, str]:
-    """When each order that was carried out had its first result.
+    """Find the date of the first result of each completed order.
 
     A result names the order it is of (`basedOn`); of an order that none names, the first result of
     what it asked for since.
@@ -192,24 +194,30 @@ def _find_result_dates(resources: Iterable[Resource], index: ValueSetIndex) -> d
     waiting = dict(_find_completed_orders(resources, index))
     if not waiting:
         return {}
-    named: dict[str, str] = {}
-    alike: dict[str, str] = {}
-    for key, text, result in sorted(_list_dated_results(resources), key=lambda one: one[0]):
+    by_reference: dict[str, str] = {}
+    by_value_set: dict[str, str] = {}
+    for key, text, result in sorted(
+        _list_dated_results(resources), key=lambda resource: resource[0]
+    ):
         for order in as_list(result.get("basedOn")):
-            named.setdefault(read_relative_reference(order) or "", text)
+            by_reference.setdefault(read_relative_reference(order) or "", text)
         sets = {
             match.value_set.name for match in index.match_codes(read_codings(result.get("code")))
         }
-        for order, (ordered, wanted) in waiting.items():
-            if key > ordered and wanted & sets:
-                alike.setdefault(order, text)
-    return {order: found for order in waiting if (found := named.get(order) or alike.get(order))}
+        for order, (order_key, result_sets) in waiting.items():
+            if key > order_key and result_sets & sets:
+                by_value_set.setdefault(order, text)
+    return {
+        order: date_text
+        for order in waiting
+        if (date_text := by_reference.get(order) or by_value_set.get(order))
+    }
 
 
 def _find_completed_orders(
     resources: Iterable[Resource], index: ValueSetIndex
 ) -> Iterator[tuple[str, tuple[str, set[str]]]]:
-    """Orders with when they were made and the value sets that their results are in."""
+    """Find completed orders: reference, and (sort key of the date, value sets of results)."""
     for resource in resources:
         kind = resource.get("resourceType")
         if kind in ORDER_TYPES and read_status_code(resource.get("status")) == "completed":
@@ -219,8 +227,8 @@ def _find_completed_orders(
                 match.value_set.name
                 for match in index.match_codes(read_codings(resource.get("code")))
             }
-            wanted = {RESULT_OF.get(name, name) for name in names}
-            yield f"{kind}/{resource.get('id')}", (stamp.key if stamp else "", wanted)
+            result_sets = {RESULT_OF.get(name, name) for name in names}
+            yield f"{kind}/{resource.get('id')}", (stamp.key if stamp else "", result_sets)
 
 
 def _list_dated_results(resources: Iterable[Resource]) -> Iterator[tuple[str, str, Resource]]:

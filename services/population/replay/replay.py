@@ -1,4 +1,4 @@
-"""A patient's timeline as the service would have met it: each call with what was known then.
+"""Replay the would-be calls of a patient: each with the chart as it was then.
 
 What is shown at one call is remembered at the next, as the service's own records would have it.
 How clinicians would have answered nobody knows. "none": nobody ever did, and the repeat guard alone
@@ -35,7 +35,7 @@ SILENT_REASONS = frozenset({"off", "silent", "audience"})  # rules that do not s
 
 
 class PatientReplay(NamedTuple):
-    """What the timeline of one patient came to: rows of calls and cards, and how it ended."""
+    """Replay of one patient: rows of calls and cards, and the chart at the end."""
 
     calls: list[Row]
     cards: list[Row]
@@ -51,14 +51,14 @@ class Replay:
         self,
         maker: CardComposer,
         rules: Mapping[str, AttentionRules],
-        hashed: Callable[[str], str],
+        hash_id: Callable[[str], str],
         *,
         answers: str = "none",
         hooks: Iterable[str] = DEFAULT_HOOKS,
     ) -> None:
-        """`rules` are in force for each service, by its id (services.hooks.catalog.attention_of).
+        """`rules` are in force for each service, by its id (hooks.catalog.read_attention_rules).
 
-        `hashed` gives what stands in the rows for the id of a patient or a visit, or for
+        `hash_id` gives what stands in the rows for the id of a patient or a visit, or for
         "Practitioner/7". Raises ValueError for answers and hooks that there are not.
         """
         self._hooks = frozenset(hooks)
@@ -68,7 +68,7 @@ class Replay:
             )
         self._maker = maker
         self._rules = rules
-        self._hash_id = hashed
+        self._hash_id = hash_id
         self._overridden = answers == "overridden"
         # What is said of patients of whom nothing is known but age and sex: mostly nothing.
         self._blank_results: dict[tuple[object, ...], Row] = {}
@@ -76,44 +76,44 @@ class Replay:
     def replay_patient(
         self, patient_id: str, resources: Iterable[Resource], first: date, last: date
     ) -> PatientReplay:
-        """The calls about a patient from `first` to `last`, both included.
+        """Replay the calls about a patient from `first` to `last`, both included.
 
         `resources` are all there are of the patient, visits and orders among them, each once, and
         the Medications and Devices that they refer to.
         """
-        given = list(resources)
-        unplaced = Counter[str]()
-        timeline = list_events(given, first, last, self._hooks, unplaced)
-        history = RecordHistory(patient_id, given, self._maker.knowledge.chart_knowledge)
+        records = list(resources)
+        undated = Counter[str]()
+        timeline = list_events(records, first, last, self._hooks, undated)
+        history = RecordHistory(patient_id, records, self._maker.knowledge.chart_knowledge)
         patient = self._hash_id(patient_id)
-        shown = ShownCards(self._overridden)
+        shown_cards = ShownCards(self._overridden)
         calls: list[Row] = []
         cards: list[Row] = []
-        before: tuple[Chart, Evaluation] | None = None
+        latest: tuple[Chart, Evaluation] | None = None
         for event in timeline:
             chart = history.read_chart_before(AsOf.from_call(event.at), event.orders, event.about)
-            of_call = {"patient": patient, **self._build_call_columns(event)}
+            call_columns = {"patient": patient, **self._build_call_columns(event)}
             key = make_blank_key(chart, event.hook)
-            said = self._blank_results.get(key) if key else None
-            if said is not None:
-                calls.append({**of_call, **said})
+            result = self._blank_results.get(key) if key else None
+            if result is not None:
+                calls.append({**call_columns, **result})
                 continue
-            if before is None or before[0] is not chart:
-                before = chart, evaluate(chart, self._maker.knowledge, self._maker.topics)
-            answered = self._decide_call(event, chart, before[1], shown)
-            for card in answered.cards:
-                shown.add(card, event.at, event.encounter)
-            found = [{**of_call, **row} for row in build_card_rows(answered)]
-            said = _build_call_result(answered.evaluation, found)
-            calls.append({**of_call, **said})
-            cards += found
-            if key and not found:
-                self._blank_results[key] = said
+            if latest is None or latest[0] is not chart:
+                latest = chart, evaluate(chart, self._maker.knowledge, self._maker.topics)
+            answer = self._decide_call(event, chart, latest[1], shown_cards)
+            for card in answer.cards:
+                shown_cards.add(card, event.at, event.encounter)
+            card_rows = [{**call_columns, **row} for row in build_card_rows(answer)]
+            result = _build_call_result(answer.evaluation, card_rows)
+            calls.append({**call_columns, **result})
+            cards += card_rows
+            if key and not card_rows:
+                self._blank_results[key] = result
         last_chart = history.read_chart_on(last)
-        return PatientReplay(calls, cards, last_chart, Counter(history.undecided), unplaced)
+        return PatientReplay(calls, cards, last_chart, Counter(history.undecided), undated)
 
     def _decide_call(
-        self, event: CallEvent, chart: Chart, found: Evaluation, shown: ShownCards
+        self, event: CallEvent, chart: Chart, evaluation: Evaluation, shown_cards: ShownCards
     ) -> CallAnswer:
         return decide_cards(
             chart,
@@ -122,41 +122,41 @@ class Replay:
             self._rules[build_service_id(event.hook)],
             hook=event.hook,
             encounter=event.encounter,
-            memory=ReplayCardHistory(shown, event.at, event.encounter),
+            memory=ReplayCardHistory(shown_cards, event.at, event.encounter),
             now=event.at,
-            found=found,
+            found=evaluation,
         )
 
     def _build_call_columns(self, event: CallEvent) -> Row:
-        """Those that a call and its cards have in common."""
-        named = {"encounter": event.encounter, "practitioner": event.practitioner}
-        hashes = {name: value and self._hash_id(value) for name, value in named.items()}
+        """Build the columns that a call and its cards have in common."""
+        ids = {"encounter": event.encounter, "practitioner": event.practitioner}
+        hashes = {name: value and self._hash_id(value) for name, value in ids.items()}
         return {"at": event.at.isoformat(), "hook": event.hook, **hashes}
 
 
-def _build_call_result(found: Evaluation, cards: list[Row]) -> Row:
+def _build_call_result(evaluation: Evaluation, cards: list[Row]) -> Row:
     shown = sum(card["shown"] for card in cards)
     return {
-        "b12_category": found.b12.category,
-        "muscle_category": found.muscle.category,
-        "tier": found.tier,
+        "b12_category": evaluation.b12.category,
+        "muscle_category": evaluation.muscle.category,
+        "tier": evaluation.tier,
         "shown": shown,
         "withheld": len(cards) - shown,
     }
 
 
-def build_card_rows(answered: CallAnswer) -> Iterator[Row]:
-    """A row for each card there was reason to show, without the columns of the call.
+def build_card_rows(answer: CallAnswer) -> Iterator[Row]:
+    """Build a row for each card there was reason to show, without the columns of the call.
 
     Of a rule that a site does not let speak no card is made: it has a topic alone. What was not
     worth a card, such as a test that is on its way, has no row.
     """
-    for card in answered.cards:
+    for card in answer.cards:
         yield _build_card_row(card, None)
-    for held in answered.withheld_cards:
-        yield _build_card_row(held.card, held.reason)
-    for why in answered.omissions:
-        reason, _, rule = why.partition(":")
+    for withheld in answer.withheld_cards:
+        yield _build_card_row(withheld.card, withheld.reason)
+    for entry in answer.omissions:
+        reason, _, rule = entry.partition(":")
         if reason in SILENT_REASONS:
             topic = rule if rule in PROBLEMS else build_order_topic(rule)
             yield {**_EMPTY_CARD, "topic": topic, "shown": False, "withheld": reason}
@@ -177,7 +177,7 @@ def _build_card_row(card: Card, withheld: str | None) -> Row:
 
 
 def make_blank_key(chart: Chart, hook: str) -> tuple[object, ...] | None:
-    """All that a call about somebody of whom nothing is on record depends on; None: there is."""
+    """Key of a chart that holds age and sex alone; None where it holds more."""
     if (
         chart.measurements
         or chart.unusable

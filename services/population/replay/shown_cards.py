@@ -1,4 +1,4 @@
-"""What a replay remembers of the cards it has shown, as the service's records would."""
+"""Card history of a replay, in memory, as the service's records would have it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -36,19 +36,22 @@ class ReplayCardHistory:
     def find_cards(self, days: int, topics: tuple[str, str]) -> tuple[PastCard, ...]:
         since = self.now - timedelta(days=days)
         return tuple(
-            self._build_past_card(one, topic)
-            for one in reversed(self.shown.cards)
-            if one.at >= since and (topic := get_topic(one.card)) is not None and topic in topics
+            self._build_past_card(shown_card, topic)
+            for shown_card in reversed(self.shown.cards)
+            if shown_card.at >= since
+            and (topic := get_topic(shown_card.card)) is not None
+            and topic in topics
         )
 
-    def _build_past_card(self, one: _ShownCard, topic: str) -> PastCard:
+    def _build_past_card(self, shown_card: _ShownCard, topic: str) -> PastCard:
         overridden = self.shown.overridden
         return PastCard(
             topic=topic,
-            indicator=one.card.indicator.value,
-            same_encounter=one.encounter is not None and one.encounter == self.encounter,
-            rests_on=one.card.rests_on,
-            answered_at=one.at if overridden else None,
+            indicator=shown_card.card.indicator.value,
+            same_encounter=shown_card.encounter is not None
+            and shown_card.encounter == self.encounter,
+            rests_on=shown_card.card.rests_on,
+            answered_at=shown_card.at if overridden else None,
             outcome="overridden" if overridden else None,
         )
 

@@ -1,4 +1,4 @@
-"""When something was, and whether that was before a day was over or a call was made."""
+"""Dates and times of FHIR, and whether they are before a call or the end of a day."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -24,7 +24,7 @@ class FhirTime(NamedTuple):
 
 @lru_cache(32768)
 def parse_fhir_time(text: str) -> FhirTime | None:
-    """What a FHIR date, dateTime or instant says; None where it is none.
+    """Parse a FHIR date, dateTime or instant; None where it is none.
 
     A time without an offset, which FHIR does not allow, counts as UTC.
     """
@@ -34,8 +34,8 @@ def parse_fhir_time(text: str) -> FhirTime | None:
     first, last = span
     if len(text) > 10:
         try:
-            given = datetime.fromisoformat(text)
-            moment = (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC)
+            parsed = datetime.fromisoformat(text)
+            moment = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
             return FhirTime(last, moment.isoformat(), moment)
         except (ValueError, OverflowError):
             pass  # an hour that cannot be read: the day is known all the same
@@ -77,7 +77,7 @@ class AsOf(NamedTuple):
             return None
         if len(text) >= 10 and text[:10] < self.certain_before and text[4] == "-":
             return True
-        stamp = parse_fhir_time(text)
-        if stamp is None:
+        fhir_time = parse_fhir_time(text)
+        if fhir_time is None:
             return None
-        return stamp.day <= self.today if self.key is None else stamp.key < self.key
+        return fhir_time.day <= self.today if self.key is None else fhir_time.key < self.key

@@ -15,12 +15,12 @@ DEFICIENCY = "deficient, of either kind"  # the first question of each axis
 WEAKNESS = "probable or possible sarcopenia, or worse"
 
 
-def create_pair_table(run: RunDataset) -> None:
+def create_pair_table(dataset: RunDataset) -> None:
     """Makes the table that the figures of this module are queries of: everybody by the first pair
     and by each other, of which one axis differs from the first."""
-    design = ", first.weight" if run.weighted else ""
+    design = ", first.weight" if dataset.weighted else ""
     differs = '"first grade" <> "other grade"'
-    run.connection.execute(
+    dataset.connection.execute(
         f"""CREATE TABLE pair AS
             SELECT first.patient{design},
                 CASE WHEN judged.b12_guideline <> first.b12_guideline THEN 'b12' ELSE 'muscle' END
@@ -42,9 +42,9 @@ def create_pair_table(run: RunDataset) -> None:
     )
 
 
-def build_tables(run: RunDataset) -> Iterator[Table]:
-    yield Table(_build_agreement(run), counts=("patients", "alike"))
-    for axis, other in _list_others(run.connection):
+def build_tables(dataset: RunDataset) -> Iterator[Table]:
+    yield Table(_build_agreement(dataset), counts=("patients", "alike"))
+    for axis, other in _list_others(dataset.connection):
         yield _build_confusion(axis, other)
     yield _build_changes()
     yield _build_limit_cases()
@@ -54,10 +54,10 @@ def _list_others(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]
     return connection.execute("SELECT DISTINCT axis, other FROM pair ORDER BY ALL").fetchall()
 
 
-def _build_agreement(run: RunDataset) -> Figure:
+def _build_agreement(dataset: RunDataset) -> Figure:
     """Cohen's kappa: agreement beyond what the frequencies alone would give."""
-    weight = "fsum(weight)" if run.weighted else "count(*)"
-    weighted = " People count by their weights." if run.weighted else ""
+    weight = "fsum(weight)" if dataset.weighted else "count(*)"
+    weighted = " People count by their weights." if dataset.weighted else ""
     questions = {
         "b12": {
             DEFICIENCY: tuple(map(categories.is_deficient, ('"first says"', '"other says"'))),
@@ -73,7 +73,7 @@ def _build_agreement(run: RunDataset) -> Figure:
             "the same tier": ('"first tier"', '"other tier"'),
         },
     }
-    asked = {
+    question_lists = {
         axis: ", ".join(
             f"{{question: {quote_text(name)}, a: ({a})::VARCHAR, b: ({b})::VARCHAR}}"
             for name, (a, b) in pairs.items()
@@ -87,8 +87,8 @@ def _build_agreement(run: RunDataset) -> Figure:
         f"agree and 0 where they agree as often as chance would have it.{weighted}",
         f"""
         WITH asked AS (
-                SELECT axis, other, unnest(CASE axis WHEN 'b12' THEN [{asked["b12"]}]
-                    ELSE [{asked["muscle"]}] END) AS q{", weight" if run.weighted else ""}
+                SELECT axis, other, unnest(CASE axis WHEN 'b12' THEN [{question_lists["b12"]}]
+                    ELSE [{question_lists["muscle"]}] END) AS q{", weight" if dataset.weighted else ""}
                 FROM pair
                 WHERE {categories.has_verdict('"first says"')}
                     OR {categories.has_verdict('"other says"')}),

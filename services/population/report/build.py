@@ -1,6 +1,5 @@
 """Build the report of a population run: a page, figures as JSON, each table as CSV."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from services.population.report import agreement, cards, missing_data, prevalence, workload
+from services.population.report import agreement, prevalence, workload
 from services.population.report.dataset import RunDataset, open_dataset
 from services.population.report.layout import Grid, build_display
 from services.population.report.masking import mask_table
@@ -22,6 +21,7 @@ from services.population.report.summary import (
 )
 from services.population.report.table import ComputedTable, Table, list_macros
 from services.reports.figures import ComputedFigure, compute_figure
+from services.reports.output import write_rows
 from services.reports.page import render_template
 
 if TYPE_CHECKING:
@@ -54,32 +54,32 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 
 
-def render_page(run: RunDataset, filled: Mapping[str, ComputedTable], mask_below: int) -> str:
-    figures = {name: one.computed for name, one in filled.items()}
-    drawn: Mapping[str, Drawing] = {}
+def render_page(dataset: RunDataset, tables: Mapping[str, ComputedTable], mask_below: int) -> str:
+    figures = {name: result.computed for name, result in tables.items()}
+    drawings: Mapping[str, Drawing] = {}
     if has_charts := find_spec("vl_convert") is not None:
         from services.population.report.charts import draw_charts  # noqa: PLC0415  # an extra
 
-        drawn = draw_charts(figures)
+        drawings = draw_charts(figures)
     style = (files("services.reports") / "templates" / "population_report.css").read_text(
         encoding="utf-8"
     )
-    laid = {name: build_display(one) for name, one in filled.items()}
+    displays = {name: build_display(result) for name, result in tables.items()}
     return render_template(
         "population_report.html",
         {
-            "sections": _arrange_sections(filled),
-            "figures": {name: one.table.figure for name, one in filled.items()},
-            "laid": laid,
-            "grids": {name for name, one in laid.items() if isinstance(one, Grid)},
-            "listings": {name for name, one in filled.items() if one.table.listing},
-            "drawings": drawn,
+            "sections": _arrange_sections(tables),
+            "figures": {name: result.table.figure for name, result in tables.items()},
+            "laid": displays,
+            "grids": {name for name, result in displays.items() if isinstance(result, Grid)},
+            "listings": {name for name, result in tables.items() if result.table.listing},
+            "drawings": drawings,
             "has_charts": has_charts,
-            "facts": list_facts(run),
-            "tiles": list(list_tiles(run, figures)),
-            "in_short": write_summary(run, figures),
-            "cautions": list_limitations(run),
-            "run": run,
+            "facts": list_facts(dataset),
+            "tiles": list(list_tiles(dataset, figures)),
+            "in_short": write_summary(dataset, figures),
+            "cautions": list_limitations(dataset),
+            "run": dataset,
             "mask_below": mask_below,
             "at_sight": MAX_OPEN_ROWS,
         },
@@ -87,19 +87,19 @@ def render_page(run: RunDataset, filled: Mapping[str, ComputedTable], mask_below
     )
 
 
-def _arrange_sections(filled: Mapping[str, ComputedTable]) -> Mapping[str, list[str]]:
+def _arrange_sections(tables: Mapping[str, ComputedTable]) -> Mapping[str, list[str]]:
     """The tables that there are, in the order of the page; every one stands somewhere."""
-    placed: dict[str, list[str]] = {}
+    sections: dict[str, list[str]] = {}
     for title, names in SECTIONS.items():
-        found = [
+        present = [
             name
-            for wanted in names
-            for name in filled
-            if name == wanted or (wanted[-1] == "*" and name.startswith(wanted[:-1]))
+            for pattern in names
+            for name in tables
+            if name == pattern or (pattern[-1] == "*" and name.startswith(pattern[:-1]))
         ]
-        if found:
-            placed[title] = list(dict.fromkeys(found))
-    return placed
+        if present:
+            sections[title] = list(dict.fromkeys(present))
+    return sections
 
 
 FIGURES_FILE = "figures.json"
@@ -115,39 +115,36 @@ def remove_tables(folder: Path) -> None:
         (folder / f"{Path(name).name}.csv").unlink(missing_ok=True)
 
 
-def write_csv(folder: Path, filled: Mapping[str, ComputedTable]) -> None:
+def write_csv(folder: Path, tables: Mapping[str, ComputedTable]) -> None:
     """A file for each table; listings are written already."""
-    for name, one in filled.items():
-        if not one.table.listing:
-            with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(one.computed.columns)
-                writer.writerows(one.computed.rows)
+    for name, result in tables.items():
+        if not result.table.listing:
+            write_rows(folder / f"{name}.csv", result.computed.columns, result.computed.rows)
 
 
 def write_json(
-    folder: Path, run: RunDataset, filled: Mapping[str, ComputedTable], mask_below: int
+    folder: Path, dataset: RunDataset, tables: Mapping[str, ComputedTable], mask_below: int
 ) -> None:
     """Everything that the page shows, by names that stay the same."""
-    said = {
-        "run": {key: value for key, value in run.run.items() if key != "fingerprint"},
-        "where": run.where,
-        "people": run.people,
-        "weighted": run.weighted,
-        "withoutWeight": run.without_weight,
+    document = {
+        "run": {key: value for key, value in dataset.run.items() if key != "fingerprint"},
+        "where": dataset.where,
+        "people": dataset.people,
+        "weighted": dataset.weighted,
+        "withoutWeight": dataset.without_weight,
         "maskedBelow": mask_below,
         "figures": {
             name: {
-                "title": one.table.figure.title,
-                "says": one.table.figure.says,
-                "columns": one.computed.columns,
-                "rows": one.computed.rows,
-                "total": one.total,
+                "title": result.table.figure.title,
+                "says": result.table.figure.says,
+                "columns": result.computed.columns,
+                "rows": result.computed.rows,
+                "total": result.total,
             }
-            for name, one in filled.items()
+            for name, result in tables.items()
         },
     }
-    (folder / FIGURES_FILE).write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+    (folder / FIGURES_FILE).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 MAX_LISTED = 60  # people of a listing that the page and the JSON name; its CSV names all
@@ -161,44 +158,47 @@ def make_report(
 
     `where` restricts it to people who meet a condition of SQL on the columns of assessments and of
     the survey. With `mask_below`, smaller numbers are hidden and no person is listed. Raises
-    ReportRefused, and OSError where nothing can be written.
+    ReportError, and OSError where nothing can be written.
     """
     folder = into or out / "report"
     folder.mkdir(parents=True, exist_ok=True)
     remove_tables(folder)
-    with open_dataset(out, folder, where) as run:
-        filled = {
-            table.name: _compute_table(run, table, mask_below) for table in _build_tables(run)
+    with open_dataset(out, folder, where) as dataset:
+        tables = {
+            table.name: _compute_table(dataset, table, mask_below)
+            for table in _build_tables(dataset)
         }
-    write_csv(folder, filled)
-    write_json(folder, run, filled, mask_below)
-    (folder / "index.html").write_text(render_page(run, filled, mask_below), encoding="utf-8")
+    write_csv(folder, tables)
+    write_json(folder, dataset, tables, mask_below)
+    (folder / "index.html").write_text(render_page(dataset, tables, mask_below), encoding="utf-8")
 
 
-def _build_tables(run: RunDataset) -> Iterator[Table]:
-    for statement in list_macros(weighted=run.weighted):
-        run.connection.execute(statement)
-    yield from prevalence.build_tables(run)
-    yield from workload.build_tables(run)
-    yield from cards.build_tables(run)
-    if run.compared:
-        agreement.create_pair_table(run)
-        yield from agreement.build_tables(run)
-    yield from missing_data.build_limit_tables(run)
-    yield from missing_data.build_tables(run)
-    yield workload.build_review_table(run)
+def _build_tables(dataset: RunDataset) -> Iterator[Table]:
+    for statement in list_macros(weighted=dataset.weighted):
+        dataset.connection.execute(statement)
+    yield from prevalence.build_tables(dataset)
+    yield from workload.build_tables(dataset)
+    yield from workload.build_card_tables(dataset)
+    if dataset.compared:
+        agreement.create_pair_table(dataset)
+        yield from agreement.build_tables(dataset)
+    yield from prevalence.build_limit_tables(dataset)
+    yield from prevalence.build_missing_tables(dataset)
+    yield workload.build_review_table(dataset)
 
 
-def _compute_table(run: RunDataset, table: Table, mask_below: int) -> ComputedTable:
+def _compute_table(dataset: RunDataset, table: Table, mask_below: int) -> ComputedTable:
     """A table with its rows; the engine itself writes all rows of a listing, for they are many."""
     if table.listing:
         if mask_below > 1:
             return ComputedTable(table, ComputedFigure(table.figure, (), ()), 0)
-        total = run.write_query(table.figure.query, f"{table.name}.csv")
-        some = replace(table.figure, query=f"{table.figure.query} LIMIT {MAX_LISTED}")
+        total = dataset.write_query(table.figure.query, f"{table.name}.csv")
+        first_rows = replace(table.figure, query=f"{table.figure.query} LIMIT {MAX_LISTED}")
         return ComputedTable(
-            table, replace(compute_figure(run.connection, some), figure=table.figure), total
+            table,
+            replace(compute_figure(dataset.connection, first_rows), figure=table.figure),
+            total,
         )
-    found = compute_figure(run.connection, table.figure)
-    found = mask_table(table, found, mask_below) if mask_below > 1 else found
-    return ComputedTable(table, found, len(found.rows))
+    computed = compute_figure(dataset.connection, table.figure)
+    computed = mask_table(table, computed, mask_below) if mask_below > 1 else computed
+    return ComputedTable(table, computed, len(computed.rows))

@@ -6,6 +6,7 @@ from typing import Any
 from services.population.report import categories, labels
 from services.reports.figures import ComputedFigure
 from services.reports.vega import (
+    INDICATOR_COLOURS,
     NARROW,
     ChartSpec,
     Drawing,
@@ -39,7 +40,7 @@ def _list_shown_rows(figures: Figures, name: str) -> list[dict[str, Any]]:
 
 
 def _make_interval_bars(
-    name: str, column: str, says: str, spoken: Callable[[str], str] = labels.get_label
+    name: str, column: str, says: str, format_name: Callable[[str], str] = labels.get_label
 ) -> Callable[[Figures], ChartSpec]:
     """A bar for each row, and a line for its interval."""
 
@@ -49,28 +50,33 @@ def _make_interval_bars(
             return None
         data = [
             {
-                "name": spoken(row[column]),
+                "name": format_name(row[column]),
                 "percent": get_share(row),
                 "low": row["from %"],
                 "high": row["to %"],
             }
             for row in rows
         ]
-        order = [one["name"] for one in data]
-        plain = build_bars(data, "name", order, "percent", ("percent",), ("var(--calm)",), None)
+        order = [point["name"] for point in data]
+        build_plain = build_bars(
+            data, "name", order, "percent", ("percent",), ("var(--calm)",), None
+        )
 
-        def spec(width: int) -> Spec:
-            made = plain(width)
-            y, x = made["encoding"]["y"], made["encoding"]["x"]
+        def build_spec(width: int) -> Spec:
+            chart = build_plain(width)
+            y, x = chart["encoding"]["y"], chart["encoding"]["x"]
             whisker = {
                 "mark": {"type": "rule", "strokeWidth": 1.5, "color": "var(--ink)"},
                 "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
             }
-            bar = {"mark": made.pop("mark"), "encoding": made.pop("encoding")}
-            return {**made, "layer": [bar, whisker]}
+            bar = {"mark": chart.pop("mark"), "encoding": chart.pop("encoding")}
+            return {**chart, "layer": [bar, whisker]}
 
-        most = max(data, key=lambda one: one["percent"])
-        return spec, f"{says} The longest is {most['name']}: {most['percent']:.1f} percent."
+        highest = max(data, key=lambda point: point["percent"])
+        return (
+            build_spec,
+            f"{says} The longest is {highest['name']}: {highest['percent']:.1f} percent.",
+        )
 
     return draw
 
@@ -79,7 +85,7 @@ def _make_age_points(name: str, says: str) -> Callable[[Figures], ChartSpec]:
     """Points with intervals over the bands of age, the sexes side by side."""
 
     def draw(figures: Figures) -> ChartSpec:
-        found = [row for row in _list_shown_rows(figures, name) if row["finding"] == "found"]
+        rows = [row for row in _list_shown_rows(figures, name) if row["finding"] == "found"]
         bands = sorted({row["age_band"] for row in figures[name].as_dicts()})
         data = [
             {
@@ -89,7 +95,7 @@ def _make_age_points(name: str, says: str) -> Callable[[Figures], ChartSpec]:
                 "low": row["from %"],
                 "high": row["to %"],
             }
-            for row in found
+            for row in rows
         ]
         if len(data) < 3:
             return None
@@ -106,7 +112,7 @@ def _make_age_points(name: str, says: str) -> Callable[[Figures], ChartSpec]:
         offset = {"field": "sex", "type": "nominal", "sort": sexes}
         colour = build_colour_scale("sex", sexes, ("var(--accent)", "var(--calm)"))
 
-        def spec(width: int) -> Spec:
+        def build_spec(width: int) -> Spec:
             narrow = width <= NARROW
             shared: Spec = {"x": x, "xOffset": offset, "color": colour}
             return {
@@ -141,9 +147,9 @@ def _make_age_points(name: str, says: str) -> Callable[[Figures], ChartSpec]:
                 ],
             }
 
-        most = max(data, key=lambda one: one["percent"])
-        return spec, (
-            f"{says} Highest in the {most['sex']} of {most['age']}: {most['percent']:.1f} percent."
+        highest = max(data, key=lambda point: point["percent"])
+        return build_spec, (
+            f"{says} Highest in the {highest['sex']} of {highest['age']}: {highest['percent']:.1f} percent."
         )
 
     return draw
@@ -170,9 +176,6 @@ def _draw_cards(figures: Figures) -> ChartSpec:
     names = [labels.get_topic_label(topic) for topic in order]
     spec = build_bars(data, "topic", names, "cards", kinds, INDICATOR_COLOURS, "indicator")
     return spec, f"Bars of cards by topic and indicator. The most frequent is {names[0]}."
-
-
-INDICATOR_COLOURS = ("var(--calm)", "var(--warm)", "var(--accent)")  # info, warning, critical
 
 
 def _draw_weeks(figures: Figures) -> ChartSpec:

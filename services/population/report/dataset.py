@@ -67,9 +67,9 @@ def read_survey(connection: duckdb.DuckDBPyConnection, file: Path) -> Survey:
     stratum = "coalesce(stratum, '')" if "stratum" in columns else "''"
     unit = "coalesce(unit, patient)" if "unit" in columns else "patient"
     design = f", weight, {stratum} AS stratum, {unit} AS unit" if weighted else ""
-    named = "".join(f", {quote_identifier(name)}" for name in further)
+    columns_sql = "".join(f", {quote_identifier(name)}" for name in further)
     connection.execute(
-        f"""CREATE TABLE survey AS SELECT patient{design}{named} FROM {parquet}
+        f"""CREATE TABLE survey AS SELECT patient{design}{columns_sql} FROM {parquet}
             {"WHERE weight > 0" if weighted else ""}"""
     )
     return Survey(weighted, tuple(further))
@@ -78,10 +78,10 @@ def read_survey(connection: duckdb.DuckDBPyConnection, file: Path) -> Survey:
 def create_people(connection: duckdb.DuckDBPyConnection, where: str | None, survey: Survey) -> int:
     """Makes person and judged; how many assessed people have no weight."""
     design = ", weight, stratum, unit" if survey.weighted else ""
-    named = "".join(f", survey.{quote_identifier(name)}" for name in survey.further)
+    columns_sql = "".join(f", survey.{quote_identifier(name)}" for name in survey.further)
     join = "JOIN" if survey.weighted else "LEFT JOIN"
     join = f"{join} survey USING (patient)" if survey != NO_SURVEY else ""
-    source = f"(SELECT written.*{design}{named} FROM written {join} WHERE primary_pair)"
+    source = f"(SELECT written.*{design}{columns_sql} FROM written {join} WHERE primary_pair)"
     condition = "" if where is None else f"WHERE ({_check_condition(connection, source, where)})"
     restricted = survey.weighted or where is not None
     connection.execute(
@@ -110,19 +110,19 @@ def _check_condition(connection: duckdb.DuckDBPyConnection, source: str, where: 
     try:
         condition = str(duckdb.SQLExpression(where))
         connection.execute(f"SELECT count(*) FROM {source} WHERE ({condition})")
-    except duckdb.Error as fault:
+    except duckdb.Error as error:
         names = ", ".join(
             name for name, kind in _list_columns(connection, source) if not kind.endswith("[]")
         )
         raise ReportError(
-            f"the condition {where!r} cannot be used: {_get_first_line(fault)}\n"
+            f"the condition {where!r} cannot be used: {_get_first_line(error)}\n"
             f"It may name these columns: {names}"
         ) from None
     return condition
 
 
-def _get_first_line(fault: duckdb.Error) -> str:
-    return str(make_printable(str(fault).splitlines()[0]))
+def _get_first_line(error: duckdb.Error) -> str:
+    return str(make_printable(str(error).splitlines()[0]))
 
 
 MEMORY_LIMIT = "768MB"
@@ -147,8 +147,8 @@ class RunDataset:
     def write_query(self, query: str, name: str) -> int:
         """Writes the answer to a CSV file of the report, at once: how many rows it has."""
         file = quote_text(self.folder / REPORT / name)
-        found = self.connection.execute(f"COPY ({query}) TO {file} (FORMAT csv, HEADER)").fetchone()
-        return int(found[0]) if found is not None else 0
+        row = self.connection.execute(f"COPY ({query}) TO {file} (FORMAT csv, HEADER)").fetchone()
+        return int(row[0]) if row is not None else 0
 
     @property
     def design(self) -> str:
@@ -177,11 +177,11 @@ class RunDataset:
 def open_dataset(out: Path, into: Path, where: str | None = None) -> Iterator[RunDataset]:
     """The run in `out`, of those people who meet `where`; what is written goes to `into`.
 
-    Raises ReportRefused.
+    Raises ReportError.
     """
-    run = _read_run(out)
-    with TemporaryDirectory(prefix="cobalamin-report-") as made:
-        folder = Path(made)
+    dataset = _read_run(out)
+    with TemporaryDirectory(prefix="cobalamin-report-") as temporary:
+        folder = Path(temporary)
         with duckdb.connect(folder / "report.duckdb") as connection:
             limit_connection(connection, folder, MEMORY_LIMIT)
             # To the engine a name may be a pattern of names, so it is given names of our own; and
@@ -192,26 +192,33 @@ def open_dataset(out: Path, into: Path, where: str | None = None) -> Iterator[Ru
             connection.execute(f"SET allowed_directories = [{allowed}]")
             connection.execute("SET enable_external_access = false")
             try:
-                yield _create_tables(connection, folder, run, where)
+                yield _create_tables(connection, folder, dataset, where)
             except duckdb.OutOfMemoryException:
                 raise ReportError(f"{out}: no room left on the disk of {folder}") from None
 
 
 def _read_run(out: Path) -> Mapping[str, Any]:
     try:
-        run = orjson.loads((out / "run.json").read_bytes())
+        dataset = orjson.loads((out / "run.json").read_bytes())
     except FileNotFoundError:
         raise ReportError(f"{out}: holds no finished run (no run.json)") from None
-    except (OSError, orjson.JSONDecodeError) as fault:
-        raise ReportError(f"{out}/run.json: {fault}") from None
-    needed = {"version", "finished", "knowledge", "counts", "inputs", "engine"}
-    if not isinstance(run, dict) or not needed <= run.keys() or not {"asOf", "replay"} & run.keys():
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise ReportError(f"{out}/run.json: {error}") from None
+    required = {"version", "finished", "knowledge", "counts", "inputs", "engine"}
+    if (
+        not isinstance(dataset, dict)
+        or not required <= dataset.keys()
+        or not {"asOf", "replay"} & dataset.keys()
+    ):
         raise ReportError(f"{out}/run.json: is none of a population run")
-    return run
+    return dataset
 
 
 def _create_tables(
-    connection: duckdb.DuckDBPyConnection, folder: Path, run: Mapping[str, Any], where: str | None
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    dataset: Mapping[str, Any],
+    where: str | None,
 ) -> RunDataset:
     out = folder / RUN
     if not any((out / "assessments").glob("*.parquet")):
@@ -232,7 +239,7 @@ def _create_tables(
                 f"CREATE {kind} {name} AS SELECT * FROM {_read_files(out, written)} {of}"
             )
         else:  # a run that had nothing to write in a table has no file of it
-            columns = ", ".join(f'"{one}" {kind}' for one, kind in TABLES[written].items())
+            columns = ", ".join(f'"{column}" {kind}' for column, kind in TABLES[written].items())
             connection.execute(f"CREATE TABLE {name} ({columns})")
     people = fetch_number(connection, "SELECT count(*) FROM person")
     if not people:
@@ -241,15 +248,15 @@ def _create_tables(
             if where is not None
             else "nobody who was assessed is in the survey"
         )
-    divided = {name: _count_values(connection, name) <= MAX_VALUES for name in survey.further}
+    by_count = {name: _count_values(connection, name) <= MAX_VALUES for name in survey.further}
     return RunDataset(
         connection,
         folder,
-        run,
+        dataset,
         where,
         weighted,
-        tuple(name for name, fits in divided.items() if fits),
-        tuple(name for name, fits in divided.items() if not fits),
+        tuple(name for name, fits in by_count.items() if fits),
+        tuple(name for name, fits in by_count.items() if not fits),
         people,
         left_out,
     )

@@ -97,16 +97,16 @@ def get_cause_label(value: str) -> str:
 def get_topic_label(value: str) -> str:
     """The topic of a card: "b12AtRiskUntested" or the name of a rule."""
     first, *others = CAMEL_BORDER.split(value)
-    apart = " ".join([first[:1].upper() + first[1:], *(one.lower() for one in others)])
-    return apart.replace("Muscle", "Muscle:", 1) if first == "muscle" and others else apart
+    words = " ".join([first[:1].upper() + first[1:], *(word.lower() for word in others)])
+    return words.replace("Muscle", "Muscle:", 1) if first == "muscle" and others else words
 
 
 @cache
 def _load_titles() -> Mapping[str, str]:
-    return {name: one.title for name, one in load_value_sets().sets.items()}
+    return {name: value_set.title for name, value_set in load_value_sets().sets.items()}
 
 
 @cache
 def _load_causes() -> Mapping[str, str]:
-    causes = {one.id: one.title for one in read_differential(load_value_sets())}
+    causes = {cause.id: cause.title for cause in read_differential(load_value_sets())}
     return {**causes, B12_CAUSE: B12_CAUSE_TITLE}

@@ -8,8 +8,8 @@ from typing import Any
 from services.population.report import categories, labels
 from services.population.report.table import ComputedTable, Table
 from services.reports.figures import ComputedFigure
-from services.reports.highlight import format_number
 from services.reports.page import DisplayTable
+from services.reports.text_format import format_number
 
 MAX_ROWS = 60  # of one table on the page; the CSV has all
 SHADE_LIMITS = (2, 5, 10, 20, 40, 60, 80)  # limits of the shades of a grid, in percent of its whole
@@ -80,36 +80,36 @@ class Grid:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
-def build_display(filled: ComputedTable) -> DisplayTable | Grid:
-    table, computed = filled.table, filled.computed
+def build_display(result: ComputedTable) -> DisplayTable | Grid:
+    table, computed = result.table, result.computed
     if table.across is not None:
         return _build_grid(table, table.across, computed)
-    return replace(_build_rows(table, computed), total=filled.total)
+    return replace(_build_rows(table, computed), total=result.total)
 
 
 def _build_rows(table: Table, computed: ComputedFigure) -> DisplayTable:
-    spoken = LISTING_FORMATTERS if table.listing else {**FORMATTERS, "tier": labels.get_label}
-    apart = [name for name in computed.columns if name not in (*INTERVAL_COLUMNS, *HIDDEN_COLUMNS)]
-    bounded = "to %" in computed.columns
-    share = "weighted %" if "weighted %" in apart else "share %"
+    formatters = LISTING_FORMATTERS if table.listing else {**FORMATTERS, "tier": labels.get_label}
+    names = [name for name in computed.columns if name not in (*INTERVAL_COLUMNS, *HIDDEN_COLUMNS)]
+    has_interval = "to %" in computed.columns
+    share = "weighted %" if "weighted %" in names else "share %"
     rows = [
         tuple(
             _format_share(row)
-            if bounded and name == share
-            else format_value(name, row[name], spoken)
-            for name in apart
+            if has_interval and name == share
+            else format_value(name, row[name], formatters)
+            for name in names
         )
         for row in computed.as_dicts()[:MAX_ROWS]
     ]
-    headings = [HEADINGS.get(name, name) for name in apart]
-    if bounded:
-        headings[apart.index(share)] = (
+    headings = [HEADINGS.get(name, name) for name in names]
+    if has_interval:
+        headings[names.index(share)] = (
             f"{'weighted share' if share[0] == 'w' else 'share'} (95\N{NO-BREAK SPACE}%)"
         )
     return DisplayTable(
         table.figure.title,
         tuple(headings),
-        tuple(_is_number(name, computed) for name in apart),
+        tuple(_is_number(name, computed) for name in names),
         tuple(rows),
         len(computed.rows),
     )
@@ -126,11 +126,11 @@ def _format_share(row: Mapping[str, Any]) -> str:
     if row[name] is None:
         return ""
     low, high = (row[bound] for bound in INTERVAL_COLUMNS)
-    said = format_percent(row[name])
+    share = format_percent(row[name])
     return (
-        said
+        share
         if low is None
-        else f"{said} ({format_percent(low)[:-2]} to {format_percent(high)[:-2]})"
+        else f"{share} ({format_percent(low)[:-2]} to {format_percent(high)[:-2]})"
     )
 
 
@@ -143,14 +143,14 @@ def format_percent(value: float) -> str:
 
 
 def format_value(
-    name: str, value: Any, spoken: Mapping[str, Callable[[str], str]] = FORMATTERS
+    name: str, value: Any, formatters: Mapping[str, Callable[[str], str]] = FORMATTERS
 ) -> str:
     """One value for readers."""
     match value:
         case None | "":
             return ""
         case str():
-            return spoken.get(name, str)(value)
+            return formatters.get(name, str)(value)
         case date():
             return value.isoformat()
         case float() if name.endswith("%"):
@@ -166,23 +166,25 @@ def format_value(
 
 def _build_grid(table: Table, across: tuple[str, str, str], computed: ComputedFigure) -> Grid:
     """Shares are of each column, counts of each row."""
-    down, over, number_of = across
+    down, over, counted = across
     lines: dict[str, dict[str, Mapping[str, Any]]] = {}
     for row in computed.as_dicts():
         lines.setdefault(row[down], {})[row[over]] = row
     columns = _sort_names(dict.fromkeys(row[over] for row in computed.as_dicts()))
-    heads = [add_soft_hyphens(format_value(over, one)) for one in columns]
+    heads = [add_soft_hyphens(format_value(over, column)) for column in columns]
     rows = []
     for name in _sort_names(lines):
         line = lines[name]
-        total = None if number_of.endswith("%") else _sum_counts(line.values(), number_of)
-        cells = [_build_cell(line.get(one), number_of, total, across) for one in columns]
-        if not number_of.endswith("%"):
+        total = None if counted.endswith("%") else _sum_counts(line.values(), counted)
+        cells = [_build_cell(line.get(column), counted, total, across) for column in columns]
+        if not counted.endswith("%"):
             cells.append(Cell("" if total is None else format_number(total)))
         rows.append((format_value(down, name), tuple(cells)))
-    if number_of.endswith("%"):
+    if counted.endswith("%"):
         wholes = {row[over]: row["of"] for row in computed.as_dicts()}
-        rows.append(("People", tuple(Cell(format_value("of", wholes[one])) for one in columns)))
+        rows.append(
+            ("People", tuple(Cell(format_value("of", wholes[column])) for column in columns))
+        )
     else:
         heads.append("all")
     return Grid(table.figure.title, HEADINGS.get(down, down), tuple(heads), tuple(rows))
@@ -197,24 +199,24 @@ def _sort_names(names: Collection[str]) -> list[str]:
     return list(names)
 
 
-def _sum_counts(rows: Iterable[Mapping[str, Any]], number_of: str) -> int | None:
+def _sum_counts(rows: Iterable[Mapping[str, Any]], counted: str) -> int | None:
     """None where a part of it is hidden."""
-    numbers = [row[number_of] for row in rows]
-    return sum(numbers) if all(isinstance(one, int) for one in numbers) else None
+    numbers = [row[counted] for row in rows]
+    return sum(numbers) if all(isinstance(number, int) for number in numbers) else None
 
 
 def _build_cell(
-    row: Mapping[str, Any] | None, number_of: str, total: int | None, across: tuple[str, str, str]
+    row: Mapping[str, Any] | None, counted: str, total: int | None, across: tuple[str, str, str]
 ) -> Cell:
     if row is None:
         return Cell("")
     same = across[1] == "other says" and categories.is_same_grade(row[across[0]], row[across[1]])
-    if number_of.endswith("%"):
-        value = row["weighted %"] if "weighted %" in row else row[number_of]
+    if counted.endswith("%"):
+        value = row["weighted %"] if "weighted %" in row else row[counted]
         if value is None:
             return Cell(row["patients"])
         return Cell(format_percent(value), _find_shade(value))
-    value = row[number_of]
+    value = row[counted]
     if not isinstance(value, int):
         return Cell(value, None, same)
     return Cell(format_number(value), _find_shade(100 * value / total) if total else None, same)

@@ -50,10 +50,10 @@ def _find_wholes(table: Table, rows: list[dict[str, object]]) -> Iterable[list[i
     if table.across is not None and not table.across[2].endswith("%"):
         lines += [table.across[:1], table.across[1:2]]  # counts of a grid add up both ways
     for names in lines:
-        together: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        places: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for place, row in enumerate(rows):
-            together[tuple(row[name] for name in names)].append(place)
-        yield from together.values()
+            places[tuple(row[name] for name in names)].append(place)
+        yield from places.values()
 
 
 def _add_complements(
@@ -76,12 +76,12 @@ def _add_complements(
 
 
 def _hide_counts(table: Table, row: dict[str, object], below: int) -> dict[str, object]:
-    made: dict[str, object] = {}
+    hidden: dict[str, object] = {}
     for name, value in row.items():
         if name in table.counts or name == WHOLE_COLUMN:
             is_small = isinstance(value, int) and 0 < value < below
-            made[name] = f"<{below}" if is_small else value if name == WHOLE_COLUMN else HIDDEN
+            hidden[name] = f"<{below}" if is_small else value if name == WHOLE_COLUMN else HIDDEN
         else:
             computed = isinstance(value, int | float) and name not in EXACT_COLUMNS
-            made[name] = None if computed else value
-    return made
+            hidden[name] = None if computed else value
+    return hidden

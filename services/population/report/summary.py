@@ -11,7 +11,7 @@ from services.population.report.categories import INDICATORS
 from services.population.report.dataset import RunDataset
 from services.population.report.layout import format_percent
 from services.reports.figures import ComputedFigure
-from services.reports.highlight import format_number, make_plural
+from services.reports.text_format import format_number, make_plural
 from services.sarcopenia.outcome import POSITIVE
 from services.vitamin_b12.outcome import DEFICIENT
 
@@ -48,55 +48,55 @@ class PatientShare:
         return f"{format_number(self.n)} of {of} ({share}{added})"
 
 
-def list_facts(run: RunDataset) -> Iterator[tuple[str, str]]:
+def list_facts(dataset: RunDataset) -> Iterator[tuple[str, str]]:
     """What was run, for the top of the page."""
-    said, counts = run.run, run.run["counts"]
-    if run.replayed:
-        yield "Period", f"{said['replay']['from']} to {said['replay']['to']}, as it went by"
+    run, counts = dataset.run, dataset.run["counts"]
+    if dataset.replayed:
+        yield "Period", f"{run['replay']['from']} to {run['replay']['to']}, as it went by"
     else:
-        yield "As of", said["asOf"]
-    yield "People", _describe_people(run)
-    if run.where is not None:
-        yield "Only those with", run.where
-    if run.weighted:
-        yield "Weights", _describe_weights(run)
-    for axis, publications in (("Vitamin B12", run.b12), ("Muscle", run.muscle)):
+        yield "As of", run["asOf"]
+    yield "People", _describe_people(dataset)
+    if dataset.where is not None:
+        yield "Only those with", dataset.where
+    if dataset.weighted:
+        yield "Weights", _describe_weights(dataset)
+    for axis, publications in (("Vitamin B12", dataset.b12), ("Muscle", dataset.muscle)):
         first, *others = publications
         yield axis, first + (f"; compared with {', '.join(others)}" if others else "")
-    names = [str(name) for name in said["inputs"]]
+    names = [str(name) for name in run["inputs"]]
     more = len(names) - MAX_INPUTS
     yield "Input", ", ".join(names[:MAX_INPUTS]) + (f" and {more} more" if more > 0 else "")
     yield "Read", _describe_input(counts)
-    finished = datetime.fromisoformat(said["finished"])
+    finished = datetime.fromisoformat(run["finished"])
     yield (
         "Made",
-        f"{finished:%Y-%m-%d %H:%M} (UTC) by version {said['version']}, engine: {said['engine']}",
+        f"{finished:%Y-%m-%d %H:%M} (UTC) by version {run['version']}, engine: {run['engine']}",
     )
 
 
-def _describe_people(run: RunDataset) -> str:
-    counts = run.run["counts"]
+def _describe_people(dataset: RunDataset) -> str:
+    counts = dataset.run["counts"]
     assessed = counts.get("assessed")
-    text = f"{format_number(run.people)} in this report"
-    if assessed is not None and assessed != run.people:
+    text = f"{format_number(dataset.people)} in this report"
+    if assessed is not None and assessed != dataset.people:
         text += f"; {format_number(assessed)} assessed"
     if "patients" in counts:
         text += f"; {format_number(counts['patients'])} in the input"
     return text
 
 
-def _describe_weights(run: RunDataset) -> str:
-    left = (
-        f"; {format_number(run.without_weight)} without a weight are left out"
-        if run.without_weight
+def _describe_weights(dataset: RunDataset) -> str:
+    without_weight = (
+        f"; {format_number(dataset.without_weight)} without a weight are left out"
+        if dataset.without_weight
         else ""
     )
     undivided = (
-        f"; not divided by {', '.join(run.undivided)}, which have too many values"
-        if run.undivided
+        f"; not divided by {', '.join(dataset.undivided)}, which have too many values"
+        if dataset.undivided
         else ""
     )
-    return f"of a survey, intervals by its strata and sampling units{left}{undivided}"
+    return f"of a survey, intervals by its strata and sampling units{without_weight}{undivided}"
 
 
 def _describe_input(counts: Mapping[str, Any]) -> str:
@@ -109,10 +109,10 @@ def _describe_input(counts: Mapping[str, Any]) -> str:
     return f"{text}; {format_number(complaints)} {make_plural(complaints, 'complaint')}"
 
 
-def list_tiles(run: RunDataset, figures: Figures) -> Iterator[tuple[str, str]]:
+def list_tiles(dataset: RunDataset, figures: Figures) -> Iterator[tuple[str, str]]:
     """The few numbers to begin with; one that is hidden is left out."""
-    yield "people", format_number(run.people)
-    if run.replayed:
+    yield "people", format_number(dataset.people)
+    if dataset.replayed:
         every = figures["visits"].as_dicts()[-1]
         rates = [("cards for 100 visits", every["cards per 100 visits"])]
         rates += [
@@ -140,18 +140,18 @@ def _make_tile(name: str, part: PatientShare) -> Iterator[tuple[str, str]]:
         yield name, format_percent(part.share)
 
 
-def write_summary(run: RunDataset, figures: Figures) -> Iterator[str]:
+def write_summary(dataset: RunDataset, figures: Figures) -> Iterator[str]:
     """The answer to a committee's first questions, each number with what it is of."""
-    yield from _describe_cards(run, figures)
+    yield from _describe_cards(dataset, figures)
     tested, deficient = _count_measured(figures, "b12_category", DEFICIENT)
     yield (
         f"A B12 result recent enough to judge by is on record of {tested.as_text('people')}. Of "
-        f"these, {deficient} are deficient, in level or in function, by {run.b12[0]}."
+        f"these, {deficient} are deficient, in level or in function, by {dataset.b12[0]}."
     )
     measured, positive = _count_measured(figures, "muscle_category", POSITIVE)
     yield (
         f"Strength, muscle mass or performance was measured in {measured.as_text('people')}. Of "
-        f"these, {positive} have probable or possible sarcopenia or worse, by {run.muscle[0]}."
+        f"these, {positive} have probable or possible sarcopenia or worse, by {dataset.muscle[0]}."
     )
     first, both = (_count_rows(figures["tier"], "tier", {tier}) for tier in ("T1", "T2"))
     yield (
@@ -163,17 +163,17 @@ def write_summary(run: RunDataset, figures: Figures) -> Iterator[str]:
         what = labels.get_data_label(missing[0]["missing"])
         part = _count_rows(figures["missing"], "missing", {missing[0]["missing"]})
         yield f"Most often missing: {what}, in {part}."
-    if run.compared:
-        yield from _describe_agreement(run, figures)
+    if dataset.compared:
+        yield from _describe_agreement(dataset, figures)
 
 
-def _describe_cards(run: RunDataset, figures: Figures) -> Iterator[str]:
+def _describe_cards(dataset: RunDataset, figures: Figures) -> Iterator[str]:
     worst = figures["worst_card"]
     with_card = _count_rows(worst, "indicator", ANY_INDICATOR)
     critical = _count_rows(worst, "indicator", {"critical"})
-    if not run.replayed:
+    if not dataset.replayed:
         yield (
-            f"On {run.run['asOf']}, {with_card.as_text('people')} would have a card when their chart "
+            f"On {dataset.run['asOf']}, {with_card.as_text('people')} would have a card when their chart "
             f"is opened; a critical one, {critical}."
         )
         return
@@ -195,42 +195,44 @@ def _describe_cards(run: RunDataset, figures: Figures) -> Iterator[str]:
 
 
 def _count_measured(
-    figures: Figures, name: str, wanted: Iterable[str]
+    figures: Figures, name: str, values: Iterable[str]
 ) -> tuple[PatientShare, PatientShare]:
-    """Who was measured, and who of them is in one of the `wanted` categories."""
-    everybody, some = figures[name].as_dicts(), figures[f"{name}_measured"].as_dicts()
+    """Who was measured, and who of them is in one of the `values` categories."""
+    everybody, measured_rows = figures[name].as_dicts(), figures[f"{name}_measured"].as_dicts()
     all_of = everybody[0]["of"] if everybody else 0
-    whole = some[0]["of"] if some else 0
-    of = [one if isinstance(one, int) else None for one in (whole, all_of)]
-    return PatientShare(of[0], of[1]), _count_rows(figures[f"{name}_measured"], "category", wanted)
+    whole = measured_rows[0]["of"] if measured_rows else 0
+    of = [count if isinstance(count, int) else None for count in (whole, all_of)]
+    return PatientShare(of[0], of[1]), _count_rows(figures[f"{name}_measured"], "category", values)
 
 
-def _count_rows(computed: ComputedFigure, column: str, wanted: Iterable[str]) -> PatientShare:
-    """The rows whose `column` is one of `wanted`, together; they have nobody in common."""
+def _count_rows(computed: ComputedFigure, column: str, values: Iterable[str]) -> PatientShare:
+    """The rows whose `column` is one of `values`, together; they have nobody in common."""
     rows = computed.as_dicts()
-    found = [row for row in rows if row[column] in set(wanted)]
-    if any(not isinstance(row["patients"], int) for row in found):
+    selected = [row for row in rows if row[column] in set(values)]
+    if any(not isinstance(row["patients"], int) for row in selected):
         return PatientShare(None, None)
     of = rows[0]["of"] if rows else 0
-    weighted = sum(row["weighted %"] for row in found) if rows and "weighted %" in rows[0] else None
+    weighted = (
+        sum(row["weighted %"] for row in selected) if rows and "weighted %" in rows[0] else None
+    )
     return PatientShare(
-        sum(row["patients"] for row in found), of if isinstance(of, int) else None, weighted
+        sum(row["patients"] for row in selected), of if isinstance(of, int) else None, weighted
     )
 
 
-def _describe_agreement(run: RunDataset, figures: Figures) -> Iterator[str]:
+def _describe_agreement(dataset: RunDataset, figures: Figures) -> Iterator[str]:
     for row in figures["agreement"].as_dicts():
-        asked = row["question"] in (DEFICIENCY, WEAKNESS)
-        if not asked or row["kappa"] is None or not isinstance(row["alike"], int):
+        is_first_question = row["question"] in (DEFICIENCY, WEAKNESS)
+        if not is_first_question or row["kappa"] is None or not isinstance(row["alike"], int):
             continue
-        first = run.b12[0] if row["axis"] == "b12" else run.muscle[0]
+        first = dataset.b12[0] if row["axis"] == "b12" else dataset.muscle[0]
         yield (
             f"{first} and {row['other']} agree on “{row['question']}” in {format_percent(row['alike %'])} "
             f"of {format_number(row['patients'])} people (kappa {row['kappa']:.2f})."
         )
 
 
-def list_limitations(run: RunDataset) -> Iterator[str]:
+def list_limitations(dataset: RunDataset) -> Iterator[str]:
     yield (
         "Nobody saw these cards. Whether a clinician would have agreed, and whether a patient "
         "would have been better off, no record of the past can tell."
@@ -243,7 +245,7 @@ def list_limitations(run: RunDataset) -> Iterator[str]:
         "Who was tested was chosen by somebody. Shares of those with a result say nothing of those "
         "without."
     )
-    if run.replayed:
+    if dataset.replayed:
         yield (
             "The replay knows what stood in the record before each moment by the dates in it. What "
             "was entered later under an earlier date is known too early, and clinicians would have "
@@ -254,7 +256,7 @@ def list_limitations(run: RunDataset) -> Iterator[str]:
             "This is one day seen at once, not a period of visits: cards per 100 patients are no "
             "cards per 100 visits, and nothing was snoozed or shown before."
         )
-    if run.weighted:
+    if dataset.weighted:
         yield (
             "Weighted shares speak for the survey's population as far as its weights do. Intervals "
             "of few sampling units are rough."

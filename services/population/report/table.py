@@ -41,9 +41,9 @@ def build_share_query(
     answer twice. Columns: groups, names, "patients", "of", "share %", with weights "weighted %",
     and "from %" and "to %", which bound the weighted share where there is one.
     """
-    made = _build_weighted_query if weighted else _build_plain_query
-    ordered = ", ".join([*groups, order, *names])
-    return f"{made(whole, part, list(groups), list(names))} ORDER BY {ordered}"
+    build = _build_weighted_query if weighted else _build_plain_query
+    order_columns = ", ".join([*groups, order, *names])
+    return f"{build(whole, part, list(groups), list(names))} ORDER BY {order_columns}"
 
 
 def _build_plain_query(whole: str, part: str, groups: list[str], names: list[str]) -> str:
@@ -59,21 +59,21 @@ def _build_plain_query(whole: str, part: str, groups: list[str], names: list[str
 
 def _build_weighted_query(whole: str, part: str, groups: list[str], names: list[str]) -> str:
     both = [*groups, *names]
-    said = ", ".join(both)
+    columns = ", ".join(both)
     unit = ("stratum", "unit")
     return f"""
         WITH whole_unit AS (
                 SELECT {_join_columns(groups)} stratum, unit, count(*) AS n, fsum(weight) AS w
                 FROM ({whole}) GROUP BY ALL),
             part_unit AS (
-                SELECT {said}, stratum, unit, count(*) AS n, fsum(weight) AS y
+                SELECT {columns}, stratum, unit, count(*) AS n, fsum(weight) AS y
                 FROM ({part}) GROUP BY ALL),
             whole AS (
                 SELECT {_join_columns(groups)} sum(n)::BIGINT AS "of", fsum(w) AS total,
                     count(*) - count(DISTINCT stratum) AS df
                 FROM whole_unit GROUP BY ALL),
             part AS (
-                SELECT {said}, sum(n)::BIGINT AS patients, fsum(y) AS yes
+                SELECT {columns}, sum(n)::BIGINT AS patients, fsum(y) AS yes
                 FROM part_unit GROUP BY ALL),
             shared AS (
                 SELECT *, yes / total AS p FROM part {_build_join("whole", groups)}),
@@ -83,18 +83,18 @@ def _build_weighted_query(whole: str, part: str, groups: list[str], names: list[
                 FROM shared {_build_join("whole_unit", groups)}
                 LEFT JOIN part_unit USING ({", ".join([*both, *unit])})),
             strata AS (
-                SELECT {said}, any_value(units) AS units, fsum(z) AS once, fsum(z * z) AS twice
-                FROM away JOIN design USING (stratum) GROUP BY {said}, stratum),
+                SELECT {columns}, any_value(units) AS units, fsum(z) AS once, fsum(z * z) AS twice
+                FROM away JOIN design USING (stratum) GROUP BY {columns}, stratum),
             spread AS (
-                SELECT {said}, sqrt(greatest(fsum(CASE WHEN units > 1
+                SELECT {columns}, sqrt(greatest(fsum(CASE WHEN units > 1
                     THEN units / (units - 1) * (twice - once * once / units)
                     ELSE 0 END), 0e0)) AS error
                 FROM strata GROUP BY ALL)
-        SELECT {said}, patients, "of", round(1e2 * patients / "of", 4) AS "share %",
+        SELECT {columns}, patients, "of", round(1e2 * patients / "of", 4) AS "share %",
             round(1e2 * p, 4) AS "weighted %",
             round(1e2 * greatest(p - student(df) * error, 0e0), 4) AS "from %",
             round(1e2 * least(p + student(df) * error, 1e0), 4) AS "to %"
-        FROM shared JOIN spread USING ({said})"""
+        FROM shared JOIN spread USING ({columns})"""
 
 
 def _join_columns(names: Sequence[str]) -> str:
@@ -132,7 +132,7 @@ class ComputedTable:
 
 
 def build_share_table(
-    run: RunDataset,
+    dataset: RunDataset,
     name: str,
     title: str,
     says: str,
@@ -141,25 +141,25 @@ def build_share_table(
     source: str = "person",
     among: str = "true",
     groups: dict[str, str] | None = None,
-    called: str = "category",
-    several: bool = False,
+    value_name: str = "category",
+    is_list: bool = False,
     order: str = "patients DESC",
     across: tuple[str, str, str] | None = None,
     long: bool = False,
 ) -> Table:
     """How many people have each value of `column`, in all or in each group.
 
-    `groups` are expressions by the names of their columns. With `several` people may have more than
+    `groups` are expressions by the names of their columns. With `is_list` people may have more than
     one value or none: `column` is a list.
     """
     grouped = groups or {}
-    named = "".join(f", {expression} AS {group}" for group, expression in grouped.items())
-    value = f"unnest(list_distinct({column}))" if several else column
-    whole = f"SELECT patient{run.design}{named} FROM {source} WHERE {among}"
-    part = f"SELECT patient{run.design}{named}, {value} AS {called} FROM {source} WHERE {among}"
+    group_columns = "".join(f", {expression} AS {group}" for group, expression in grouped.items())
+    value = f"unnest(list_distinct({column}))" if is_list else column
+    whole = f"SELECT patient{dataset.design}{group_columns} FROM {source} WHERE {among}"
+    part = f"SELECT patient{dataset.design}{group_columns}, {value} AS {value_name} FROM {source} WHERE {among}"
     query = build_share_query(
-        whole, part, list(grouped), [called], weighted=run.weighted, order=order
+        whole, part, list(grouped), [value_name], weighted=dataset.weighted, order=order
     )
     figure = Figure(name, title, says, query, long)
     # Values of which people have several do not add up to a whole.
-    return Table(figure, within=None if several else tuple(grouped), across=across)
+    return Table(figure, within=None if is_list else tuple(grouped), across=across)

@@ -1,4 +1,4 @@
-"""The second pass: a patient's resources to rows, by the rules that answer a call."""
+"""Second pass of a population run: assess each patient by the rules that answer a call."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ MAX_CACHED = 50_000  # answers for patients of whom nothing is known but age and
 
 @dataclass(frozen=True, slots=True)
 class Evaluators:
-    """By what patients are assessed: one guideline and one definition, and others beside them."""
+    """The guideline and definition that patients are assessed by, and others to compare with."""
 
     maker: CardComposer
     rules: Mapping[str, AttentionRules]  # by service
@@ -44,16 +44,20 @@ class Evaluators:
     @property
     def labels(self) -> dict[str, list[str]]:
         """Guidelines and definitions with their versions, the first first."""
-        known = [self.knowledge, *self.others]
+        all_knowledge = [self.knowledge, *self.others]
         return {
-            "b12": list(dict.fromkeys(one.b12.guideline.label for one in known)),
-            "sarcopenia": list(dict.fromkeys(one.muscle.definition.label for one in known)),
+            "b12": list(
+                dict.fromkeys(knowledge.b12.guideline.label for knowledge in all_knowledge)
+            ),
+            "sarcopenia": list(
+                dict.fromkeys(knowledge.muscle.definition.label for knowledge in all_knowledge)
+            ),
         }
 
 
 @dataclass(slots=True)
 class BucketOutput:
-    """The rows of some patients as lines of JSON, by table, and what was complained of."""
+    """The rows of one bucket as lines of JSON, by table, and its complaints."""
 
     lines: dict[str, list[bytes]] = field(
         default_factory=lambda: {name: [] for name in rows.TABLES}
@@ -70,144 +74,151 @@ class Assessor:
 
     def __init__(
         self,
-        judges: Evaluators,
+        evaluators: Evaluators,
         as_of: date,
         drugs: Mapping[str, Resource],
-        hashed: Callable[[str], str],
+        hash_id: Callable[[str], str],
         *,
         since: date | None = None,
         answers: str = "none",
     ) -> None:
         """With `since`, every would-be call from that day to `as_of` is replayed."""
-        self._evaluators = judges
+        self._evaluators = evaluators
         self._as_of = as_of
         self._now = datetime.combine(as_of, time(), UTC)
         self._drugs = drugs
-        self._hash_id = hashed
-        self._view_rules = judges.rules[build_service_id(PATIENT_VIEW.name)]
+        self._hash_id = hash_id
+        self._view_rules = evaluators.rules[build_service_id(PATIENT_VIEW.name)]
         self._cached_rows: dict[object, list[bytes]] = {}
         self._since = since
-        self._replay = Replay(judges.maker, judges.rules, hashed, answers=answers)
+        self._replay = Replay(evaluators.maker, evaluators.rules, hash_id, answers=answers)
 
-    def write(self, patient: str, lines: list[Line], into: BucketOutput) -> None:
-        """The rows of one patient; a complaint where there is nobody to assess."""
-        resources = parse_lines(lines, into)
+    def assess_patient(self, patient: str, lines: list[Line], output: BucketOutput) -> None:
+        """Add the rows of one patient to `output`; a complaint where there is no Patient."""
+        resources = parse_lines(lines, output)
         if not any(r.get("resourceType") == "Patient" for r in resources):
-            into.add_complaint(lines[0], "patient-missing")
+            output.add_complaint(lines[0], "patient-missing")
             return
-        into.assessed += 1
+        output.assessed += 1
         resources = [*resources, *self._find_referenced(resources)]
         if self._since is None:
             readable = self._evaluators.knowledge.chart_knowledge
             chart = read_chart_on(self._as_of, patient, resources, readable)
         else:
             replayed = self._replay.replay_patient(patient, resources, self._since, self._as_of)
-            into.lines["calls"] += map(orjson.dumps, replayed.calls)
-            into.lines["cards"] += map(orjson.dumps, replayed.cards)
+            output.lines["calls"] += map(orjson.dumps, replayed.calls)
+            output.lines["cards"] += map(orjson.dumps, replayed.cards)
             chart = replayed.last_chart
-        self._assess_chart(chart, self._hash_id(patient), into)
+        self._assess_chart(chart, self._hash_id(patient), output)
 
     def _find_referenced(self, resources: Iterable[Resource]) -> list[Resource]:
-        """The medicines, and devices on no patient's name, that `resources` refer to."""
-        found = {}
+        """Find the Medications and Devices of no patient that `resources` refer to."""
+        referenced = {}
         for resource in resources:
             for key in REFERENCE_MEMBERS:
                 if key in resource:
                     tail = read_relative_reference(resource[key])
                     if tail is not None and tail in self._drugs:
-                        found[tail] = self._drugs[tail]
-        return list(found.values())
+                        referenced[tail] = self._drugs[tail]
+        return list(referenced.values())
 
-    def _assess_chart(self, chart: Chart, hashed: str, into: BucketOutput) -> None:
-        """A row for each pair of guidelines, and, as of a day, the cards of a view of the chart."""
+    def _assess_chart(self, chart: Chart, patient_hash: str, output: BucketOutput) -> None:
+        """Add a row for each pair of guidelines, and the cards of a chart view unless replaying."""
         key = make_blank_key(chart, PATIENT_VIEW.name)
-        known = self._cached_rows.get(key) if key is not None else None
-        if known is None:
-            found = evaluate(chart, self._evaluators.knowledge, self._evaluators.maker.topics)
-            cards = [] if self._since is not None else self._build_card_rows(chart, found, hashed)
-            others = compare_guidelines(chart, found, self._evaluators)
-            assessed = [rows.build_assessment_row(found, primary=True)]
+        guideline_columns = self._cached_rows.get(key) if key is not None else None
+        if guideline_columns is None:
+            evaluation = evaluate(chart, self._evaluators.knowledge, self._evaluators.maker.topics)
+            cards = (
+                []
+                if self._since is not None
+                else self._build_card_rows(chart, evaluation, patient_hash)
+            )
+            others = compare_guidelines(chart, evaluation, self._evaluators)
+            assessed = [rows.build_assessment_row(evaluation, primary=True)]
             assessed += [rows.build_assessment_row(other, primary=False) for other in others]
-            known = [orjson.dumps(row)[1:] for row in assessed]
-            into.lines["cards"] += map(orjson.dumps, cards)
+            guideline_columns = [orjson.dumps(row)[1:] for row in assessed]
+            output.lines["cards"] += map(orjson.dumps, cards)
             if key is not None and not cards and len(self._cached_rows) < MAX_CACHED:
-                self._cached_rows[key] = known
-        of_patient = orjson.dumps(rows.build_patient_row(chart, hashed))[:-1] + b","
-        into.lines["assessments"] += [of_patient + one for one in known]
+                self._cached_rows[key] = guideline_columns
+        patient_columns = orjson.dumps(rows.build_patient_row(chart, patient_hash))[:-1] + b","
+        output.lines["assessments"] += [patient_columns + columns for columns in guideline_columns]
 
-    def _build_card_rows(self, chart: Chart, found: Evaluation, hashed: str) -> list[rows.Row]:
-        """The cards of a view of the chart, with nothing remembered."""
-        said = decide_cards(
+    def _build_card_rows(
+        self, chart: Chart, evaluation: Evaluation, patient_hash: str
+    ) -> list[rows.Row]:
+        """Build the card rows of one chart view, with no card history."""
+        answer = decide_cards(
             chart, (), self._evaluators.maker, self._view_rules,
-            hook=PATIENT_VIEW.name, encounter=None, memory=EmptyCardHistory(), now=self._now, found=found,
+            hook=PATIENT_VIEW.name, encounter=None, memory=EmptyCardHistory(), now=self._now,
+            found=evaluation,
         )  # fmt: skip
-        of_call = {
-            "patient": hashed,
+        call_columns = {
+            "patient": patient_hash,
             "at": self._now.isoformat(),
             "hook": PATIENT_VIEW.name,
             "encounter": None,
             "practitioner": None,
         }
-        return [{**of_call, **row} for row in build_card_rows(said)]
+        return [{**call_columns, **row} for row in build_card_rows(answer)]
 
 
 def compare_guidelines(
-    chart: Chart, primary: Evaluation, judges: Evaluators
+    chart: Chart, primary: Evaluation, evaluators: Evaluators
 ) -> Iterator[Evaluation]:
-    """The same chart by the other guidelines; the axis that stays is not assessed twice."""
-    first = judges.knowledge
+    """Assess the chart by the other guidelines; what stays the same is not assessed twice."""
+    first = evaluators.knowledge
     # What `primary` says of muscle has the steps in it that the other axis called for.
-    alone = None
-    for known in judges.others:
-        b12 = primary.b12 if known.b12 is first.b12 else assess_b12(chart, known.b12)
-        if known.muscle is not first.muscle:
-            muscle = assess_muscle(chart, known.muscle)
+    muscle_alone = None
+    for knowledge in evaluators.others:
+        b12 = primary.b12 if knowledge.b12 is first.b12 else assess_b12(chart, knowledge.b12)
+        if knowledge.muscle is not first.muscle:
+            muscle = assess_muscle(chart, knowledge.muscle)
         else:
-            muscle = alone = alone or assess_muscle(chart, first.muscle)
+            muscle = muscle_alone = muscle_alone or assess_muscle(chart, first.muscle)
         yield combine_assessments(
-            chart, {**primary.assessments, B12: b12, SARCOPENIA: muscle}, known.muscle
+            chart, {**primary.assessments, B12: b12, SARCOPENIA: muscle}, knowledge.muscle
         )
 
 
-def parse_lines(lines: list[Line], into: BucketOutput) -> list[Resource]:
-    """The resources on the lines of one patient, each once: of copies, the newest."""
+def parse_lines(lines: list[Line], output: BucketOutput) -> list[Resource]:
+    """Parse the resources of one patient, each once: of copies, the newest."""
     try:
-        found = orjson.loads(b"[" + b",".join([line.text for line in lines]) + b"]")
+        resources = orjson.loads(b"[" + b",".join([line.text for line in lines]) + b"]")
     except orjson.JSONDecodeError:
-        found, lines = _parse_each_line(lines, into)
+        resources, lines = _parse_each_line(lines, output)
     places: dict[tuple[str, str], int] = {}
     older: set[int] = set()
-    for place, resource in enumerate(found):
+    for place, resource in enumerate(resources):
         id_ = resource.get("id")
         if id_.__class__ is not str:
             continue
         key = (resource["resourceType"], id_)
         other = places.setdefault(key, place)
         if other != place:
-            newer = place if _read_version(resource) >= _read_version(found[other]) else other
+            newer = place if _read_version(resource) >= _read_version(resources[other]) else other
             older.add(other + place - newer)
             places[key] = newer
     for place in sorted(older):
-        into.add_complaint(lines[place], "repeated")
-    return [r for place, r in enumerate(found) if place not in older] if older else found
+        output.add_complaint(lines[place], "repeated")
+    return [r for place, r in enumerate(resources) if place not in older] if older else resources
 
 
 def _parse_each_line(
-    lines: list[Line], into: BucketOutput
+    lines: list[Line], output: BucketOutput
 ) -> tuple[list[dict[str, Any]], list[Line]]:
-    """What one parser let pass and another does not, such as a number beyond all bounds."""
-    found, kept = [], []
+    """Parse line by line where one fails, such as a number beyond all bounds."""
+    resources, parsed_lines = [], []
     for line in lines:
         try:
-            found.append(orjson.loads(line.text))
-            kept.append(line)
+            resources.append(orjson.loads(line.text))
+            parsed_lines.append(line)
         except orjson.JSONDecodeError:
-            into.add_complaint(line, "not-json")
-    return found, kept
+            output.add_complaint(line, "not-json")
+    return resources, parsed_lines
 
 
 def _read_version(resource: Resource) -> tuple[str, int]:
-    """What tells an older copy of a resource from a newer one."""
+    """Sort key of copies of a resource: when it was updated, and its version number."""
     meta = resource.get("meta")
     if not isinstance(meta, dict):
         return "", 0

@@ -1,4 +1,4 @@
-"""Which lines of an export are kept, and which patient each is about.
+"""Filter the lines of an export: which are kept, and which patient each is about.
 
 A line is kept unless it is certain that no rule reads it: that it is of a type that no reader
 knows, or that none of its codes is in a value set.
@@ -45,7 +45,7 @@ class _Component(msgspec.Struct):
 
 
 class _ResourceHead(msgspec.Struct):
-    """What must be read of a resource before it is known whether the rest is."""
+    """The members that decide whether a resource is kept."""
 
     resourceType: str  # noqa: N815
     id: str | None = None
@@ -73,7 +73,7 @@ class FilteredLine(NamedTuple):
 
 
 class RejectedLine(NamedTuple):
-    """Why a line is of no use."""
+    """A line that cannot be used, and why."""
 
     reason: str
 
@@ -85,29 +85,29 @@ class ResourceList(NamedTuple):
 
 
 class LineFilter:
-    """Sorts the lines of an export.
+    """Classifies the lines of an export.
 
-    With `timeline`, visits are kept and every order is, since each is a moment at which the service
-    would have been called. Without `dropping`, every line about a patient is kept: what is dropped
-    must not change any assessment.
+    With `for_replay`, visits and all orders are kept: at each the service would have been called.
+    Without `drop_unread`, every line about a patient is kept: what is dropped must not change any
+    assessment.
     """
 
     def __init__(
-        self, index: ValueSetIndex, *, timeline: bool = False, dropping: bool = True
+        self, index: ValueSetIndex, *, for_replay: bool = False, drop_unread: bool = True
     ) -> None:
         self._index = index
-        self._drops_unread = dropping
+        self._drops_unread = drop_unread
         self._known_codes: dict[tuple[str | None, str | None], bool] = {}
-        self._types = frozenset(READERS) | {"Device"} | (VISIT_TYPES if timeline else frozenset())
+        self._types = frozenset(READERS) | {"Device"} | (VISIT_TYPES if for_replay else frozenset())
         self._unfiltered_types = frozenset(
             {"Patient", "Device", "QuestionnaireResponse", "AllergyIntolerance", "Task"}
             | {"FamilyMemberHistory"}
             | VISIT_TYPES
-            | (ORDER_TYPES | MEDICATION_TYPES if timeline else frozenset())
+            | (ORDER_TYPES | MEDICATION_TYPES if for_replay else frozenset())
         )
 
     def classify(self, line: bytes) -> FilteredLine | RejectedLine | ResourceList:
-        """Where `line`, JSON in UTF-8, belongs."""
+        """Classify `line`, JSON in UTF-8."""
         try:
             head = _decoder.decode(line)
         except msgspec.ValidationError:
@@ -157,13 +157,13 @@ class LineFilter:
             return False
         if concept.coding is None:
             return concept.concept is not None or concept.code is not None
-        known = self._known_codes
+        known_codes = self._known_codes
         for coding in concept.coding:
             key = (coding.system, coding.code)
-            found = known.get(key)
-            if found is None:
-                found = known[key] = self._is_known(*key)
-            if found:
+            is_known = known_codes.get(key)
+            if is_known is None:
+                is_known = known_codes[key] = self._is_known(*key)
+            if is_known:
                 return True
         return False
 
@@ -171,16 +171,16 @@ class LineFilter:
         return system is not None and code is not None and bool(self._index.look_up(system, code))
 
     def reduce_medication(self, medication: Resource) -> dict[str, Any] | None:
-        """What a request that refers to `medication` needs of it; None where no rule reads it."""
+        """Keep the members of `medication` that requests refer to; None where no rule reads it."""
         if not isinstance(medication.get("id"), str):
             return None
-        coded = list_medication_codings(medication)
-        if self._drops_unread and not any(self._is_known(*coding) for coding in coded):
+        drug_codings = list_medication_codings(medication)
+        if self._drops_unread and not any(self._is_known(*coding) for coding in drug_codings):
             return None
         return {key: medication[key] for key in MEDICATION_MEMBERS if key in medication}
 
     def _classify_slowly(self, line: bytes) -> FilteredLine | RejectedLine | ResourceList:
-        """A line in a shape that is not R4's; kept where it is about a patient."""
+        """Classify a line that is not in the shape of R4; kept where it is about a patient."""
         try:
             document = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -188,11 +188,11 @@ class LineFilter:
         return self.classify_document(document)
 
     def classify_document(self, document: Any) -> FilteredLine | RejectedLine | ResourceList:
-        """Where a document that has been parsed belongs."""
+        """Classify a document that has been parsed."""
         match document:
             case {"resourceType": "Bundle"}:
                 return ResourceList(unpack_bundle(document))
-            case list() if all(isinstance(one, dict) for one in document) and document:
+            case list() if all(isinstance(item, dict) for item in document) and document:
                 return ResourceList(document)
             case {"resourceType": str(kind)}:
                 pass
@@ -232,33 +232,33 @@ def _find_patient_id(text: str) -> str | None:
 
 
 def unpack_bundle(bundle: Resource) -> list[dict[str, Any]]:
-    """The resources of a Bundle and of Bundles inside it.
+    """Unpack the resources of a Bundle and of Bundles inside it.
 
     What they call each other by (`urn:uuid:...`) is replaced by type and id, for outside the
     Bundle it means nothing. A resource without an id is given the last part of its fullUrl.
     """
-    found: list[dict[str, Any]] = []
-    _collect_resources(bundle, found)
-    return found
+    resources: list[dict[str, Any]] = []
+    _collect_resources(bundle, resources)
+    return resources
 
 
-def _collect_resources(bundle: Resource, found: list[dict[str, Any]]) -> None:
+def _collect_resources(bundle: Resource, resources: list[dict[str, Any]]) -> None:
 
     own: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     for url, resource in read_entries(bundle):
-        named = resource
+        with_id = resource
         if url is not None and "id" not in resource:
-            named = {**resource, "id": url.rpartition("/")[2].rpartition(":")[2]}
+            with_id = {**resource, "id": url.rpartition("/")[2].rpartition(":")[2]}
         if url is not None and url.startswith("urn:"):
-            names[url] = f"{named['resourceType']}/{named.get('id')}"
-        own.append(named)
+            names[url] = f"{with_id['resourceType']}/{with_id.get('id')}"
+        own.append(with_id)
     for resource in own:
         resolved = _replace_references(resource, names) if names else resource
         if resolved["resourceType"] == "Bundle":
-            _collect_resources(resolved, found)
+            _collect_resources(resolved, resources)
         else:
-            found.append(resolved)
+            resources.append(resolved)
 
 
 def _replace_references(value: Any, names: dict[str, str]) -> Any:

@@ -16,14 +16,14 @@ from services.reports.duckdb_tools import quote_text
 
 
 @contextmanager
-def lock_folder(folder: Path, name: str, refusal: Exception) -> Iterator[None]:
-    """Holds the lock `name` in `folder`. Raises `refusal` where another process has it, OSError."""
+def lock_folder(folder: Path, name: str, error: Exception) -> Iterator[None]:
+    """Hold the lock `name` in `folder`. Raises `error` where another process has it, OSError."""
     handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise refusal from None
+            raise error from None
         yield
     finally:
         os.close(handle)
@@ -33,18 +33,18 @@ MEMORY_LIMIT = "256MB"  # of the engine, in each process that writes
 MAX_ROW_BYTES = 1 << 26
 
 
-def write_rows(written: BucketOutput, out: Path, number: int) -> None:
-    """The rows of bucket `number`, a file in the folder of each table that has any.
+def write_rows(output: BucketOutput, out: Path, number: int) -> None:
+    """Write the rows of bucket `number`: a file in the folder of each table that has any.
 
     Rows stand in the order in which they were written, so that the same input gives the same files.
     """
-    for table, lines in written.lines.items():
+    for table, lines in output.lines.items():
         if lines:
             _write_parquet(lines, TABLES[table], out / table / f"{number:05}.parquet")
 
 
 def write_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str], file: Path) -> None:
-    """A table of its own in one file."""
+    """Write a table into one Parquet file."""
     _write_parquet(map(orjson.dumps, rows), columns, file)
 
 
@@ -65,7 +65,7 @@ def _write_parquet(lines: Iterable[bytes], columns: Mapping[str, str], file: Pat
 
 
 def publish(draft: Path, file: Path) -> None:
-    """Gives a finished file its name: whoever finds it there finds it whole."""
-    with draft.open("rb+") as written:
-        os.fsync(written.fileno())
+    """Give a finished file its final name, after it is synced to disk."""
+    with draft.open("rb+") as handle:
+        os.fsync(handle.fileno())
     draft.replace(file)

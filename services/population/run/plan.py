@@ -1,4 +1,4 @@
-"""What a run is going to do: settled before it begins, and kept so that it can be gone on with."""
+"""Plan of a population run: inputs, knowledge and options, with a fingerprint to resume by."""
 
 import hashlib
 from collections.abc import Mapping
@@ -51,28 +51,28 @@ class RunPlan:
         expected = sum(source.expected_bytes for source in self.sources)
         return min(max(expected // self.part_bytes, 4), MAX_BUCKETS)
 
-    def load_evaluators(self, known: SiteKnowledge | None = None) -> Evaluators:
-        """`known` is what `clinical` chooses, where it has been read. Raises KnowledgeFault."""
-        known = known or load_knowledge(self.clinical)
-        maker = CardComposer.from_site(known, TOPICS, self.base_url)
-        rules = read_attention_rules(self.clinical.get("attention"), known)
-        return Evaluators(maker, rules, tuple(self._load_others(known)))
+    def load_evaluators(self, knowledge: SiteKnowledge | None = None) -> Evaluators:
+        """`knowledge` is what `clinical` chooses, where it has been read. Raises KnowledgeError."""
+        knowledge = knowledge or load_knowledge(self.clinical)
+        maker = CardComposer.from_site(knowledge, TOPICS, self.base_url)
+        rules = read_attention_rules(self.clinical.get("attention"), knowledge)
+        return Evaluators(maker, rules, tuple(self._load_others(knowledge)))
 
     def _load_others(self, first: SiteKnowledge) -> list[SiteKnowledge]:
         others = []
         for guideline in self.guidelines:
             b12 = {**self.clinical.get("b12", {}), "guideline": guideline}
-            known = load_knowledge({**self.clinical, "b12": b12})
-            others.append(replace(first, b12=known.b12))
+            knowledge = load_knowledge({**self.clinical, "b12": b12})
+            others.append(replace(first, b12=knowledge.b12))
         for definition in self.definitions:
             muscle = {**self.clinical.get("sarcopenia", {}), "definition": definition}
-            known = load_knowledge({**self.clinical, "sarcopenia": muscle})
-            others.append(replace(first, muscle=known.muscle))
+            knowledge = load_knowledge({**self.clinical, "sarcopenia": muscle})
+            others.append(replace(first, muscle=knowledge.muscle))
         return others
 
     def compute_fingerprint(self) -> str:
-        """The same for runs that must give the same result."""
-        said = {
+        """Digest that is the same for runs that must give the same result."""
+        inputs = {
             "version": version("cobalamin-cds"),
             "knowledge": _hash_knowledge(),
             "sources": [[str(s.path), s.size, s.changed_ns] for s in self.sources],
@@ -87,7 +87,7 @@ class RunPlan:
             "longest": self.max_line_bytes,
             "part": self.part_bytes,
         }
-        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return hashlib.sha256(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _hash_knowledge() -> str:

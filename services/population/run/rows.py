@@ -1,4 +1,4 @@
-"""What a run writes of each patient: the columns, and how an assessment fills them.
+"""Columns of the output tables, and how an assessment fills them.
 
 No column names a patient: `patient` is the keyed hash under which the service's own records would
 keep them.
@@ -103,7 +103,11 @@ def build_patient_row(chart: Chart, patient: str) -> Row:
         "deceased": chart.deceased,
         "missing": list_missing(chart),
         "unusable": sorted(
-            {f"{one.observation}:{one.reason}" for some in chart.unusable.values() for one in some}
+            {
+                f"{result.observation}:{result.reason}"
+                for results in chart.unusable.values()
+                for result in results
+            }
         ),
         "dropped": [{"reason": reason, "n": n} for reason, n in sorted(chart.dropped.items())],
     }
@@ -118,22 +122,24 @@ def compute_age(chart: Chart) -> int | None:
 
 
 def list_missing(chart: Chart) -> list[str]:
-    """What the chart lacks of what assessments look for."""
-    found = [] if chart.born else ["birth_date"]
+    """Names of EXPECTED_DATA that the chart lacks."""
+    names = [] if chart.born else ["birth_date"]
     if chart.sex is None:
-        found.append("sex")
+        names.append("sex")
     measured = chart.measurements
     if not measured and not chart.unable:
-        return [*found, *EXPECTED_DATA]
+        return [*names, *EXPECTED_DATA]
     for name, observations in EXPECTED_DATA.items():
-        if not any(one in measured or one in chart.unable for one in observations):
-            found.append(name)
-    return found
+        if not any(
+            observation in measured or observation in chart.unable for observation in observations
+        ):
+            names.append(name)
+    return names
 
 
-def build_assessment_row(found: Evaluation, *, primary: bool) -> Row:
+def build_assessment_row(evaluation: Evaluation, *, primary: bool) -> Row:
     """The columns of one pair of guidelines."""
-    b12, muscle = found.b12, found.muscle
+    b12, muscle = evaluation.b12, evaluation.muscle
     indicator = b12.combined_indicator
     return {
         "primary_pair": primary,
@@ -153,12 +159,12 @@ def build_assessment_row(found: Evaluation, *, primary: bool) -> Row:
         "muscle_flags": muscle.flags,
         "muscle_next_steps": muscle.next_steps,
         "muscle_evidence": build_evidence_rows(muscle.evidence),
-        "tier": found.tier,
-        "differential": [pointed.cause for pointed in found.differential],
+        "tier": evaluation.tier,
+        "differential": [suspected.cause for suspected in evaluation.differential],
     }
 
 
-def build_evidence_rows(noted: Iterable[Evidence]) -> list[Row]:
+def build_evidence_rows(evidence: Iterable[Evidence]) -> list[Row]:
     """What rules looked at: the value, never the resource it came from."""
     return [
         {
@@ -169,5 +175,5 @@ def build_evidence_rows(noted: Iterable[Evidence]) -> list[Row]:
             "date": e.day,
             "limit": e.limit,
         }
-        for e in noted
+        for e in evidence
     ]

@@ -1,13 +1,12 @@
-"""A run from beginning to end on this machine: both passes, by all its cores.
+"""Run a backtest on this machine: both passes, by all its cores.
 
-A run that was killed is gone on with: what a step has finished stands in files, and is not done
-again.
+A run that was killed is resumed: what a step has finished stands in files, and is not done again.
 """
 
 import csv
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -27,9 +26,12 @@ from services.population.run.worker import (
     ASSESS,
     DRUGS_FILE,
     SCAN,
+    BucketResult,
+    ScanResult,
     get_result_file,
     get_work_folder,
-    run_step,
+    run_assessment,
+    run_scan,
     start_worker,
     write_step_result,
 )
@@ -39,15 +41,16 @@ COMPLAINTS_FILE = "complaints.csv"
 KnowledgeLabels = Mapping[
     str, list[str]
 ]  # "b12" and "sarcopenia": ids with versions, the first first
+Result = TypeVar("Result", ScanResult, BucketResult)
 MAX_LOCATED = 10_000  # complaints that are listed one by one
 
 
 class RunError(ValueError):
-    """The folder does not fit the run that is asked for."""
+    """The output folder does not fit this run."""
 
 
 class Watcher(Protocol):
-    """Who is told how far the run is."""
+    """Receives the progress of a run."""
 
     def begin(self, stage: str, total: int, unit: str) -> None: ...
     def advance(self, by: int) -> None: ...
@@ -65,44 +68,45 @@ class RunCounts:
     complaints: Complaints = field(default_factory=Complaints)
     drugs: dict[str, Any] = field(default_factory=dict)
 
-    def add_scan(self, said: Mapping[str, Any]) -> None:
-        self.lines[said["part"]] = said["lines"]
-        self.resources.update(said["resources"])
-        self.kept_lines += said["kept"]
-        self.drugs.update(said["drugs"])
-        self.complaints.merge(said["complaints"])
+    def add_scan(self, result: ScanResult) -> None:
+        self.lines[result["part"]] = result["lines"]
+        self.resources.update(result["resources"])
+        self.kept_lines += result["kept"]
+        self.drugs.update(result["drugs"])
+        self.complaints.merge(result["complaints"])
 
-    def add_assessments(self, said: Mapping[str, Any]) -> None:
-        self.assessed += said["assessed"]
-        self.rows.update(said["rows"])
-        self.complaints.merge(said["complaints"])
+    def add_assessments(self, result: BucketResult) -> None:
+        self.assessed += result["assessed"]
+        self.rows.update(result["rows"])
+        self.complaints.merge(result["complaints"])
 
 
 def run_backtest(
     plan: RunPlan, labels: KnowledgeLabels, workers: int, watcher: Watcher, *, fresh: bool = False
 ) -> dict[str, Any]:
-    """Carries `plan` out, or on, or with `fresh` anew; what run.json says, `labels` among it.
+    """Run `plan`, resume it, or with `fresh` begin anew; returns the contents of run.json.
 
-    Raises RunRefused where the folder holds something else, OSError where it cannot be written, and
+    Raises RunError where the folder holds something else, OSError where it cannot be written, and
     BrokenProcessPool where a worker was killed: what was done until then stays done.
     """
-    with open_run(plan, fresh=fresh) as done:
-        if done is not None:
-            return done
+    with open_run(plan, fresh=fresh) as earlier:
+        if earlier is not None:
+            return earlier
         started = datetime.now(UTC)
-        tally = RunCounts()
+        counts = RunCounts()
         with _start_pool(plan, workers) as pool:
             sizes = measure_parts(plan)
             watcher.begin("reading", sum(sizes), "bytes")
-            for number, said in _run_steps(pool, plan, SCAN, range(len(sizes))):
-                tally.add_scan(said)
+            for number, result in _run_steps(pool, plan, SCAN, run_scan, range(len(sizes))):
+                counts.add_scan(result)
                 watcher.advance(sizes[number])
-            write_step_result(get_work_folder(plan.out) / DRUGS_FILE, tally.drugs)
-            watcher.begin("assessing", tally.resources["Patient"], "patients")
-            for _number, said in _run_steps(pool, plan, ASSESS, range(plan.buckets)):
-                tally.add_assessments(said)
-                watcher.advance(said["assessed"])
-        return finish_run(plan, labels, tally, started, f"embedded, {workers} processes")
+            write_step_result(get_work_folder(plan.out) / DRUGS_FILE, counts.drugs)
+            watcher.begin("assessing", counts.resources["Patient"], "patients")
+            buckets = range(plan.buckets)
+            for _number, done in _run_steps(pool, plan, ASSESS, run_assessment, buckets):
+                counts.add_assessments(done)
+                watcher.advance(done["assessed"])
+        return finish_run(plan, labels, counts, started, f"embedded, {workers} processes")
 
 
 def measure_parts(plan: RunPlan) -> list[int]:
@@ -112,7 +116,7 @@ def measure_parts(plan: RunPlan) -> list[int]:
 
 @contextmanager
 def open_run(plan: RunPlan, *, fresh: bool = False) -> Iterator[dict[str, Any] | None]:
-    """The folder of the run, held for this process alone; what run.json says if it is finished.
+    """Lock the folder of the run; yields the contents of run.json if it is finished, else None.
 
     With `fresh`, what an earlier run left is taken away first.
     """
@@ -122,30 +126,30 @@ def open_run(plan: RunPlan, *, fresh: bool = False) -> Iterator[dict[str, Any] |
         if fresh:
             _clear_output(out)
         fingerprint = plan.compute_fingerprint()
-        finished = out / RUN_FILE
-        if finished.exists():
-            said = orjson.loads(finished.read_bytes())
-            if said.get("fingerprint") != fingerprint:
+        result_file = out / RUN_FILE
+        if result_file.exists():
+            result = orjson.loads(result_file.read_bytes())
+            if result.get("fingerprint") != fingerprint:
                 raise RunError(
                     f"{out}: holds the result of other inputs, settings or knowledge; name another "
                     "folder, or begin anew with --fresh"
                 )
-            yield said
+            yield result
             return
-        begun = work / "fingerprint"
-        if begun.exists() and begun.read_text("utf-8") != fingerprint:
+        fingerprint_file = work / "fingerprint"
+        if fingerprint_file.exists() and fingerprint_file.read_text("utf-8") != fingerprint:
             raise RunError(
                 f"{out}: holds a run that was begun with other inputs, settings or knowledge; name "
                 "another folder, or begin anew with --fresh"
             )
         for stage in (SCAN, ASSESS):
             (work / stage).mkdir(parents=True, exist_ok=True)
-        begun.write_text(fingerprint, "utf-8")
+        fingerprint_file.write_text(fingerprint, "utf-8")
         yield None
 
 
 def _clear_output(out: Path) -> None:
-    """Takes away what an earlier run made in `out`, and nothing else."""
+    """Remove what an earlier run made in `out`, and nothing else."""
     for folder in (*TABLES, "work", "report"):
         shutil.rmtree(out / folder, ignore_errors=True)
     for file in (RUN_FILE, COMPLAINTS_FILE):
@@ -164,27 +168,31 @@ def _start_pool(plan: RunPlan, workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _run_steps(
-    pool: ProcessPoolExecutor, plan: RunPlan, stage: str, numbers: Iterable[int]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """What came of each step, those that were done before first."""
+    pool: ProcessPoolExecutor,
+    plan: RunPlan,
+    stage: str,
+    step: Callable[[int], Result],
+    numbers: Iterable[int],
+) -> Iterator[tuple[int, Result]]:
+    """Run `step` for each number: yields the results, those of an earlier run first."""
     work = get_work_folder(plan.out)
-    waiting: dict[Future[dict[str, Any]], int] = {}
+    pending: dict[Future[Result], int] = {}
     for number in numbers:
         file = get_result_file(work, stage, number)
         if file.exists():
             yield number, orjson.loads(file.read_bytes())
         else:
-            waiting[pool.submit(run_step, stage, number)] = number
-    for future in as_completed(waiting):
-        yield waiting[future], future.result()
+            pending[pool.submit(step, number)] = number
+    for future in as_completed(pending):
+        yield pending[future], future.result()
 
 
 def finish_run(
-    plan: RunPlan, labels: KnowledgeLabels, tally: RunCounts, started: datetime, engine: str
+    plan: RunPlan, labels: KnowledgeLabels, counts: RunCounts, started: datetime, engine: str
 ) -> dict[str, Any]:
-    """Writes the complaints and run.json, and takes the work folder away."""
-    _write_complaints(plan, tally)
-    said = {
+    """Write the complaints and run.json, and remove the work folder."""
+    _write_complaints(plan, counts)
+    result = {
         "version": version("cobalamin-cds"),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -196,22 +204,22 @@ def finish_run(
         "options": {"tenant": plan.tenant, "answers": plan.answers},
         "counts": {
             "files": len(plan.sources),
-            "lines": sum(tally.lines.values()),
+            "lines": sum(counts.lines.values()),
             "bytes": sum(source.size for source in plan.sources),
-            "resources": dict(sorted(tally.resources.items())),
-            "kept": tally.kept_lines,
-            "patients": tally.resources["Patient"],
-            "assessed": tally.assessed,
-            "rows": dict(tally.rows),
-            "complaints": dict(sorted(tally.complaints.counted.items())),
+            "resources": dict(sorted(counts.resources.items())),
+            "kept": counts.kept_lines,
+            "patients": counts.resources["Patient"],
+            "assessed": counts.assessed,
+            "rows": dict(counts.rows),
+            "complaints": dict(sorted(counts.complaints.counted.items())),
         },
         "fingerprint": plan.compute_fingerprint(),
     }
     draft = plan.out / f"{RUN_FILE}.part"
-    draft.write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+    draft.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
     publish(draft, plan.out / RUN_FILE)
     shutil.rmtree(get_work_folder(plan.out))
-    return said
+    return result
 
 
 def describe_replay(plan: RunPlan) -> dict[str, Any]:
@@ -221,26 +229,26 @@ def describe_replay(plan: RunPlan) -> dict[str, Any]:
     return {"replay": {"from": plan.since.isoformat(), "to": plan.as_of.isoformat()}}
 
 
-def _write_complaints(plan: RunPlan, tally: RunCounts) -> None:
+def _write_complaints(plan: RunPlan, counts: RunCounts) -> None:
     """file, line, reason and count: located ones singly, the rest of each reason together."""
-    located, read = Counter[str](), Counter[int]()
-    parts, before = plan.parts, {}  # lines of the file before each part
+    located, lines_read = Counter[str](), Counter[int]()
+    parts, lines_before = plan.parts, {}  # lines of the file before each part
     for part in parts:
-        before[part.number] = read[part.source]
-        read[part.source] += tally.lines[part.number]
+        lines_before[part.number] = lines_read[part.source]
+        lines_read[part.source] += counts.lines[part.number]
     with (plan.out / COMPLAINTS_FILE).open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["file", "line", "reason", "count"])
         places = sorted(
             (
                 plan.sources[parts[part].source].name,
-                0 if line is None else before[part] + line + 1,
+                0 if line is None else lines_before[part] + line + 1,
                 reason,
             )
-            for part, line, reason in tally.complaints.located
+            for part, line, reason in counts.complaints.located
         )
         for name, line, reason in places[:MAX_LOCATED]:
             located[reason] += 1
             table.writerow([name, line or "", reason, 1])
-        for reason, count in sorted((tally.complaints.counted - located).items()):
+        for reason, count in sorted((counts.complaints.counted - located).items()):
             table.writerow(["", "", reason, count])

@@ -8,9 +8,9 @@ and later one bucket, is ever in memory. Input that cannot be used is counted an
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import orjson
 from backports import zstd
@@ -27,6 +27,13 @@ from services.population.run.sources import (
 MAX_LOCATED = 100  # complaints of one kind that one step locates; the rest are counted
 
 
+class ComplaintsJson(TypedDict):
+    """Complaints as a step's result file holds them."""
+
+    located: list[tuple[int, int | None, str]]  # part, line in it from 0, reason
+    counted: dict[str, int]  # by reason
+
+
 @dataclass(slots=True)
 class Complaints:
     """Of one part or bucket, or of a whole run."""
@@ -40,13 +47,13 @@ class Complaints:
         if self.counted[reason] <= MAX_LOCATED:
             self.located.append((part, line, reason))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> ComplaintsJson:
         return {"located": self.located, "counted": dict(self.counted)}
 
-    def merge(self, said: Mapping[str, Any]) -> None:
-        """Adds those of another step, as `as_json` says them."""
-        self.located += [tuple(one) for one in said["located"]]
-        self.counted.update(said["counted"])
+    def merge(self, complaints: ComplaintsJson) -> None:
+        """Add those of another step."""
+        self.located += [(part, line, reason) for part, line, reason in complaints["located"]]
+        self.counted.update(complaints["counted"])
 
 
 TRUNCATION_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
@@ -57,7 +64,7 @@ COMPRESSION_LEVEL = 1  # of compression: what is written is read once, soon
 
 @dataclass(slots=True)
 class PartScan:
-    """What one part held."""
+    """What one part of the input holds."""
 
     part: int
     lines: int = 0
@@ -87,80 +94,93 @@ class PartScan:
 
 
 def scan_part(
-    part: InputPart, source: InputFile, sieve: LineFilter, buckets: int, longest: int
+    part: InputPart, source: InputFile, line_filter: LineFilter, buckets: int, max_line_bytes: int
 ) -> PartScan:
-    """The lines of `part`, each with its patient's or complained of."""
-    found = PartScan(part.number, buckets=[[] for _ in range(buckets)])
+    """Read the lines of `part` into buckets of patients; count what cannot be used."""
+    part_scan = PartScan(part.number, buckets=[[] for _ in range(buckets)])
     if source.read_error:
-        found.add_complaint(None, "unreadable")
-        return found
+        part_scan.add_complaint(None, "unreadable")
+        return part_scan
     try:
         with open_file(source) as file:
             if source.is_document:
-                _scan_document(file.read(longest + 1), sieve, found, longest)
+                _scan_document(
+                    file.read(max_line_bytes + 1), line_filter, part_scan, max_line_bytes
+                )
             else:
-                _scan_lines(read_blocks(file, part.start, part.end, longest), part, sieve, found)
+                _scan_lines(
+                    read_blocks(file, part.start, part.end, max_line_bytes),
+                    part,
+                    line_filter,
+                    part_scan,
+                )
     except TRUNCATION_ERRORS:
-        found.add_complaint(found.lines, "truncated")
+        part_scan.add_complaint(part_scan.lines, "truncated")
     except OSError:
-        found.add_complaint(None, "unreadable")
-    return found
+        part_scan.add_complaint(None, "unreadable")
+    return part_scan
 
 
-def _scan_document(data: bytes, sieve: LineFilter, found: PartScan, longest: int) -> None:
-    """A file that is one JSON document; one that is not is read as lines after all."""
-    if len(data) > longest:
-        found.add_complaint(None, "too-long")
+def _scan_document(
+    data: bytes, line_filter: LineFilter, part_scan: PartScan, max_line_bytes: int
+) -> None:
+    """Scan a file as one JSON document; one that is not is read as lines after all."""
+    if len(data) > max_line_bytes:
+        part_scan.add_complaint(None, "too-long")
         return
     data = data.removeprefix(BOM)
     try:
         document = orjson.loads(data)
     except orjson.JSONDecodeError:
-        _scan_block(0, data.split(b"\n"), sieve, found)
+        _scan_block(0, data.split(b"\n"), line_filter, part_scan)
         return
-    found.lines = max(data.count(b"\n"), 1)
+    part_scan.lines = max(data.count(b"\n"), 1)
     if isinstance(document, dict) and "transactionTime" in document:
         return  # the manifest of an export
-    _scan_resource(document, 0, sieve, found)
+    _scan_resource(document, 0, line_filter, part_scan)
 
 
-def _scan_lines(blocks: Iterable[Any], part: InputPart, sieve: LineFilter, found: PartScan) -> None:
+def _scan_lines(
+    blocks: Iterable[Any], part: InputPart, line_filter: LineFilter, part_scan: PartScan
+) -> None:
     for block in blocks:
         if isinstance(block, OverlongLine):
-            found.add_complaint(block.number, "too-long")
-            found.lines = block.number + 1
+            part_scan.add_complaint(block.number, "too-long")
+            part_scan.lines = block.number + 1
             continue
         lines = block.lines
         if block.first == 0 and part.start == 0:
             if lines[0].startswith(UTF_16_MARKS):
-                found.add_complaint(None, "not-utf-8")
+                part_scan.add_complaint(None, "not-utf-8")
                 return
             lines[0] = lines[0].removeprefix(BOM)
-        _scan_block(block.first, lines, sieve, found)
+        _scan_block(block.first, lines, line_filter, part_scan)
 
 
-def _scan_block(first: int, lines: list[bytes], sieve: LineFilter, found: PartScan) -> None:
+def _scan_block(
+    first: int, lines: list[bytes], line_filter: LineFilter, part_scan: PartScan
+) -> None:
     """The hot loop."""
-    sort, resources = sieve.classify, found.resources
+    sort, resources = line_filter.classify, part_scan.resources
     for number, line in enumerate(lines, first):
         if not line or line.isspace():
             continue
         if not line.isascii() and not _is_utf_8(line):
-            found.add_complaint(number, "not-utf-8")
+            part_scan.add_complaint(number, "not-utf-8")
             continue
-        place = sort(line)
-        if place.__class__ is not FilteredLine:
-            _handle_irregular(place, number, sieve, found)
+        filtered = sort(line)
+        if filtered.__class__ is not FilteredLine:
+            _handle_irregular(filtered, number, line_filter, part_scan)
             continue
-        kind, patient, keep = place
+        kind, patient, keep = filtered
         resources[kind] += 1
         if not keep:
             continue
         if patient is None:
-            _keep_shared(orjson.loads(line), sieve, found)
+            _keep_shared(orjson.loads(line), line_filter, part_scan)
             continue
-        found.add_line(patient, number, line)
-    found.lines = first + len(lines)
+        part_scan.add_line(patient, number, line)
+    part_scan.lines = first + len(lines)
 
 
 def _is_utf_8(line: bytes) -> bool:
@@ -171,33 +191,41 @@ def _is_utf_8(line: bytes) -> bool:
     return True
 
 
-def _handle_irregular(place: Any, number: int, sieve: LineFilter, found: PartScan) -> None:
-    if isinstance(place, RejectedLine):
-        found.add_complaint(number, place.reason)
+def _handle_irregular(
+    filtered: Any, number: int, line_filter: LineFilter, part_scan: PartScan
+) -> None:
+    if isinstance(filtered, RejectedLine):
+        part_scan.add_complaint(number, filtered.reason)
         return
-    for resource in place.resources:
-        _scan_resource(resource, number, sieve, found)
+    for resource in filtered.resources:
+        _scan_resource(resource, number, line_filter, part_scan)
 
 
-def _scan_resource(document: Any, number: int, sieve: LineFilter, found: PartScan) -> None:
-    place = sieve.classify_document(document)
-    if not isinstance(place, FilteredLine):
-        _handle_irregular(place, number, sieve, found)
+def _scan_resource(
+    document: Any, number: int, line_filter: LineFilter, part_scan: PartScan
+) -> None:
+    filtered = line_filter.classify_document(document)
+    if not isinstance(filtered, FilteredLine):
+        _handle_irregular(filtered, number, line_filter, part_scan)
         return
-    found.resources[place.kind] += 1
-    if not place.keep:
+    part_scan.resources[filtered.kind] += 1
+    if not filtered.keep:
         return
-    if place.patient is None:
-        _keep_shared(document, sieve, found)
+    if filtered.patient is None:
+        _keep_shared(document, line_filter, part_scan)
         return
-    found.add_line(place.patient, number, orjson.dumps(document))
+    part_scan.add_line(filtered.patient, number, orjson.dumps(document))
 
 
-def _keep_shared(resource: dict[str, Any], sieve: LineFilter, found: PartScan) -> None:
-    """A resource of no patient that those of patients refer to."""
-    kept = sieve.reduce_medication(resource) if resource["resourceType"] != "Device" else resource
-    if kept is not None and isinstance(kept.get("id"), str):
-        found.drugs[f"{kept['resourceType']}/{kept['id']}"] = kept
+def _keep_shared(resource: dict[str, Any], line_filter: LineFilter, part_scan: PartScan) -> None:
+    """Keep a resource of no patient that those of patients refer to."""
+    shared = (
+        line_filter.reduce_medication(resource)
+        if resource["resourceType"] != "Device"
+        else resource
+    )
+    if shared is not None and isinstance(shared.get("id"), str):
+        part_scan.drugs[f"{shared['resourceType']}/{shared['id']}"] = shared
 
 
 class Line(NamedTuple):
@@ -209,21 +237,21 @@ class Line(NamedTuple):
 
 
 def group_by_patient(segments: Iterable[tuple[int, bytes]]) -> list[tuple[str, list[Line]]]:
-    """The patients of one bucket with their lines, in the order of their ids.
+    """Group the lines of one bucket by patient, in the order of their ids.
 
     `segments` are (number of the part, packed segment), in the order of the parts.
     """
-    found: dict[bytes, list[Line]] = {}
+    lines_by_patient: dict[bytes, list[Line]] = {}
     for part, segment in segments:
         if not segment:
             continue
         for line in zstd.decompress(segment).split(b"\n"):
             if line:
                 patient, number, text = line.split(b"\t", 2)
-                kept = Line(part, int(number), text)
-                lines = found.get(patient)
+                entry = Line(part, int(number), text)
+                lines = lines_by_patient.get(patient)
                 if lines is None:
-                    found[patient] = [kept]
+                    lines_by_patient[patient] = [entry]
                 else:
-                    lines.append(kept)
-    return sorted((patient.decode(), lines) for patient, lines in found.items())
+                    lines.append(entry)
+    return sorted((patient.decode(), lines) for patient, lines in lines_by_patient.items())

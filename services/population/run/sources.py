@@ -1,4 +1,4 @@
-"""What a run reads: the files, and the parts that they are read in."""
+"""Input files of a population run, and the parts that they are read in."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ EXPANSION_RATIO = 10  # how many times larger than its file a compressed export 
 
 
 class NoInputError(ValueError):
-    """The paths that were given hold no file that a run could read."""
+    """The paths hold no file that a run can read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +49,26 @@ class InputPart(NamedTuple):
 
 
 def find_files(paths: Iterable[Path]) -> tuple[InputFile, ...]:
-    """The files at `paths`, folders with all below them, in the order of their names.
+    """Find the input files at `paths`, folders with all below them, in the order of names.
 
     A file that is named is read whatever it is called; in a folder, NDJSON and JSON files are,
-    compressed or not. Raises NothingToRead.
+    compressed or not. Raises NoInputError.
     """
-    found: dict[Path, InputFile] = {}
+    files: dict[Path, InputFile] = {}
     for path in paths:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file() and _is_data(file))
             for file in inside:
-                found.setdefault(file.resolve(), _describe_file(file, str(file.relative_to(path))))
+                files.setdefault(file.resolve(), _describe_file(file, str(file.relative_to(path))))
         elif path.exists():
-            found.setdefault(path.resolve(), _describe_file(path, path.name))
+            files.setdefault(path.resolve(), _describe_file(path, path.name))
         else:
             raise NoInputError(f"{path}: no such file or folder")
-    if not found:
+    if not files:
         raise NoInputError(
             f"{', '.join(map(str, paths))}: no .ndjson or .json file (.gz and .zst included)"
         )
-    return tuple(found.values())
+    return tuple(files.values())
 
 
 def _is_data(file: Path) -> bool:
@@ -87,26 +87,26 @@ def _describe_file(path: Path, name: str) -> InputFile:
     whole = _find_suffix(path) in DOCUMENT_SUFFIXES
     try:
         stat, compression = path.stat(), detect_compression(path)
-    except OSError as fault:
-        return InputFile(path, name, 0, 0, None, whole, fault.strerror or "unreadable")
+    except OSError as error:
+        return InputFile(path, name, 0, 0, None, whole, error.strerror or "unreadable")
     return InputFile(path, name, stat.st_size, stat.st_mtime_ns, compression, whole)
 
 
-def split_files(sources: Iterable[InputFile], most: int) -> tuple[InputPart, ...]:
-    """The files in parts of `most` bytes; what is compressed or one document is one part."""
-    found: list[InputPart] = []
+def split_files(sources: Iterable[InputFile], max_bytes: int) -> tuple[InputPart, ...]:
+    """The files in parts of `max_bytes` bytes; what is compressed or one document is one part."""
+    parts: list[InputPart] = []
     for position, source in enumerate(sources):
         if source.compression or source.is_document or source.read_error:
-            found.append(InputPart(len(found), position, 0, None))
+            parts.append(InputPart(len(parts), position, 0, None))
             continue
-        for start in range(0, max(source.size, 1), most):
-            end = start + most if start + most < source.size else None
-            found.append(InputPart(len(found), position, start, end))
-    return tuple(found)
+        for start in range(0, max(source.size, 1), max_bytes):
+            end = start + max_bytes if start + max_bytes < source.size else None
+            parts.append(InputPart(len(parts), position, start, end))
+    return tuple(parts)
 
 
 def open_file(source: InputFile) -> BinaryIO:
-    """The bytes inside `source`. Raises OSError; reading on may raise what `BROKEN` lists."""
+    """Open the bytes inside `source`. Raises OSError; reading may raise TRUNCATION_ERRORS."""
     if source.compression == "gzip":
         return io.BufferedReader(gzip.GzipFile(source.path), 1 << 18)
     if source.compression == "zstd":
@@ -128,9 +128,9 @@ class OverlongLine(NamedTuple):
 
 
 def read_blocks(
-    file: BinaryIO, start: int, end: int | None, longest: int, block_bytes: int = 1 << 22
+    file: BinaryIO, start: int, end: int | None, max_line_bytes: int, block_bytes: int = 1 << 22
 ) -> Iterator[Block | OverlongLine]:
-    """The lines that begin in `start` to `end`; none longer than `longest` is ever held whole."""
+    """Read the lines that begin in `start` to `end`; none over `max_line_bytes` is held whole."""
     if start:
         # Whoever has the byte before reads the line that it belongs to.
         file.seek(start - 1)
@@ -151,12 +151,16 @@ def read_blocks(
         if lines:
             yield Block(number, lines)
             number += len(lines)
-        if len(rest) > longest:
+        if len(rest) > max_line_bytes:
             yield OverlongLine(number)
             rest, skipping = b"", True
     if rest:
-        line = rest + file.readline(longest + 1)
-        yield OverlongLine(number) if len(line) > longest else Block(number, [line.rstrip(b"\n")])
+        line = rest + file.readline(max_line_bytes + 1)
+        yield (
+            OverlongLine(number)
+            if len(line) > max_line_bytes
+            else Block(number, [line.rstrip(b"\n")])
+        )
 
 
 def _skip_line(file: BinaryIO) -> int:

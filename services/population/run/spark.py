@@ -18,6 +18,7 @@ from services.population.run.parquet import write_rows
 from services.population.run.plan import RunPlan
 from services.population.run.run import (
     KnowledgeLabels,
+    Result,
     RunCounts,
     Watcher,
     finish_run,
@@ -26,6 +27,8 @@ from services.population.run.run import (
 )
 from services.population.run.worker import (
     ASSESS,
+    BucketResult,
+    ScanResult,
     Worker,
     assess_segments,
     get_result_file,
@@ -46,21 +49,21 @@ _worker: Worker | None = None
 def run_on_spark(
     plan: RunPlan, labels: KnowledgeLabels, master: str, watcher: Watcher, *, fresh: bool = False
 ) -> dict[str, Any]:
-    """Carries `plan` out on the cluster at `master`; what run.json says, `labels` among it.
+    """Run `plan` on the cluster at `master`; returns the contents of run.json.
 
-    Buckets that an earlier run finished are not assessed again. Raises RunRefused, OSError, and
+    Buckets that an earlier run finished are not assessed again. Raises RunError, OSError, and
     what Spark raises where the cluster cannot be reached.
     """
-    with open_run(plan, fresh=fresh) as done:
-        if done is not None:
-            return done
-        started, tally = datetime.now(UTC), RunCounts()
+    with open_run(plan, fresh=fresh) as earlier:
+        if earlier is not None:
+            return earlier
+        started, counts = datetime.now(UTC), RunCounts()
         context = _create_context(master)
         try:
-            _run_passes(context, plan, tally, watcher)
+            _run_passes(context, plan, counts, watcher)
             processes = context.defaultParallelism
             return finish_run(
-                plan, labels, tally, started, f"Spark {context.version}, {processes} cores"
+                plan, labels, counts, started, f"Spark {context.version}, {processes} cores"
             )
         finally:
             context.stop()
@@ -83,45 +86,46 @@ def _create_context(master: str) -> "SparkContext":
     return SparkContext(conf=conf.setAll(list(settings.items())))
 
 
-def _run_passes(context: "SparkContext", plan: RunPlan, tally: RunCounts, watcher: Watcher) -> None:
+def _run_passes(
+    context: "SparkContext", plan: RunPlan, counts: RunCounts, watcher: Watcher
+) -> None:
     from pyspark import StorageLevel  # noqa: PLC0415  # as above
 
     sizes = measure_parts(plan)
     watcher.begin("reading", sum(sizes), "bytes")
-    sent = context.broadcast(plan)
+    plan_broadcast = context.broadcast(plan)
     numbers = context.parallelize(range(len(sizes)), len(sizes))
     # Kept on the workers' disks: read once for what the parts say, once more for their segments.
-    scanned = numbers.flatMap(lambda number: _scan_part(sent, number)).persist(
+    scanned = numbers.flatMap(lambda number: _scan_part(plan_broadcast, number)).persist(
         StorageLevel.DISK_ONLY
     )
-    reading = scanned.filter(_is_scan_result).values().map(_parse_result)
-    for said in _collect_with_progress(context, reading, watcher, sum(sizes)):
-        tally.add_scan(said)
-    watcher.begin("assessing", tally.resources["Patient"], "patients")
-    left = frozenset(_find_open_buckets(plan, tally, watcher))
-    drugs = context.broadcast(tally.drugs)
-    judged = _assess_buckets(scanned, sent, drugs, left, plan.buckets)
-    for said in _collect_with_progress(
-        context, judged, watcher, tally.resources["Patient"] - tally.assessed
-    ):
-        tally.add_assessments(said)
+    scan_results = scanned.filter(_is_scan_result).values().map(_parse_result)
+    for result in _collect_with_progress(context, scan_results, watcher, sum(sizes)):
+        counts.add_scan(result)
+    watcher.begin("assessing", counts.resources["Patient"], "patients")
+    open_buckets = frozenset(_find_open_buckets(plan, counts, watcher))
+    drugs = context.broadcast(counts.drugs)
+    results = _assess_buckets(scanned, plan_broadcast, drugs, open_buckets, plan.buckets)
+    patients = counts.resources["Patient"] - counts.assessed
+    for bucket_result in _collect_with_progress(context, results, watcher, patients):
+        counts.add_assessments(bucket_result)
     scanned.unpersist()
 
 
 def _collect_with_progress(
-    context: "SparkContext", rdd: "RDD[dict[str, Any]]", watcher: Watcher, total: int
-) -> list[dict[str, Any]]:
-    """All of `rdd`; the watcher is told of each task's share of `total` while Spark computes."""
-    tracker, told = context.statusTracker(), 0
+    context: "SparkContext", rdd: "RDD[Result]", watcher: Watcher, total: int
+) -> list[Result]:
+    """Collect `rdd`, and report each task's share of `total` while Spark computes."""
+    tracker, reported = context.statusTracker(), 0
     with ThreadPoolExecutor(1) as thread:
         collecting = thread.submit(rdd.collect)
         while not collecting.done():
             wait([collecting], timeout=POLL_SECONDS)
-            done = max(int(total * _compute_progress(tracker)), told)
-            watcher.advance(done - told)
-            told = done
-        watcher.advance(total - told)
-        collected: list[dict[str, Any]] = collecting.result()
+            done = max(int(total * _compute_progress(tracker)), reported)
+            watcher.advance(done - reported)
+            reported = done
+        watcher.advance(total - reported)
+        collected: list[Result] = collecting.result()
         return collected
 
 
@@ -131,65 +135,67 @@ def _compute_progress(tracker: "StatusTracker") -> float:
     stages = [
         tracker.getStageInfo(stage) for job in jobs if job is not None for stage in job.stageIds
     ]
-    known = [stage for stage in stages if stage is not None]
-    tasks = sum(stage.numTasks for stage in known)
-    return sum(stage.numCompletedTasks for stage in known) / tasks if tasks else 0.0
+    running = [stage for stage in stages if stage is not None]
+    tasks = sum(stage.numTasks for stage in running)
+    return sum(stage.numCompletedTasks for stage in running) / tasks if tasks else 0.0
 
 
-def _find_open_buckets(plan: RunPlan, tally: RunCounts, watcher: Watcher) -> Iterator[int]:
-    """The buckets that are not done yet."""
+def _find_open_buckets(plan: RunPlan, counts: RunCounts, watcher: Watcher) -> Iterator[int]:
+    """Find the buckets that are not assessed yet; counts those that are."""
     for bucket in range(plan.buckets):
         file = get_result_file(get_work_folder(plan.out), ASSESS, bucket)
         if file.exists():
-            said = orjson.loads(file.read_bytes())
-            tally.add_assessments(said)
-            watcher.advance(said["assessed"])
+            result = orjson.loads(file.read_bytes())
+            counts.add_assessments(result)
+            watcher.advance(result["assessed"])
         else:
             yield bucket
 
 
 def _assess_buckets(
     scanned: "RDD[tuple[int, tuple[int, bytes]]]",
-    sent: "Broadcast[RunPlan]",
+    plan_broadcast: "Broadcast[RunPlan]",
     drugs: "Broadcast[dict[str, Any]]",
-    left: frozenset[int],
+    open_buckets: frozenset[int],
     buckets: int,
-) -> "RDD[dict[str, Any]]":
-    segments = scanned.filter(lambda pair: pair[0] in left)
+) -> "RDD[BucketResult]":
+    segments = scanned.filter(lambda pair: pair[0] in open_buckets)
     together = segments.groupByKey(buckets, lambda bucket: bucket)
-    return together.map(lambda pair: _assess_bucket(sent, drugs, *pair))
+    return together.map(lambda pair: _assess_bucket(plan_broadcast, drugs, *pair))
 
 
 def _is_scan_result(pair: tuple[int, tuple[int, bytes]]) -> bool:
     return pair[0] == SCAN_RESULT
 
 
-def _parse_result(pair: tuple[int, bytes]) -> dict[str, Any]:
-    said: dict[str, Any] = orjson.loads(pair[1])
-    return said
+def _parse_result(pair: tuple[int, bytes]) -> ScanResult:
+    result: ScanResult = orjson.loads(pair[1])
+    return result
 
 
-def _scan_part(sent: "Broadcast[RunPlan]", number: int) -> Iterator[tuple[int, tuple[int, bytes]]]:
-    """(bucket, (part, segment)) of one part, and what it was found to hold."""
-    found = _get_worker(sent.value).read_part(number)
-    yield SCAN_RESULT, (number, orjson.dumps(summarise_scan(found)))
-    for bucket, segment in enumerate(found.pack_segments()):
+def _scan_part(
+    plan_broadcast: "Broadcast[RunPlan]", number: int
+) -> Iterator[tuple[int, tuple[int, bytes]]]:
+    """Scan one part: yields (bucket, (part, segment)) and the scan result."""
+    part_scan = _get_worker(plan_broadcast.value).read_part(number)
+    yield SCAN_RESULT, (number, orjson.dumps(summarise_scan(part_scan)))
+    for bucket, segment in enumerate(part_scan.pack_segments()):
         if segment:
             yield bucket, (number, segment)
 
 
 def _assess_bucket(
-    sent: "Broadcast[RunPlan]",
+    plan_broadcast: "Broadcast[RunPlan]",
     drugs: "Broadcast[dict[str, Any]]",
     bucket: int,
     segments: Iterable[tuple[int, bytes]],
-) -> dict[str, Any]:
-    worker = _get_worker(sent.value)
-    written = assess_segments(worker.get_assessor(lambda: drugs.value), sorted(segments))
-    write_rows(written, worker.plan.out, bucket)
-    return write_step_result(
-        get_result_file(worker.work, ASSESS, bucket), summarise_output(written)
-    )
+) -> BucketResult:
+    worker = _get_worker(plan_broadcast.value)
+    output = assess_segments(worker.get_assessor(lambda: drugs.value), sorted(segments))
+    write_rows(output, worker.plan.out, bucket)
+    result = summarise_output(output)
+    write_step_result(get_result_file(worker.work, ASSESS, bucket), result)
+    return result
 
 
 def _get_worker(plan: RunPlan) -> Worker:

@@ -1,4 +1,4 @@
-"""What a site adds of each patient from a table of its own: weights, and by what to break down."""
+"""Survey table of a site: a weight for each patient, and columns to break results down by."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -14,11 +14,13 @@ class SurveyError(ValueError):
     """The table cannot be used: file, line, column and why."""
 
 
-def write_survey(file: Path, out: Path, hashed: Callable[[str], str]) -> int:
-    """`file`, a CSV table whose first column is the patient's id, with the id hashed; its rows.
+def write_survey(file: Path, out: Path, hash_id: Callable[[str], str]) -> int:
+    """Write `file`, a CSV table whose first column is the patient's id, with hashed ids.
+
+    Returns the number of rows.
 
     `weight` is a number, `stratum` and `unit` are those of a clustered sample; every other column
-    is text to break results down by. Raises SurveyFault, OSError.
+    is text to break results down by. Raises SurveyError, OSError.
     """
     with file.open(encoding="utf-8-sig", newline="") as lines:
         table = csv.reader(lines)
@@ -28,7 +30,7 @@ def write_survey(file: Path, out: Path, hashed: Callable[[str], str]) -> int:
             "patient": "VARCHAR",
             **{name: DESIGN_COLUMNS.get(name, "VARCHAR") for name in head[1:]},
         }
-        rows = list(_read_rows(table, head, file, hashed))
+        rows = list(_read_rows(table, head, file, hash_id))
     write_table(rows, columns, out / SURVEY_FILE)
     return len(rows)
 
@@ -42,7 +44,7 @@ def _check_header(head: list[str], file: Path) -> None:
 
 
 def _read_rows(
-    table: Iterator[list[str]], head: list[str], file: Path, hashed: Callable[[str], str]
+    table: Iterator[list[str]], head: list[str], file: Path, hash_id: Callable[[str], str]
 ) -> Iterator[dict[str, str | float | None]]:
     seen: set[str] = set()
     for number, cells in enumerate(table, start=2):
@@ -53,7 +55,7 @@ def _read_rows(
         if cells[0] in seen:
             raise SurveyError(f"{file}: line {number}: a patient for the second time")
         seen.add(cells[0])
-        row: dict[str, str | float | None] = {"patient": hashed(cells[0].removeprefix("Patient/"))}
+        row: dict[str, str | float | None] = {"patient": hash_id(cells[0].removeprefix("Patient/"))}
         for name, cell in zip(head[1:], cells[1:], strict=True):
             row[name] = _parse_weight(cell, file, number) if name == "weight" else cell or None
         yield row

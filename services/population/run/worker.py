@@ -1,18 +1,18 @@
-"""What one process does: a part of the input read, a bucket of patients assessed.
+"""Worker process of a population run: scan a part of the input, assess a bucket of patients.
 
-Both write files that are whole or not there, and say what was done in a file beside them: whoever
-finds that file need not do it again.
+Both steps write files that are whole or not there, and a result file beside them: a step whose
+result file exists is not done again.
 """
 
 import gc
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import orjson
 
@@ -21,10 +21,30 @@ from services.population.run.assess import Assessor, BucketOutput, Evaluators
 from services.population.run.line_filter import LineFilter
 from services.population.run.parquet import publish, write_rows
 from services.population.run.plan import RunPlan
-from services.population.run.scan import PartScan, group_by_patient, scan_part
+from services.population.run.scan import ComplaintsJson, PartScan, group_by_patient, scan_part
 
 SCAN, ASSESS = "scan", "assess"  # the passes, and where each keeps what it did
 DRUGS_FILE = "drugs.json"
+
+
+class ScanResult(TypedDict):
+    """What was found in one part, as its result file holds it."""
+
+    part: int
+    lines: int
+    resources: dict[str, int]  # by type
+    kept: int  # lines
+    complaints: ComplaintsJson
+    drugs: dict[str, dict[str, Any]]  # by reference
+    segments: NotRequired[list[int]]  # bytes of each bucket's; not on Spark, which holds them
+
+
+class BucketResult(TypedDict):
+    """What was done with one bucket, as its result file holds it."""
+
+    assessed: int  # patients
+    rows: dict[str, int]  # by table
+    complaints: ComplaintsJson
 
 
 class Worker:
@@ -42,10 +62,10 @@ class Worker:
 
     @cached_property
     def line_filter(self) -> LineFilter:
-        return LineFilter(self.evaluators.knowledge.index, timeline=self.plan.since is not None)
+        return LineFilter(self.evaluators.knowledge.index, for_replay=self.plan.since is not None)
 
     def get_assessor(self, drugs: Callable[[], dict[str, Any]]) -> Assessor:
-        """With the medicines of the whole input, which `drugs` gives: asked once."""
+        """The assessor of this process; `drugs` gives the medicines of the whole input, once."""
         if self._assessor is None:
             plan = self.plan
             self._assessor = Assessor(
@@ -65,26 +85,28 @@ class Worker:
             part, plan.sources[part.source], self.line_filter, plan.buckets, plan.max_line_bytes
         )
 
-    def scan_part(self, number: int) -> dict[str, Any]:
-        """Reads part `number`; what was found, as its file says it."""
-        found = self.read_part(number)
-        segments = found.pack_segments()
+    def scan_part(self, number: int) -> ScanResult:
+        """Read part `number`: writes its segments and its result, which it returns."""
+        part_scan = self.read_part(number)
+        segments = part_scan.pack_segments()
         file = get_segments_file(self.work, number)
         draft = file.with_suffix(".part")
-        with draft.open("wb") as written:
-            written.writelines(segments)
+        with draft.open("wb") as handle:
+            handle.writelines(segments)
         publish(draft, file)
-        said = {**summarise_scan(found), "segments": [len(segment) for segment in segments]}
-        return write_step_result(get_result_file(self.work, SCAN, number), said)
+        result = summarise_scan(part_scan)
+        result["segments"] = [len(segment) for segment in segments]
+        write_step_result(get_result_file(self.work, SCAN, number), result)
+        return result
 
-    def assess_bucket(self, number: int) -> dict[str, Any]:
-        """Assesses the patients of bucket `number`; what came of it, as its file says it."""
+    def assess_bucket(self, number: int) -> BucketResult:
+        """Assess the patients of bucket `number`: writes their rows and the result it returns."""
         assessor = self.get_assessor(lambda: orjson.loads((self.work / DRUGS_FILE).read_bytes()))
-        written = assess_segments(assessor, self._read_segments(number))
-        write_rows(written, self.plan.out, number)
-        return write_step_result(
-            get_result_file(self.work, ASSESS, number), summarise_output(written)
-        )
+        output = assess_segments(assessor, self._read_segments(number))
+        write_rows(output, self.plan.out, number)
+        result = summarise_output(output)
+        write_step_result(get_result_file(self.work, ASSESS, number), result)
+        return result
 
     def _read_segments(self, bucket: int) -> Iterator[tuple[int, bytes]]:
         for part in self._parts:
@@ -99,9 +121,9 @@ class Worker:
         """(start, length) of each segment, by part and bucket."""
         places = []
         for part in self._parts:
-            said = orjson.loads(get_result_file(self.work, SCAN, part.number).read_bytes())
+            result = orjson.loads(get_result_file(self.work, SCAN, part.number).read_bytes())
             start, row = 0, []
-            for length in said["segments"]:
+            for length in result["segments"]:
                 row.append((start, length))
                 start += length
             places.append(row)
@@ -109,29 +131,29 @@ class Worker:
 
 
 def assess_segments(assessor: Assessor, segments: Iterable[tuple[int, bytes]]) -> BucketOutput:
-    """The rows of all patients of one bucket."""
-    written = BucketOutput()
+    """Assess all patients of one bucket."""
+    output = BucketOutput()
     for patient, lines in group_by_patient(segments):
-        assessor.write(patient, lines, written)
-    return written
+        assessor.assess_patient(patient, lines, output)
+    return output
 
 
-def summarise_scan(found: PartScan) -> dict[str, Any]:
+def summarise_scan(part_scan: PartScan) -> ScanResult:
     return {
-        "part": found.part,
-        "lines": found.lines,
-        "resources": dict(found.resources),
-        "kept": found.kept_lines,
-        "complaints": found.complaints.as_json(),
-        "drugs": found.drugs,
+        "part": part_scan.part,
+        "lines": part_scan.lines,
+        "resources": dict(part_scan.resources),
+        "kept": part_scan.kept_lines,
+        "complaints": part_scan.complaints.as_json(),
+        "drugs": part_scan.drugs,
     }
 
 
-def summarise_output(written: BucketOutput) -> dict[str, Any]:
+def summarise_output(output: BucketOutput) -> BucketResult:
     return {
-        "assessed": written.assessed,
-        "rows": {table: len(lines) for table, lines in written.lines.items()},
-        "complaints": written.complaints.as_json(),
+        "assessed": output.assessed,
+        "rows": {table: len(lines) for table, lines in output.lines.items()},
+        "complaints": output.complaints.as_json(),
     }
 
 
@@ -147,18 +169,18 @@ def get_result_file(work: Path, stage: str, number: int) -> Path:
     return work / stage / f"{number:05}.json"
 
 
-def write_step_result(file: Path, said: dict[str, Any]) -> dict[str, Any]:
+def write_step_result(file: Path, result: Mapping[str, Any]) -> None:
+    """Write the result of a step, whole or not at all: whoever finds it need not do the step."""
     draft = file.with_suffix(".part")
-    draft.write_bytes(orjson.dumps(said))
+    draft.write_bytes(orjson.dumps(result))
     publish(draft, file)
-    return said
 
 
 _worker: Worker | None = None
 
 
 def start_worker(plan: RunPlan) -> None:
-    """Makes this process a worker of `plan`; it ends with the process that started it."""
+    """Make this process a worker of `plan`; it ends with the process that started it."""
     global _worker  # noqa: PLW0603  # one for each process, made once
     _end_with_parent()
     _worker = Worker(plan)
@@ -168,11 +190,20 @@ def start_worker(plan: RunPlan) -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-def run_step(stage: str, number: int) -> dict[str, Any]:
-    """One step of the run in this process."""
+def run_scan(number: int) -> ScanResult:
+    """Scan one part in this process."""
+    return _get_worker().scan_part(number)
+
+
+def run_assessment(number: int) -> BucketResult:
+    """Assess one bucket in this process."""
+    return _get_worker().assess_bucket(number)
+
+
+def _get_worker() -> Worker:
     if _worker is None:
         raise RuntimeError("this process was not begun as a worker")
-    return _worker.scan_part(number) if stage == SCAN else _worker.assess_bucket(number)
+    return _worker
 
 
 def _end_with_parent() -> None:

@@ -11,7 +11,7 @@ from postgresql import running_postgresql
 from simulation.week import lived
 
 from services.reports.figures import compute_figures
-from services.reports.highlights import find_highlights
+from services.reports.highlight_rules import find_highlights
 from services.reports.log_reader import ReportWindow, open_events
 
 DISLIKED = "orderFolicAcid"

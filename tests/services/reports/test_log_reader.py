@@ -24,7 +24,7 @@ LINES = [
 
 
 def rows(figures, name):
-    return figures[name].dicts()
+    return figures[name].as_dicts()
 
 
 def read(*files, window=None, reasons=None):
@@ -275,7 +275,7 @@ def test_one_service_alone(reported):
     ]
     figures, _ = reported(lines, ReportWindow(service="b12-muscle-order-sign"))
     assert figures["calls"].rows == (("north", "b12-muscle-order-sign", 200, 1),)
-    assert figures["answers"].dicts()[0]["unanswered"] == 1
+    assert figures["answers"].as_dicts()[0]["unanswered"] == 1
 
 
 def test_a_topic_chooses_cards_and_no_calls(reported):
@@ -286,11 +286,11 @@ def test_a_topic_chooses_cards_and_no_calls(reported):
         answer("2026-11-02", "b", "overridden", "patient-refuses"),
     ]
     figures, _ = reported(lines, ReportWindow(topic="orderStatin"))
-    assert [row["answered"] for row in figures["by_day"].dicts()] == [1, 1]
-    [shown] = figures["answers"].dicts()
+    assert [row["answered"] for row in figures["by_day"].as_dicts()] == [1, 1]
+    [shown] = figures["answers"].as_dicts()
     assert (shown["topic"], shown["shown"], shown["overridden"]) == ("orderStatin", 1, 1)
-    assert figures["interruptions"].dicts()[0]["cards"] == 1
-    assert [row["topic"] for row in figures["withheld"].dicts()] == ["orderStatin"]
+    assert figures["interruptions"].as_dicts()[0]["cards"] == 1
+    assert [row["topic"] for row in figures["withheld"].as_dicts()] == ["orderStatin"]
 
 
 def test_what_silent_rules_would_have_said_is_told_from_what_else_was_withheld(reported):

@@ -228,7 +228,7 @@ def test_one_call_says_what_assess_says_of_the_same_request(case):
     signed = [{**one, "status": "active", "authoredOn": at} for one in drafts]
     visits = [] if drafts else make_story(f"visit @{at} in e1")[1:]
 
-    found = make_replay().of("1", [*record, *later, *signed, *visits], *YEAR)
+    found = make_replay().replay_patient("1", [*record, *later, *signed, *visits], *YEAR)
     call = request(case["hook"], record, drafts, None if drafts else "e1")
     rules = read_attention_rules(None, known())
     said = assess_document(call, maker(known()), date(2026, 6, 10), rules)
@@ -273,9 +273,9 @@ def test_somebody_dead_nobody_knows_since_when_was_alive_when_seen():
     record = make_story(
         "b12 112 @2026-06-01; visit @2026-06-10T09:00:00Z in e1", deceasedBoolean=True
     )
-    found = make_replay().of("1", record, *YEAR)
+    found = make_replay().replay_patient("1", record, *YEAR)
     assert cards(found) == ["b12Deficient warning"]
-    assert found.last.deceased
+    assert found.last_chart.deceased
     assert found.undecided == {"death-undated": 1}
 
 
@@ -336,7 +336,9 @@ def test_nothing_that_came_later_changes_a_call(told, day, seed):
     kept = [r for r in record if r not in later or seed.random() < 0.5]
     before = (cut - timedelta(1)).isoformat()
     for options in ({}, {"answers": "overridden", "hooks": ("patient-view", "order-select")}):
-        whole, part = (make_replay(**options).of("1", rs, *YEAR) for rs in (record, kept))
+        whole, part = (
+            make_replay(**options).replay_patient("1", rs, *YEAR) for rs in (record, kept)
+        )
         for table in ("calls", "cards"):
             rows = [
                 [r for r in getattr(found, table) if r["at"][:10] <= before]
@@ -351,10 +353,10 @@ def test_a_history_reads_what_reading_afresh_reads(told):
     """Nothing is read again that did not change; the chart is the same as if it were."""
     record = make_story(told)
     history = RecordHistory("1", record, known().chart_knowledge)
-    beside = history.beside
+    beside = history.context
     for event in list_events(record, *YEAR, REPLAYED_HOOKS):
         then = AsOf.from_call(event.at)
-        chart = history.before(then, event.orders, event.about)
+        chart = history.read_chart_before(then, event.orders, event.about)
         afresh = read_chart(
             [r for one in record if (r := restore_resource(one, then, beside)) is not None],
             "1",
@@ -392,11 +394,14 @@ LONG = make_replay()
 def test_who_is_known_by_age_and_sex_alone_is_answered_like_anybody(born, sex, told):
     """What was said of another of that age and sex stands for an evaluation."""
     record = make_story(told, birthDate=born, gender=sex)
-    assert LONG.of("1", record, *YEAR)[:2] == make_replay().of("1", record, *YEAR)[:2]
+    assert (
+        LONG.replay_patient("1", record, *YEAR)[:2]
+        == make_replay().replay_patient("1", record, *YEAR)[:2]
+    )
 
 
 def test_a_history_is_read_forward():
     history = RecordHistory("1", make_story("b12 112 @2026-06-01"), known().chart_knowledge)
     history.read_chart_on(date(2026, 6, 10))
     with pytest.raises(ValueError, match="forward"):
-        history.before(AsOf.from_call(datetime.fromisoformat("2026-06-10T09:00:00Z")))
+        history.read_chart_before(AsOf.from_call(datetime.fromisoformat("2026-06-10T09:00:00Z")))

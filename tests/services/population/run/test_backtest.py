@@ -194,25 +194,28 @@ def test_nothing_that_is_dropped_would_have_changed_an_answer(whole, export, mon
         out=tmp_path, sources=find_files([export]), clinical={}, guidelines=(), definitions=(),
         as_of=date(2026, 11, 1), tenant="local", key=b"k" * 32, base_url="http://localhost",
     )  # fmt: skip
-    found = {}
-    for dropping in (True, False):
+    assessments = {}
+    for drop_unread in (True, False):
         worker = Worker(plan)
-        sieve = LineFilter(worker.judges.known.index, dropping=dropping)
-        scanned = [
-            scan_part(p, plan.sources[p.source], sieve, 1, plan.max_line_bytes) for p in plan.parts
+        line_filter = LineFilter(worker.evaluators.knowledge.index, drop_unread=drop_unread)
+        scans = [
+            scan_part(p, plan.sources[p.source], line_filter, 1, plan.max_line_bytes)
+            for p in plan.parts
         ]
-        drugs = {key: drug for one in scanned for key, drug in one.drugs.items()}
-        written = BucketOutput()
-        segments = [(number, one.pack_segments()[0]) for number, one in enumerate(scanned)]
+        drugs = {key: drug for scan in scans for key, drug in scan.drugs.items()}
+        output = BucketOutput()
+        segments = [(number, scan.pack_segments()[0]) for number, scan in enumerate(scans)]
         for patient, lines in group_by_patient(segments):
-            worker.get_assessor(lambda drugs=drugs: drugs).write(patient, lines, written)
-        found[dropping] = [orjson.loads(line) for line in written.lines["assessments"]]
-        kept = sum(one.kept_lines for one in scanned)
-        assert (kept < 0.7 * sum(sum(o.resources.values()) for o in scanned)) == dropping
-    for rows_ in found.values():
-        for row in rows_:
+            assessor = worker.get_assessor(lambda drugs=drugs: drugs)
+            assessor.assess_patient(patient, lines, output)
+        assessments[drop_unread] = [orjson.loads(line) for line in output.lines["assessments"]]
+        kept = sum(scan.kept_lines for scan in scans)
+        resources = sum(sum(scan.resources.values()) for scan in scans)
+        assert (kept < 0.7 * resources) == drop_unread
+    for assessed in assessments.values():
+        for row in assessed:
             row.pop("dropped")
-    assert found[True] == found[False]
+    assert assessments[True] == assessments[False]
 
 
 def kill_in_each_stage(command: list[object], work: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What stands out in how the service runs: speed, failures, refusals."""
+"""The rules of what stands out: speed, failures and refusals; cards and what is answered."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -14,18 +14,19 @@ from services.reports.highlight import (
     Figures,
     Highlight,
     HighlightRule,
+    collect_highlights,
     compare_days,
-    format_day,
-    format_number,
-    format_time,
-    make_plural,
 )
+from services.reports.text_format import format_day, format_number, format_time, make_plural
 
 FAST_MS = 50  # nobody waits for less, however many times more it is
 SLOW_MS = 500  # the time that CDS Hooks asks services to stay near
 FAILED_PERCENT, FEW_FAILED = 5, 5
 ERROR_PERCENT, FEW_ERRORS = 1, 10
 MIN_REFUSED = 10
+OVERRIDDEN_PERCENT, FEW_ANSWERS = 80, 20
+MIN_SHOWN = 50  # cards without a single answer
+MIN_CARDS = 20
 
 
 def _find_server_failures(figures: Figures, _connection: Any) -> Iterator[Highlight]:
@@ -74,7 +75,7 @@ def _find_slow_days(figures: Figures, connection: duckdb.DuckDBPyConnection) -> 
 
 def _explain_by_searches(connection: duckdb.DuckDBPyConnection, day: date) -> str:
     """Whether FHIR servers were slow on `day` too, and whose."""
-    found = connection.execute(
+    row = connection.execute(
         """SELECT tenant, any_value(p95) FILTER (day = $day) AS that_day,
                median(p95) FILTER (day <> $day) AS otherwise
            FROM (SELECT tenant, moment::DATE AS day, quantile_cont(ms, 0.95) AS p95
@@ -83,36 +84,37 @@ def _explain_by_searches(connection: duckdb.DuckDBPyConnection, day: date) -> st
            ORDER BY that_day / otherwise DESC LIMIT 1""",
         {"day": day},
     ).fetchone()
-    if found is None:
+    if row is None:
         return "Whether searches of FHIR servers were slow too is not known."
-    if found[1] <= max(FACTOR * found[2], FAST_MS):
+    if row[1] <= max(FACTOR * row[2], FAST_MS):
         return "Searches of FHIR servers do not explain it."
     return (
-        f"Searches of the FHIR server of {make_printable(found[0])} were slow too: "
-        f"p95 {format_number(found[1])} ms, on the other days {format_number(found[2])} ms."
+        f"Searches of the FHIR server of {make_printable(row[0])} were slow too: "
+        f"p95 {format_number(row[1])} ms, on the other days {format_number(row[2])} ms."
     )
 
 
 def _find_slow_services(figures: Figures, _connection: Any) -> Iterator[Highlight]:
-    for one in figures["latency"].as_dicts():
-        if one["calls"] >= MIN_CALLS and one["p95"] > SLOW_MS:
+    for row in figures["latency"].as_dicts():
+        if row["calls"] >= MIN_CALLS and row["p95"] > SLOW_MS:
             yield Highlight(
-                f"{one['service']} is slow for {one['tenant']}: p95 {format_number(one['p95'])} ms",
-                f"Of {format_number(one['calls'])} calls, half took over {format_number(one['p50'])} ms.",
+                f"{row['service']} is slow for {row['tenant']}: p95 {format_number(row['p95'])} ms",
+                f"Of {format_number(row['calls'])} calls, "
+                f"half took over {format_number(row['p50'])} ms.",
                 "latency",
-                f"{one['service']} of {one['tenant']}",
+                f"{row['service']} of {row['tenant']}",
             )
 
 
 def _find_failing_fetches(
     _figures: Figures, connection: duckdb.DuckDBPyConnection
 ) -> Iterator[Highlight]:
-    found = connection.execute(
+    rows = connection.execute(
         """SELECT tenant, count(*) AS fetches, count(*) FILTER (NOT succeeded) AS failed,
                mode("key") FILTER (NOT succeeded), mode(reason) FILTER (NOT succeeded)
            FROM search GROUP BY tenant ORDER BY failed DESC"""
     ).fetchall()
-    for tenant, fetches, failed, key, reason in (map(make_printable, row) for row in found):
+    for tenant, fetches, failed, key, reason in (map(make_printable, row) for row in rows):
         if failed >= FEW_FAILED and 100 * failed >= FAILED_PERCENT * fetches:
             yield Highlight(
                 f"{format_number(failed)} of {format_number(fetches)} searches for {tenant} failed "
@@ -128,7 +130,8 @@ def _find_refusal_surges(figures: Figures, _connection: Any) -> Iterator[Highlig
     for day, others in compare_days(days, "refused"):
         if day["refused"] >= MIN_REFUSED and day["refused"] > FACTOR * others:
             yield Highlight(
-                f"{format_number(day['refused'])} callers were refused on {format_day(day['day'])}, "
+                f"{format_number(day['refused'])} callers were refused on "
+                f"{format_day(day['day'])}, "
                 f"on the other days {format_number(others)}",
                 "See the reasons; they stand in the log only, callers are told nothing.",
                 "auth_refusals",
@@ -152,6 +155,84 @@ def _find_missing_days(figures: Figures, _connection: Any) -> Iterator[Highlight
             )
 
 
+def _find_overridden_topics(figures: Figures, _connection: Any) -> Iterator[Highlight]:
+    reasons = figures["override_reasons"].as_dicts()
+    for row in sorted(figures["answers"].as_dicts(), key=lambda row: -row["overridden"]):
+        answered = row["accepted"] + row["overridden"]
+        if answered >= FEW_ANSWERS and 100 * row["overridden"] > OVERRIDDEN_PERCENT * answered:
+            reason = next(r for r in reasons if r["topic"] == row["topic"])
+            yield Highlight(
+                f"{row['topic']} is overridden {format_number(row['overridden'])} of "
+                f"{format_number(answered)} times ({row['overridden %']:.0f} %)",
+                f"Reason given most often: {reason['reason']} "
+                f"({format_number(reason['answers'])}).",
+                "answers",
+                f"{row['topic']} ({row['overridden %']:.0f} %)",
+            )
+
+
+def _find_missing_feedback(figures: Figures, _connection: Any) -> Iterator[Highlight]:
+    for row in figures["answers_by_service"].as_dicts():
+        if row["shown"] >= MIN_SHOWN and not row["answered"]:
+            yield Highlight(
+                f"None of {format_number(row['shown'])} cards of {row['service']} was answered "
+                f"at {row['tenant']}",
+                "Perhaps this client sends no feedback.",
+                "answers_by_service",
+                f"{row['service']} of {row['tenant']}",
+                problem=False,
+            )
+
+
+def _find_card_surges(
+    _figures: Figures, connection: duckdb.DuckDBPyConnection
+) -> Iterator[Highlight]:
+    rows = connection.execute(
+        """SELECT moment::DATE AS day, sum(cards) AS cards, 1e2 * sum(cards) / count(*) AS rate
+           FROM decision GROUP BY day HAVING count(*) >= $few ORDER BY day""",
+        {"few": MIN_CALLS},
+    ).fetchall()
+    days = [{"day": day, "cards": cards, "rate": float(rate)} for day, cards, rate in rows]
+    for day, others in compare_days(days, "rate"):
+        if day["cards"] >= MIN_CARDS and day["rate"] > FACTOR * others:
+            yield Highlight(
+                f"{format_number(day['rate'])} cards per 100 calls on {format_day(day['day'])}, "
+                f"on the other days {format_number(others)}",
+                "Something asks more often, or something is found more often.",
+                "cards_by_day",
+                format_day(day["day"]),
+            )
+
+
+def _find_new_knowledge(figures: Figures, _connection: Any) -> Iterator[Highlight]:
+    seen: dict[tuple[str, str], str] = {}
+    for row in figures["knowledge"].as_dicts():
+        earlier = seen.get((row["tenant"], row["axis"]))
+        if earlier is not None:
+            yield Highlight(
+                f"{row['axis']} of {row['tenant']} is judged by {row['knowledge']} "
+                f"since {format_time(row['first'])}",
+                f"Before it was {earlier}.",
+                "knowledge",
+                f"{row['knowledge']} of {row['tenant']}",
+                problem=False,
+            )
+        seen[row["tenant"], row["axis"]] = row["knowledge"]
+
+
+def _find_unread_lines(figures: Figures, _connection: Any) -> Iterator[Highlight]:
+    kinds = [row for row in figures["lines"].as_dicts() if row["kind"] != "read"]
+    lines = sum(row["lines"] for row in kinds)
+    if lines:
+        yield Highlight(
+            f"{format_number(lines)} {make_plural(lines, 'line')} of the logs could not be used",
+            ", ".join(f"{row['kind']}: {format_number(row['lines'])}" for row in kinds) + ".",
+            "lines",
+            "lines",
+            problem=False,
+        )
+
+
 RULES = (
     HighlightRule(
         "Any failure of the service itself (status 500 and over).", _find_server_failures
@@ -170,8 +251,8 @@ RULES = (
         _find_failing_fetches,
     ),
     HighlightRule(
-        f"A day with at least {MIN_REFUSED} refused callers, more than {FACTOR} times the median of "
-        "the other days.",
+        f"A day with at least {MIN_REFUSED} refused callers, more than {FACTOR} times the median "
+        "of the other days.",
         _find_refusal_surges,
     ),
     HighlightRule(
@@ -184,4 +265,23 @@ RULES = (
         f"{MIN_CALLS}.",
         _find_missing_days,
     ),
+    HighlightRule(
+        f"A topic overridden in over {OVERRIDDEN_PERCENT} % of at least {FEW_ANSWERS} answers.",
+        _find_overridden_topics,
+    ),
+    HighlightRule(
+        f"A day with at least {MIN_CARDS} cards, more per 100 calls than {FACTOR} times the median "
+        "of the other days.",
+        _find_card_surges,
+    ),
+    HighlightRule(
+        f"At least {MIN_SHOWN} cards of a service, none of them answered.", _find_missing_feedback
+    ),
+    HighlightRule("Another version of the knowledge.", _find_new_knowledge),
+    HighlightRule("Lines that could not be used.", _find_unread_lines),
 )
+
+
+def find_highlights(figures: Figures, connection: duckdb.DuckDBPyConnection) -> list[Highlight]:
+    """Find what stands out by all rules, problems first."""
+    return collect_highlights(RULES, figures, connection)
