@@ -72,36 +72,36 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, at = self.server, self._note_request("GET")
         if at.path == "/fhir/.well-known/smart-configuration":
-            self._say(200, {"token_endpoint": f"{server.origin}/token"})
+            self._send_json(200, {"token_endpoint": f"{server.origin}/token"})
         elif at.path.startswith("/files/"):
             self._send_file(at.path.removeprefix("/files/"))
         elif not self._is_known():
-            self._say(401, make_outcome("login"))
+            self._send_json(401, make_outcome("login"))
         elif at.path.endswith("$export"):
             self._accept()
         elif server.deleted:
-            self._say(404, make_outcome("not-found"))
+            self._send_json(404, make_outcome("not-found"))
         elif server.polls:
             status, headers, document = server.polls.pop(0)
-            self._say(status, document, headers)
+            self._send_json(status, document, headers)
         else:
-            self._say(200, self._build_manifest(int(parse_qs(at.query).get("page", ["0"])[0])))
+            self._send_json(200, self._build_manifest(int(parse_qs(at.query).get("page", ["0"])[0])))
 
     def _accept(self) -> None:
         if self.server.kick_offs:
             status, headers, document = self.server.kick_offs.pop(0)
-            self._say(status, document, headers)
+            self._send_json(status, document, headers)
             return
         self.server.deleted = False
-        self._say(202, None, {"Content-Location": self.server.location})
+        self._send_json(202, None, {"Content-Location": self.server.location})
 
     def do_DELETE(self) -> None:
         self._note_request("DELETE")
         if not self._is_known():
-            self._say(401, make_outcome("login"))
+            self._send_json(401, make_outcome("login"))
             return
         self.server.deleted = True
-        self._say(202)
+        self._send_json(202)
 
     def do_POST(self) -> None:
         """The token endpoint."""
@@ -117,10 +117,10 @@ class _Handler(BaseHTTPRequestHandler):
                 options={"require": ["exp", "iss", "sub", "jti"]},
             )
         except jwt.PyJWTError:
-            self._say(400, {"error": "invalid_client", "error_description": "Ann Smith"})
+            self._send_json(400, {"error": "invalid_client", "error_description": "Ann Smith"})
             return
         said = {"access_token": self.server.token, "token_type": "bearer", "expires_in": 300}
-        self._say(200, said)
+        self._send_json(200, said)
 
     def _note_request(self, method: str) -> Any:
         at = urlsplit(self.path)
@@ -157,13 +157,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_file(self, name: str) -> None:
         server = self.server
         if server.needs_token and not self._is_known():
-            self._say(401)
+            self._send_json(401)
             return
         if server.statuses.get(name):
-            self._say(server.statuses[name].pop(0), None, {"Retry-After": "0"})
+            self._send_json(server.statuses[name].pop(0), None, {"Retry-After": "0"})
             return
         if parse_qs(urlsplit(self.path).query)["v"] != [str(server.links)]:
-            self._say(403)
+            self._send_json(403)
             return
         data = server.files[name][2]
         headers = {"Content-Type": "application/fhir+ndjson"}
@@ -178,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, start = 206, int(wanted[1])
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
             if start >= len(data):
-                self._say(416, None, {"Content-Range": f"bytes */{len(data)}"})
+                self._send_json(416, None, {"Content-Range": f"bytes */{len(data)}"})
                 return
         self._send(status, headers, data, start, name)
 

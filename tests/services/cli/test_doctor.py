@@ -139,7 +139,7 @@ def test_every_reason_to_refuse_a_caller_is_explained():
         node.args[0].value
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        and getattr(node.func, "id", "") == "Unauthenticated"
+        and getattr(node.func, "id", "") == "AuthenticationError"
         and isinstance(node.args[0], ast.Constant)
     }
     assert given | {"exp", "iat", "nbf"} == set(EXPLANATIONS)
