@@ -16,7 +16,7 @@ from services.cards.composer import CardMaker
 from services.chart.fhir_values import as_list, read_codings
 from services.chart.model import Chart
 from services.chart.reader import read_chart
-from services.hooks.decide import CallAnswer, decide_cards
+from services.hooks.decide import CallAnswer, CallContext, decide_cards
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 from services.knowledge.site import SiteKnowledge, load_knowledge
 
@@ -79,17 +79,15 @@ def _list_resources(answers: Iterable[prefetch.PrefetchAnswer]) -> Iterator[Mapp
 
 def answer_call(call: Call, chart: Chart, maker: CardMaker, rules: AttentionRules) -> CallAnswer:
     """What a call is answered: a request and the command line alike."""
-    return decide_cards(
-        chart,
-        call.request.draft_orders,
-        maker,
-        rules,
+    context = CallContext(
         hook=call.request.hook,
-        encounter=call.request.encounter_id,
-        memory=call.history,
         now=call.now,
+        drafts=call.request.draft_orders,
+        encounter=call.request.encounter_id,
+        history=call.history,
         specialties=_read_specialties(call.answers.get(ROLE)),
     )
+    return decide_cards(chart, context, maker, rules)
 
 
 def _read_specialties(role: prefetch.PrefetchAnswer | None) -> frozenset[str] | None:

@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 
 from cds_hooks.protocol import prefetch
-from cds_hooks.protocol.card_history import EmptyCardHistory
 from cds_hooks.protocol.cards import as_json
 from cds_hooks.protocol.errors import CallError, MissingDataError
 from cds_hooks.protocol.hook_request import (
@@ -30,7 +29,7 @@ from services.hooks.catalog import (
     build_prefetch_templates,
     read_call_chart,
 )
-from services.hooks.decide import CallAnswer, decide_cards
+from services.hooks.decide import CallAnswer, CallContext, decide_cards
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 from services.knowledge.site import SiteKnowledge
 
@@ -58,7 +57,7 @@ def assess_document(
 
     Nothing is remembered here: cards are those of a first call.
 
-    Raises UnusableDocument.
+    Raises UnusableDocumentError.
     """
     known = maker.knowledge
     match document:
@@ -82,7 +81,7 @@ def answer_document(
 ) -> AnsweredDocument:
     """What a CDS Hooks request is answered, or a call of `hook` about a Bundle's patient.
 
-    Raises UnusableDocument.
+    Raises UnusableDocumentError.
     """
     match document:
         case {"hook": str(named)} if named in OFFERED_HOOKS:
@@ -112,13 +111,11 @@ def answer_chart(
 ) -> CallAnswer:
     """What a call of `hook` about `chart` is answered where nothing was shown before."""
     now = datetime.combine(chart.today, time(), UTC)
-    return decide_cards(
-        chart, drafts, maker, rules, hook=hook, encounter=None, memory=EmptyCardHistory(), now=now
-    )
+    return decide_cards(chart, CallContext(hook, now, tuple(drafts)), maker, rules)
 
 
 def read_document_chart(document: Any, known: SiteKnowledge, today: date) -> Chart:
-    """The chart that `assessment_of` assesses. Raises UnusableDocument."""
+    """The chart that `assess_document` assesses. Raises UnusableDocumentError."""
     match document:
         case {"hook": str(hook)} if hook in OFFERED_HOOKS:
             return read_call_chart(_build_call(_read_request(document, hook), known, today), known)

@@ -85,7 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, document = server.polls.pop(0)
             self._send_json(status, document, headers)
         else:
-            self._send_json(200, self._build_manifest(int(parse_qs(at.query).get("page", ["0"])[0])))
+            self._send_json(
+                200, self._build_manifest(int(parse_qs(at.query).get("page", ["0"])[0]))
+            )
 
     def _accept(self) -> None:
         if self.server.kick_offs:

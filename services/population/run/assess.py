@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from cds_hooks.protocol.card_history import EmptyCardHistory
 from cds_hooks.protocol.hook_request import PATIENT_VIEW
 from mappings.actions.attention import AttentionRules
 from services.cards.composer import CardMaker
@@ -15,7 +14,7 @@ from services.chart.fhir_values import Resource, make_sort_key, read_relative_re
 from services.chart.model import Chart
 from services.evaluation.combination import Evaluation, combine_assessments
 from services.evaluation.evaluate import evaluate
-from services.hooks.decide import decide_cards
+from services.hooks.decide import CallContext, decide_cards
 from services.hooks.offered_hooks import build_service_id
 from services.knowledge.site import SiteKnowledge
 from services.population.replay.record_history import read_chart_on
@@ -137,10 +136,8 @@ class Assessor:
 
     def _build_card_rows(self, chart: Chart, found: Evaluation, hashed: str) -> list[rows.Row]:
         """The cards of a view of the chart, with nothing remembered."""
-        said = decide_cards(
-            chart, (), self._evaluators.maker, self._view_rules,
-            hook=PATIENT_VIEW.name, encounter=None, memory=EmptyCardHistory(), now=self._now, found=found,
-        )  # fmt: skip
+        context = CallContext(PATIENT_VIEW.name, self._now)
+        said = decide_cards(chart, context, self._evaluators.maker, self._view_rules, found)
         of_call = {
             "patient": hashed,
             "at": self._now.isoformat(),
