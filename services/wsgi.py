@@ -11,17 +11,21 @@ from importlib.metadata import version
 
 from flask import Flask
 
-from cds_hooks.config.settings import Settings, find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
+from cds_hooks.config.settings import Settings
 from cds_hooks.telemetry.logs import configure_logging
 from cds_hooks.telemetry.metrics import DIRECTORY_VARIABLE, Metrics, use_multiprocess_files
 from cds_hooks.telemetry.tracing import make_tracing
 from cds_hooks.web.app import create_app, get_context
+from cds_hooks.web.context import Telemetry, make_context
 from cds_hooks.web.gateway import Gateway
 from cds_hooks.web.maintenance import Maintenance, open_records
 from cds_hooks.web.server import BASE_URL_VARIABLE, MAIN_PROCESS_VARIABLE
 from cds_hooks.web.worker import WorkerMonitor
+from services.evaluation.topic import list_labels
 from services.hooks.catalog import build_services, load_tenant_knowledge
 from services.hooks.self_test import find_failed_calls
+from services.hooks.topics import TOPICS
 from services.knowledge.configuration import load_settings
 from services.web.site import make_pages, page_paths
 
@@ -33,8 +37,8 @@ STOP_SECONDS = 10  # for calls under way
 
 def application() -> Flask:
     """The application by the configuration that the environment names, or by the defaults."""
-    app, watch = _build_application(_load_settings())
-    atexit.register(watch.stop)
+    app, monitor = _build_application(_load_settings())
+    atexit.register(monitor.stop)
     return app
 
 
@@ -47,14 +51,14 @@ def gateway() -> Gateway:
     if MAIN_PROCESS_VARIABLE in os.environ:
         main = int(os.environ[MAIN_PROCESS_VARIABLE])
         threading.Thread(target=_end_with_main, args=(main,), name="orphan", daemon=True).start()
-    app, watch = _build_application(settings)
+    app, monitor = _build_application(settings)
     return Gateway(
         app,
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         threads=THREADS,
-        too_slow=watch.report_slow_body,
-        ended=watch.stop,
+        on_slow_body=monitor.report_slow_body,
+        on_end=monitor.stop,
     )
 
 
@@ -82,33 +86,34 @@ def _build_application(settings: Settings) -> tuple[Flask, WorkerMonitor]:
     if DIRECTORY_VARIABLE in os.environ:
         use_multiprocess_files()
     log = configure_logging(settings.log_level)
-    known = load_tenant_knowledge(settings.tenants)
-    records = open_records(settings, patient=True)  # the first start was not
+    knowledge = load_tenant_knowledge(settings.tenants)
+    records = open_records(settings, may_be_down=True)  # the first start was not
     app = create_app(
-        {
-            tenant.id: build_services(
-                known[tenant.id],
-                settings.base_url,
-                tenant.service_tables.get("attention"),
-                app=tenant.smart is not None,
-            )
-            for tenant in settings.tenants
-        },
-        settings,
-        records,
-        log,
-        version=VERSION,
-        pages=make_pages(settings, known, VERSION),
-        page_paths=page_paths(settings, known),
-        metrics=Metrics(),
-        tracing=make_tracing(settings, VERSION),
-        unfit=find_failed_calls(settings.tenants, known),
+        make_context(
+            {
+                tenant.id: build_services(
+                    knowledge[tenant.id],
+                    settings.base_url,
+                    tenant.service_tables.get("attention"),
+                    app=tenant.smart is not None,
+                )
+                for tenant in settings.tenants
+            },
+            settings,
+            records,
+            Telemetry(log, VERSION, metrics=Metrics(), tracing=make_tracing(settings, VERSION)),
+            failed_calls=find_failed_calls(settings.tenants, knowledge),
+        ),
+        pages=make_pages(settings, knowledge, VERSION),
+        page_paths=page_paths(settings, knowledge),
     )
-    watch = WorkerMonitor(get_context(app), {name: one.labels for name, one in known.items()})
-    watch.start()
-    Maintenance(records, log, VERSION, watch.update).start()
+    monitor = WorkerMonitor(
+        get_context(app), {name: list_labels(one, TOPICS) for name, one in knowledge.items()}
+    )
+    monitor.start()
+    Maintenance(records, log, VERSION, monitor.update).start()
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    return app, watch
+    return app, monitor

@@ -1,9 +1,7 @@
 """Whose bulk export may be fetched, how we prove who we are, and where files may lie."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cds_hooks.net.urls import parse_origin
 
@@ -41,25 +39,3 @@ class BulkAccess:
         """Whether `url` is at the server's own origin or at one that is named."""
         origin = parse_origin(url)
         return origin is not None and origin in map(parse_origin, (self.server, *self.file_servers))
-
-
-def read_bulk_access(table: Mapping[str, Any], folder: Path) -> BulkAccess:
-    """The table [bulk_export] of a configuration; relative paths start at `folder`."""
-    client = None
-    if "client_id" in table:
-        client = BackendClient(
-            table["client_id"],
-            folder / table["key_file"],
-            table.get("key_id"),
-            table.get("token_url"),
-            table.get("scope", DEFAULT_SCOPE),
-        )
-    return BulkAccess(
-        table["server"].rstrip("/"),
-        client,
-        table.get("token_variable", DEFAULT_TOKEN_VARIABLE),
-        tuple(table.get("file_servers", ())),
-        table.get("private_addresses", False),
-        table.get("parallel", 4),
-        table.get("deadline_hours", 24) * SECONDS_PER_HOUR,
-    )

@@ -64,7 +64,7 @@ class BackendToken:
 
     def _request_token(self) -> tuple[str, float]:
         url = self._url or self._find_token_url()
-        began = time.monotonic()
+        asked_at = time.monotonic()
         answer = self._session.post(
             url,
             data={
@@ -81,10 +81,10 @@ class BackendToken:
         match document:
             case {"access_token": str(token)} if answer.status_code == 200 and token.isascii():
                 seconds = document.get("expires_in")
-                lives = seconds if isinstance(seconds, int) and seconds > 0 else 300
-                return token, began + lives
-        said = f" ({code})" if (code := read_code(document.get("error"))) else ""
-        raise ExportError(f"no token: the token endpoint answered {answer.status_code}{said}")
+                lifetime = seconds if isinstance(seconds, int) and seconds > 0 else 300
+                return token, asked_at + lifetime
+        detail = f" ({code})" if (code := read_code(document.get("error"))) else ""
+        raise ExportError(f"no token: the token endpoint answered {answer.status_code}{detail}")
 
     def _find_token_url(self) -> str:
         """The token endpoint that the server's smart-configuration names."""

@@ -66,8 +66,8 @@ class DownloadState:
 
 def _read_total(answer: requests.Response) -> int | None:
     if answer.status_code == 206:
-        found = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        return int(found[2]) if found and found[2] != "*" else None
+        match = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        return int(match[2]) if match and match[2] != "*" else None
     length = answer.headers.get("Content-Length", "")
     return int(length) if length.isdecimal() else None
 
@@ -75,11 +75,11 @@ def _read_total(answer: requests.Response) -> int | None:
 class Download:
     """A file on its way to `part`; `told` gets the bytes as they arrive."""
 
-    def __init__(self, server: BulkServer, part: Path, told: Callable[[int], None]) -> None:
+    def __init__(self, server: BulkServer, part: Path, report_bytes: Callable[[int], None]) -> None:
         self._server = server
         self._part = part
         self._state_file = part.with_name(f"{part.name}.mark")
-        self._report_bytes = told
+        self._report_bytes = report_bytes
 
     def fetch(self, url: str, *, with_token: bool) -> None:
         """Until `part` is whole. Raises LinkExpired, ExportFailed, ExportUnfinished."""
@@ -87,19 +87,19 @@ class Download:
             self._fetch(url, with_token=with_token)
 
     def _fetch(self, url: str, *, with_token: bool) -> None:
-        patience = Backoff(SECONDS_PER_DAY, self._server.stop, MAX_TRIES, "downloading")
+        backoff = Backoff(SECONDS_PER_DAY, self._server.stop, MAX_TRIES, "downloading")
         while True:
             before, answer = self._get_size(), None
             try:
-                mark, have = self._read_state(), before
-                if mark is not None and mark.total == have:
+                state, size = self._read_state(), before
+                if state is not None and state.total == size:
                     return
                 headers = {"Accept": "application/fhir+ndjson", "Accept-Encoding": "gzip"}
-                headers |= _build_range_headers(mark, have)
+                headers |= _build_range_headers(state, size)
                 with self._server.send_request(
                     "GET", url, headers, with_token=with_token
                 ) as answer:
-                    if self._save_response(answer, mark, have):
+                    if self._save_response(answer, state, size):
                         return
                     reason = f"status {answer.status_code}"
             except CONNECTION_ERRORS as fault:
@@ -108,11 +108,11 @@ class Download:
                 self.discard()
                 reason = "the file changed"
             if self._get_size() > before:
-                patience.restart()
+                backoff.restart()
             passing = (
                 answer if answer is not None and answer.status_code in TRANSIENT_STATUSES else None
             )
-            patience.wait(reason, passing)
+            backoff.wait(reason, passing)
 
     def discard(self) -> None:
         """Removes what there is of it."""
@@ -125,7 +125,7 @@ class Download:
         self._state_file.unlink(missing_ok=True)
 
     def _save_response(
-        self, answer: requests.Response, mark: DownloadState | None, have: int
+        self, answer: requests.Response, state: DownloadState | None, size: int
     ) -> bool:
         """Whether the file is whole now; False where it should be asked for again."""
         status = answer.status_code
@@ -133,18 +133,18 @@ class Download:
             return False
         if status in EXPIRED_STATUSES:
             raise LinkExpiredError
-        if status == 416 or (status == 206 and not _is_continuation(answer, mark, have)):
+        if status == 416 or (status == 206 and not _is_continuation(answer, state, size)):
             raise FileChangedError
         if status not in (200, 206):
             raise ExportError(describe_refusal("a file cannot be downloaded", answer, Counter()))
         if status == 200:
             self.discard()
-            mark = DownloadState.from_response(answer)
+            state = DownloadState.from_response(answer)
         handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_MODE)
         with os.fdopen(handle, "ab") as file:
             if status == 200:
                 # Only now is there nothing left that this mark could be wrong about.
-                self._write_state(mark)
+                self._write_state(state)
             for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=False):
                 file.write(chunk)
                 file.flush()  # what has arrived outlives this process
@@ -152,7 +152,7 @@ class Download:
                 if self._server.stop.is_set():
                     return False
             os.fsync(file.fileno())
-        return mark is None or mark.total is None or mark.total == self._get_size()
+        return state is None or state.total is None or state.total == self._get_size()
 
     def _get_size(self) -> int:
         try:
@@ -166,25 +166,25 @@ class Download:
         except (OSError, ValueError, TypeError):
             return None
 
-    def _write_state(self, mark: DownloadState | None) -> None:
-        if mark is not None:
-            self._state_file.write_bytes(orjson.dumps(asdict(mark)))
+    def _write_state(self, state: DownloadState | None) -> None:
+        if state is not None:
+            self._state_file.write_bytes(orjson.dumps(asdict(state)))
 
 
-def _build_range_headers(mark: DownloadState | None, have: int) -> dict[str, str]:
+def _build_range_headers(state: DownloadState | None, size: int) -> dict[str, str]:
     """The headers that ask for the rest alone, where that is safe."""
-    if mark is None or not have or not mark.can_detect_change:
+    if state is None or not size or not state.can_detect_change:
         return {}
-    asked = {"Range": f"bytes={have}-"}
-    return asked | ({"If-Range": mark.validator} if mark.validator else {})
+    headers = {"Range": f"bytes={size}-"}
+    return headers | ({"If-Range": state.validator} if state.validator else {})
 
 
-def _is_continuation(answer: requests.Response, mark: DownloadState | None, have: int) -> bool:
+def _is_continuation(answer: requests.Response, state: DownloadState | None, size: int) -> bool:
     """Whether the part that was sent is the rest of the file that was begun."""
-    found = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if mark is None or found is None or found[1] is None or int(found[1]) != have:
+    match = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    if state is None or match is None or match[1] is None or int(match[1]) != size:
         return False
     now = DownloadState.from_response(answer)
-    same_size = now.total is None or mark.total is None or now.total == mark.total
-    same = not (now.validator and mark.validator) or now.validator == mark.validator
-    return same_size and same and now.encoding == mark.encoding
+    same_size = now.total is None or state.total is None or now.total == state.total
+    same_validator = not (now.validator and state.validator) or now.validator == state.validator
+    return same_size and same_validator and now.encoding == state.encoding

@@ -22,6 +22,7 @@ from cds_hooks.fhir.backend_token import make_token_source
 from cds_hooks.fhir.bulk_manifest import Manifest, build_manifest, find_next_page, read_page
 from cds_hooks.fhir.issues import ExportError, ExportInterruptedError, format_issues, read_issues
 from cds_hooks.fhir.retry import Backoff
+from cds_hooks.net.bounded_response import ResponseLimitError, read_body
 from cds_hooks.net.session import CancellableRequest, make_session
 from cds_hooks.net.urls import is_loopback_url, parse_origin
 
@@ -59,12 +60,16 @@ class ExportRequest:
     type_filters: tuple[str, ...] = ()  # "Observation?category=laboratory"
 
     def build_url(self, server: str) -> str:
-        at = {"system": "", "patient": "/Patient"}
-        place = at[self.level] if self.level in at else f"/Group/{quote(self.group or '', safe='')}"
+        paths = {"system": "", "patient": "/Patient"}
+        path = (
+            paths[self.level]
+            if self.level in paths
+            else f"/Group/{quote(self.group or '', safe='')}"
+        )
         query = [("_type", ",".join(self.types))] if self.types else []
         query += [("_since", self.since)] if self.since else []
-        query += [("_typeFilter", one) for one in self.type_filters]
-        return f"{server}{place}/$export" + (f"?{urlencode(query)}" if query else "")
+        query += [("_typeFilter", type_filter) for type_filter in self.type_filters]
+        return f"{server}{path}/$export" + (f"?{urlencode(query)}" if query else "")
 
 
 class BulkServer:
@@ -78,7 +83,7 @@ class BulkServer:
             connections=access.parallel + 2,
             loopback=is_loopback_url(access.server),
             private_addresses=access.private_addresses,
-            again=NO_RETRY,
+            retry=NO_RETRY,
         )
         self._token = make_token_source(access, self._session)
 
@@ -112,13 +117,18 @@ class BulkServer:
         if not self.access.allows_url(url):
             raise ExportError(explain_forbidden_url(url))
         for attempt in range(2):
-            said = dict(headers)
+            all_headers = dict(headers)
             with _convert_permanent_errors():
                 token = self._token.get_value() if with_token else None
                 if token is not None:
-                    said["Authorization"] = f"Bearer {token}"
+                    all_headers["Authorization"] = f"Bearer {token}"
                 answer = self._session.request(
-                    method, url, headers=said, timeout=TIMEOUT, allow_redirects=False, stream=True
+                    method,
+                    url,
+                    headers=all_headers,
+                    timeout=TIMEOUT,
+                    allow_redirects=False,
+                    stream=True,
                 )
             with answer:
                 again = answer.status_code == 401 and attempt == 0 and token is not None
@@ -129,7 +139,7 @@ class BulkServer:
 
     def start_export(self, request: ExportRequest) -> str:
         """Asks for an export; the URL that tells how it is getting on."""
-        patience = Backoff(self.access.deadline_s, self.stop, doing="asking for the export")
+        backoff = Backoff(self.access.deadline_s, self.stop, doing="asking for the export")
         url = request.build_url(self.access.server)
         headers = {
             "Accept": "application/fhir+json",
@@ -146,24 +156,24 @@ class BulkServer:
                         raise ExportError("the server accepted the export and told no location")
                     return self._check_url(urljoin(url, location))
                 if answer.status_code not in TRANSIENT_STATUSES:
-                    issues = read_issues(read_body(answer))
+                    issues = read_issues(_read_body(answer))
                     raise ExportError(
                         describe_refusal("the server refuses the export", answer, issues)
                     )
             # Not sent again after a lost connection: the server may have begun an export.
-            patience.wait(f"status {answer.status_code}", answer)
+            backoff.wait(f"status {answer.status_code}", answer)
 
     def wait_for_manifest(self, status_url: str, progress: Callable[[str], None]) -> Manifest:
         """Waits until the export is ready. `progress` is told what the server says of it."""
-        patience = Backoff(self.access.deadline_s, self.stop, doing="waiting for the export")
-        page = self._fetch_page(status_url, patience, progress)
+        backoff = Backoff(self.access.deadline_s, self.stop, doing="waiting for the export")
+        page = self._fetch_page(status_url, backoff, progress)
         pages, seen = [page], {status_url}
         while (following := find_next_page(page)) is not None:
             url = self._check_url(urljoin(status_url, following))
             if url in seen or len(pages) >= MAX_PAGES:
                 raise ExportError("the manifest's pages do not end")
             seen.add(url)
-            page = self._fetch_page(url, patience, progress)
+            page = self._fetch_page(url, backoff, progress)
             pages.append(page)
         return build_manifest(pages)
 
@@ -175,32 +185,32 @@ class BulkServer:
             self.send_request("DELETE", status_url, headers) as answer,
         ):
             if answer.status_code not in (200, 202, 204, 404, 410):
-                issues = read_issues(read_body(answer))
+                issues = read_issues(_read_body(answer))
                 raise ExportError(describe_refusal("the server does not cancel", answer, issues))
 
     def _fetch_page(
-        self, url: str, patience: Backoff, progress: Callable[[str], None]
+        self, url: str, backoff: Backoff, progress: Callable[[str], None]
     ) -> dict[str, Any]:
         """A page of the manifest, when it is there."""
         while True:
-            held = None
+            last_answer = None
             try:
                 with self.send_request("GET", url, {"Accept": "application/json"}) as answer:
-                    held, reason = answer, f"status {answer.status_code}"
+                    last_answer, reason = answer, f"status {answer.status_code}"
                     if answer.status_code == 200:
-                        return read_page(read_body(answer))
+                        return read_page(_read_body(answer))
                     if answer.status_code == 202:
                         progress(_remove_unprintable(answer.headers.get("X-Progress", "")))
                         reason = "the server has not finished it"
                     elif answer.status_code not in TRANSIENT_STATUSES:
-                        issues = read_issues(read_body(answer))
+                        issues = read_issues(_read_body(answer))
                         # Then asking failed, and not the export.
                         if not any(issue.endswith("/transient") for issue in issues):
                             raise ExportError(describe_refusal("the export failed", answer, issues))
             except CONNECTION_ERRORS as fault:
                 reason = type(fault).__name__
                 progress("no answer")
-            patience.wait(reason, held)
+            backoff.wait(reason, last_answer)
 
     def _check_url(self, url: str) -> str:
         if not self.access.allows_url(url):
@@ -231,14 +241,12 @@ def describe_refusal(what: str, answer: requests.Response, issues: Counter[str])
     return ", ".join(filter(None, (f"{what}: status {answer.status_code}", format_issues(issues))))
 
 
-def read_body(answer: requests.Response) -> bytes:
-    """The whole body. Raises ExportFailed where it is too large, and what LOST lists."""
-    body = bytearray()
-    for chunk in answer.iter_content(64 * 1024):
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ExportError("the server's answer is too large")
-    return bytes(body)
+def _read_body(response: requests.Response) -> bytes:
+    """The whole body. Raises ExportError where it is too large, and what CONNECTION_ERRORS has."""
+    try:
+        return read_body(response, MAX_BODY_BYTES)
+    except ResponseLimitError:
+        raise ExportError("the server's answer is too large") from None
 
 
 @contextmanager

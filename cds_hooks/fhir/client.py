@@ -5,14 +5,12 @@ must lie under the same base URL, and what the token's scopes don't cover is not
 that fails call after call is left alone for a while.
 """
 
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
 
 import orjson
 import requests
@@ -21,8 +19,10 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from urllib3.exceptions import HTTPError
 
 from cds_hooks.config.tenants import FhirAccess
+from cds_hooks.fhir.access_rules import check_query, find_allowed_base, is_under, resolve_link
+from cds_hooks.net.bounded_response import ResponseLimitError, read_body
 from cds_hooks.net.session import CancellableRequest, make_session
-from cds_hooks.net.urls import is_loopback, is_loopback_url
+from cds_hooks.net.urls import is_loopback_url
 from cds_hooks.protocol.hook_request import HookRequest
 from cds_hooks.protocol.prefetch import (
     FetchResult,
@@ -32,12 +32,9 @@ from cds_hooks.protocol.prefetch import (
     find_resource_type,
     interpret_value,
 )
-from cds_hooks.security.scopes import ScopeDecision, check_scope, read_grants
 from cds_hooks.telemetry.tracing import NO_CALL_SPAN, CallSpan
 
 MAX_CONNECTIONS = 64
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
-CHUNK_BYTES = 64 * 1024
 MAX_FAILED_CALLS = 5  # in a row; then the server is not asked
 PAUSE_SECONDS = 10  # before it is asked again
 # Ends of a query that say nothing good of the server, and not of the query.
@@ -82,11 +79,13 @@ class FhirClient:
         base = find_allowed_base(self._access, request)
         if base is None:
             return done, ()
-        wanted = [a for a in answers.values() if a.state is PrefetchState.LEFT_OUT or a.next_url]
+        unanswered = [
+            a for a in answers.values() if a.state is PrefetchState.LEFT_OUT or a.next_url
+        ]
         breaker = self._get_breaker(base)
         fetches: list[FetchResult] = []
         queries: list[_Query] = []
-        for answer in wanted:
+        for answer in unanswered:
             allowed = check_query(request, templates[answer.key])
             if breaker.opened or not allowed.is_allowed:
                 given_up = _abandon_answer(answer)
@@ -162,39 +161,39 @@ class FhirClient:
     ) -> tuple[PrefetchAnswer, str]:
         answer, template = query.answer, query.template
         url = answer.next_url or f"{base}/{expand_template(template, request.context)}"
-        gathered = list(answer.resources)
+        resources = list(answer.resources)
         pages = 0
         try:
             while True:
-                if not _is_under(base, url):
-                    return _make_partial_answer(answer, gathered), "other-origin"
+                if not is_under(base, url):
+                    return _make_partial_answer(answer, resources), "other-origin"
                 document = self._fetch_document(url, request, deadline, headers)
                 page = interpret_value(answer.key, find_resource_type(template), document)
                 if not page.is_known:
-                    return _make_partial_answer(answer, gathered), page.state.value
-                gathered += page.resources
+                    return _make_partial_answer(answer, resources), page.state.value
+                resources += page.resources
                 pages += 1
                 if page.next_url is None:
-                    state = PrefetchState.FOUND if gathered else PrefetchState.NONE
+                    state = PrefetchState.FOUND if resources else PrefetchState.NONE
                     return replace(
                         answer,
                         state=state,
-                        resources=tuple(gathered),
+                        resources=tuple(resources),
                         is_complete=page.is_complete and query.is_fully_covered,
                         is_fetched=True,
                         next_url=None,
                     ), "ok"
                 if pages >= self._access.max_pages:
-                    return _make_partial_answer(answer, gathered), "too-many-pages"
-                url = _resolve_link(url, page.next_url)
-        except _ResponseError as fault:
-            return _make_partial_answer(answer, gathered), fault.reason
+                    return _make_partial_answer(answer, resources), "too-many-pages"
+                url = resolve_link(url, page.next_url)
+        except (_ResponseError, ResponseLimitError) as error:
+            return _make_partial_answer(answer, resources), str(error)
         except requests.Timeout:
-            return _make_partial_answer(answer, gathered), "deadline"
+            return _make_partial_answer(answer, resources), "deadline"
         except InvalidIPAddress:
-            return _make_partial_answer(answer, gathered), "private-address"
+            return _make_partial_answer(answer, resources), "private-address"
         except (requests.RequestException, HTTPError, OSError):
-            return _make_partial_answer(answer, gathered), "connection"
+            return _make_partial_answer(answer, resources), "connection"
 
     def _fetch_document(
         self, url: str, request: HookRequest, deadline: float, more: Mapping[str, str]
@@ -214,18 +213,7 @@ class FhirClient:
         ) as response:
             if response.status_code != 200:
                 raise _ResponseError(f"status-{response.status_code}")
-            return _parse_json(self._read_body(response, deadline))
-
-    def _read_body(self, response: requests.Response, deadline: float) -> bytes:
-        """The body, given up when it is too large or drips past the deadline."""
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._access.max_bytes:
-                raise _ResponseError("too-large")
-            if time.monotonic() > deadline:
-                raise requests.Timeout
-        return bytes(body)
+            return _parse_json(read_body(response, self._access.max_bytes, deadline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,37 +232,7 @@ class _ServerFailedError(Exception):
 
 
 class _ResponseError(Exception):
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def find_allowed_base(access: FhirAccess, request: HookRequest) -> str | None:
-    """The base URL that this call's server may be asked under; None where it may not."""
-    if request.fhir_server is None:
-        return None
-    base = request.fhir_server.rstrip("/")
-    parts = _find_host(base)
-    if parts is None:
-        return None
-    if base in access.servers:
-        return base
-    return base if access.allow_loopback and is_loopback(parts) else None
-
-
-def check_query(request: HookRequest, template: str) -> ScopeDecision:
-    """Whether the token lets the query be tried; without a token the server decides."""
-    given = request.authorization
-    if given is None:
-        return ScopeDecision(True, is_complete=True)
-    if given.expires_in is not None and given.expires_in <= 0:
-        return ScopeDecision(False, reason="expired")
-    return check_scope(
-        read_grants(given.scope),
-        find_resource_type(template),
-        search="?" in template,
-        same_patient=given.patient in (None, request.patient_id),
-    )
+    """A response that holds no resource; says why in a word for the log."""
 
 
 def _parse_json(body: bytes) -> Any:
@@ -285,10 +243,10 @@ def _parse_json(body: bytes) -> Any:
 
 
 def _make_partial_answer(
-    answer: PrefetchAnswer, gathered: Iterable[dict[str, Any]]
+    answer: PrefetchAnswer, resources: Iterable[dict[str, Any]]
 ) -> PrefetchAnswer:
     """What there is of an answer that broke off: incomplete, or failed where there is nothing."""
-    resources = tuple(gathered)
+    resources = tuple(resources)
     state = PrefetchState.FOUND if resources else PrefetchState.FAILED
     return replace(
         answer, state=state, resources=resources, is_complete=False, is_fetched=True, next_url=None
@@ -303,41 +261,3 @@ def _make_fetch(answer: PrefetchAnswer, reason: str, began: float) -> FetchResul
     return FetchResult(
         answer.key, answer.state, reason, round((time.monotonic() - began) * 1000, 1)
     )
-
-
-def _find_host(url: str) -> str | None:
-    """The host of a URL that may be called at all: https, or http on this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _port = parts.port
-    except ValueError:
-        return None
-    if not host or parts.username or parts.password or parts.query or parts.fragment:
-        return None
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
-        return host
-    return None
-
-
-def _resolve_link(url: str, link: str) -> str:
-    """Where a server says that the next page is; nothing where that is no URL."""
-    try:
-        return urljoin(url, link)
-    except ValueError:
-        return ""
-
-
-def _is_under(base: str, url: str) -> bool:
-    """Whether `url` is the base itself or lies under it, at the same origin."""
-    # urlsplit drops controls, and whoever sends it may not: then the two speak of different URLs.
-    if CONTROL_CHARACTER.search(url):
-        return False
-    try:
-        one, other = urlsplit(base), urlsplit(url)
-    except ValueError:
-        return False
-    same = (one.scheme, one.netloc) == (other.scheme, other.netloc)
-    path = unquote(other.path)  # as whoever sends it will read it
-    inside = path == one.path or path.startswith(one.path.rstrip("/") + "/")
-    return same and inside and ".." not in path.split("/") and "\\" not in path

@@ -27,14 +27,14 @@ def read_code(text: object) -> str:
 
 def count_issues(document: Any) -> Counter[str]:
     """The issues of an OperationOutcome as "severity/code", and how many of each."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     match document:
         case {"resourceType": "OperationOutcome", "issue": list(issues)}:
             for issue in issues:
                 if isinstance(issue, dict):
                     words = (read_code(issue.get(key)) for key in ("severity", "code"))
-                    found["/".join(word or "unknown" for word in words)] += 1
-    return found
+                    counts["/".join(word or "unknown" for word in words)] += 1
+    return counts
 
 
 def read_issues(body: bytes) -> Counter[str]:

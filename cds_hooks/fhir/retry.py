@@ -38,8 +38,8 @@ class Backoff:
 
     def wait(self, reason: str, answer: requests.Response | None = None) -> None:
         """Raises ExportUnfinished where patience ends; `reason` says why we wait."""
-        asked = read_retry_after(answer) if answer is not None else None
-        pause = self._pause if asked is None else min(asked, MAX_RETRY_AFTER_SECONDS)
+        retry_after = read_retry_after(answer) if answer is not None else None
+        pause = self._pause if retry_after is None else min(retry_after, MAX_RETRY_AFTER_SECONDS)
         self._pause = min(self._pause * 2, MAX_WAIT_SECONDS)
         if self._tries_left is not None:
             self._tries_left -= 1

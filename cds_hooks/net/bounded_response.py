@@ -1,22 +1,26 @@
-"""Small answers of other machines: all of it within some seconds and some bytes, or nothing.
+"""Read an HTTP response within a time and size limit.
 
-Time-outs of sockets begin anew with each byte; the whole answer has a time limit here.
+Time-outs of sockets begin anew with each byte; the whole response has a time limit here.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import requests
 
 from cds_hooks.net.session import limit_time
-from cds_hooks.protocol.strict_json import UnreadableJsonError
 
-CHUNK_BYTES = 16 * 1024
+CHUNK_BYTES = 64 * 1024
+
+
+class ResponseLimitError(ValueError):
+    """A response that is "too-large" or "too-slow"."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseLimits:
-    """What one answer may take."""
+    """What one response may take."""
 
     seconds: float  # for all of it
     bytes: int
@@ -25,8 +29,26 @@ class ResponseLimits:
 
 @dataclass(frozen=True, slots=True)
 class BoundedResponse:
+    """A response that has been read whole."""
+
     status: int
     body: bytes = field(repr=False)
+
+
+def read_body(response: requests.Response, max_bytes: int, deadline: float | None = None) -> bytes:
+    """The whole body of a response that is being streamed.
+
+    `deadline` is a time of `time.monotonic`. Raises ResponseLimitError beyond `max_bytes`,
+    requests.Timeout past the deadline, and what requests raises.
+    """
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK_BYTES):
+        body += chunk
+        if len(body) > max_bytes:
+            raise ResponseLimitError("too-large")
+        if deadline is not None and time.monotonic() > deadline:
+            raise requests.Timeout
+    return bytes(body)
 
 
 def fetch_response(
@@ -38,42 +60,26 @@ def fetch_response(
     headers: Mapping[str, str],
     data: str | None = None,
 ) -> BoundedResponse:
-    """What `url` answers; no redirect is followed.
+    """Ask `url` and read the whole response; no redirect is followed.
 
-    Raises Unreadable ("too-large", "too-slow"), and what requests raises.
+    Raises ResponseLimitError, and what requests raises.
     """
-    with limit_time(limits.seconds) as rung:
+    with limit_time(limits.seconds) as is_over:
         try:
-            answer = _send_request(session, method, url, limits, headers, data)
-        except (UnreadableJsonError, requests.RequestException, OSError):
-            if rung.is_set():  # what had come by then may look like a short answer
-                raise UnreadableJsonError("too-slow") from None
+            with session.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=data,
+                timeout=limits.timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                answer = BoundedResponse(response.status_code, read_body(response, limits.bytes))
+        except (ResponseLimitError, requests.RequestException, OSError):
+            if is_over.is_set():
+                raise ResponseLimitError("too-slow") from None
             raise
-    if rung.is_set():
-        raise UnreadableJsonError("too-slow")
+    if is_over.is_set():  # what had come by then may look like a short answer
+        raise ResponseLimitError("too-slow")
     return answer
-
-
-def _send_request(
-    session: requests.Session,
-    method: str,
-    url: str,
-    limits: ResponseLimits,
-    headers: Mapping[str, str],
-    data: str | None,
-) -> BoundedResponse:
-    with session.request(
-        method,
-        url,
-        headers=dict(headers),
-        data=data,
-        timeout=limits.timeout,
-        allow_redirects=False,
-        stream=True,
-    ) as response:
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK_BYTES):
-            body += chunk
-            if len(body) > limits.bytes:
-                raise UnreadableJsonError("too-large")
-        return BoundedResponse(response.status_code, bytes(body))

@@ -62,10 +62,10 @@ class CancellableRequest:
         with self._lock:
             self._is_cancelled = True
             # Connections of urllib3 have their socket from its making on, before TLS is agreed.
-            held = getattr(self._connection, "sock", None)
-            if held is not None:
+            sock = getattr(self._connection, "sock", None)
+            if sock is not None:
                 try:
-                    held.shutdown(socket.SHUT_RDWR)
+                    sock.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     return  # closed already
 
@@ -73,26 +73,26 @@ class CancellableRequest:
 @contextmanager
 def limit_time(seconds: float) -> Iterator[threading.Event]:
     """What this thread asks for meanwhile is ended after so long; the event says that it was."""
-    rung = threading.Event()
+    is_over = threading.Event()
     with CancellableRequest() as attempt:
 
-        def ring() -> None:
-            rung.set()
+        def end() -> None:
+            is_over.set()
             attempt.cancel()
 
-        bell = threading.Timer(seconds, ring)
-        bell.daemon = True
-        bell.start()
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
         try:
-            yield rung
+            yield is_over
         finally:
-            bell.cancel()
+            timer.cancel()
 
 
 def _register_connection(connection: HTTPConnection) -> None:
     attempt = getattr(_thread_state, "attempt", None)
     if attempt is not None:
-        attempt.uses(connection)
+        attempt.set_connection(connection)
 
 
 class _CancellableHTTPConnection(HTTPConnection):
@@ -141,31 +141,31 @@ def make_session(
     connections: int,
     loopback: bool = False,
     private_addresses: bool = False,
-    again: Retry = RETRY_ONCE,
+    retry: Retry = RETRY_ONCE,
 ) -> requests.Session:
     """A session that reaches https, and http on this machine where `loopback` is set."""
-    made = requests.Session()
+    session = requests.Session()
     restrict_session(
-        made,
+        session,
         connections=connections,
         loopback=loopback,
         private_addresses=private_addresses,
-        again=again,
+        retry=retry,
     )
-    return made
+    return session
 
 
 def restrict_session(
-    made: requests.Session,
+    session: requests.Session,
     *,
     connections: int,
     loopback: bool = False,
     private_addresses: bool = False,
-    again: Retry = RETRY_ONCE,
+    retry: Retry = RETRY_ONCE,
 ) -> None:
     """Makes a session, of this library or one that extends it, reach what `session` may."""
-    made.trust_env = False  # no proxy, netrc or certificate bundle by accident
-    made.adapters.clear()
+    session.trust_env = False  # no proxy, netrc or certificate bundle by accident
+    session.adapters.clear()
     for scheme in ("https://", "http://") if loopback else ("https://",):
         if private_addresses:
             adapter = _CancellableAdapter()
@@ -173,6 +173,6 @@ def restrict_session(
             adapter = _FilteringAdapter(  # type: ignore[call-arg]  # no published types
                 is_https_proto=scheme == "https://", allow_loopback=loopback
             )
-        adapter.max_retries = again
+        adapter.max_retries = retry
         adapter.init_poolmanager(connections, connections)
-        made.mount(scheme, adapter)
+        session.mount(scheme, adapter)

@@ -28,6 +28,14 @@ class Indicator(StrEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
+    @property
+    def rank(self) -> int:
+        """0 for the least urgent."""
+        return _RANKS[self]
+
+
+_RANKS = {indicator: rank for rank, indicator in enumerate(Indicator)}
+
 
 @dataclass(frozen=True, slots=True)
 class Coding:
@@ -219,4 +227,4 @@ def escape_markdown(text: str) -> str:
     Markdown nor HTML reads as syntax; line breaks and controls become spaces.
     """
     flat = "".join(char if char.isprintable() else " " for char in text)
-    return _SPECIAL_CHARACTER.sub(lambda found: f"&#{ord(found[0])};", flat)
+    return _SPECIAL_CHARACTER.sub(lambda match: f"&#{ord(match[0])};", flat)

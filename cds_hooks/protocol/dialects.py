@@ -87,10 +87,10 @@ class Epic(Dialect):
                 reason = self._find_omission_reason(action)
                 if reason is not None:
                     left_out.append(f"{reason}:{action.template}")
-            kept = [action for action in parts if self._find_omission_reason(action) is None]
-            if len(kept) < len(parts) and any(action.type == "delete" for action in parts):
+            supported = [action for action in parts if self._find_omission_reason(action) is None]
+            if len(supported) < len(parts) and any(action.type == "delete" for action in parts):
                 continue  # half of an exchange would only take away
-            suggestions += _split_suggestion(suggestion, kept)
+            suggestions += _split_suggestion(suggestion, supported)
         detail, extension = self._convert_detail(card.detail)
         changed = replace(
             card,
@@ -176,8 +176,8 @@ def render_plain_text(markdown: str) -> str:
 
 
 def _build_coding(coding: Coding) -> dict[str, str]:
-    given = {"system": coding.system, "code": coding.code, "display": coding.display or ""}
-    return {name: value for name, value in given.items() if value}
+    members = {"system": coding.system, "code": coding.code, "display": coding.display or ""}
+    return {name: value for name, value in members.items() if value}
 
 
 def _split_update(action: Action) -> Iterator[Action]:
@@ -195,8 +195,8 @@ def _split_suggestion(suggestion: Suggestion, actions: list[Action]) -> Iterator
     """One suggestion for each action. Epic shows the action's description, and no label."""
     alone = len(actions) == 1
     for place, action in enumerate(actions):
-        said = f"{suggestion.label}: {action.description}" if alone else action.description
-        described = (replace(action, description=said),)
+        description = f"{suggestion.label}: {action.description}" if alone else action.description
+        described = (replace(action, description=description),)
         label = suggestion.label if alone else shorten(action.description, MAX_LABEL_LENGTH)
         if place == 0:
             yield replace(suggestion, label=label, actions=described)
@@ -230,5 +230,5 @@ def _add_text(action: Action) -> Action:
     concept = action.resource.get(key)
     if not isinstance(concept, Mapping) or concept.get("text") or not concept.get("coding"):
         return action
-    named = {**concept, "text": concept["coding"][0].get("display", action.description)}
-    return replace(action, resource={**action.resource, key: named})
+    new_concept = {**concept, "text": concept["coding"][0].get("display", action.description)}
+    return replace(action, resource={**action.resource, key: new_concept})

@@ -32,6 +32,7 @@ class CallError(Exception):
     """Ends a call. `text` is constant for its kind; `expressions` are paths or keys, not values."""
 
     status = 400
+    code = "Refusal"  # its reason in log lines; sites search for it, so it stays as it is
     text = "The request cannot be answered."
 
     def __init__(self, diagnostics: str = "", expressions: Sequence[str] = ()) -> None:
@@ -42,26 +43,31 @@ class CallError(Exception):
 
 class InvalidJsonError(CallError):
     status = 400
+    code = "NotJson"
     text = "The body is not JSON."
 
 
 class InvalidRequestError(CallError):
     status = 422
+    code = "NotACall"
     text = "The body is JSON but not a valid request for this endpoint."
 
 
 class MissingDataError(CallError):
     status = 412
+    code = "DataUnobtainable"
     text = "FHIR data that this service needs could not be obtained."
 
 
 class TooManyCallsError(CallError):
     status = 429
+    code = "TooManyCalls"
     text = "Too many calls; try again in a minute."
 
 
 class RecordsDownError(CallError):
     status = 503
+    code = "NotRecorded"
     text = "The service cannot keep its records at the moment, so it gives no answer."
 
 

@@ -96,18 +96,18 @@ def _read_accepted(value: object, path: str) -> Iterator[str]:
 
 def _read_reason(item: Mapping[str, Any], path: str) -> tuple[str | None, str | None, str | None]:
     """(system, code, comment) of `overrideReason`, or of Epic's spellings."""
-    given = item.get("overrideReason", item.get("overrideReasons"))
-    if given is None:
-        given = _find_epic_reason(item.get("extension"))
-    if given is None:
+    reason = item.get("overrideReason", item.get("overrideReasons"))
+    if reason is None:
+        reason = _find_epic_reason(item.get("extension"))
+    if reason is None:
         return None, None, None
-    if isinstance(given, list):
-        given = given[0] if given else {}
-    if not isinstance(given, dict):
+    if isinstance(reason, list):
+        reason = reason[0] if reason else {}
+    if not isinstance(reason, dict):
         raise InvalidRequestError("must be an object", [f"{path}.overrideReason"])
-    coding = given.get("reason", given if "code" in given else None)
-    typed = given.get("userComment")
-    comment = typed[:MAX_COMMENT_LENGTH] if isinstance(typed, str) and typed else None
+    coding = reason.get("reason", reason if "code" in reason else None)
+    text = reason.get("userComment")
+    comment = text[:MAX_COMMENT_LENGTH] if isinstance(text, str) and text else None
     if coding is None and comment is None:
         raise InvalidRequestError(
             "needs a reason, a userComment, or both [cds-fb-3]", [f"{path}.overrideReason"]

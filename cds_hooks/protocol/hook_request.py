@@ -86,14 +86,16 @@ class HookRequest:
 
     @property
     def encounter_id(self) -> str | None:
-        found = self.context.get("encounterId")
-        return found if isinstance(found, str) and found else None
+        encounter = self.context.get("encounterId")
+        return encounter if isinstance(encounter, str) and encounter else None
 
     @property
     def selections(self) -> tuple[str, ...]:
         """The selected drafts as sent: a list or one alone, of texts or of References."""
-        found = self.context.get("selections", ())
-        return tuple(_read_references(found if isinstance(found, list | tuple) else [found]))
+        selections = self.context.get("selections", ())
+        return tuple(
+            _read_references(selections if isinstance(selections, list | tuple) else [selections])
+        )
 
     @property
     def draft_orders(self) -> tuple[dict[str, Any], ...]:
@@ -114,12 +116,12 @@ class HookRequest:
         """
         if not HOOKS[self.hook].has_selections:
             return None
-        wanted = {_simplify_reference(text) for text in self.selections}
-        if not wanted:
+        selections = {_simplify_reference(text) for text in self.selections}
+        if not selections:
             return frozenset()
         drafts = set(map(build_reference, self.draft_orders))
-        found = {draft for draft in drafts if {draft, draft.partition("/")[2]} & wanted}
-        return frozenset(found) or None
+        selected = {draft for draft in drafts if {draft, draft.partition("/")[2]} & selections}
+        return frozenset(selected) or None
 
 
 def build_reference(resource: Mapping[str, Any]) -> str:
@@ -175,59 +177,59 @@ def read_request(document: object, hook: str) -> HookRequest:
     """`document` as a call of `hook`. Raises NotACall with the path of what is wrong."""
     if not isinstance(document, dict):
         raise InvalidRequestError("must be an object", ["$"])
-    given = {name: value for name, value in document.items() if value is not None}
-    _validate(given)
-    if given["hook"] != hook:
+    members = {name: value for name, value in document.items() if value is not None}
+    _validate(members)
+    if members["hook"] != hook:
         raise InvalidRequestError(f"this service answers {hook}", ["hook"])
-    context: Mapping[str, Any] = given["context"]
+    context: Mapping[str, Any] = members["context"]
     for name in HOOKS[hook].context:
         if context.get(name) is None:
             raise InvalidRequestError(f"{hook} requires it", [f"context.{name}"])
-    extension = given.get("extension")
+    extension = members.get("extension")
     return HookRequest(
         hook=hook,
-        hook_instance=given["hookInstance"],
+        hook_instance=members["hookInstance"],
         context=context,
-        prefetch=given.get("prefetch", {}),
-        fhir_server=given.get("fhirServer"),
-        authorization=_read_authorization(given),
+        prefetch=members.get("prefetch", {}),
+        fhir_server=members.get("fhirServer"),
+        authorization=_read_authorization(members),
         extension=extension if isinstance(extension, dict) else {},
     )
 
 
-def _validate(given: Mapping[str, Any]) -> None:
-    context = given.get("context")
+def _validate(members: Mapping[str, Any]) -> None:
+    context = members.get("context")
     if isinstance(context, dict) and None in context.values():
         plain = {name: value for name, value in context.items() if value is not None}
-        given = {**given, "context": plain}
+        members = {**members, "context": plain}
     try:
-        _check_schema(given)
+        _check_schema(members)
     except fastjsonschema.JsonSchemaValueException:
-        _raise_error(given)
+        _raise_error(members)
 
 
-def _raise_error(given: Mapping[str, Any]) -> None:
-    for fault in _VALIDATOR.iter_errors(given):
-        path = ".".join(str(part) for part in fault.absolute_path)
-        if fault.validator == "required":
-            missing = next(n for n in fault.validator_value if n not in fault.instance)
+def _raise_error(members: Mapping[str, Any]) -> None:
+    for error in _VALIDATOR.iter_errors(members):
+        path = ".".join(str(part) for part in error.absolute_path)
+        if error.validator == "required":
+            missing = next(n for n in error.validator_value if n not in error.instance)
             path = f"{path}.{missing}" if path else missing
             raise InvalidRequestError("is required", [path])
         raise InvalidRequestError(
-            f"does not meet '{fault.validator}' of the request schema", [path or "$"]
+            f"does not meet '{error.validator}' of the request schema", [path or "$"]
         )
 
 
-def _read_authorization(given: Mapping[str, Any]) -> FhirAuthorization | None:
-    found = given.get("fhirAuthorization")
-    if found is None:
+def _read_authorization(members: Mapping[str, Any]) -> FhirAuthorization | None:
+    authorization = members.get("fhirAuthorization")
+    if authorization is None:
         return None
-    if "fhirServer" not in given:
+    if "fhirServer" not in members:
         raise InvalidRequestError("is required with fhirAuthorization [cds-r-1]", ["fhirServer"])
-    scope, expires_in = found.get("scope"), found.get("expires_in")
-    patient = found.get("patient")
+    scope, expires_in = authorization.get("scope"), authorization.get("expires_in")
+    patient = authorization.get("patient")
     return FhirAuthorization(
-        access_token=found["access_token"],
+        access_token=authorization["access_token"],
         scope=scope if isinstance(scope, str) else "",
         expires_in=expires_in if isinstance(expires_in, int | float) else None,
         patient=extract_id(patient) if isinstance(patient, str) and patient else None,

@@ -79,8 +79,8 @@ def _read_sent(key: str, template: str, request: HookRequest) -> PrefetchAnswer:
     """What was sent for a key; a read that brought another resource is no answer to it."""
     answer = interpret_value(key, find_resource_type(template), request.prefetch[key])
     if "?" not in template and answer.state is PrefetchState.FOUND:
-        asked = expand_template(template, request.context).partition("/")[2]
-        if not any(quote(str(r.get("id")), safe="") == asked for r in answer.resources):
+        id_ = expand_template(template, request.context).partition("/")[2]
+        if not any(quote(str(r.get("id")), safe="") == id_ for r in answer.resources):
             return _make_unusable_answer(key)
     return answer
 
@@ -91,7 +91,7 @@ def find_resource_type(template: str) -> str:
     return re.split(r"[/?]", template, maxsplit=1)[0]
 
 
-def interpret_value(key: str, wanted: str, value: Any) -> PrefetchAnswer:
+def interpret_value(key: str, resource_type: str, value: Any) -> PrefetchAnswer:
     """What `value`, sent by a client or fetched from a server, says about `wanted` resources."""
     if value is None:
         return PrefetchAnswer(key, PrefetchState.NONE)
@@ -99,16 +99,16 @@ def interpret_value(key: str, wanted: str, value: Any) -> PrefetchAnswer:
     if kind == "OperationOutcome":
         return PrefetchAnswer(key, PrefetchState.FAILED)
     if kind == "Bundle":
-        return _interpret_bundle(key, wanted, value)
+        return _interpret_bundle(key, resource_type, value)
     if kind is not None:
         return (
             PrefetchAnswer(key, PrefetchState.FOUND, (value,))
-            if kind == wanted
+            if kind == resource_type
             else _make_unusable_answer(key)
         )
     wrapped = value.get("resource") if isinstance(value, dict) else None
     if _read_resource_type(wrapped) is not None:
-        return interpret_value(key, wanted, wrapped)  # the wrapper of clients before 1.0
+        return interpret_value(key, resource_type, wrapped)  # the wrapper of clients before 1.0
     return _make_unusable_answer(key)
 
 
@@ -122,40 +122,40 @@ def _make_unusable_answer(key: str) -> PrefetchAnswer:
     return PrefetchAnswer(key, PrefetchState.LEFT_OUT)
 
 
-def _interpret_bundle(key: str, wanted: str, bundle: Mapping[str, Any]) -> PrefetchAnswer:
+def _interpret_bundle(key: str, resource_type: str, bundle: Mapping[str, Any]) -> PrefetchAnswer:
     entries = bundle.get("entry")
-    listed = entries if isinstance(entries, list) else [entries] if entries is not None else []
+    entry_list = entries if isinstance(entries, list) else [entries] if entries is not None else []
     resources: list[dict[str, Any]] = []
     failed = other = False
-    for entry in listed:
+    for entry in entry_list:
         resource: Any = entry.get("resource") if isinstance(entry, dict) else None
         kind = _read_resource_type(resource)
-        if kind in (wanted, "Medication"):
+        if kind in (resource_type, "Medication"):
             resources.append(resource)
         elif kind == "OperationOutcome":
             failed = failed or _is_failure(resource)
         elif kind is not None:
             other = True
-    following = _find_next_link(bundle)
-    if any(found["resourceType"] == wanted for found in resources):
-        complete = not failed and following is None
+    next_url = _find_next_link(bundle)
+    if any(resource["resourceType"] == resource_type for resource in resources):
+        complete = not failed and next_url is None
         return PrefetchAnswer(
-            key, PrefetchState.FOUND, tuple(resources), complete, next_url=following
+            key, PrefetchState.FOUND, tuple(resources), complete, next_url=next_url
         )
     if failed:
         return PrefetchAnswer(key, PrefetchState.FAILED)
     if other:
         return _make_unusable_answer(key)  # answers another question than the one asked
-    if following is not None:
-        return PrefetchAnswer(key, PrefetchState.FOUND, is_complete=False, next_url=following)
+    if next_url is not None:
+        return PrefetchAnswer(key, PrefetchState.FOUND, is_complete=False, next_url=next_url)
     return PrefetchAnswer(key, PrefetchState.NONE)
 
 
 def _is_failure(outcome: Mapping[str, Any]) -> bool:
     """An outcome entry that only says "nothing found" is no failure; some servers send one."""
     issues = outcome.get("issue")
-    listed = issues if isinstance(issues, list) else [issues]
-    return any(isinstance(i, dict) and i.get("severity") in ("error", "fatal") for i in listed)
+    issue_list = issues if isinstance(issues, list) else [issues]
+    return any(isinstance(i, dict) and i.get("severity") in ("error", "fatal") for i in issue_list)
 
 
 def _find_next_link(bundle: Mapping[str, Any]) -> str | None:
@@ -170,7 +170,7 @@ def _find_next_link(bundle: Mapping[str, Any]) -> str | None:
 
 def expand_template(template: str, context: Mapping[str, Any]) -> str:
     """The query of `template` for one call, every value percent-encoded."""
-    return TOKEN.sub(lambda found: quote(str(context[found[1]]), safe=""), template)
+    return TOKEN.sub(lambda match: quote(str(context[match[1]]), safe=""), template)
 
 
 def check_templates(templates: Mapping[str, str], hook: str) -> None:

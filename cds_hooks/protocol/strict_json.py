@@ -32,7 +32,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def _check_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise UnreadableJsonError("a key stands twice in one object")
-    return found
+    return members

@@ -1,7 +1,7 @@
-"""The chain of the audit: every record bound to the one before it, by a key that is not in the
-database. A row that was changed, removed, added or moved breaks it.
+"""Hash chain of the audit: each record is signed together with the one before it.
 
-What is cut off at the end leaves no gap: the head, kept elsewhere, tells.
+The key is not in the database. A row that was changed, removed, added or moved breaks the chain.
+Rows cut off at its end leave no gap: compare its last link with a copy kept elsewhere.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """A record that is about to be bound into the chain."""
+    """A record to add to the chain."""
 
     at: datetime
     kind: str
@@ -42,30 +42,30 @@ class AuditRecord:
 def compute_digest(
     ring: Keyring, tenant: str, content: Mapping[str, Any], key_id: str
 ) -> str | None:
-    """Of a record's columns, the same when it is read back; None without the key."""
+    """Keyed digest of a record's columns; the same when it is read back. None without the key."""
     return ring.sign(tenant, _serialize(content), key_id)
 
 
 def chain_entries(
     ring: Keyring, tenant: str, last: tuple[int, str] | None, records: Iterable[AuditRecord]
 ) -> list[Entry]:
-    """The rows for `records`, after the row with number and link `last`."""
+    """The chain's rows for `records`; `last` is the number and link of the row before them."""
     seq, link = last or (0, FIRST_LINK)
-    made = []
+    entries = []
     for record in records:
         seq += 1
         key_id = ring.current_id
         digest = ring.sign(tenant, _serialize(record.content)) or ""
         entry = Entry(tenant, seq, record.at, record.kind, record.subject, digest, key_id, "")
         link = compute_link(ring, entry, link) or ""
-        made.append(entry._replace(link=link))
-    return made
+        entries.append(entry._replace(link=link))
+    return entries
 
 
 def compute_link(ring: Keyring, entry: Entry, before: str) -> str | None:
     """The link of a row after a row with the link `before`; None without its key."""
-    said = [before, *map(str, entry[:2]), _format_time(entry.at), *entry[3:7]]
-    return ring.sign(entry.tenant, "\0".join(said).encode(), entry.key_id)
+    members = [before, *map(str, entry[:2]), _format_time(entry.at), *entry[3:7]]
+    return ring.sign(entry.tenant, "\0".join(members).encode(), entry.key_id)
 
 
 def _serialize(content: Mapping[str, Any]) -> bytes:
@@ -83,7 +83,7 @@ def _format_time(at: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PurgeMarker:
-    """What a row of the kind "purge" says: records before `cutoff` went, and the chain up to."""
+    """A row of the kind "purge": records before `cutoff` went, and the chain up to `seq`."""
 
     cutoff: datetime
     seq: int
@@ -101,7 +101,7 @@ class PurgeMarker:
 
 @dataclass(frozen=True, slots=True)
 class ChainVerification:
-    """What became of verifying one tenant's chain."""
+    """Result of verifying one tenant's chain."""
 
     tenant: str
     entries: int

@@ -1,4 +1,4 @@
-"""Whether the records are what was kept: the chain of the audit, read from its beginning."""
+"""Verify the audit: read the chain from its beginning and compare each record with it."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -71,11 +71,11 @@ class _ChainVerifier:
         links = {purge.seq: purge.link for purge in purges}
         is_head_there = head is None
         before: Entry | None = None
-        found = self._connection.execute(
+        rows = self._connection.execute(
             select(audit).where(audit.c.tenant == self._tenant).order_by(audit.c.seq),
             execution_options={"yield_per": BATCH_ROWS},
         )
-        for row in found:
+        for row in rows:
             entry = Entry._make(row)
             self._count += 1
             if before is None:
@@ -94,11 +94,11 @@ class _ChainVerifier:
             self._faults.append("the head that was given is not in the chain: its end is missing")
 
     def _read_purges(self) -> list[PurgeMarker]:
-        found = self._connection.execute(
+        subjects = self._connection.execute(
             select(audit.c.subject).where(audit.c.tenant == self._tenant, audit.c.kind == "purge")
         ).scalars()
         purges = []
-        for subject in found:
+        for subject in subjects:
             try:
                 purges.append(PurgeMarker.parse(subject))
             except ValueError:
@@ -106,7 +106,7 @@ class _ChainVerifier:
         return purges
 
     def _check_first_entry(self, entry: Entry, removed_to: int, links: Mapping[int, str]) -> None:
-        """The first row that is left: the very first, or one after what was purged."""
+        """The first row there is: the very first, or the one after a purge."""
         if entry.seq == 1:
             self._check_link(entry, FIRST_LINK)
         elif entry.seq - 1 in links:
@@ -122,15 +122,15 @@ class _ChainVerifier:
             self._faults.append(f"row {entry.seq} was changed, or the one before it")
 
     def _compare_records(self, entries: list[Entry]) -> None:
-        """Whether the records of these rows are there, and what they were."""
-        kept = {
+        """Compare the records of these rows with their digests."""
+        records = {
             "decision": self._read_decisions([e.subject for e in entries if e.kind == "decision"]),
             "feedback": self._read_feedback([e.subject for e in entries if e.kind == "feedback"]),
         }
         for entry in entries:
-            if entry.kind not in kept:
+            if entry.kind not in records:
                 continue
-            content = kept[entry.kind].get(entry.subject)
+            content = records[entry.kind].get(entry.subject)
             name = f"{entry.kind} {entry.subject} (row {entry.seq})"
             if content is None:
                 if self._cutoff is None or entry.at >= self._cutoff:
@@ -149,7 +149,9 @@ class _ChainVerifier:
         )
         contents = {}
         for row in rows:
-            categories = {one["topic"]: one["category"] for one in findings[row["id"]]}
+            categories = {
+                finding_row["topic"]: finding_row["category"] for finding_row in findings[row["id"]]
+            }
             whole = {**row, **build_category_members(categories)}
             contents[row["id"]] = build_audit_content(whole, cards[row["id"]])
         return contents
@@ -165,14 +167,14 @@ class _ChainVerifier:
         return grouped
 
     def _read_feedback(self, ids: list[str]) -> dict[str, dict[str, Any]]:
-        numbers = [int(one) for one in ids if one.isdecimal()]
+        numbers = [int(identifier) for identifier in ids if identifier.isdecimal()]
         rows = self._connection.execute(
             select(feedback).where(feedback.c.id.in_(numbers))
         ).mappings()
         return {str(row["id"]): dict(row) for row in rows}
 
     def _find_unchained_decisions(self) -> None:
-        """Records that somebody put in beside the service. Those before the chain began are not."""
+        """Counts decisions that the service did not write, since the chain began."""
         if self._first_at is None:
             return
         bound = and_(

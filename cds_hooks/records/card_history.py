@@ -1,4 +1,4 @@
-"""The past of one patient, read from the records when a decision asks for it."""
+"""Earlier cards of one patient and their feedback, read when a decision asks for them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def select_past_cards(keys: int) -> Select[Any]:
 
     The patient may be known by the hash of each of `keys` keys.
     """
-    patient: list[Any] = [bindparam(f"patient{place}") for place in range(keys)]
+    patient_hashes: list[Any] = [bindparam(f"patient{place}") for place in range(keys)]
     return (
         select(
             card.c.topic,
@@ -47,12 +47,12 @@ def select_past_cards(keys: int) -> Select[Any]:
         .select_from(
             decision.join(card, card.c.decision == decision.c.id).outerjoin(
                 feedback,
-                # What another tenant says of a card is nothing said of it.
+                # Another tenant's feedback on a card does not count.
                 and_(feedback.c.card == card.c.uuid, feedback.c.tenant == decision.c.tenant),
             )
         )
         .where(
-            or_(*(decision.c.patient_hash == one for one in patient)),
+            or_(*(decision.c.patient_hash == patient_hash for patient_hash in patient_hashes)),
             decision.c.tenant == bindparam("tenant"),
             decision.c.at >= bindparam("since"),
             or_(card.c.topic == bindparam("topic"), card.c.topic == bindparam("other")),
@@ -64,7 +64,7 @@ def select_past_cards(keys: int) -> Select[Any]:
 
 @dataclass(frozen=True, slots=True)
 class PatientCardHistory:
-    """What was shown for one patient of one tenant; nothing is read before it is asked for."""
+    """Cards shown for one patient of one tenant; nothing is read before `find_cards`."""
 
     read: Callable[[Mapping[str, Any]], list[PastRow]]
     ring: Keyring

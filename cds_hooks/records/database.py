@@ -22,15 +22,21 @@ POSTGRESQL_TIMEOUTS = {
 
 
 class RecordsUnavailableError(Exception):
-    """The database cannot be used. Says what kind of fault, never what was being written."""
+    """The database cannot be used. Its text is the kind of fault, never what was being written."""
+
+    code = "RecordsUnavailable"  # of the kind in log lines
 
 
 class DatabaseDownError(RecordsUnavailableError):
     """It does not answer, and may again."""
 
+    code = "DatabaseDown"
+
 
 class RecordRejectedError(RecordsUnavailableError):
     """The database can be used, and does not take this record: no use trying again."""
+
+    code = "RecordRejected"
 
 
 def get_error_type(fault: Exception) -> str:

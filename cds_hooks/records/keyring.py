@@ -1,4 +1,6 @@
-"""Patients in the records: a keyed hash, so that a record without the key file names nobody.
+"""Keys of the records: keyed hashes of patients, signatures of the audit, encrypted comments.
+
+A record without the key file names nobody.
 
 Ids are short and can be guessed; without a key, every guess could be tried.
 """
@@ -101,7 +103,7 @@ def get_database_key(database: Path | None, key_file: Path | None) -> bytes:
     """The key of the records in the SQLite file `database`; None for a database elsewhere.
 
     A key is made only together with a new SQLite database. Anywhere else a missing file is a
-    mistake: a second key would silently part the records of one patient. Raises ConfigurationFault.
+    mistake: a second key would silently part the records of one patient. Raises ConfigurationError.
     """
     if database is None:
         if key_file is None:
@@ -125,6 +127,6 @@ def get_database_key(database: Path | None, key_file: Path | None) -> bytes:
 def read_keyring(
     database: Path | None, key_file: Path | None, old_key_files: Iterable[Path] = ()
 ) -> Keyring:
-    """The keys of a database. Raises ConfigurationFault."""
+    """The keys of a database. Raises ConfigurationError."""
     current = get_database_key(database, key_file)
     return Keyring(current, *(read_key(file, SETTING) for file in old_key_files))

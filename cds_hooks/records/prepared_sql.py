@@ -74,6 +74,6 @@ class PreparedQuery:
         } | self._fixed
         cursor.execute(self.sql, tuple(map(bound.get, self._names)) if self._names else bound)
         return [
-            tuple(to(v) if to else v for to, v in zip(self._read, found, strict=True))
-            for found in cursor.fetchall()
+            tuple(to(v) if to else v for to, v in zip(self._read, row, strict=True))
+            for row in cursor.fetchall()
         ]

@@ -1,4 +1,4 @@
-"""What was kept, read back for those who may ask: auditors, and who reads clinicians' words."""
+"""Read records back: decisions, feedback and purges for auditors, and clinicians' comments."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -135,5 +135,5 @@ def _filter_period(
 
 def _read_rows(records: Records, statement: Any) -> Iterator[Mapping[str, Any]]:
     with records.guard(), records.engine.connect() as connection:
-        found = connection.execute(statement, execution_options={"yield_per": BATCH_ROWS})
-        yield from map(dict, found.mappings())
+        result = connection.execute(statement, execution_options={"yield_per": BATCH_ROWS})
+        yield from map(dict, result.mappings())

@@ -1,4 +1,4 @@
-"""Removing what is older than a tenant keeps its records; the chain says that it was removed."""
+"""Purge records that are older than a tenant's retention; the audit chain records the purge."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ BATCH_ROWS = 500  # rows of one transaction, so that calls are not held up
 
 @dataclass(frozen=True, slots=True)
 class PurgeCounts:
-    """How many rows went, or would go."""
+    """How many rows a purge removed, or would remove."""
 
     decisions: int
     feedback: int
@@ -28,8 +28,8 @@ RowFilter = ColumnElement[bool]
 def purge_records(records: Records, tenant: str, cutoff: datetime, now: datetime) -> PurgeCounts:
     """Removes a tenant's records from before `cutoff`.
 
-    What removes them is bound into the chain first, so that a purge that was cut short is seen as
-    one, and the next goes on with it. Raises RecordsUnavailableError.
+    The purge is added to the chain first: one that was cut short shows there, and the next one
+    finishes it. Raises RecordsUnavailableError.
     """
     planned = plan_purge(records, tenant, cutoff)
     if planned == PurgeCounts(0, 0, 0):
@@ -72,40 +72,40 @@ def _find_last_expired(
     stays = connection.execute(
         select(func.min(audit.c.seq)).where(of_tenant, audit.c.at >= cutoff)
     ).scalar_one()
-    found = connection.execute(
+    row = connection.execute(
         select(audit.c.seq, audit.c.link)
         .where(of_tenant, audit.c.seq < stays if stays is not None else true())
         .order_by(audit.c.seq.desc())
         .limit(1)
     ).first()
-    return (found.seq, found.link) if found else None
+    return (row.seq, row.link) if row else None
 
 
 def _record_purge(records: Records, tenant: str, cutoff: datetime, now: datetime) -> int:
     """Binds the purge into the chain; the number of the last row that it removes, 0 for none."""
     with records.open_chained_transaction(tenant) as (connection, bind):
         seq, link = _find_last_expired(connection, tenant, cutoff) or (0, "")
-        said = PurgeMarker(cutoff, seq, link)
-        bind([AuditRecord(now, "purge", said.subject, {"purge": said.subject})])
+        marker = PurgeMarker(cutoff, seq, link)
+        bind([AuditRecord(now, "purge", marker.subject, {"purge": marker.subject})])
     return seq
 
 
 def _remove_rows(records: Records, table: Table, which: RowFilter) -> int:
-    """Removes rows piece by piece, decisions with what belongs to them; says how many."""
+    """Removes rows in batches, decisions with their cards and findings; how many rows went."""
     keys = list(table.primary_key.columns)
     removed = 0
     while True:
         with records.take_turn(), get_writer(records.engine).begin() as connection:
             some = select(keys[-1]).where(which).limit(BATCH_ROWS)
-            found = list(connection.execute(some).scalars())
-            if not found:
+            ids = list(connection.execute(some).scalars())
+            if not ids:
                 return removed
             if table is decision:
                 for of_decision in (card, finding):
-                    old = of_decision.c.decision.in_(found)
+                    old = of_decision.c.decision.in_(ids)
                     connection.execute(delete(of_decision).where(old))
-            gone = delete(table).where(which, keys[-1].in_(found))
-            removed += connection.execute(gone).rowcount
+            statement = delete(table).where(which, keys[-1].in_(ids))
+            removed += connection.execute(statement).rowcount
 
 
 def _forget_unused_keys(records: Records) -> None:

@@ -1,4 +1,4 @@
-"""Records that wait in a folder while the database is down.
+"""Keep records in a folder while the database is down.
 
 One file for each record, whole or not there: written beside, flushed to the disk, then renamed.
 """
@@ -17,7 +17,13 @@ from uuid import uuid4
 
 import orjson
 
-from cds_hooks.records.database import RecordRejectedError
+from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem
+from cds_hooks.records.database import (
+    DatabaseDownError,
+    RecordRejectedError,
+    RecordsUnavailableError,
+)
+from cds_hooks.records.transactions import Transactions
 
 RECORD_SUFFIX = ".json"
 DRAFT_SUFFIX = ".draft"
@@ -25,12 +31,14 @@ BROKEN_SUFFIX = ".broken"  # what cannot be brought in stays, for somebody to lo
 DRAFT_SECONDS = 3600  # what is older was begun by a process that is gone
 TOKEN_FOLDER = "used"  # folder of empty files, one for each token, in folders by the minute it ends  # noqa: S105  # a folder
 LOCK_FILE = ".lock"
+# With a spool, a database that failed is left to the maintenance: calls need not wait for it.
+BACKOFF_SECONDS = 15
 # What a file that is no record of ours makes of reading it.
 BROKEN_RECORD_ERRORS = (RecordRejectedError, ValueError, TypeError, KeyError, AttributeError)
 
 
 class DrainResult(NamedTuple):
-    """How many records came in, and how many files were set aside."""
+    """How many records were stored, and how many unreadable files were set aside."""
 
     stored: int = 0
     broken: int = 0
@@ -137,15 +145,29 @@ class Spool:
                     draft.unlink()
 
 
+def prepare_spool(folder: Path | None) -> Spool | None:
+    if folder is None:
+        return None
+    spool = Spool(folder)
+    try:
+        spool.prepare()
+    except OSError as fault:
+        reason = f"cannot be written: {fault.strerror}"
+        raise ConfigurationError(
+            [ConfigurationProblem(str(folder), "records.spool", reason)]
+        ) from None
+    return spool
+
+
 def _read_record(file: Path) -> dict[str, Any]:
     """Raises ValueError for what cannot be read."""
     try:
-        found: dict[str, Any] = orjson.loads(file.read_bytes())
+        record: dict[str, Any] = orjson.loads(file.read_bytes())
     except FileNotFoundError:
         raise
     except OSError as fault:
         raise ValueError(type(fault).__name__) from None
-    return found
+    return record
 
 
 def _format_minute(at: datetime) -> str:
@@ -154,3 +176,43 @@ def _format_minute(at: datetime) -> str:
 
 def _name_token_file(tenant: str, digest: str) -> str:
     return hashlib.blake2b(f"{tenant}\0{digest}".encode(), digest_size=24).hexdigest()
+
+
+class SpoolFallback:
+    """What to do while the database is down: write to the spool, where there is one."""
+
+    def __init__(self, spool: Spool | None, transactions: Transactions) -> None:
+        self.spool = spool
+        self._transactions = transactions
+        self._backoff_until = 0.0
+
+    @contextmanager
+    def back_off(self) -> Iterator[None]:
+        """With a spool, no call waits for a database that another call found down just now.
+
+        Raises RecordsUnavailableError.
+        """
+        if time.monotonic() < self._backoff_until:
+            raise DatabaseDownError("resting")
+        try:
+            yield
+        except RecordRejectedError:
+            raise
+        except RecordsUnavailableError:
+            if self.spool is not None:
+                self._backoff_until = time.monotonic() + BACKOFF_SECONDS
+            raise
+
+    def try_again(self) -> None:
+        """Lets the next call try the database."""
+        self._backoff_until = 0.0
+
+    def write(self, record: dict[str, Any], error: RecordsUnavailableError) -> None:
+        """Puts a record into the spool; raises `error` where there is none, or no use in it."""
+        if self.spool is None or isinstance(error, RecordRejectedError):
+            raise error
+        with self._transactions.time_work("spool"):
+            try:
+                self.spool.write_record(record)
+            except OSError as fault:
+                raise RecordsUnavailableError(f"spool: {type(fault).__name__}") from None

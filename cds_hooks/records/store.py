@@ -1,14 +1,13 @@
-"""What was decided, shown and answered: kept before the answer leaves, never by a patient's name.
+"""Store decisions, cards and feedback, before the answer leaves and without a patient's name.
 
-SQLite by default, PostgreSQL by URL. Each record is bound into its tenant's chain (audit.py) in the
-transaction that keeps it. While the database is down, a site's policy says whether calls are
+SQLite by default, PostgreSQL by URL. Each record joins its tenant's chain (audit_chain.py) in the
+transaction that stores it. While the database is down, a site's policy says whether calls are
 refused or records wait in a folder (spool.py).
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,7 @@ from cds_hooks.records.database import (
 )
 from cds_hooks.records.keyring import Keyring, read_keyring
 from cds_hooks.records.prepared_sql import PreparedInsert, PreparedQuery, get_insert
-from cds_hooks.records.setup import prepare_database, prepare_spool
-from cds_hooks.records.spool import DrainResult, Spool
+from cds_hooks.records.spool import DrainResult, Spool, SpoolFallback, prepare_spool
 from cds_hooks.records.tables import (
     StoredCard,
     StoredDecision,
@@ -44,16 +42,12 @@ from cds_hooks.records.tables import (
     feedback,
     finding,
     parse_times,
-    seen_token,
 )
+from cds_hooks.records.tokens import TOKEN_GRACE, UsedTokens
 from cds_hooks.records.transactions import Transactions
 
 __all__ = ["Records", "RecordsUnavailableError", "StoredCard", "StoredDecision"]
 
-# Tokens are remembered a while longer than they are good: replicas' clocks differ.
-TOKEN_GRACE = timedelta(hours=1)
-# With a spool, a database that failed is left to the upkeep: calls need not wait for it.
-BACKOFF_SECONDS = 15
 # A replica that froze while it held a chain must not hold the others' for ever.
 IDLE_TRANSACTION_TIMEOUT = "10s"
 CHAIN_LOCK = (
@@ -78,11 +72,11 @@ class Records:
         self._finding = PreparedInsert(finding, engine)
         self._card = PreparedInsert(card, engine)
         self._audit = PreparedInsert(audit, engine)
-        self._seen = PreparedInsert(seen_token, engine, once=True)
         self._last = PreparedQuery(LAST_ENTRY, engine)
         self._past = PreparedQuery(select_past_cards(len(ring.ids)), engine)
-        self._backoff_until = 0.0
-        self.transactions = Transactions(engine, lambda: prepare_database(engine, ring))
+        self.transactions = Transactions(engine, ring)
+        self._fallback = SpoolFallback(spool, self.transactions)
+        self.tokens = UsedTokens(self.transactions, self._fallback)
         self.guard = self.transactions.guard
         self.take_turn = self.transactions.take_turn
 
@@ -94,11 +88,11 @@ class Records:
         old_key_files: Iterable[Path] = (),
         spool: Path | None = None,
         *,
-        patient: bool = False,
+        may_be_down: bool = False,
     ) -> "Records":
         """Opens the database and migrates it to the newest schema.
 
-        Where it does not answer, `patient` leaves that until it does. Raises ConfigurationFault
+        Where it does not answer, `may_be_down` leaves that until it does. Raises ConfigurationError
         for keys and the spool, RecordsUnavailableError for the database.
         """
         ring = read_keyring(get_sqlite_file(url), key_file, old_key_files)
@@ -108,17 +102,12 @@ class Records:
             undo.callback(engine.dispose)
             records = cls(engine, ring, folder)
             try:
-                records.prepare()
+                records.transactions.prepare()
             except DatabaseDownError:
-                if not patient:
+                if not may_be_down:
                     raise
             undo.pop_all()
         return records
-
-    def prepare(self) -> None:
-        """Brings the schema up to date. Raises ConfigurationFault and RecordsUnavailableError."""
-        prepare_database(self.engine, self.ring)
-        self.transactions.is_prepared = True
 
     def close(self) -> None:
         self.engine.dispose()
@@ -133,17 +122,17 @@ class Records:
         return self.ring.hash_patient(tenant, identifier)
 
     def store_decision(self, stored: StoredDecision) -> None:
-        """Keeps a decision and its cards, all or nothing.
+        """Stores a decision and its cards, all or nothing.
 
         Raises RecordsUnavailableError where they are neither in the database nor in the spool.
         """
         row = build_decision_row(self.ring, stored)
         cards = [build_card_row(self.ring, stored, shown) for shown in stored.cards]
         try:
-            with self._back_off():
+            with self._fallback.back_off():
                 self._insert_decision(row, cards)
         except RecordsUnavailableError as fault:
-            self._spool_record({"kind": "decision", "row": row, "cards": cards}, fault)
+            self._fallback.write({"kind": "decision", "row": row, "cards": cards}, fault)
 
     def _insert_decision(self, row: Mapping[str, Any], cards: list[dict[str, Any]]) -> None:
         content = build_audit_content(row, cards)
@@ -151,22 +140,24 @@ class Records:
             cursor.execute(self._decision.sql, self._decision.bind(row))
             self._finding.run_all(cursor, build_finding_rows(row))
             self._card.run_all(cursor, cards)
-            kept = AuditRecord(row["at"], "decision", row["id"], content)
-            self._write_chain_entries(cursor, row["tenant"], [kept])
+            record = AuditRecord(row["at"], "decision", row["id"], content)
+            self._write_chain_entries(cursor, row["tenant"], [record])
 
-    def _write_chain_entries(self, cursor: Any, tenant: str, kept: Iterable[AuditRecord]) -> None:
+    def _write_chain_entries(
+        self, cursor: Any, tenant: str, records: Iterable[AuditRecord]
+    ) -> None:
         """Binds what this transaction keeps into the tenant's chain, one transaction at a time."""
         if self.engine.name == "postgresql":
             cursor.execute(CHAIN_LOCK, (IDLE_TRANSACTION_TIMEOUT, compute_lock_id(tenant)))
-        found = self._last.fetch_rows(cursor, {"tenant": tenant})
-        last = (found[0][0], found[0][1]) if found else None
-        for entry in chain_entries(self.ring, tenant, last, kept):
+        rows = self._last.fetch_rows(cursor, {"tenant": tenant})
+        last = (rows[0][0], rows[0][1]) if rows else None
+        for entry in chain_entries(self.ring, tenant, last, records):
             cursor.execute(self._audit.sql, self._audit.bind(entry._asdict()))
 
     def open_card_history(
         self, tenant: str, patient_id: str, encounter_id: str | None, now: datetime
     ) -> PatientCardHistory:
-        """What was shown for this patient."""
+        """Earlier cards of this patient; read when a decision asks for them."""
         return PatientCardHistory(
             self._read_past_cards, self.ring, tenant, patient_id, encounter_id, now
         )
@@ -175,7 +166,7 @@ class Records:
         """Raises RecordsUnavailableError; with a spool, nothing is known of the past meanwhile."""
         self.transactions.reset_after_fork()
         try:
-            with self._back_off(), self.guard("read"):
+            with self._fallback.back_off(), self.guard("read"):
                 connection = self.engine.raw_connection()
                 try:
                     rows = self._past.fetch_rows(connection.cursor(), values)
@@ -196,7 +187,7 @@ class Records:
         *,
         comments: bool = False,
     ) -> int:
-        """Keeps what is new of `items`; says how many were, or went to the spool.
+        """Stores new feedback; how many of `items` were new, or went to the spool.
 
         Free text is kept encrypted with `comments`, and otherwise not at all. Raises
         RecordsUnavailableError.
@@ -209,116 +200,77 @@ class Records:
         if not rows:
             return 0
         try:
-            with self._back_off():
+            with self._fallback.back_off():
                 return self._insert_feedback(tenant, rows)
         except RecordsUnavailableError as fault:
-            self._spool_record({"kind": "feedback", "tenant": tenant, "rows": rows}, fault)
+            self._fallback.write({"kind": "feedback", "tenant": tenant, "rows": rows}, fault)
             return len(rows)
 
     def read_card_topics(self, tenant: str, cards: Iterable[str]) -> dict[str, str]:
-        """What the cards that this tenant was shown are about. Raises RecordsUnavailableError."""
-        named = (
+        """Topic codes of cards that this tenant was shown, by the card's UUID.
+
+        Raises RecordsUnavailableError.
+        """
+        shown = (
             select(card.c.uuid, card.c.topic)
             .join(decision, decision.c.id == card.c.decision)
             .where(card.c.uuid.in_(set(cards)), decision.c.tenant == tenant)
         )
         self.transactions.reset_after_fork()
         with self.guard("read"), self.engine.connect() as connection:
-            return {uuid: topic or "" for uuid, topic in connection.execute(named)}
+            return {uuid: topic or "" for uuid, topic in connection.execute(shown)}
 
     @contextmanager
     def open_chained_transaction(
         self, tenant: str
     ) -> Iterator[tuple[Connection, Callable[[Iterable[AuditRecord]], None]]]:
-        """A transaction, and what binds records that it keeps into the tenant's chain.
+        """A transaction, and a function that adds records to the tenant's chain in it.
 
         Raises RecordsUnavailableError.
         """
         with self.guard(), self.take_turn(), get_writer(self.engine).begin() as connection:
             cursor: Any = connection.connection.cursor()
-            yield connection, lambda kept: self._write_chain_entries(cursor, tenant, kept)
+            yield connection, lambda records: self._write_chain_entries(cursor, tenant, records)
 
     def _insert_feedback(self, tenant: str, rows: list[dict[str, Any]]) -> int:
         with self.open_chained_transaction(tenant) as (connection, bind):
-            named = (
+            shown = (
                 select(card.c.uuid)
                 .join(decision, decision.c.id == card.c.decision)
                 .where(card.c.uuid.in_({row["card"] for row in rows}), decision.c.tenant == tenant)
             )
-            known = set(connection.execute(named).scalars())
+            known_cards = set(connection.execute(shown).scalars())
             for row in rows:
-                row["known_card"] = row["card"] in known
+                row["known_card"] = row["card"] in known_cards
             new = get_insert(self.engine)(feedback).on_conflict_do_nothing().returning(*feedback.c)
-            kept = [
+            records = [
                 AuditRecord(row["received_at"], "feedback", str(row["id"]), dict(row))
                 for row in connection.execute(new, rows).mappings().all()
             ]
-            bind(kept)
-            return len(kept)
-
-    def use_token(self, tenant: str, digest: str, until: datetime) -> bool:
-        """Whether a token was never used before, by any worker or replica; now it was.
-
-        Raises RecordsUnavailableError. A spool remembers for the workers of this machine, whether the
-        database is down or not, and tells the other replicas when it is there again.
-        """
-        is_new_here = self._is_new_here(tenant, digest, until)
-        if is_new_here is False:
-            return False
-        row = {"tenant": tenant, "digest": digest, "until": until}
-        try:
-            with self._back_off():
-                return self._insert_token(row)
-        except RecordsUnavailableError as fault:
-            if is_new_here is None:
-                raise
-            self._spool_record({"kind": "token", "row": row}, fault)
-            return True
-
-    def is_token_used(self, tenant: str, digest: str) -> bool:
-        """Whether `use_token` was told of it, as the database has it. Raises RecordsUnavailableError."""
-        named = select(seen_token.c.until).where(
-            seen_token.c.tenant == tenant, seen_token.c.digest == digest
-        )
-        self.transactions.reset_after_fork()
-        with self.guard("read"), self.engine.connect() as connection:
-            return connection.execute(named).first() is not None
-
-    def _is_new_here(self, tenant: str, digest: str, until: datetime) -> bool | None:
-        """None where the spool cannot tell."""
-        if self.spool is None:
-            return None
-        try:
-            return self.spool.use_token(tenant, digest, until)
-        except OSError:
-            return None
-
-    def _insert_token(self, row: Mapping[str, Any]) -> bool:
-        with self.transactions.begin() as cursor:
-            return self._seen.run(cursor, row)
+            bind(records)
+            return len(records)
 
     def run_maintenance(self, now: datetime) -> DrainResult:
-        """Brings what waits in the spool into the database and forgets tokens that are over.
+        """Bring what waits in the spool into the database and forget tokens that are over.
 
         Raises RecordsUnavailableError.
         """
         over = now - TOKEN_GRACE
-        with self.guard("tidy"), self.take_turn(), get_writer(self.engine).begin() as connection:
-            connection.execute(seen_token.delete().where(seen_token.c.until < over))
+        self.tokens.forget(over)
         if self.spool is None:
             return DrainResult()
-        self._backoff_until = 0.0
+        self._fallback.try_again()
         self.spool.forget_tokens(over)
         return self.spool.drain(self._store_spooled)
 
     def _store_spooled(self, record: dict[str, Any]) -> bool:
-        """Keeps a record that waited; one that is there already stays as it is."""
+        """Stores a record of the spool; one that is stored already stays as it is."""
         match record["kind"]:
             case "feedback":
                 rows = [parse_times(row, "outcome_at", "received_at") for row in record["rows"]]
                 return self._insert_feedback(record["tenant"], rows) > 0
             case "token":
-                self._insert_token(parse_times(record["row"], "until"))
+                self.tokens.insert(parse_times(record["row"], "until"))
                 return False
         row = parse_times(record["row"], "at")
         try:
@@ -332,37 +284,8 @@ class Records:
 
     def _has_decision(self, identifier: str) -> bool:
         with self.guard(), self.engine.connect() as connection:
-            found = connection.execute(select(decision.c.id).where(decision.c.id == identifier))
-            return found.first() is not None
-
-    def _spool_record(self, record: dict[str, Any], fault: RecordsUnavailableError) -> None:
-        """Puts a record into the spool; raises `fault` where there is none, or no use in it."""
-        if self.spool is None or isinstance(fault, RecordRejectedError):
-            raise fault
-        with self.transactions.time_work("spool"), _translate_spool_errors():
-            self.spool.write_record(record)
-
-    @contextmanager
-    def _back_off(self) -> Iterator[None]:
-        """With a spool, no call waits for a database that another call found down just now."""
-        if time.monotonic() < self._backoff_until:
-            raise DatabaseDownError("resting")
-        try:
-            yield
-        except RecordRejectedError:
-            raise
-        except RecordsUnavailableError:
-            if self.spool is not None:
-                self._backoff_until = time.monotonic() + BACKOFF_SECONDS
-            raise
-
-
-@contextmanager
-def _translate_spool_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as fault:
-        raise RecordsUnavailableError(f"spool: {type(fault).__name__}") from None
+            rows = connection.execute(select(decision.c.id).where(decision.c.id == identifier))
+            return rows.first() is not None
 
 
 def compute_lock_id(tenant: str) -> int:

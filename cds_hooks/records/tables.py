@@ -168,7 +168,7 @@ class StoredCard:
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """One call that was answered."""
+    """One answered call, as the records keep it."""
 
     id: str
     at: datetime
@@ -237,9 +237,9 @@ def build_card_row(ring: Keyring, stored: StoredDecision, shown: StoredCard) -> 
 def build_audit_content(
     row: Mapping[str, Any], cards: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What the chain binds of a decision: its whole row, and its cards in a steady order."""
-    plain = [{str(name): value for name, value in one.items()} for one in cards]
-    return {**row, "cards": sorted(plain, key=lambda one: str(one["uuid"]))}
+    """What the audit chain signs of a decision: its whole row, and its cards in a fixed order."""
+    plain = [{str(name): value for name, value in card_row.items()} for card_row in cards]
+    return {**row, "cards": sorted(plain, key=lambda card_row: str(card_row["uuid"]))}
 
 
 def build_feedback_row(
@@ -261,17 +261,17 @@ def build_feedback_row(
     }
 
 
-def _protect_id(ring: Keyring, tenant: str, given: str) -> str:
+def _protect_id(ring: Keyring, tenant: str, identifier: str) -> str:
     """Ids that this service gave are UUIDs; what else a client sends may name a patient."""
-    if UUID.fullmatch(given):
-        return given.lower().removeprefix("urn:uuid:")
-    return ring.seal(tenant, given)
+    if UUID.fullmatch(identifier):
+        return identifier.lower().removeprefix("urn:uuid:")
+    return ring.seal(tenant, identifier)
 
 
 def parse_times(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {**row, **{name: datetime.fromisoformat(row[name]) for name in names}}
 
 
-def _replace_nul(given: str) -> str:
+def _replace_nul(text: str) -> str:
     """PostgreSQL's text has no NUL, which JSON allows."""
-    return given.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

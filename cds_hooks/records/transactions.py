@@ -1,33 +1,42 @@
-"""Work with the database: in turn, timed, its faults told as RecordsUnavailableError."""
+"""Use the database of the records: prepared first, one writer in turn, timed, with own errors.
+
+A fault of the database is raised as RecordsUnavailableError.
+"""
 
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
-from cds_hooks.config.settings import ConfigurationError
+from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem
 from cds_hooks.records.database import (
     WAIT_SECONDS,
     DatabaseDownError,
     RecordRejectedError,
     RecordsUnavailableError,
     get_error_type,
+    get_sqlite_file,
+    get_writer,
 )
+from cds_hooks.records.keyring import Keyring
+from cds_hooks.records.migrations import migrate
+from cds_hooks.records.prepared_sql import get_insert
+from cds_hooks.records.tables import key_used
 
 
 class Transactions:
     """Of one process; safe for its threads, and for a process forked from it."""
 
-    def __init__(self, engine: Engine, prepare: Callable[[], None]) -> None:
-        """`prepare` makes the database fit; until it has, each session tries that first."""
+    def __init__(self, engine: Engine, ring: Keyring) -> None:
         self.engine = engine
         self.is_prepared = False
-        self._prepare = prepare
+        self._ring = ring
         self._preparing = threading.Lock()
         driver = engine.dialect.loaded_dbapi
         self._database_error: type[Exception] = driver.Error
@@ -37,14 +46,25 @@ class Transactions:
         # Told of each use: what for, and how many seconds it took; None where it failed.
         self.on_use: Callable[[str, float | None], None] = lambda _work, _seconds: None
 
+    def prepare(self) -> None:
+        """Bring the schema up to date and check the keys; until this is done, each use tries it.
+
+        Raises ConfigurationError and RecordsUnavailableError.
+        """
+        migrate_to("head", self.engine)
+        try:
+            _check_keys(self.engine, self._ring)
+        except SQLAlchemyError as fault:
+            raise _make_unavailable_error(fault, self.engine) from fault
+        self.is_prepared = True
+
     def _prepare_late(self) -> None:
         """By one thread, while the others are told that the database is down."""
         if not self._preparing.acquire(blocking=False):
             raise DatabaseDownError("starting")
         try:
             if not self.is_prepared:
-                self._prepare()
-                self.is_prepared = True
+                self.prepare()
         except ConfigurationError:
             raise RecordsUnavailableError("keys") from None
         finally:
@@ -113,3 +133,39 @@ class Transactions:
         if never_sent or isinstance(cause, self._rejections):
             return RecordRejectedError(get_error_type(fault))
         return RecordsUnavailableError(get_error_type(fault))
+
+
+def migrate_to(target: str, engine: Engine) -> tuple[str | None, str | None]:
+    """Migrates the database, an SQLite file made first where it is missing.
+
+    Returns and raises as `migrate` does, and RecordsUnavailableError for the database.
+    """
+    file = get_sqlite_file(str(engine.url))
+    try:
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.touch(0o600)
+        return migrate(engine, target)
+    except (SQLAlchemyError, OSError) as fault:
+        raise _make_unavailable_error(fault, engine) from fault
+
+
+def _make_unavailable_error(fault: Exception, engine: Engine) -> RecordsUnavailableError:
+    is_down = isinstance(getattr(fault, "orig", None), engine.dialect.loaded_dbapi.OperationalError)
+    return (DatabaseDownError if is_down else RecordsUnavailableError)(get_error_type(fault))
+
+
+def _check_keys(engine: Engine, ring: Keyring) -> None:
+    """Remembers the current key. Raises ConfigurationError where one of the past is missing."""
+    with get_writer(engine).begin() as connection:
+        used = set(connection.execute(select(key_used.c.key_id)).scalars())
+        missing = sorted(used - set(ring.ids))
+        if missing:
+            reason = (
+                f"lacks the key {', '.join(missing)} that records here were written with: name "
+                "its file here, or purge those records first"
+            )
+            raise ConfigurationError([ConfigurationProblem("", "records.old_key_files", reason)])
+        row = {"key_id": ring.current_id, "since": datetime.now(UTC)}
+        new = get_insert(engine)(key_used).values(row).on_conflict_do_nothing()
+        connection.execute(new)

@@ -1,4 +1,4 @@
-"""What a browser keeps for us: encrypted, so that nobody reads or changes it."""
+"""Encrypt values of cookies, so that nobody reads or changes them in the browser."""
 
 import base64
 import zlib
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 class CookieCipher:
-    """Seals for one purpose: what another purpose sealed does not open here."""
+    """Encrypts for one purpose; what was encrypted for another is not decrypted here."""
 
     def __init__(self, key: bytes, purpose: str) -> None:
         derived = HKDF(SHA256(), 32, None, f"cobalamin {purpose}".encode()).derive(key)
@@ -24,7 +24,7 @@ class CookieCipher:
         return self._fernet.encrypt_at_time(packed, int(now)).decode()
 
     def decrypt(self, text: str, seconds: float, now: float) -> dict[str, Any] | None:
-        """What was sealed at most `seconds` ago; None for what is older or not ours."""
+        """A value encrypted at most `seconds` ago; None for an older one or not ours."""
         try:
             packed = self._fernet.decrypt_at_time(text, int(seconds), int(now))
         except (InvalidToken, ValueError):
@@ -33,7 +33,7 @@ class CookieCipher:
         return value
 
     def get_age(self, text: str, now: float) -> float:
-        """Seconds since it was sealed; without end for what is not ours."""
+        """Seconds since `text` was encrypted; infinite for what is not ours."""
         try:
             return now - self._fernet.extract_timestamp(text)
         except (InvalidToken, ValueError):

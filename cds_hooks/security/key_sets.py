@@ -1,4 +1,4 @@
-"""The public keys of EHRs: pinned in a file, or fetched from the one URL that a tenant names."""
+"""Public keys of EHRs (JWKS): pinned in a file, or fetched from a tenant's one URL and cached."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cds_hooks.config.settings import ConfigurationError, ConfigurationProblem
 from cds_hooks.config.tenants import ALGORITHMS, Tenant, TokenTrust
-from cds_hooks.net.bounded_response import ResponseLimits, fetch_response
+from cds_hooks.net.bounded_response import ResponseLimitError, ResponseLimits, fetch_response
 from cds_hooks.net.session import make_session
 from cds_hooks.net.urls import is_loopback_url
 from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
@@ -38,7 +38,7 @@ logging.getLogger("jwt").setLevel(logging.CRITICAL)
 
 
 class KeysUnavailableError(Exception):
-    """The set was never had, or is older than may be."""
+    """The key set was never fetched, or is too old to use."""
 
 
 class Freshness(StrEnum):
@@ -57,7 +57,7 @@ class KeySet(Protocol):
     """The keys of one issuer."""
 
     def find_key(self, kid: str, algorithm: str) -> PublicKey | None:
-        """None for a key that is not in the set. Raises KeysUnavailable."""
+        """None for a key that is not in the set. Raises KeysUnavailableError."""
 
     @property
     def age(self) -> float | None:
@@ -71,7 +71,7 @@ class KeySet(Protocol):
 
 
 def read_usable_keys(document: object) -> Keys:
-    """The keys of a JSON Web Key Set that tokens may be checked with. Raises Unreadable.
+    """The keys of a JSON Web Key Set that tokens may be checked with. Raises UnreadableJsonError.
 
     Left out: symmetric keys, keys for encryption, short RSA keys, keys without an id, and keys that
     share id and algorithm, since nobody could say which is meant.
@@ -81,23 +81,23 @@ def read_usable_keys(document: object) -> Keys:
             pass
         case _:
             raise UnreadableJsonError(f"is no key set with at most {MAX_KEYS} keys")
-    found: dict[tuple[str, str], PublicKey | None] = {}
-    for one in listed:
-        match one:
-            case {"kid": str(kid), "kty": "EC" | "RSA"} if one.get("use", "sig") == "sig":
+    keys: dict[tuple[str, str], PublicKey | None] = {}
+    for jwk in listed:
+        match jwk:
+            case {"kid": str(kid), "kty": "EC" | "RSA"} if jwk.get("use", "sig") == "sig":
                 for algorithm in ALGORITHMS:
-                    key = _read_public_key(one, algorithm)
+                    key = _read_public_key(jwk, algorithm)
                     if key is not None:
                         place = (kid, algorithm)
-                        found[place] = None if place in found else key
-    return {place: key for place, key in found.items() if key is not None}
+                        keys[place] = None if place in keys else key
+    return {place: key for place, key in keys.items() if key is not None}
 
 
-def _read_public_key(one: Mapping[str, Any], algorithm: str) -> PublicKey | None:
+def _read_public_key(jwk: Mapping[str, Any], algorithm: str) -> PublicKey | None:
     """The key for `algorithm`; None where it is not for it."""
-    if one.get("alg", algorithm) != algorithm:
+    if jwk.get("alg", algorithm) != algorithm:
         return None
-    public = {name: value for name, value in one.items() if name not in ("d", "p", "q")}
+    public = {name: value for name, value in jwk.items() if name not in ("d", "p", "q")}
     try:
         key = jwt.PyJWK(public, algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError):
@@ -138,13 +138,13 @@ class FetchedKeys:
     def __init__(
         self,
         url: str,
-        told: ReportFetch,
+        report: ReportFetch,
         *,
         private_addresses: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
-        self._report = told
+        self._report = report
         self._now = now
         self._session = make_session(
             connections=2, loopback=is_loopback_url(url), private_addresses=private_addresses
@@ -175,31 +175,31 @@ class FetchedKeys:
 
     def find_key(self, kid: str, algorithm: str) -> PublicKey | None:
         age = self.age
-        known = self._keys.get((kid, algorithm))
-        if age is None or age > FRESH_SECONDS or known is None:
-            self._refresh(wait=known is None)
-            known = self._keys.get((kid, algorithm))
+        key = self._keys.get((kid, algorithm))
+        if age is None or age > FRESH_SECONDS or key is None:
+            self._refresh(wait=key is None)
+            key = self._keys.get((kid, algorithm))
         age = self.age
         if age is None or age > STALE_SECONDS:
             raise KeysUnavailableError
-        return known
+        return key
 
     def _refresh(self, *, wait: bool) -> None:
         """Fetches the set, unless another thread does or somebody tried just now.
 
         Whoever has a key meanwhile goes on with it; who has none waits for the fetch under way.
         """
-        asked = self._now()
+        started = self._now()
         if not self._lock.acquire(blocking=wait):
             return
         try:
             tried = self._tried_at
-            if tried is not None and (tried >= asked or asked - tried < UNKNOWN_KEY_SECONDS):
+            if tried is not None and (tried >= started or started - tried < UNKNOWN_KEY_SECONDS):
                 return
             self._tried_at = self._now()
             try:
                 self._keys = self._fetch()
-            except UnreadableJsonError as fault:
+            except (UnreadableJsonError, ResponseLimitError) as fault:
                 self._report(str(fault))
             except (requests.RequestException, OSError) as fault:
                 self._report(type(fault).__name__)
@@ -210,7 +210,7 @@ class FetchedKeys:
             self._lock.release()
 
     def _fetch(self) -> Keys:
-        """Raises Unreadable, and what requests raises."""
+        """Raises UnreadableJsonError, ResponseLimitError, and what requests raises."""
         limits = ResponseLimits(TOTAL_SECONDS, MAX_BYTES, SOCKET_TIMEOUTS)
         answer = fetch_response(self._session, "GET", self._url, limits, headers=ACCEPT)
         if answer.status != 200:
@@ -221,11 +221,11 @@ class FetchedKeys:
         return keys
 
 
-def make_key_set(tenant: Tenant, trust: TokenTrust, told: ReportFetch) -> KeySet:
-    """Where the keys of a tenant come from. Raises ConfigurationFault for a pinned file."""
+def make_key_set(tenant: Tenant, trust: TokenTrust, report: ReportFetch) -> KeySet:
+    """Where the keys of a tenant come from. Raises ConfigurationError for a pinned file."""
     if trust.jwks_file is None:
         return FetchedKeys(
-            trust.jwks_url or "", told, private_addresses=tenant.fhir.private_addresses
+            trust.jwks_url or "", report, private_addresses=tenant.fhir.private_addresses
         )
     file = trust.jwks_file
     try:

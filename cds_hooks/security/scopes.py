@@ -1,4 +1,4 @@
-"""What an access token may be used for, by its SMART scopes of version 1 and 2."""
+"""Whether an access token allows a query, by its SMART scopes of version 1 and 2."""
 
 import re
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ SCOPE = re.compile(
 class Grant:
     """One scope that lets resources be read."""
 
-    of_patient: bool  # for the one patient that the token was given for
+    is_for_patient: bool  # for the one patient that the token was given for
     kind: str  # a resource type, or "*"
-    read: bool
-    search: bool
-    limited: bool  # to some resources of that type
+    can_read: bool
+    can_search: bool
+    is_limited: bool  # to some resources of that type
 
 
 def read_grants(scope: str) -> tuple[Grant, ...]:
-    """The scopes in a text that let resources be read; all others are none of ours."""
-    found = (SCOPE.fullmatch(one) for one in scope.split())
+    """The scopes in a text that let resources be read; others are left out."""
+    matches = (SCOPE.fullmatch(part) for part in scope.split())
     return tuple(
         Grant(
-            of_patient=match[1] == "patient",
+            is_for_patient=match[1] == "patient",
             kind=match[2],
-            read=match[3] in ("read", "*") or ("r" in match[3] and match[3] != "write"),
-            search=match[3] in ("read", "*") or "s" in match[3],
-            limited=match[4] is not None,
+            can_read=match[3] in ("read", "*") or ("r" in match[3] and match[3] != "write"),
+            can_search=match[3] in ("read", "*") or "s" in match[3],
+            is_limited=match[4] is not None,
         )
-        for match in found
+        for match in matches
         if match is not None
     )
 
@@ -46,17 +46,19 @@ class ScopeDecision:
 
 
 def check_scope(
-    given: tuple[Grant, ...], kind: str, *, search: bool, same_patient: bool
+    grants: tuple[Grant, ...], kind: str, *, search: bool, same_patient: bool
 ) -> ScopeDecision:
-    """Whether `given` let resources of `kind` be searched, or one be read.
+    """Whether `grants` let resources of `kind` be searched, or one be read.
 
     A patient's scope is no use for a call about another patient: its empty answer would be taken
     for "searched, and there is nothing".
     """
     fitting = [
-        one for one in given if one.kind in (kind, "*") and (one.search if search else one.read)
+        grant
+        for grant in grants
+        if grant.kind in (kind, "*") and (grant.can_search if search else grant.can_read)
     ]
-    usable = [one for one in fitting if same_patient or not one.of_patient]
+    usable = [grant for grant in fitting if same_patient or not grant.is_for_patient]
     if usable:
-        return ScopeDecision(True, is_complete=not all(one.limited for one in usable))
+        return ScopeDecision(True, is_complete=not all(grant.is_limited for grant in usable))
     return ScopeDecision(False, reason="other-patient" if fitting else "scope")

@@ -42,16 +42,16 @@ class SigningKey:
 
     def build_public_jwk(self) -> dict[str, Any]:
         """The public half as a JSON Web Key."""
-        made: dict[str, Any] = jwt.get_algorithm_by_name(self.algorithm).to_jwk(
+        jwk: dict[str, Any] = jwt.get_algorithm_by_name(self.algorithm).to_jwk(
             self.private.public_key(), as_dict=True
         )
-        shown = {name: value for name, value in made.items() if name != "key_ops"}
+        shown = {name: value for name, value in jwk.items() if name != "key_ops"}
         named = {"kid": self.id} if self.id else {}
         return {**shown, **named, "use": "sig", "alg": self.algorithm}
 
 
 def read_signing_key(file: Path, kid: str | None, setting: str) -> SigningKey:
-    """The key in `file`, PEM or one JSON Web Key. Raises ConfigurationFault."""
+    """The key in `file`, PEM or one JSON Web Key. Raises ConfigurationError."""
     text = read_secret(file, setting)
     key: object
     try:

@@ -1,4 +1,4 @@
-"""Why a caller would be let in or not, said at length: for who runs the service, never for callers.
+"""Explain why a token is accepted or not: for who runs the service, never for callers.
 
 The checks are those of authentication.py, each by itself, so that all faults are seen at once.
 Nothing is fetched, remembered or printed that would let somebody else in.
@@ -12,16 +12,16 @@ from enum import StrEnum
 from typing import Any
 
 from cds_hooks.config.tenants import Tenant, TokenTrust
-from cds_hooks.security.authentication import (
+from cds_hooks.security.authentication import Authentication
+from cds_hooks.security.key_sets import Keys
+from cds_hooks.security.token_checks import (
     CHECKS,
-    Authentication,
     AuthenticationError,
     Token,
     TokenExpectation,
     check_signature,
     read_token,
 )
-from cds_hooks.security.key_sets import Keys
 
 
 class CheckResult(StrEnum):
@@ -87,21 +87,21 @@ def explain_token(
     """
     try:
         token = read_token(text)
-    except AuthenticationError as refused:
-        return [_make_fault("token", refused)]
+    except AuthenticationError as error:
+        return [_make_fault("token", error)]
     steps = [TokenCheck("token", CheckResult.GOOD, _describe_token(token))]
     try:
         tenant, trust = Authentication(tenants, {}, lambda *_: True).find_tenant(token)
-    except AuthenticationError as refused:
-        return [*steps, _make_fault("issuer", refused, _describe_issuers(token, tenants))]
+    except AuthenticationError as error:
+        return [*steps, _make_fault("issuer", error, _describe_issuers(token, tenants))]
     steps.append(TokenCheck("issuer", CheckResult.GOOD, f"tenant {tenant.id}"))
     audiences = [f"{trust.audience}{path}" for path in endpoints]
-    expected = TokenExpectation(trust, audiences, now.timestamp())
-    for name, one in CHECKS:
+    expectation = TokenExpectation(trust, audiences, now.timestamp())
+    for name, check in CHECKS:
         try:
-            one(token, expected)
-        except AuthenticationError as refused:
-            steps.append(_make_fault(name, refused, _explain_details(refused, audiences, trust)))
+            check(token, expectation)
+        except AuthenticationError as error:
+            steps.append(_make_fault(name, error, _explain_details(error, audiences, trust)))
         else:
             steps.append(TokenCheck(name, CheckResult.GOOD, _describe_good(name, token, audiences)))
     steps += _check_signature(token, tenant, keys)
@@ -130,17 +130,17 @@ def _check_signature(
         return
     try:
         check_signature(token, key, str(algorithm))
-    except AuthenticationError as refused:
-        yield _make_fault("signature", refused)
+    except AuthenticationError as error:
+        yield _make_fault("signature", error)
     else:
         yield TokenCheck(
             "signature", CheckResult.GOOD, f"made with the key {token.header.get('kid')}"
         )
 
 
-def _make_fault(name: str, refused: AuthenticationError, more: str = "") -> TokenCheck:
-    says = EXPLANATIONS[refused.reason] + (f"; {more}" if more else "")
-    return TokenCheck(name, CheckResult.FAULT, says)
+def _make_fault(name: str, error: AuthenticationError, more: str = "") -> TokenCheck:
+    text = EXPLANATIONS[error.reason] + (f"; {more}" if more else "")
+    return TokenCheck(name, CheckResult.FAULT, text)
 
 
 def _describe_token(token: Token) -> str:
@@ -154,12 +154,12 @@ def _describe_token(token: Token) -> str:
 
 
 def _describe_issuers(token: Token, tenants: Iterable[Tenant]) -> str:
-    known = [tenant.trust for tenant in tenants if tenant.trust is not None]
+    trusts = [tenant.trust for tenant in tenants if tenant.trust is not None]
     received = token.claims.get("iss")
     there = ", ".join(
-        one.issuer + (f" with tenant {one.claim}" if one.claim else "") for one in known
+        trust.issuer + (f" with tenant {trust.claim}" if trust.claim else "") for trust in trusts
     )
-    near = difflib.get_close_matches(str(received), [one.issuer for one in known], 1, 0.8)
+    near = difflib.get_close_matches(str(received), [trust.issuer for trust in trusts], 1, 0.8)
     hint = (
         f" ({_explain_difference(str(received), near[0])})" if near and near[0] != received else ""
     )
@@ -169,17 +169,17 @@ def _describe_issuers(token: Token, tenants: Iterable[Tenant]) -> str:
 
 
 def _explain_details(
-    refused: AuthenticationError, audiences: Sequence[str], trust: TokenTrust
+    error: AuthenticationError, audiences: Sequence[str], trust: TokenTrust
 ) -> str:
-    details = refused.details
-    if refused.reason in ("aud", "aud-shape"):
+    details = error.details
+    if error.reason in ("aud", "aud-shape"):
         received = details.get("received", "")
         near = difflib.get_close_matches(received, audiences, 1, 0.6)
         hint = f" ({_explain_difference(received, near[0])})" if near else ""
         listed = ", ".join(audiences)
         came = f"came {received}{hint}; " if received else ""
         return f"{came}it may be one of: {listed}"
-    if refused.reason == "lifetime":
+    if error.reason == "lifetime":
         return f"it lives {details['seconds']} s, at most {trust.max_lifetime_s} s are accepted"
     if "seconds" in details:
         return f"it is {details['seconds']} s off, and {trust.leeway_s} s are forgiven"
@@ -189,8 +189,8 @@ def _explain_details(
 def _describe_good(name: str, token: Token, audiences: Sequence[str]) -> str:
     if name == "audience":
         aud = token.claims["aud"]
-        named = [aud] if isinstance(aud, str) else aud
-        return f"for {', '.join(one for one in audiences if one in named)}"
+        received = [aud] if isinstance(aud, str) else aud
+        return f"for {', '.join(audience for audience in audiences if audience in received)}"
     if name == "expiry":
         return f"until {datetime.fromtimestamp(token.claims['exp'], UTC):%Y-%m-%d %H:%M:%S} UTC"
     return ""

@@ -12,7 +12,12 @@ import requests
 
 from cds_hooks.config.tenants import ALGORITHMS
 from cds_hooks.fhir.issues import read_code
-from cds_hooks.net.bounded_response import BoundedResponse, ResponseLimits, fetch_response
+from cds_hooks.net.bounded_response import (
+    BoundedResponse,
+    ResponseLimitError,
+    ResponseLimits,
+    fetch_response,
+)
 from cds_hooks.net.session import make_session
 from cds_hooks.net.urls import is_loopback_url, parse_origin
 from cds_hooks.protocol.errors import CallError
@@ -104,11 +109,11 @@ class AuthorizationServer:
             raise AuthorizationServerError(
                 "It names no place for the keys of its identity tokens.", ["jwks"]
             )
-        found = self._fetch_document(
+        description = self._fetch_document(
             f"{issuer.rstrip('/')}/.well-known/openid-configuration", "openid-configuration"
         )
-        url = found.get("jwks_uri")
-        if found.get("issuer") != issuer or not self.allows_url(url):
+        url = description.get("jwks_uri")
+        if description.get("issuer") != issuer or not self.allows_url(url):
             raise AuthorizationServerError(
                 "It names no place for the keys of its identity tokens.", ["jwks"]
             )
@@ -116,8 +121,8 @@ class AuthorizationServer:
 
     def request_token(self, url: str, form: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """The answer of the token endpoint. Raises NotGranted and ServerUnfit."""
-        said = {**headers, "Accept": "application/json", "Content-Type": FORM}
-        answer = self._send_request("POST", url, "token", headers=said, data=form)
+        all_headers = {**headers, "Accept": "application/json", "Content-Type": FORM}
+        answer = self._send_request("POST", url, "token", headers=all_headers, data=form)
         try:
             document = parse_json(answer.body)
         except UnreadableJsonError:
@@ -186,10 +191,10 @@ class AuthorizationServer:
             raise AuthorizationServerError(f"It has no {name}.", [f"{name}.{answer.status}"])
         return document
 
-    def _send_request(self, method: str, url: str, name: str, **said: Any) -> BoundedResponse:
+    def _send_request(self, method: str, url: str, name: str, **options: Any) -> BoundedResponse:
         try:
-            return fetch_response(self._session, method, url, LIMITS, **said)
-        except UnreadableJsonError as fault:
+            return fetch_response(self._session, method, url, LIMITS, **options)
+        except ResponseLimitError as fault:
             raise AuthorizationServerError(
                 f"Its {name} was no answer.", [f"{name}.{fault}"]
             ) from None
@@ -215,13 +220,13 @@ def _read_endpoints(document: Mapping[str, Any], server: AuthorizationServer) ->
             "It does not take PKCE with S256.", ["smart-configuration.pkce"]
         )
     issuer, keys = document.get("issuer"), document.get("jwks_uri")
-    listed = document.get("capabilities")
+    capabilities = document.get("capabilities")
     return Endpoints(
         authorization,
         token,
         issuer if isinstance(issuer, str) else server.base,
         keys if server.allows_url(keys) else None,
-        frozenset(map(str, listed if isinstance(listed, list) else ())),
+        frozenset(map(str, capabilities if isinstance(capabilities, list) else ())),
     )
 
 

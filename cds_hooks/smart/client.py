@@ -22,8 +22,8 @@ class SmartClient:
         if access.key_file is not None:
             self.key = read_signing_key(access.key_file, access.key_id, f"{setting}.key_file")
         if access.secret_file is not None:
-            found = read_secret(access.secret_file, f"{setting}.client_secret_file")
-            self._secret = found.decode("latin-1").strip()
+            secret = read_secret(access.secret_file, f"{setting}.client_secret_file")
+            self._secret = secret.decode("latin-1").strip()
 
     def build_token_request(self, url: str, **members: str) -> tuple[str, dict[str, str]]:
         """Form and headers of a request for a token, with what proves who asks."""

@@ -37,7 +37,7 @@ class LaunchCookies:
         self,
         response: Response,
         request: Request,
-        begun: PendingLaunch,
+        pending: PendingLaunch,
         now: float,
         *,
         framed: bool,
@@ -47,10 +47,10 @@ class LaunchCookies:
         waiting.sort(key=lambda name: self._ciphers["begun"].get_age(request.cookies[name], now))
         for name in waiting[MAX_PENDING - 1 :]:
             self._drop(response, name, self.path, framed=framed)
-        text = self._ciphers["begun"].encrypt(asdict(begun), now)
+        text = self._ciphers["begun"].encrypt(asdict(pending), now)
         self._put(
             response,
-            self._pending_prefix + begun.id,
+            self._pending_prefix + pending.id,
             text,
             self.path,
             LAUNCH_SECONDS,
@@ -60,8 +60,8 @@ class LaunchCookies:
     def read_pending(self, request: Request, id_: str, now: float) -> PendingLaunch | None:
         """The launch that waits for the callback now here; None where there is none."""
         text = request.cookies.get(self._pending_prefix + id_, "")
-        found = self._ciphers["begun"].decrypt(text, LAUNCH_SECONDS, now)
-        return None if found is None else PendingLaunch(**found)
+        members = self._ciphers["begun"].decrypt(text, LAUNCH_SECONDS, now)
+        return None if members is None else PendingLaunch(**members)
 
     def drop_pending(self, response: Response, id_: str, *, framed: bool) -> None:
         """A launch is answered once."""
@@ -71,7 +71,7 @@ class LaunchCookies:
         self,
         response: Response,
         request: Request,
-        launched: LaunchToken,
+        launch: LaunchToken,
         now: float,
         *,
         framed: bool,
@@ -80,39 +80,39 @@ class LaunchCookies:
 
         Raises LaunchRefused for a token that no cookie holds.
         """
-        listed = self._ciphers["list"].decrypt(
+        launch_list = self._ciphers["list"].decrypt(
             request.cookies.get(self._list_name, ""), 1 << 31, now
         )
-        ids: list[str] = [*(listed or {}).get("ids", ()), launched.id]
+        ids: list[str] = [*(launch_list or {}).get("ids", ()), launch.id]
         for old in ids[:-MAX_LAUNCHES]:
             self.drop_launch(response, old, framed=framed)
         text = self._ciphers["list"].encrypt({"ids": ids[-MAX_LAUNCHES:]}, now)
         self._put(response, self._list_name, text, self.path, None, framed=framed)
-        self.renew_launch(response, launched, now, framed=framed)
+        self.renew_launch(response, launch, now, framed=framed)
 
     def renew_launch(
-        self, response: Response, launched: LaunchToken, now: float, *, framed: bool
+        self, response: Response, launch: LaunchToken, now: float, *, framed: bool
     ) -> None:
         """Lets a launch that is used live on, to the end of its access at most."""
-        text = self._ciphers["launched"].encrypt(asdict(launched), now)
+        text = self._ciphers["launched"].encrypt(asdict(launch), now)
         pieces = [
             text[start : start + MAX_PIECE_LENGTH]
             for start in range(0, len(text), MAX_PIECE_LENGTH)
         ]
         if len(pieces) > MAX_PIECES:
             raise LaunchError("The EHR's token is longer than a browser keeps.", ["token"])
-        seconds = max(int(launched.ends - now), 0)
+        seconds = max(int(launch.ends - now), 0)
         for place, piece in enumerate(pieces):
-            name = f"{self._launch_prefix}{launched.id}.{place}"
-            self._put(response, name, piece, self._build_path(launched.id), seconds, framed=framed)
+            name = f"{self._launch_prefix}{launch.id}.{place}"
+            self._put(response, name, piece, self._build_path(launch.id), seconds, framed=framed)
 
     def read_launch(self, request: Request, id_: str, now: float) -> LaunchToken | None:
         """The launch with this id, in this browser; None for none, and for one that has ended."""
         names = [f"{self._launch_prefix}{id_}.{place}" for place in range(MAX_PIECES)]
         text = "".join(request.cookies.get(name, "") for name in names)
-        found = self._ciphers["launched"].decrypt(text, self._idle_seconds, now)
-        launched = None if found is None else LaunchToken(**found)
-        return launched if launched and launched.id == id_ and launched.ends > now else None
+        members = self._ciphers["launched"].decrypt(text, self._idle_seconds, now)
+        launch = None if members is None else LaunchToken(**members)
+        return launch if launch and launch.id == id_ and launch.ends > now else None
 
     def has_launch(self, request: Request, id_: str) -> bool:
         """Whether the browser brought anything for this launch, ended or not."""

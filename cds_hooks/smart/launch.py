@@ -110,7 +110,7 @@ class Launches:
             endpoints = self._get_server(tenant, base).get_endpoints()
         scope = self._choose_scope(client, endpoints.capabilities, is_standalone=launch is None)
         id_, nonce, verifier = (secrets.token_urlsafe(size) for size in (9, 24, 48))
-        begun = PendingLaunch(
+        pending = PendingLaunch(
             id_, tenant.id, base, f"{id_}{secrets.token_urlsafe(24)}", verifier, nonce, scope
         )
         url: str = prepare_grant_uri(
@@ -119,22 +119,22 @@ class Launches:
             "code",
             redirect_uri=self.redirect_uri,
             scope=scope,
-            state=begun.state,
+            state=pending.state,
             aud=iss or base,
             launch=launch,
             nonce=nonce,
             code_challenge=create_s256_code_challenge(verifier),
             code_challenge_method="S256",
         )
-        return url, begun
+        return url, pending
 
-    def finish_launch(self, begun: PendingLaunch, answer: Mapping[str, str]) -> LaunchToken:
+    def finish_launch(self, pending: PendingLaunch, answer: Mapping[str, str]) -> LaunchToken:
         """What the authorisation server's `answer`, as the browser brought it, gives access to.
 
         Raises LaunchRefused, NotGranted and ServerUnfit.
         """
-        client = self.clients.get(begun.tenant)
-        if client is None or not _is_same(begun.state, answer.get("state", "")):
+        client = self.clients.get(pending.tenant)
+        if client is None or not _is_same(pending.state, answer.get("state", "")):
             raise LaunchError("It was not begun in this browser.", ["state"])
         if "error" in answer:
             code = read_code(answer["error"])
@@ -143,47 +143,47 @@ class Launches:
         if not PARAMETER.fullmatch(code):
             raise LaunchError("The EHR sent no code.", ["code"])
         with self._reserve_slot(client.tenant):
-            server = self._get_server(client.tenant, begun.server)
+            server = self._get_server(client.tenant, pending.server)
             endpoints = server.get_endpoints()
             # A code of another server's is not for this one's ears. [RFC 9207]
-            if answer.get("iss", endpoints.issuer) not in (endpoints.issuer, begun.server):
+            if answer.get("iss", endpoints.issuer) not in (endpoints.issuer, pending.server):
                 raise LaunchError("Another server answered than was asked.", ["iss"])
-            asked = self._now()
+            asked_at = self._now()
             form, headers = client.build_token_request(
                 endpoints.token,
                 code=code,
                 redirect_uri=self.redirect_uri,
-                code_verifier=begun.verifier,
+                code_verifier=pending.verifier,
             )
             document = server.request_token(endpoints.token, form, headers)
-            return self._make_launch_token(begun, client, server, document, asked)
+            return self._make_launch_token(pending, client, server, document, asked_at)
 
     def _make_launch_token(
         self,
-        begun: PendingLaunch,
+        pending: PendingLaunch,
         client: SmartClient,
         server: AuthorizationServer,
         document: Mapping[str, Any],
-        asked: float,
+        asked_at: float,
     ) -> LaunchToken:
         user = None
         match document.get("id_token"):
             case str(token):
-                user = server.verify_identity(token, client.access.client_id, begun.nonce)
+                user = server.verify_identity(token, client.access.client_id, pending.nonce)
         patient = document.get("patient")
         if not isinstance(patient, str) or not PATIENT_ID.fullmatch(patient):
             raise AuthorizationServerError("It named no patient.", ["token.patient"])
         seconds, scope = document.get("expires_in"), document.get("scope")
-        lives = seconds if isinstance(seconds, int) and seconds > 0 else SECONDS_PER_HOUR
+        lifetime = seconds if isinstance(seconds, int) and seconds > 0 else SECONDS_PER_HOUR
         context = document.get("appContext")
         return LaunchToken(
-            begun.id,
-            begun.tenant,
-            begun.server,
+            pending.id,
+            pending.tenant,
+            pending.server,
             patient,
             document["access_token"],
-            scope if isinstance(scope, str) else begun.scope,
-            int(asked + min(lives, self._max_seconds)),
+            scope if isinstance(scope, str) else pending.scope,
+            int(asked_at + min(lifetime, self._max_seconds)),
             user,
             context if isinstance(context, str) and len(context) <= MAX_CONTEXT_LENGTH else "",
         )
@@ -194,8 +194,8 @@ class Launches:
         """What is asked for: no more than is read, in the words that the server knows."""
         is_old = "permission-v1" in capabilities and "permission-v2" not in capabilities
         read = "read" if is_old else "rs"
-        wanted = client.access.scopes or build_app_scopes(self._resource_types, read)
-        return " ".join(("launch/patient" if is_standalone else "launch", *wanted))
+        scopes = client.access.scopes or build_app_scopes(self._resource_types, read)
+        return " ".join(("launch/patient" if is_standalone else "launch", *scopes))
 
     def _find_tenant(self, iss: str | None) -> tuple[Tenant, str]:
         """Whose EHR `iss` is, and its base URL. Raises LaunchRefused.
@@ -236,5 +236,5 @@ class Launches:
         return self._servers[tenant.id, base]
 
 
-def _is_same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def _is_same(first: str, second: str) -> bool:
+    return hmac.compare_digest(first.encode(), second.encode())

@@ -36,7 +36,7 @@ def extend_access(access: FhirAccess) -> FhirAccess:
 
 
 def read_patient(
-    fhir: FhirClient, launched: LaunchToken, templates: Mapping[str, str], now: float
+    fhir: FhirClient, launch: LaunchToken, templates: Mapping[str, str], now: float
 ) -> tuple[dict[str, PrefetchAnswer], tuple[FetchResult, ...]]:
     """An answer for each key of `templates`, and what was tried for it.
 
@@ -45,11 +45,11 @@ def read_patient(
     request = HookRequest(
         hook=PATIENT_VIEW.name,
         hook_instance="",
-        context={"patientId": launched.patient},
+        context={"patientId": launch.patient},
         prefetch={},
-        fhir_server=launched.server,
+        fhir_server=launch.server,
         authorization=FhirAuthorization(
-            launched.token, launched.scope, math.floor(launched.ends - now), launched.patient
+            launch.token, launch.scope, math.floor(launch.ends - now), launch.patient
         ),
     )
     return fhir.complete_answers(request, prefetch.read_prefetch(request, templates), templates)

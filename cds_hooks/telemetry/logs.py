@@ -31,7 +31,7 @@ def _get_now() -> datetime:
 
 
 def build_processors(clock: Callable[[], datetime] = _get_now) -> list[Processor]:
-    """What turns an event into its line."""
+    """Processors of structlog that turn an event into its line."""
 
     def stamp_by(_logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
         return _order_members(event, level, clock())
@@ -82,8 +82,8 @@ class LineWriter:
     debug = info = warning = error = critical = msg
 
     def _render_lost_lines(self) -> bytes:
-        said = {"event": "error", "reason": "log lines lost", "lines": self._lost}
-        return _render(None, "error", _order_members(said, "error", _get_now())) + b"\n"
+        event = {"event": "error", "reason": "log lines lost", "lines": self._lost}
+        return _render(None, "error", _order_members(event, "error", _get_now())) + b"\n"
 
     def _write_bytes(self, whole: bytes) -> bool:
         rest = b"\n" + whole if self._is_torn else whole

@@ -1,8 +1,8 @@
-"""What a worker counts and times for Prometheus: of tenants, services and rules, never of patients.
+"""Metrics of a worker for Prometheus: by tenant, service and rule, never by patient.
 
 Every label has few values, and all come from the configuration, the knowledge or this code; none is
 an id or a text that a caller chose. Under several workers the values live in files that outlast a
-worker (exposition.py).
+worker (prometheus_server.py).
 """
 
 import os
@@ -59,37 +59,55 @@ class Series(dict[tuple[str, ...], Any]):
         self._metric = metric
 
     def __missing__(self, labels: tuple[str, ...]) -> Any:
-        self[labels] = found = self._metric.labels(*labels) if labels else self._metric
-        return found
+        self[labels] = series = self._metric.labels(*labels) if labels else self._metric
+        return series
+
+
+class _NoSeries:
+    """Takes what a time series takes and keeps none of it."""
+
+    def inc(self, _amount: float = 1) -> None: ...
+
+    def set(self, _value: float) -> None: ...
+
+    def observe(self, _value: float) -> None: ...
+
+    def labels(self, *_values: str) -> "_NoSeries":
+        return self
 
 
 class Metrics:
-    """All that one worker says in numbers. Names begin with `cobalamin_`, units are seconds."""
+    """All metrics of one worker. Names begin with `cobalamin_`, units are seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, counts: bool = True) -> None:
+        """`counts`: False for an application beside the service, whose calls are not its work."""
         self.registry = CollectorRegistry()
+        self._counts = counts
         self._add_call_metrics()
         self._add_network_metrics()
         self._add_record_metrics()
         self._add_worker_metrics()
 
-    def _make_counter(self, name: str, says: str, *labels: str) -> Series:
-        return Series(Counter(f"cobalamin_{name}", says, labels, registry=self.registry))
+    def _make_series(
+        self, kind: Any, name: str, text: str, labels: tuple[str, ...], **options: Any
+    ) -> Series:
+        if not self._counts:
+            return Series(_NoSeries())
+        return Series(kind(f"cobalamin_{name}", text, labels, registry=self.registry, **options))
+
+    def _make_counter(self, name: str, text: str, *labels: str) -> Series:
+        return self._make_series(Counter, name, text, labels)
 
     def _make_timer(
-        self, name: str, says: str, *labels: str, buckets: tuple[float, ...] = CALL_BUCKETS
+        self, name: str, text: str, *labels: str, buckets: tuple[float, ...] = CALL_BUCKETS
     ) -> Series:
-        named = f"cobalamin_{name}_seconds"
-        return Series(Histogram(named, says, labels, registry=self.registry, buckets=buckets))
+        return self._make_series(Histogram, f"{name}_seconds", text, labels, buckets=buckets)
 
     def _make_gauge(
-        self, name: str, says: str, *labels: str, of_workers: Any = "livemax"
+        self, name: str, text: str, *labels: str, of_workers: Any = "livemax"
     ) -> Series:
         """`of_workers`: whose value stands for all workers that are alive."""
-        named = f"cobalamin_{name}"
-        return Series(
-            Gauge(named, says, labels, registry=self.registry, multiprocess_mode=of_workers)
-        )
+        return self._make_series(Gauge, name, text, labels, multiprocess_mode=of_workers)
 
     def _add_call_metrics(self) -> None:
         self.requests = self._make_counter(
@@ -207,8 +225,8 @@ class Metrics:
                 self.calls_with_cards[tenant, service].inc()
                 is_first = False
             self.cards[tenant, topic, indicator].inc()
-        for one in withheld:
-            reason, _, subject = one.partition(":")
+        for code in withheld:
+            reason, _, subject = code.partition(":")
             self.withheld[tenant, reason, subject].inc()
 
 

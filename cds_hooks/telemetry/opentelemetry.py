@@ -1,6 +1,6 @@
 """Spans for OpenTelemetry, sent in batches over OTLP/HTTP, by what the extra `otel` installs.
 
-The classes have the shape of `Span` and `Tracing` in tracing.py, which imports this module.
+The classes have the shape of `Span` and `Tracing` in tracing.py, which imports this module late.
 """
 
 import sys
@@ -26,8 +26,8 @@ class OtelSpan:
     def __init__(self, span: otel.Span) -> None:
         self.span = span
 
-    def set_attributes(self, said: Mapping[str, str | int]) -> None:
-        self.span.set_attributes(dict(said))
+    def set_attributes(self, attributes: Mapping[str, str | int]) -> None:
+        self.span.set_attributes(dict(attributes))
 
     def build_headers(self, trace: Trace | None) -> dict[str, str]:
         own = self.span.get_span_context()
@@ -51,9 +51,11 @@ class OtelTracing:
         self._tracer = self._provider.get_tracer("cobalamin", version)
 
     @contextmanager
-    def start_call(self, trace: Trace | None, said: Mapping[str, str | int]) -> Iterator[OtelSpan]:
+    def start_call(
+        self, trace: Trace | None, attributes: Mapping[str, str | int]
+    ) -> Iterator[OtelSpan]:
         with self._start_span("call", _make_parent_context(trace), SpanKind.SERVER) as span:
-            span.set_attributes(said)
+            span.set_attributes(attributes)
             yield span
 
     @contextmanager

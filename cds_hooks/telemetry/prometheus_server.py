@@ -1,4 +1,4 @@
-"""The page that Prometheus reads: all workers of this service together, on an address of its own.
+"""Serve `/metrics` for Prometheus: all workers of this service together, on an own address.
 
 Each worker keeps its values in files of a folder that the main process has made for it. A worker
 that dies leaves its counts there, so none goes backwards; its gauges go with it.
@@ -44,9 +44,9 @@ class MetricsApplication:
             case "GET", "/metrics":
                 return _send_response(start, HTTPStatus.OK, CONTENT_TYPE, self.render_metrics())
             case "GET", "/health/ready":
-                ready, found = self.read_readiness()
+                ready, document = self.read_readiness()
                 status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-                return _send_response(start, status, "application/json", orjson.dumps(found))
+                return _send_response(start, status, "application/json", orjson.dumps(document))
         return _send_response(start, HTTPStatus.NOT_FOUND, "text/plain", b"see /metrics\n")
 
     def render_metrics(self) -> bytes:
@@ -65,12 +65,12 @@ class MetricsApplication:
             samples = [s for family in self._registry.collect() for s in family.samples]
         ready = [s.value for s in samples if s.name == "cobalamin_ready"]
         degraded: dict[str, list[str]] = {}
-        for one in samples:
-            if one.name == "cobalamin_tenant_ready" and not one.value:
-                degraded.setdefault(one.labels["tenant"], []).append(one.labels["part"])
+        for sample in samples:
+            if sample.name == "cobalamin_tenant_ready" and not sample.value:
+                degraded.setdefault(sample.labels["tenant"], []).append(sample.labels["part"])
         is_ready = ready == [1.0]
-        found: dict[str, Any] = {"status": "ready" if is_ready else "not ready"}
-        return is_ready, {**found, "degraded": degraded} if degraded else found
+        document: dict[str, Any] = {"status": "ready" if is_ready else "not ready"}
+        return is_ready, {**document, "degraded": degraded} if degraded else document
 
 
 def _send_response(start: StartResponse, status: HTTPStatus, kind: str, body: bytes) -> list[bytes]:
@@ -111,9 +111,9 @@ def _merge_counts(file: Path, folder: Path) -> None:
     kind = file.name.partition("_")[0]
     sums = folder / f"{kind}_{DEAD}.db"
     counts: dict[str, float] = {}
-    for one in (sums, file):
-        if one.exists():
-            for key, value, *_ in MmapedDict.read_all_values_from_file(str(one)):
+    for path in (sums, file):
+        if path.exists():
+            for key, value, *_ in MmapedDict.read_all_values_from_file(str(path)):
                 counts[key] = counts.get(key, 0.0) + value
     draft = sums.with_suffix(".draft")
     draft.unlink(missing_ok=True)

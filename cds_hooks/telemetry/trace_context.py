@@ -1,4 +1,4 @@
-"""The trace that a call belongs to, by W3C Trace Context: taken up, logged, passed on."""
+"""Read and pass on the trace of a call (W3C Trace Context: traceparent, tracestate)."""
 
 import re
 import secrets
@@ -42,20 +42,20 @@ def read_trace(header: Callable[[str], str | None]) -> Trace | None:
     A later version of the header is read as far as this one goes. Without a usable `traceparent`
     nothing is believed of `tracestate`.
     """
-    found = TRACEPARENT.fullmatch((header("traceparent") or "").strip(" \t"))
-    if found is None:
+    match = TRACEPARENT.fullmatch((header("traceparent") or "").strip(" \t"))
+    if match is None:
         return None
-    version, trace, parent, flags, more = found.groups()
+    version, trace, parent, flags, more = match.groups()
     if version == "ff" or (version == "00" and more) or not int(trace, 16) or not int(parent, 16):
         return None
     return Trace(trace, parent, int(flags, 16), _read_state(header("tracestate") or ""))
 
 
-def _read_state(given: str) -> str:
+def _read_state(header: str) -> str:
     """The list of members; nothing of one that breaks the rules."""
-    members = [one.strip(" \t") for one in given.split(",")]
-    members = [one for one in members if one]
-    keys = {one.partition("=")[0] for one in members}
+    members = [member.strip(" \t") for member in header.split(",")]
+    members = [member for member in members if member]
+    keys = {member.partition("=")[0] for member in members}
     is_whole = len(members) == len(keys) <= MAX_MEMBERS and all(
         map(STATE_MEMBER.fullmatch, members)
     )

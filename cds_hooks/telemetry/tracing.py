@@ -1,6 +1,6 @@
-"""Spans of calls, for a site that has a collector (otel.py); otherwise none is made.
+"""Spans of calls, for a site that has a collector (opentelemetry.py); otherwise none is made.
 
-What a span says are names: of the tenant, the service, a key, a reason; nothing of a patient.
+Attributes of a span are names: of the tenant, the service, a key, a reason; nothing of a patient.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Attributes = Mapping[str, str | int]
 class Span(Protocol):
     """A piece of work under way."""
 
-    def set_attributes(self, said: Attributes) -> None: ...
+    def set_attributes(self, attributes: Attributes) -> None: ...
 
     def build_headers(self, trace: Trace | None) -> dict[str, str]:
         """What goes with a request to another machine; `trace` is the call's own."""
@@ -27,7 +27,7 @@ class Span(Protocol):
 class NoSpan:
     """The trace is passed on, and that is all."""
 
-    def set_attributes(self, said: Attributes) -> None: ...
+    def set_attributes(self, attributes: Attributes) -> None: ...
 
     def build_headers(self, trace: Trace | None) -> dict[str, str]:
         return trace.headers if trace is not None else {}
@@ -40,7 +40,9 @@ _NO_SPAN_CONTEXT: AbstractContextManager[Span] = nullcontext(NO_SPAN)
 class Tracing(Protocol):
     """Makes spans; one for each process."""
 
-    def start_call(self, trace: Trace | None, said: Attributes) -> AbstractContextManager[Span]:
+    def start_call(
+        self, trace: Trace | None, attributes: Attributes
+    ) -> AbstractContextManager[Span]:
         """The span of a whole call, under the caller's."""
 
     def start_part(self, name: str, of: Span) -> AbstractContextManager[Span]:
@@ -56,7 +58,7 @@ class NoTracing:
     def start_call(
         self,
         trace: Trace | None,  # noqa: ARG002  # as Tracing has it
-        said: Attributes,  # noqa: ARG002  # as Tracing has it
+        attributes: Attributes,  # noqa: ARG002  # as Tracing has it
     ) -> AbstractContextManager[Span]:
         return _NO_SPAN_CONTEXT
 
@@ -89,7 +91,7 @@ NO_CALL_SPAN = CallSpan()
 
 
 def make_tracing(settings: Settings, version: str) -> Tracing:
-    """What the configuration asks for. Raises ConfigurationFault."""
+    """The tracing that the configuration names. Raises ConfigurationError."""
     otel = import_opentelemetry(settings)
     if otel is None:
         return NO_TRACING
@@ -98,7 +100,7 @@ def make_tracing(settings: Settings, version: str) -> Tracing:
 
 
 def import_opentelemetry(settings: Settings) -> Any:
-    """The module that makes spans; None where none are wanted. Raises ConfigurationFault."""
+    """The module that makes spans; None where none are wanted. Raises ConfigurationError."""
     if settings.traces_url is None:
         return None
     try:

@@ -1,9 +1,8 @@
-"""The Flask application: what every answer has in common, whatever it answers."""
+"""Make the Flask application: CORS, limits, headers, error answers and counts of each request."""
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,8 +12,6 @@ import orjson
 from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from cds_hooks.config.settings import Settings
-from cds_hooks.config.tenants import Tenant
 from cds_hooks.net.urls import is_loopback, is_origin
 from cds_hooks.protocol.errors import (
     CallError,
@@ -22,17 +19,13 @@ from cds_hooks.protocol.errors import (
     TooManyCallsError,
     build_operation_outcome,
 )
-from cds_hooks.protocol.service import Service
-from cds_hooks.records.store import Records, RecordsUnavailableError
-from cds_hooks.security.authentication import Authentication, AuthenticationError
-from cds_hooks.security.key_sets import KeySet, make_key_set
-from cds_hooks.security.rate_limit import RateLimit
+from cds_hooks.records.database import RecordsUnavailableError
+from cds_hooks.security.token_checks import AuthenticationError
 from cds_hooks.telemetry.metrics import Metrics
 from cds_hooks.telemetry.trace_context import read_trace
-from cds_hooks.telemetry.tracing import NO_TRACING, Tracing
+from cds_hooks.web.context import Context
 from cds_hooks.web.openapi import build_document
-from cds_hooks.web.readiness import Readiness
-from cds_hooks.web.routes import Context, Site, make_blueprint
+from cds_hooks.web.routes import make_blueprint
 
 JSON = "application/json"
 EXTENSION = "cds_hooks"  # where Flask keeps the Context of an application
@@ -45,61 +38,20 @@ ENDPOINTS = {  # of Flask -> in metrics; what is not here is a page, or nothing 
 }
 
 
-def get_utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def create_app(
-    services: Mapping[str, Iterable[Service]],
-    settings: Settings,
-    records: Records,
-    log: Any,
-    *,
-    version: str,
-    clock: Callable[[], datetime] = get_utc_now,
+    context: Context,
     pages: Sequence[Blueprint] = (),
     page_paths: Mapping[str, Any] = MappingProxyType({}),
-    metrics: Metrics | None = None,
-    tracing: Tracing = NO_TRACING,
-    unfit: Sequence[str] = (),
 ) -> Flask:
-    """The application of one worker process.
+    """The Flask application of one worker process: CDS Hooks, the probes and `pages`.
 
-    `services`: those of each tenant, by its id; `page_paths`: what the OpenAPI document says of
-    `pages`; `unfit`: what was found at start that speaks against answering anybody. Raises
-    ConfigurationFault for pinned keys.
+    `page_paths`: what the OpenAPI document says of `pages`.
     """
-    metrics = metrics or Metrics()
-    keys = make_key_sets(settings.tenants, log, version, metrics)
-    records.transactions.on_use = metrics.count_record_work
     app = Flask("cds_hooks", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["MAX_CONTENT_LENGTH"] = context.settings.max_body_bytes
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
-    context = Context(
-        sites={
-            tenant.id: Site.from_tenant(tenant, services[tenant.id]) for tenant in settings.tenants
-        },
-        settings=settings,
-        authentication=Authentication(
-            settings.tenants,
-            keys,
-            records.use_token,
-            settings.trusted_proxies,
-        ),
-        rate_limit=None
-        if settings.is_open
-        else RateLimit(settings.requests_per_minute_and_address),
-        keys=keys,
-        records=records,
-        readiness=Readiness(records, keys, len(settings.tenants), unfit),
-        metrics=metrics,
-        tracing=tracing,
-        log=log,
-        version=version,
-        clock=clock,
-    )
     app.extensions[EXTENSION] = context
     app.register_blueprint(make_blueprint(context, _build_description(context, page_paths)))
     for page in pages:
@@ -111,38 +63,22 @@ def create_app(
 
 def _build_description(context: Context, page_paths: Mapping[str, Any]) -> bytes:
     """The OpenAPI document: every service that some tenant has."""
-    services = {id_: one for site in context.sites.values() for id_, one in site.services.items()}
-    made = build_document(
+    services = {
+        id_: service for site in context.sites.values() for id_, service in site.services.items()
+    }
+    document = build_document(
         services.values(),
-        version=context.version,
+        version=context.telemetry.version,
         base_url=context.settings.base_url,
         is_open=context.settings.is_open,
         pages=page_paths,
     )
-    return orjson.dumps(made)
+    return orjson.dumps(document)
 
 
 def get_context(app: Flask) -> Context:
     context: Context = app.extensions[EXTENSION]
     return context
-
-
-def make_key_sets(
-    tenants: Iterable[Tenant], log: Any, version: str, metrics: Metrics
-) -> dict[str, KeySet]:
-    """The keys of each tenant that is known by tokens. Raises ConfigurationFault."""
-
-    def made(tenant: Tenant) -> Iterable[tuple[str, KeySet]]:
-        def told(reason: str) -> None:
-            is_had = reason == "ok"
-            metrics.key_set_fetches[tenant.id, "ok" if is_had else "failed"].inc()
-            write = log.info if is_had else log.warning
-            write("fetch", version=version, tenant=tenant.id, key="jwks", reason=reason)
-
-        if tenant.trust is not None:
-            yield tenant.id, make_key_set(tenant, tenant.trust, told)
-
-    return dict(pair for tenant in tenants for pair in made(tenant))
 
 
 def _add_request_handlers(app: Flask, context: Context) -> None:
@@ -182,7 +118,7 @@ def _add_request_handlers(app: Flask, context: Context) -> None:
                     headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
                     headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
                     headers["Access-Control-Max-Age"] = "600"
-        _count_request(context.metrics, response.status_code)
+        _count_request(context.telemetry.metrics, response.status_code)
         return response
 
 
@@ -206,10 +142,10 @@ def _find_client_address(context: Context) -> str:
     """Where a request comes from: what a trusted proxy says of it, else who connected."""
     address = request.remote_addr or ""
     if context.authentication.is_trusted(address):
-        # Each proxy adds at the end whom it heard; what stands before a stranger is hearsay.
-        for one in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
-            if one.strip():
-                address = one.strip()
+        # Each proxy adds at the end whom it forwarded; what stands before a stranger is hearsay.
+        for forwarded in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+            if forwarded.strip():
+                address = forwarded.strip()
             if not context.authentication.is_trusted(address):
                 break
     return address
@@ -217,16 +153,16 @@ def _find_client_address(context: Context) -> str:
 
 def _add_error_handlers(app: Flask, context: Context) -> None:
     """Every answer that is not 2xx is an OperationOutcome. [RESP-07]"""
-    log = context.log
+    log = context.telemetry.log
     unauthorized = build_operation_outcome(401)
 
     @app.errorhandler(AuthenticationError)
     def unauthenticated(refused: AuthenticationError) -> Response:
         """One answer, whatever the reason: that is for the log alone."""
-        context.metrics.auth_refusals[refused.tenant or "", refused.reason].inc()
+        context.telemetry.metrics.auth_refusals[refused.tenant or "", refused.reason].inc()
         log.warning(
             "auth-refused",
-            version=context.version,
+            version=context.telemetry.version,
             requestId=g.get("request_id"),
             path=str(request.url_rule),
             reason=refused.reason,
@@ -241,7 +177,7 @@ def _add_error_handlers(app: Flask, context: Context) -> None:
 
     @app.errorhandler(CallError)
     def refused(refusal: CallError) -> Response:
-        _log_refusal(context, refusal.status, type(refusal).__name__, refusal.expressions)
+        _log_refusal(context, refusal.status, refusal.code, refusal.expressions)
         response = make_outcome_response(
             refusal.status,
             build_operation_outcome(
@@ -286,9 +222,9 @@ def make_outcome_response(status: int, body: dict[str, Any]) -> Response:
 
 
 def _log_refusal(context: Context, status: int, reason: str, places: Sequence[str]) -> None:
-    log, trace = context.log, g.get("trace")
+    log, trace = context.telemetry.log, g.get("trace")
     members: dict[str, Any] = {
-        "version": context.version,
+        "version": context.telemetry.version,
         "tenant": g.get("tenant"),
         "requestId": g.get("request_id"),
         "path": str(request.url_rule) if request.url_rule else None,

@@ -1,4 +1,4 @@
-"""From the server's RSGI to the application's WSGI: a request takes a thread when it is whole.
+"""Run the WSGI application on the server's RSGI: a request takes a thread when it is whole.
 
 Under WSGI a client that sends its body byte by byte would hold a thread as long as it likes, and a
 few of them all threads. Here bodies are gathered by the event loop, under a time limit.
@@ -58,16 +58,16 @@ class Gateway:
         max_body_bytes: int,
         body_timeout_s: float,
         threads: int,
-        too_slow: Callable[[], None],
-        ended: Callable[[], None],
+        on_slow_body: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
-        """`too_slow` is told of a body that did not come; `ended` when all is answered."""
+        """`on_slow_body` is called for a body that did not come, `on_end` when all is answered."""
         self._application = application
         self._max_body = max_body_bytes
         self._timeout = body_timeout_s
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="call")
-        self._on_slow_body = too_slow
-        self._on_end = ended
+        self._on_slow_body = on_slow_body
+        self._on_end = on_end
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         self._on_end()

@@ -1,4 +1,4 @@
-"""What the records need besides calls: opened as configured, and tidied now and then."""
+"""Open the records as configured, and run their maintenance in a background thread."""
 
 import os
 import threading
@@ -12,17 +12,17 @@ from cds_hooks.records.store import Records, RecordsUnavailableError
 INTERVAL_SECONDS = 5.0  # between two looks
 
 
-def open_records(settings: Settings, *, patient: bool = False) -> Records:
-    """As configured; `patient` where the database may come later.
+def open_records(settings: Settings, *, may_be_down: bool = False) -> Records:
+    """As configured; `may_be_down` where the database may come later.
 
-    Raises ConfigurationFault and RecordsUnavailableError.
+    Raises ConfigurationError and RecordsUnavailableError.
     """
     return Records.open(
         settings.records_url,
         settings.records_key_file,
         settings.records_old_key_files,
         settings.spool,
-        patient=patient,
+        may_be_down=may_be_down,
     )
 
 
@@ -66,7 +66,7 @@ class Maintenance:
             came, aside = self._records.run_maintenance(datetime.now(UTC))
         except (RecordsUnavailableError, OSError, ValueError) as fault:
             if not self._is_down:  # said once, not every few seconds
-                kind = type(fault).__name__
+                kind = getattr(fault, "code", type(fault).__name__)
                 self._write_line(self._log.error, "error", reason="upkeep failed", kind=kind)
             self._is_down = True
             return 0

@@ -1,4 +1,4 @@
-"""What the service serves, as an OpenAPI document: made of the schemas that it checks by."""
+"""Build the OpenAPI document from the schemas that requests are checked with."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ def build_document(
     pages: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The OpenAPI 3.1 document. `is_open`: nobody needs a token; `pages`: paths besides."""
-    made = {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": "CDS Hooks services", "version": version, "description": DESCRIPTION},
         "servers": [{"url": base_url}],
@@ -57,13 +57,13 @@ def build_document(
         },
         "components": {"schemas": _read_schemas(), "securitySchemes": _build_security_schemes()},
     }
-    return _remove_security(made) if is_open else made
+    return _remove_security(document) if is_open else document
 
 
-def build_response(schema: str | None, says: str, *types: str) -> dict[str, Any]:
+def build_response(schema: str | None, text: str, *types: str) -> dict[str, Any]:
     """A response whose body follows a schema of the components; any JSON without one."""
     body = {"$ref": f"#/components/schemas/{schema}"} if schema else {}
-    return {"description": says, "content": {kind: {"schema": body} for kind in types or (JSON,)}}
+    return {"description": text, "content": {kind: {"schema": body} for kind in types or (JSON,)}}
 
 
 def build_refusals(statuses: Iterable[int] = COMMON_STATUSES) -> dict[str, Any]:
@@ -74,11 +74,11 @@ def build_refusals(statuses: Iterable[int] = COMMON_STATUSES) -> dict[str, Any]:
 
 
 def _build_operation(
-    name: str, says: str, ok: Mapping[str, Any], statuses: Iterable[int], **members: Any
+    name: str, text: str, ok: Mapping[str, Any], statuses: Iterable[int], **members: Any
 ) -> dict[str, Any]:
     return {
         "operationId": name,
-        "summary": says,
+        "summary": text,
         "responses": {str(HTTPStatus.OK.value): ok, **build_refusals(statuses)},
         **members,
     }
@@ -97,9 +97,9 @@ def _build_preflight(name: str) -> dict[str, Any]:
 
 
 def _build_discovery() -> dict[str, Any]:
-    found = build_response("Discovery", "The services of the caller.")
+    services = build_response("Discovery", "The services of the caller.")
     get = _build_operation(
-        "discovery", "Which services there are.", found, READ_STATUSES, security=SECURED
+        "discovery", "Which services there are.", services, READ_STATUSES, security=SECURED
     )
     return {"get": get, "options": _build_preflight("discovery")}
 
@@ -121,7 +121,7 @@ def _build_service_paths(service: Service) -> Iterable[tuple[str, dict[str, Any]
         "Received", "It was read and kept; what was told before is kept once."
     )
     body = _build_body({"$ref": "#/components/schemas/Feedback"})
-    told = _build_operation(
+    feedback = _build_operation(
         f"{name}-feedback",
         "What became of cards.",
         received,
@@ -129,7 +129,7 @@ def _build_service_paths(service: Service) -> Iterable[tuple[str, dict[str, Any]
         requestBody=body,
         security=SECURED,
     )
-    yield f"{path}/feedback", {"post": told, "options": _build_preflight(f"{name}-feedback")}
+    yield f"{path}/feedback", {"post": feedback, "options": _build_preflight(f"{name}-feedback")}
 
 
 def _build_request(service: Service) -> dict[str, Any]:
@@ -168,23 +168,27 @@ def _build_probes() -> dict[str, Any]:
 
 def _read_schemas() -> dict[str, Any]:
     answers = (SCHEMAS / "answers.schema.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(answers.replace("#/$defs/", "#/components/schemas/"))
+    components: dict[str, Any] = json.loads(answers.replace("#/$defs/", "#/components/schemas/"))
     feedback = (SCHEMAS / "feedback.schema.json").read_text(encoding="utf-8")
     request = HOOK_REQUEST.read_text(encoding="utf-8")
-    return {**found["$defs"], "HookRequest": json.loads(request), "Feedback": json.loads(feedback)}
+    return {
+        **components["$defs"],
+        "HookRequest": json.loads(request),
+        "Feedback": json.loads(feedback),
+    }
 
 
 def _build_security_schemes() -> dict[str, Any]:
     """[SEC-07, SEC-11, SEC-16]"""
-    says = "Signed by the EHR for one call: `aud` is the URL of the endpoint, `jti` is used once."
+    text = "Signed by the EHR for one call: `aud` is the URL of the endpoint, `jti` is used once."
     return {
-        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": says}
+        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": text}
     }
 
 
-def _remove_security(made: dict[str, Any]) -> dict[str, Any]:
-    for path in made["paths"].values():
+def _remove_security(document: dict[str, Any]) -> dict[str, Any]:
+    for path in document["paths"].values():
         for operation in path.values():
             operation.pop("security", None)
             operation["responses"].pop("401", None)
-    return made
+    return document

@@ -1,4 +1,4 @@
-"""Whether this worker is fit to answer, and whom it fails: for probes, metrics and people."""
+"""Readiness of this worker and of each tenant, for probes, metrics and people."""
 
 import threading
 import time
@@ -9,12 +9,12 @@ from typing import Any
 from cds_hooks.records.store import Records, RecordsUnavailableError
 from cds_hooks.security.key_sets import KeySet
 
-CACHE_SECONDS = 1.0  # a finding is good for; probes in between are told the same
+CACHE_SECONDS = 1.0  # for which one report is given to every probe
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """What was found at one look."""
+    """State of the records, the golden calls and the key sets at one check."""
 
     records: str  # "ok", or the kind of fault
     is_spooling: bool  # the database is down, and records wait in the spool
@@ -29,7 +29,7 @@ class ReadinessReport:
 
     def as_json(self, version: str) -> dict[str, Any]:
         """For whoever can reach the service: tenants are counted, not named."""
-        found: dict[str, Any] = {
+        document: dict[str, Any] = {
             "status": "ready" if self.is_ready else "not ready",
             "version": version,
             "records": "spooled" if self.is_spooling else self.records,
@@ -37,14 +37,14 @@ class ReadinessReport:
             "tenants": self.tenants,
         }
         if self.failed_calls:
-            found["differs"] = list(self.failed_calls)
+            document["differs"] = list(self.failed_calls)
         if self.degraded:
-            found["degradedTenants"] = len(self.degraded)
-        return found
+            document["degradedTenants"] = len(self.degraded)
+        return document
 
 
 class Readiness:
-    """Looks when asked, at most once a second, one thread at a time."""
+    """Checks on request, at most once a second, one thread at a time."""
 
     def __init__(
         self,
@@ -72,9 +72,9 @@ class Readiness:
         elif not self._lock.acquire(blocking=False):
             return last[1]
         try:
-            found = self._check()
-            self._last_report = self._now(), found
-            return found
+            report = self._check()
+            self._last_report = self._now(), report
+            return report
         finally:
             self._lock.release()
 

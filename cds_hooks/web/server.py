@@ -29,7 +29,7 @@ def build_log_config() -> dict[str, Any]:
 
 
 def run(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Serves until a signal; calls under way are finished first. Raises ConfigurationFault.
+    """Serves until a signal; calls under way are finished first. Raises ConfigurationError.
 
     Each worker reads the configuration file again; what only the command line said reaches it by
     the environment.
@@ -43,7 +43,7 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
 def open_metrics_page(
     settings: Settings, tell: Callable[[str], None]
 ) -> AbstractContextManager[None]:
-    """Shows the workers' metrics, where that is wanted. Raises ConfigurationFault.
+    """Shows the workers' metrics, where that is wanted. Raises ConfigurationError.
 
     The address that nobody chose may be another service's already; then this one goes without.
     """

@@ -1,4 +1,4 @@
-"""What a worker says of itself every few seconds, and when it begins and ends."""
+"""Monitor a worker: its gauges every few seconds, its start and stop lines in the log."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cds_hooks.records.database import get_sqlite_file
-from cds_hooks.web.routes import Context
+from cds_hooks.web.context import Context
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 STATM = Path("/proc/self/statm")  # pages: all, resident and others; Linux alone
@@ -26,21 +26,23 @@ class WorkerMonitor:
         self._is_stopped = False
 
     def start(self) -> None:
-        metrics, version = self._context.metrics, self._context.version
+        metrics, version = self._context.telemetry.metrics, self._context.telemetry.version
         metrics.build[version, ".".join(map(str, sys.version_info[:3]))].set(1)
         metrics.worker_starts[()].inc()
         metrics.workers[()].set(1)
         for tenant, labels in self._knowledge.items():
             for topic, label in labels.items():
                 metrics.knowledge[tenant, topic, label].set(1)
-            self._context.log.info("start", version=version, tenant=tenant, knowledge=labels)
+            self._context.telemetry.log.info(
+                "start", version=version, tenant=tenant, knowledge=labels
+            )
         for tenant, site in self._context.sites.items():
             metrics.start_at_zero(tenant, site.services)
         self._update_readiness()
         unfit = self._context.readiness.get_report().failed_calls
         if unfit:
             reason, process = "golden calls differ", os.getpid()
-            self._context.log.error(
+            self._context.telemetry.log.error(
                 "error", version=version, process=process, reason=reason, places=list(unfit)
             )
 
@@ -49,10 +51,10 @@ class WorkerMonitor:
         if self._is_stopped:
             return
         self._is_stopped = True
-        self._context.tracing.close()
-        self._context.log.info(
+        self._context.telemetry.tracing.close()
+        self._context.telemetry.log.info(
             "stop",
-            version=self._context.version,
+            version=self._context.telemetry.version,
             process=os.getpid(),
             upSeconds=round(time.monotonic() - self._started_at, 1),
         )
@@ -60,8 +62,10 @@ class WorkerMonitor:
     def report_slow_body(self) -> None:
         """A request was given up before it was whole."""
         context, status = self._context, 408
-        context.metrics.requests["", "", "none", str(status)].inc()
-        context.log.warning("error", version=context.version, status=status, reason="BodyTooSlow")
+        context.telemetry.metrics.requests["", "", "none", str(status)].inc()
+        context.telemetry.log.warning(
+            "error", version=context.telemetry.version, status=status, reason="BodyTooSlow"
+        )
 
     def update(self, came: int = 0) -> None:
         """`came`: records that were brought in from the spool since the last look."""
@@ -76,12 +80,12 @@ class WorkerMonitor:
         self._update_readiness()
 
     def _update_readiness(self) -> None:
-        metrics, found = self._context.metrics, self._context.readiness.get_report()
-        metrics.ready[()].set(found.is_ready)
-        metrics.records_up[()].set(found.records == "ok")
+        metrics, report = self._context.telemetry.metrics, self._context.readiness.get_report()
+        metrics.ready[()].set(report.is_ready)
+        metrics.records_up[()].set(report.records == "ok")
 
     def _update_tenants(self) -> None:
-        context, metrics = self._context, self._context.metrics
+        context, metrics = self._context, self._context.telemetry.metrics
         for tenant, keys in context.keys.items():
             metrics.tenant_ready[tenant, "keys"].set(keys.freshness.is_healthy)
             if keys.age is not None:
@@ -90,7 +94,7 @@ class WorkerMonitor:
             metrics.breaker_open[tenant,].set(site.fhir.is_paused)
 
     def _update_records(self, came: int) -> None:
-        context, metrics = self._context, self._context.metrics
+        context, metrics = self._context, self._context.telemetry.metrics
         spool = context.records.spool
         if spool is not None:
             metrics.spool_drained[()].inc(came)
@@ -98,10 +102,10 @@ class WorkerMonitor:
                 metrics.spool_waiting[()].set(spool.count_records())
             except OSError:
                 return  # the alert on a spool that fails goes by its failures
-        for kept, folder in self._list_folders():
+        for subject, folder in self._list_folders():
             free = shutil.disk_usage(folder)
-            metrics.disk_free[kept,].set(free.free)
-            metrics.disk_size[kept,].set(free.total)
+            metrics.disk_free[subject,].set(free.free)
+            metrics.disk_size[subject,].set(free.total)
 
     def _list_folders(self) -> Iterator[tuple[str, Path]]:
         """Where this machine keeps what must not run out of space."""
@@ -113,7 +117,7 @@ class WorkerMonitor:
             yield "spool", context.records.spool.folder
 
     def _update_process(self) -> None:
-        metrics, cpu = self._context.metrics, time.process_time()
+        metrics, cpu = self._context.telemetry.metrics, time.process_time()
         metrics.worker_cpu[()].inc(cpu - self._cpu)
         self._cpu = cpu
         if STATM.exists():

@@ -1,9 +1,9 @@
-"""Which cards are worth an interruption now: a pure function of the cards and of what was shown.
+"""Select the cards worth an interruption now, by the cards and by what was shown before.
 
 Nothing is lost: whatever is withheld is named, with why, in the record and in the log.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -11,9 +11,6 @@ from typing import NamedTuple
 from cds_hooks.protocol.card_history import CardHistory, PastCard
 from cds_hooks.protocol.cards import Card, Indicator
 from mappings.actions.attention import AttentionRules
-
-INDICATORS_ASCENDING = tuple(Indicator)
-COMBINED_SUFFIX = "AndMuscle"  # a card about both axes has said what the card about one would
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +20,8 @@ class CardCandidate:
     card: Card
     topic: str
     urgent: bool  # days matter, by the rules' own urgency
+    # Codes of cards about several topics, which say what this one does.
+    combined_topics: tuple[str, ...] = ()
 
 
 class WithheldCard(NamedTuple):
@@ -41,7 +40,7 @@ class AttentionResult:
     @property
     def withheld(self) -> tuple[str, ...]:
         """ "snoozed:b12Indeterminate" """
-        return tuple(f"{one.reason}:{one.topic}" for one in self.withheld_cards)
+        return tuple(f"{card.reason}:{card.topic}" for card in self.withheld_cards)
 
 
 def select_cards(
@@ -50,62 +49,68 @@ def select_cards(
     """The cards to show, the most urgent first, and what is withheld and why."""
     ordered = sorted(candidates, key=_rank_candidate, reverse=True)
     if rules.mode == "everything":
-        return AttentionResult(tuple(one.card for one in ordered))
+        return AttentionResult(tuple(candidate.card for candidate in ordered))
     shown: list[Card] = []
-    held_back: list[WithheldCard] = []
-    for one in ordered:
-        reason = _find_withhold_reason(one, rules, memory, now)
-        if reason is None and len(shown) >= rules.cards and not _is_critical(one):
+    withheld: list[WithheldCard] = []
+    for candidate in ordered:
+        reason = _find_withhold_reason(candidate, rules, memory, now)
+        if reason is None and len(shown) >= rules.cards and not _is_critical(candidate):
             reason = "limit"
         if rules.mode == "silent" and reason is None:
             reason = "silent"
         if reason is None:
-            shown.append(one.card)
+            shown.append(candidate.card)
         else:
-            held_back.append(WithheldCard(one.card, one.topic, reason))
-    return AttentionResult(tuple(shown), tuple(held_back))
+            withheld.append(WithheldCard(candidate.card, candidate.topic, reason))
+    return AttentionResult(tuple(shown), tuple(withheld))
 
 
-def _rank_candidate(one: CardCandidate) -> tuple[int, bool]:
-    return INDICATORS_ASCENDING.index(one.card.indicator), one.urgent
+def _rank_candidate(candidate: CardCandidate) -> tuple[int, bool]:
+    return candidate.card.indicator.rank, candidate.urgent
 
 
-def _is_critical(one: CardCandidate) -> bool:
-    return one.card.indicator is Indicator.CRITICAL
+def _is_critical(candidate: CardCandidate) -> bool:
+    return candidate.card.indicator is Indicator.CRITICAL
 
 
 def _find_withhold_reason(
-    one: CardCandidate, rules: AttentionRules, memory: CardHistory, now: datetime
+    candidate: CardCandidate, rules: AttentionRules, memory: CardHistory, now: datetime
 ) -> str | None:
-    if _is_critical(one):
+    if _is_critical(candidate):
         return None
-    if INDICATORS_ASCENDING.index(one.card.indicator) < INDICATORS_ASCENDING.index(
-        Indicator(rules.at_least)
-    ):
+    if candidate.card.indicator.rank < Indicator(rules.at_least).rank:
         return "below"
-    sealed: list[frozenset[str]] | None = None
-    for before in memory.find_cards(rules.max_quiet_days, (one.topic, one.topic + COMBINED_SUFFIX)):
-        repeated = rules.repeat_guard and before.same_encounter
-        if not repeated and not _is_snoozed(one, before, rules, now):
+    seals: list[frozenset[str]] | None = None
+    for past in _find_past_cards(candidate, rules, memory):
+        is_repeat = rules.repeat_guard and past.same_encounter
+        if not is_repeat and not _is_snoozed(candidate, past, rules, now):
             continue
-        if sealed is None:
-            sealed = [memory.make_seals(mark) for mark in one.card.rests_on]
-        if not _is_woken(one, before, sealed):
-            return "repeat" if repeated else "snoozed"
+        if seals is None:
+            seals = [memory.make_seals(mark) for mark in candidate.card.rests_on]
+        if not _is_woken(candidate, past, seals):
+            return "repeat" if is_repeat else "snoozed"
     return None
 
 
-def _is_snoozed(one: CardCandidate, before: PastCard, rules: AttentionRules, now: datetime) -> bool:
-    if before.answered_at is None:
+def _find_past_cards(
+    candidate: CardCandidate, rules: AttentionRules, memory: CardHistory
+) -> Iterator[PastCard]:
+    """Earlier cards that said what this one says, alone or with other topics."""
+    for combined in candidate.combined_topics or (candidate.topic,):
+        yield from memory.find_cards(rules.max_quiet_days, (candidate.topic, combined))
+
+
+def _is_snoozed(
+    candidate: CardCandidate, past: PastCard, rules: AttentionRules, now: datetime
+) -> bool:
+    if past.answered_at is None:
         return False
-    reason = before.reason if before.outcome == "overridden" else None
-    days = rules.get_quiet_days(reason, urgent=one.urgent)
-    return now < before.answered_at + timedelta(days=days)
+    reason = past.reason if past.outcome == "overridden" else None
+    days = rules.get_quiet_days(reason, urgent=candidate.urgent)
+    return now < past.answered_at + timedelta(days=days)
 
 
-def _is_woken(one: CardCandidate, before: PastCard, sealed: Iterable[frozenset[str]]) -> bool:
+def _is_woken(candidate: CardCandidate, past: PastCard, seals: Iterable[frozenset[str]]) -> bool:
     """By a new result or symptom, or a worse finding. (A worse category is another topic.)"""
-    worse = INDICATORS_ASCENDING.index(one.card.indicator) > INDICATORS_ASCENDING.index(
-        Indicator(before.indicator)
-    )
-    return worse or any(seals.isdisjoint(before.rests_on) for seals in sealed)
+    is_worse = candidate.card.indicator.rank > Indicator(past.indicator).rank
+    return is_worse or any(seal.isdisjoint(past.rests_on) for seal in seals)

@@ -31,8 +31,8 @@ def write_summary(assessment: B12Assessment, locale: str, language: Language) ->
 
 def write_sentences(assessment: B12Assessment, locale: str, language: Language) -> tuple[str, ...]:
     """The sentences of the summary: what is found, then what it asks for."""
-    written = SENTENCE_WRITERS[assessment.category](assessment)
-    return tuple(spell_units(language(one), locale) for one in written)
+    texts = SENTENCE_WRITERS[assessment.category](assessment)
+    return tuple(spell_units(language(text), locale) for text in texts)
 
 
 def _name_result(assessment: B12Assessment) -> str:
@@ -79,8 +79,8 @@ def _write_functional(assessment: B12Assessment) -> Sentences:
     )
     what: str = make_text("raised MMA")
     if raised and raised.value is not None:
-        found = format_amount(raised.value, raised.unit or "")
-        what = make_text("{what} ({amount})", what=raised.says, amount=found)
+        value = format_amount(raised.value, raised.unit or "")
+        what = make_text("{what} ({amount})", what=raised.says, amount=value)
     urge = _write_action(assessment)
     if assessment.deciding is None:
         return make_text("Functional B12 deficiency: {what}.", what=what), urge

@@ -1,38 +1,89 @@
-"""Parts that the details of both axes are made of: GFM without HTML, in the site's language."""
+"""Write the parts of a card's detail: tables, lists, gaps. GFM without HTML."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
 
-from mappings.text import Text, make_text
+from mappings.text import Text, format_amount, make_text
+from services.assessment.evidence import Evidence
 from services.chart.model import Chart
 from services.knowledge.language import Language
 
 
 def escape_cell(text: str) -> str:
-    """`text` inside a table, with nothing that Markdown or HTML would read as syntax."""
+    """Escape `text` for a table cell: nothing that Markdown or HTML would read as syntax."""
     return text.replace("|", "/").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def format_day(day: date | None, said: Language) -> str:
-    return said.day(day) if day else said("undated")
+def format_day(day: date | None, language: Language) -> str:
+    return language.day(day) if day else language("undated")
 
 
-def write_bullets(title: str, sentences: Iterable[str | None], most: int, said: Language) -> str:
-    """At most `most` of the sentences under their title; empty where there is none."""
-    kept = [said(sentence) for sentence in sentences if sentence][:most]
-    return f"**{said(title)}**\n\n" + "\n".join(f"- {s}" for s in kept) if kept else ""
+def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [_write_row(heads), f"|{'---|' * len(heads)}", *map(_write_row, rows)]
+    return "\n".join(lines)
 
 
-def write_gaps(chart: Chart, keys: Mapping[str, str], said: Language) -> Iterator[str]:
-    """What of `keys` could not be looked up; never taken for nothing being there."""
+def _write_row(cells: Sequence[str]) -> str:
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
+
+
+def write_evidence_table(
+    title: str,
+    rows: Sequence[Evidence],
+    language: Language,
+    spell_units: Callable[[str], str],
+    digits: str = "g",
+) -> str:
+    """Write results with value, day and limit; empty where there is none.
+
+    `title` heads the first column; `spell_units` writes units as clinicians do; `digits` is the
+    format of a value.
+    """
+    if not rows:
+        return ""
+    heads = [language(head) for head in (title, "Value", "Date", "Compared with")]
+    return write_table(heads, [_write_cells(row, language, spell_units, digits) for row in rows])
+
+
+def _write_cells(
+    row: Evidence, language: Language, spell_units: Callable[[str], str], digits: str
+) -> tuple[str, ...]:
+    value = format_amount(row.value or 0.0, row.unit or "", row.comparator, digits)
+    limit = language(row.limit or "no limit applied")
+    cells = (language(row.says), language(value), format_day(row.day, language), limit)
+    return tuple(escape_cell(spell_units(cell)) for cell in cells)
+
+
+def write_comparison(comparison: Mapping[str, Any], language: Language) -> str:
+    """Write what distinguishes B12 deficiency from other causes of muscle loss, as a table."""
+    heads = ("", language("B12 deficiency"), language("Other causes of muscle loss"))
+    rows = comparison["row"]
+    return write_table(
+        heads, [[language(row[name]) for name in ("aspect", "b12", "other")] for row in rows]
+    )
+
+
+def write_bullets(
+    title: str, sentences: Iterable[str | None], max_items: int, language: Language
+) -> str:
+    """Write at most `max_items` of the sentences under their title; empty where there is none."""
+    items = [language(sentence) for sentence in sentences if sentence][:max_items]
+    if not items:
+        return ""
+    return f"**{language(title)}**\n\n" + "\n".join(f"- {item}" for item in items)
+
+
+def write_gaps(chart: Chart, keys: Mapping[str, str], language: Language) -> Iterator[str]:
+    """Write what of `keys` could not be looked up; never taken for nothing being there."""
     missing = tuple(name for key, name in keys.items() if key in chart.unknown)
-    partly = tuple(name for key, name in keys.items() if key in chart.incomplete - chart.unknown)
-    yield from map(said, describe_gaps(missing, partly))
+    partial = tuple(name for key, name in keys.items() if key in chart.incomplete - chart.unknown)
+    yield from map(language, describe_gaps(missing, partial))
 
 
-def describe_gaps(missing: tuple[str, ...], partly: tuple[str, ...]) -> Iterator[Text]:
-    """The sentences about data that could not be had, or had in part alone."""
+def describe_gaps(missing: tuple[str, ...], partial: tuple[str, ...]) -> Iterator[Text]:
+    """Sentences about data that could not be had, or had in part alone."""
     if missing:
         yield make_text("Could not be checked: {missing}.", missing=missing)
-    if partly:
-        yield make_text("Only a part was available: {partly}.", partly=partly)
+    if partial:
+        yield make_text("Only a part was available: {partly}.", partly=partial)

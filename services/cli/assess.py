@@ -13,15 +13,16 @@ import rich_click as click
 from rich.console import Console
 from rich.progress import Progress
 
-from cds_hooks.config.settings import find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
 from mappings.knowledge_file import KnowledgeError
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.cli.common import ERRORS, config_option, exit_on_errors, load_tenant, tenant_option
 from services.cli.terminal import show_cards
 from services.hooks.catalog import read_attention_rules
 from services.hooks.documents import UnusableDocumentError, assess_document
 from services.hooks.overrides import Variant, VariantOptions, build_variant
 from services.hooks.regression_cases import RegressionCase, find_case_differences, read_case
+from services.hooks.topics import TOPICS
 from services.knowledge.configuration import load_settings
 
 MANY_FILES = 20  # a progress bar from here on
@@ -41,7 +42,7 @@ def try_(config: Path | None, tenant_name: str | None, *, as_text: bool, sample:
         ERRORS.print(f"no sample {sample}; there are: {', '.join(names)}", style="red")
         raise SystemExit(2)
     document = orjson.loads(source.read_bytes())
-    maker = CardMaker.from_site(known, settings.base_url, app=tenant.smart is not None)
+    maker = CardComposer.from_site(known, TOPICS, settings.base_url, app=tenant.smart is not None)
     attention = read_attention_rules(tenant.service_tables.get("attention"), known)
     today = date.fromisoformat(document.pop("sampleDay"))
     result = assess_document(document, maker, today, attention)
@@ -77,7 +78,7 @@ def assess(
     2 where a document could not be used; the others are still assessed.
     """
     settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
-    maker = CardMaker.from_site(known, settings.base_url, app=tenant.smart is not None)
+    maker = CardComposer.from_site(known, TOPICS, settings.base_url, app=tenant.smart is not None)
     attention = read_attention_rules(tenant.service_tables.get("attention"), known)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer

@@ -8,13 +8,9 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
+from cds_hooks.config.loader import FILE_VARIABLE, find_configuration_file
 from cds_hooks.config.secrets import read_client_secret
-from cds_hooks.config.settings import (
-    FILE_VARIABLE,
-    ConfigurationError,
-    Settings,
-    find_configuration_file,
-)
+from cds_hooks.config.settings import ConfigurationError, Settings
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.security.key_sets import make_key_set
 from cds_hooks.smart.client import SmartClient

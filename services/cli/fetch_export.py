@@ -20,7 +20,8 @@ from rich.progress import (
 )
 
 from cds_hooks.config.bulk_export import SECONDS_PER_HOUR, BackendClient, BulkAccess
-from cds_hooks.config.settings import Settings, find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
+from cds_hooks.config.settings import Settings
 from cds_hooks.fhir.issues import ExportError, ExportInterruptedError, format_issues
 from cds_hooks.net.urls import is_fhir_base_url, parse_origin
 from services.cli.common import ERRORS, config_option, exit_on_errors

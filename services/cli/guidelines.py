@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cds_hooks.config.settings import find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
 from cds_hooks.config.tenants import Tenant
 from mappings.knowledge_file import KnowledgeError, read_toml
 from mappings.publications.definition import Definition
@@ -31,6 +31,7 @@ from services.evaluation.evaluate import as_json as evaluation_json
 from services.evaluation.evaluate import evaluate
 from services.exports.guideline_changes import Assessment, CategoryChanges, compare_categories
 from services.hooks.documents import UnusableDocumentError, read_document_chart
+from services.hooks.topics import TOPICS
 from services.knowledge.configuration import load_settings
 from services.knowledge.site import SiteKnowledge, load_knowledge
 
@@ -181,7 +182,7 @@ def _assess_pairs(
         except UnusableDocumentError as fault:
             unusable.append(f"{name}: {fault}")
             continue
-        by_a, by_b = (evaluation_json(chart, evaluate(chart, one)) for one in known)
+        by_a, by_b = (evaluation_json(chart, evaluate(chart, one, TOPICS)) for one in known)
         yield by_a, by_b
 
 

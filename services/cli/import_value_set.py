@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import rich_click as click
 
-from cds_hooks.config.settings import find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
 from mappings.knowledge_file import KnowledgeError, get_canonical
 from mappings.terminology.fhir_value_set import UnlistedCodesError
 from mappings.terminology.site_codes import read_site_codes

@@ -8,7 +8,7 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from cds_hooks.config.settings import build_configuration_schema
+from cds_hooks.config.validation import build_configuration_schema
 from cds_hooks.telemetry.logs import read_log_line_schema
 from mappings.export.package import as_text, build_file_name, build_package, build_package_id
 from mappings.fhir_validation import validate_resource

@@ -11,7 +11,7 @@ import orjson
 import rich_click as click
 from rich.console import Console
 
-from cds_hooks.config.settings import find_configuration_file
+from cds_hooks.config.loader import find_configuration_file
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.records.audit_verification import verify_chain
 from cds_hooks.records.database import RecordsUnavailableError, get_sqlite_file, make_engine
@@ -19,8 +19,8 @@ from cds_hooks.records.keyring import read_keyring
 from cds_hooks.records.migrations import UnknownRevisionError
 from cds_hooks.records.queries import read_comments, read_records
 from cds_hooks.records.retention import PurgeCounts, plan_purge, purge_records
-from cds_hooks.records.setup import migrate_to
 from cds_hooks.records.store import Records
+from cds_hooks.records.transactions import migrate_to
 from cds_hooks.web.maintenance import open_records
 from mappings.knowledge_file import get_canonical
 from services.cli.common import ERRORS, config_option, exit_on_errors

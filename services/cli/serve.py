@@ -5,16 +5,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from cds_hooks.config.settings import (
-    FILE_VARIABLE,
-    ConfigurationError,
-    explain_exposure,
-    find_configuration_file,
-)
+from cds_hooks.config.loader import FILE_VARIABLE, find_configuration_file
+from cds_hooks.config.settings import ConfigurationError, explain_exposure
 from cds_hooks.records.store import RecordsUnavailableError
 from cds_hooks.web.maintenance import open_records
 from services.cli.common import ERRORS, config_option, exit_on_errors, load_all
 from services.cli.terminal import hide_password
+from services.evaluation.topic import list_labels
+from services.hooks.topics import TOPICS
 
 
 @click.command()
@@ -38,14 +36,14 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         os.environ[FILE_VARIABLE] = str(file.resolve())
     ERRORS.print(f"Cobalamin on http://{settings.host}:{settings.port}/cds-services", markup=False)
     for tenant in settings.tenants:
-        labels = known[tenant.id].labels
+        labels = list_labels(known[tenant.id], TOPICS).values()
         who = "callers on this machine" if tenant.is_open else tenant.id
-        ERRORS.print(f"{who}: {labels['b12']} and {labels['sarcopenia']}", markup=False)
+        ERRORS.print(f"{who}: {' and '.join(labels)}", markup=False)
     if settings.is_open:
         ERRORS.print("No tenant is configured: open to callers on this machine, and to them only")
     ERRORS.print(f"Records: {hide_password(settings.records_url)}", soft_wrap=True)
     try:
-        open_records(settings, patient=settings.spool is not None).close()
+        open_records(settings, may_be_down=settings.spool is not None).close()
     except (RecordsUnavailableError, ConfigurationError) as fault:
         ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None

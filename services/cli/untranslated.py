@@ -27,7 +27,7 @@ HEADINGS = (
     *("Limits of the laboratory", "About the order", "B12 deficiency"),
     *("Other causes of muscle loss", "strength", "mass", "performance"),
 )
-KEYWORDS: dict[str, Any] = {"make_text": None, "said": None}
+KEYWORDS: dict[str, Any] = {"make_text": None, "said": None, "language": None}
 # What population runs say is for the site's own committee, in English alone.
 METHODS = [
     ("population/**.py", "ignore"),

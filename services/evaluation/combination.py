@@ -1,23 +1,25 @@
-"""The two axes together: how much attention, what else it may be, and the union of what to do.
+"""Combine the assessments of one patient: tier, differential diagnosis, next steps of both.
 
-Nothing here weighs or adds: each axis keeps its own published category.
+Nothing here weighs or adds: each topic keeps its own published category. B12 and muscle are
+combined by name, because their sources are about these two; other topics stay as they are.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mappings.publications.differential import Cause
 from mappings.text import Numeral, format_amount, make_text
+from services.assessment.topic import TopicAssessment
 from services.chart.model import Chart, Finding, Measurement
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
-from services.sarcopenia.outcome import LACKS_DATA
-from services.sarcopenia.outcome import SarcopeniaAssessment as MuscleAssessment
+from services.sarcopenia.outcome import LACKS_DATA, SarcopeniaAssessment
 from services.sarcopenia.weight import find_weight_loss, get_recent
 from services.vitamin_b12.outcome import DEFICIENT, B12Assessment
 
 B12_MISSING_DATA = frozenset({"at-risk-untested", "insufficient-data"})
 B12_CAUSE = "b12-deficiency"
+B12, SARCOPENIA = "b12", "sarcopenia"  # ids of the topics that are combined
 
 
 class Clue(NamedTuple):
@@ -41,36 +43,49 @@ class SuspectedCause(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What the two axes say side by side."""
+    """The assessments of one patient, and what they mean together."""
 
-    b12: B12Assessment
-    muscle: MuscleAssessment
+    assessments: Mapping[str, TopicAssessment]  # by id of the topic, in the order of the topics
     tier: str
     differential: tuple[SuspectedCause, ...]
     urgent: str | None  # "same-day" or "urgent" where a cause that cannot wait is pointed to
 
+    @property
+    def b12(self) -> B12Assessment:
+        return cast("B12Assessment", self.assessments[B12])
+
+    @property
+    def muscle(self) -> SarcopeniaAssessment:
+        return cast("SarcopeniaAssessment", self.assessments[SARCOPENIA])
+
 
 def combine_assessments(
-    chart: Chart, b12: B12Assessment, muscle: MuscleAssessment, knowledge: SarcopeniaKnowledge
+    chart: Chart, assessments: Mapping[str, TopicAssessment], knowledge: SarcopeniaKnowledge
 ) -> Evaluation:
-    """Tier, differential and the union of actions for one patient."""
-    pointed = tuple(_find_suspected_causes(chart, b12, muscle, knowledge))
-    urgencies = [one.urgent for one in pointed if one.urgent]
+    """Find tier, differential and the steps of muscle that other findings call for.
+
+    `assessments`, by id of the topic, have B12 and sarcopenia among them.
+    """
+    b12 = cast("B12Assessment", assessments[B12])
+    muscle = cast("SarcopeniaAssessment", assessments[SARCOPENIA])
+    causes = tuple(_find_suspected_causes(chart, b12, muscle, knowledge))
+    urgencies = [cause.urgent for cause in causes if cause.urgent]
     if urgencies and not muscle.positive and not {*muscle.triggers} - {"measured"}:
         urgencies = []  # nobody asks about muscle
     urgent = min(urgencies, default=None)  # "same-day" sorts before "urgent"
-    muscle = _merge_actions(b12, muscle, pointed, knowledge, urgent=urgent)
-    return Evaluation(b12, muscle, choose_tier(b12, muscle), pointed, urgent)
+    muscle = _merge_actions(b12, muscle, causes, knowledge, urgent=urgent)
+    tier = choose_tier(b12, muscle)
+    return Evaluation({**assessments, SARCOPENIA: muscle}, tier, causes, urgent)
 
 
-def choose_tier(b12: B12Assessment, muscle: MuscleAssessment) -> str:
-    """An order of attention: T1 before T5. Never a score."""
+def choose_tier(b12: B12Assessment, muscle: SarcopeniaAssessment) -> str:
+    """Choose the order of attention: T1 before T5. Never a score."""
     if b12.category in DEFICIENT and b12.neurological:
         return "T1"
-    b12_is, muscle_is = is_b12_positive(b12), muscle.positive
-    if b12_is and muscle_is:
+    b12_positive, muscle_positive = is_b12_positive(b12), muscle.positive
+    if b12_positive and muscle_positive:
         return "T2"
-    if b12_is or muscle_is:
+    if b12_positive or muscle_positive:
         return "T3"
     if b12.category in B12_MISSING_DATA or (muscle.triggers and muscle.category in LACKS_DATA):
         return "T4"
@@ -86,23 +101,23 @@ def is_b12_positive(b12: B12Assessment) -> bool:
 
 def _merge_actions(
     b12: B12Assessment,
-    muscle: MuscleAssessment,
-    pointed: Iterable[SuspectedCause],
+    muscle: SarcopeniaAssessment,
+    suspected: Iterable[SuspectedCause],
     knowledge: SarcopeniaKnowledge,
     *,
     urgent: str | None,
-) -> MuscleAssessment:
-    """Muscle's next steps with those that the other axis and the other causes call for."""
-    if not (pointed or muscle.positive or muscle.next_steps):
+) -> SarcopeniaAssessment:
+    """Add the next steps that B12 and the suspected causes call for to those of muscle."""
+    if not (suspected or muscle.positive or muscle.next_steps):
         return muscle  # nothing to add, and nothing that could have to wait
     steps = dict.fromkeys(muscle.next_steps)
     flags = dict.fromkeys(muscle.flags)
     first: dict[str, None] = {}
-    for one in pointed:
-        cause = knowledge.cause_of.get(one.cause)
+    for suspicion in suspected:
+        cause = knowledge.cause_of.get(suspicion.cause)
         if cause is None:
             continue
-        if one.urgent is not None and urgent is not None:
+        if suspicion.urgent is not None and urgent is not None:
             first.update(dict.fromkeys(cause.steps))
         elif cause.urgent is None and muscle.positive:
             steps.update(dict.fromkeys(cause.steps))
@@ -122,22 +137,22 @@ def _merge_actions(
 
 
 def _find_suspected_causes(
-    chart: Chart, b12: B12Assessment, muscle: MuscleAssessment, knowledge: SarcopeniaKnowledge
+    chart: Chart, b12: B12Assessment, muscle: SarcopeniaAssessment, knowledge: SarcopeniaKnowledge
 ) -> Iterator[SuspectedCause]:
     if is_b12_positive(b12):
         signs = [e.resource for e in b12.evidence if e.rule == "neurological" and e.resource]
         result = [b12.deciding.result.resource] if b12.deciding else []
-        pointers = tuple(dict.fromkeys((*result, *signs)))
-        if pointers:
-            yield SuspectedCause(B12_CAUSE, pointers)
+        resources = tuple(dict.fromkeys((*result, *signs)))
+        if resources:
+            yield SuspectedCause(B12_CAUSE, resources)
     for cause in _select_causes(chart, knowledge):
-        found = {p.resource: p for p in _find_clues(cause, chart, muscle, knowledge)}
-        if found:
-            recent = any(pointer.recent for pointer in found.values())
+        clues = {clue.resource: clue for clue in _find_clues(cause, chart, muscle, knowledge)}
+        if clues:
+            recent = any(clue.recent for clue in clues.values())
             yield SuspectedCause(
                 cause.id,
-                tuple(found),
-                tuple(dict.fromkeys(pointer.text for pointer in found.values())),
+                tuple(clues),
+                tuple(dict.fromkeys(clue.text for clue in clues.values())),
                 cause.urgent if recent else None,
             )
 
@@ -145,27 +160,27 @@ def _find_suspected_causes(
 def _select_causes(chart: Chart, knowledge: SarcopeniaKnowledge) -> Iterable[Cause]:
     """The causes that something on record may point to, in the order of the file."""
     places: set[int] = set()
-    for on_record in (chart.findings, chart.medications, chart.measurements):
-        for name in on_record:
+    for entries in (chart.findings, chart.medications, chart.measurements):
+        for name in entries:
             places.update(knowledge.causes_naming.get(name, ()))
     return [knowledge.causes[place] for place in sorted(places)]
 
 
 def _find_clues(
-    cause: Cause, chart: Chart, muscle: MuscleAssessment, knowledge: SarcopeniaKnowledge
+    cause: Cause, chart: Chart, muscle: SarcopeniaAssessment, knowledge: SarcopeniaKnowledge
 ) -> Iterator[Clue]:
-    for found in chart.list_present(cause.conditions):
-        if isinstance(found, Finding):
-            known_since = chart.today - timedelta(days=knowledge.policy["acute_condition_days"])
-            recent = found.onset is None or found.onset >= known_since
-            yield Clue(found.resource, knowledge.titles[found.concept], recent)
+    for finding in chart.list_present(cause.conditions):
+        if isinstance(finding, Finding):
+            acute_since = chart.today - timedelta(days=knowledge.policy["acute_condition_days"])
+            recent = finding.onset is None or finding.onset >= acute_since
+            yield Clue(finding.resource, knowledge.titles[finding.concept], recent)
     for concept in cause.medications if chart.medications else ():
         for drug in chart.medications.get(concept, ()):
             if drug.status in ("current", "draft"):
                 title = knowledge.titles[concept]
-                drafted = drug.status == "draft"
-                says = make_text("{title}, being ordered", title=title) if drafted else title
-                yield Clue(drug.resource, says)
+                if drug.status == "draft":
+                    title = make_text("{title}, being ordered", title=title)
+                yield Clue(drug.resource, title)
     for result in _find_results_outside_range(cause, chart, knowledge):
         title = knowledge.titles[result.observation]
         value = format_amount(result.value, result.unit, result.comparator)
@@ -175,20 +190,20 @@ def _find_clues(
             Clue(resource, make_text("Grip differs between hands")) for resource in muscle.asymmetry
         )
     if cause.weight_loss:
-        lost = find_weight_loss(chart, knowledge)
-        if lost:
-            said = make_text(
+        weights = find_weight_loss(chart, knowledge)
+        if weights:
+            text = make_text(
                 "Weight {before} to {now}",
-                before=Numeral(f"{lost[1].value:g}"),
-                now=format_amount(lost[0].value, "kg"),
+                before=Numeral(f"{weights[1].value:g}"),
+                now=format_amount(weights[0].value, "kg"),
             )
-            yield from (Clue(weight.resource, said) for weight in lost)
+            yield from (Clue(weight.resource, text) for weight in weights)
 
 
 def _find_results_outside_range(
     cause: Cause, chart: Chart, knowledge: SarcopeniaKnowledge
 ) -> Iterator[Measurement]:
-    """Recent results outside the laboratory's own range; without a range nothing is said."""
+    """Recent results outside the laboratory's own range; without a range there is none."""
     for name in (*cause.above_range, *cause.outside_range):
         result = chart.get_latest(name)
         if (

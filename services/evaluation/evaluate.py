@@ -1,28 +1,27 @@
-"""One patient, both axes: what a request, the command line and a population run all call."""
+"""Evaluate one patient by every topic: hook calls, the command line and population runs."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from services.chart.model import Chart
 from services.evaluation.combination import Evaluation, combine_assessments
+from services.evaluation.topic import TopicRules
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.assess import assess as assess_muscle
-from services.vitamin_b12.assess import assess as assess_b12
 
 
-def evaluate(chart: Chart, known: SiteKnowledge) -> Evaluation:
-    """Both assessments of `chart`, with what they mean together."""
-    return combine_assessments(
-        chart, assess_b12(chart, known.b12), assess_muscle(chart, known.muscle), known.muscle
-    )
+def evaluate(chart: Chart, knowledge: SiteKnowledge, topics: Iterable[TopicRules]) -> Evaluation:
+    """Assess `chart` by the rules of each of `topics`, and combine the assessments."""
+    assessments = {topic.id: topic.assess(chart, knowledge) for topic in topics}
+    return combine_assessments(chart, assessments, knowledge.muscle)
 
 
-def as_json(chart: Chart, found: Evaluation) -> dict[str, Any]:
-    """The assessment as services/assessment/schemas/assessment.schema.json has it."""
+def as_json(chart: Chart, evaluation: Evaluation) -> dict[str, Any]:
+    """The evaluation as services/assessment/schemas/assessment.schema.json has it."""
     return {
         "patient": chart.patient,
         "asOf": chart.today.isoformat(),
-        "b12": found.b12.as_json(),
-        "sarcopenia": found.muscle.as_json(),
-        "tier": found.tier,
-        "differential": [pointed.as_json() for pointed in found.differential],
+        "b12": evaluation.b12.as_json(),
+        "sarcopenia": evaluation.muscle.as_json(),
+        "tier": evaluation.tier,
+        "differential": [suspected.as_json() for suspected in evaluation.differential],
     }

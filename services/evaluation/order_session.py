@@ -1,4 +1,4 @@
-"""The orders of one session beside the patient they are for."""
+"""The order session of a call: drafts, the patient, and what rules about orders ask of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Proposal(NamedTuple):
 
 
 class OrderFinding(NamedTuple):
-    """What a rule says of drafts of the session."""
+    """The finding of a rule about drafts of the session."""
 
     rule: OrderRule
     case: str
@@ -58,7 +58,7 @@ class OrderFinding(NamedTuple):
 
 @dataclass(frozen=True)
 class OrderSession:
-    """What the rules about orders look at."""
+    """One patient with the orders of the call: what order rules and cards are made from."""
 
     chart: Chart
     evaluation: Evaluation
@@ -67,6 +67,7 @@ class OrderSession:
     hook: str | None = None
     is_about_orders: bool = False  # the hook is, and not about the patient alone
     is_selecting: bool = False  # orders are being chosen; else they are about to be signed
+    encounter: str | None = None
 
     @property
     def category(self) -> str:
@@ -80,8 +81,8 @@ class OrderSession:
     @cached_property
     def is_untreated(self) -> bool:
         """Whether a deficiency stands without replacement that treats: a dietary dose does not."""
-        given = read_replacement(self.chart, self.knowledge.b12)
-        return self.category in DEFICIENT and not given.therapeutic
+        replacement = read_replacement(self.chart, self.knowledge.b12)
+        return self.category in DEFICIENT and not replacement.therapeutic
 
     @cached_property
     def features(self) -> Features:
@@ -90,8 +91,10 @@ class OrderSession:
     @property
     def has_reason_to_measure(self) -> bool:
         """A blood finding, risk factor or symptom on record."""
-        found = self.features
-        return bool(found.macrocytosis or found.risks or found.symptoms or found.neurological)
+        features = self.features
+        return bool(
+            features.macrocytosis or features.risks or features.symptoms or features.neurological
+        )
 
     def find_drugs(self, *concepts: str) -> list[Medication]:
         """Drugs about to be ordered that the call is about."""

@@ -17,15 +17,13 @@ from cds_hooks.protocol.dialects import Dialect
 from cds_hooks.protocol.prefetch import find_resource_type
 from cds_hooks.protocol.service import Service
 from mappings.knowledge_file import CLINICAL, read_toml
-from services.cards import b12 as b12_card
-from services.cards import muscle as muscle_card
-from services.cards.attention import COMBINED_SUFFIX
-from services.cards.composer import build_order_topic
+from services.cards.composer import build_suffix, combine_topics
+from services.cards.order_cards import build_order_topic
+from services.evaluation.topic import list_labels
 from services.hooks.catalog import ROLE, build_services
 from services.hooks.offered_hooks import OFFERED_HOOKS
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge
-from services.sarcopenia.labels import CATEGORIES
-from services.vitamin_b12.labels import TITLES
 
 TEMPLATES = files("services.exports") / "templates"
 KINDS = {
@@ -52,7 +50,7 @@ def build_sheet(settings: Settings, tenant: Tenant, known: SiteKnowledge) -> str
         trust=tenant.trust,
         base=tenant.trust.audience if tenant.trust else settings.base_url,
         fhir=tenant.fhir,
-        labels=known.labels,
+        labels=list_labels(known, TOPICS),
         guideline=known.b12.guideline,
         definition=known.muscle.definition,
         services=answering,
@@ -146,10 +144,11 @@ def _list_orders(known: SiteKnowledge, dialect: Dialect) -> Iterator[Mapping[str
 
 
 def list_topics(known: SiteKnowledge) -> Iterator[tuple[str, str]]:
-    for category, title in TITLES.items():
-        yield b12_card.build_topic_code(category), title
-        yield f"{b12_card.build_topic_code(category)}{COMBINED_SUFFIX}", f"{title}, and muscle"
-    for category, title in CATEGORIES.items():
-        yield muscle_card.build_topic_code(category), f"Muscle: {title}"
+    for place, topic in enumerate(TOPICS, start=1):
+        for code, title in topic.list_codes():
+            yield code, title
+            for others in combine_topics(TOPICS[place:]):
+                names = " and ".join(other.title.lower() for other in others)
+                yield f"{code}{build_suffix(others)}", f"{title}, and {names}"
     for rule in known.order_rules.values():
         yield build_order_topic(rule.id), rule.title

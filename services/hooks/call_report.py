@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from cds_hooks.config.tenants import Tenant
-from cds_hooks.fhir.client import check_query, find_allowed_base
+from cds_hooks.fhir.access_rules import check_query, find_allowed_base
 from cds_hooks.protocol import prefetch
 from cds_hooks.protocol.errors import CallError
 from cds_hooks.protocol.hook_request import HookRequest, read_json, read_request

@@ -12,12 +12,13 @@ from mappings.actions.attention import AttentionRules, read_attention
 from mappings.knowledge_file import CLINICAL, KnowledgeError, read_toml
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.value_set import ValueSetIndex
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.fhir_values import as_list, read_codings
 from services.chart.model import Chart
 from services.chart.reader import read_chart
 from services.hooks.decide import CallAnswer, CallContext, decide_cards
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge, load_knowledge
 
 ROLE = "practitioner_role"  # asked for only where a site speaks to some specialties alone
@@ -77,7 +78,7 @@ def _list_resources(answers: Iterable[prefetch.PrefetchAnswer]) -> Iterator[Mapp
         yield from one.resources
 
 
-def answer_call(call: Call, chart: Chart, maker: CardMaker, rules: AttentionRules) -> CallAnswer:
+def answer_call(call: Call, chart: Chart, maker: CardComposer, rules: AttentionRules) -> CallAnswer:
     """What a call is answered: a request and the command line alike."""
     context = CallContext(
         hook=call.request.hook,
@@ -104,7 +105,7 @@ def _read_specialties(role: prefetch.PrefetchAnswer | None) -> frozenset[str] | 
     return frozenset(found) or None
 
 
-def build_decide(maker: CardMaker, rules: AttentionRules) -> Callable[[Call], Decision]:
+def build_decide(maker: CardComposer, rules: AttentionRules) -> Callable[[Call], Decision]:
     """The decision behind a service."""
 
     def decide(call: Call) -> Decision:
@@ -121,7 +122,7 @@ def read_attention_rules(
     return read_attention(
         attention,
         (build_service_id(hook) for hook in OFFERED_HOOKS),
-        (*known.order_rules, "b12", "muscle"),
+        (*known.order_rules, *(topic.problem for topic in TOPICS)),
     )
 
 
@@ -167,7 +168,7 @@ def build_services(
 ) -> tuple[Service, ...]:
     """The services of one configuration; with `app`, cards link to it. Raises KnowledgeError."""
     templates = build_prefetch_templates(known.index)
-    maker = CardMaker.from_site(known, base_url, app=app)
+    maker = CardComposer.from_site(known, TOPICS, base_url, app=app)
     rules = read_attention_rules(attention, known)
     # A user known by a PractitionerRole is found by no Practitioner: then everybody is spoken to.
     user = {ROLE: "PractitionerRole?practitioner={{context.userId}}"}

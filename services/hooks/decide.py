@@ -10,7 +10,7 @@ from cds_hooks.protocol.cards import Card
 from cds_hooks.protocol.hook_request import HOOKS, build_reference
 from mappings.actions.attention import AttentionRules
 from services.cards.attention import WithheldCard, select_cards
-from services.cards.composer import CardMaker, build_record
+from services.cards.composer import CardComposer, build_record
 from services.chart.model import Chart
 from services.evaluation.combination import Evaluation
 from services.evaluation.evaluate import evaluate
@@ -44,7 +44,7 @@ class CallAnswer:
 def decide_cards(
     chart: Chart,
     context: CallContext,
-    maker: CardMaker,
+    maker: CardComposer,
     rules: AttentionRules,
     evaluation: Evaluation | None = None,
 ) -> CallAnswer:
@@ -54,17 +54,20 @@ def decide_cards(
     user's specialties are not known, nothing is kept from anybody.
     """
     knowledge = maker.knowledge
-    evaluation = evaluation or evaluate(chart, knowledge)
-    session = build_session(chart, evaluation, knowledge, context.drafts, context.hook)
+    evaluation = evaluation or evaluate(chart, knowledge, maker.topics)
+    session = build_session(
+        chart, evaluation, knowledge, context.drafts, context.hook, context.encounter
+    )
     candidates, omissions = maker.draft_candidates(
         session,
-        context.encounter,
         find_silenced_rules(rules, context.specialties),
         everything=rules.mode == "everything",
     )
     selection = select_cards(candidates, rules, context.history, context.now)
     topics = (candidate.topic for candidate in candidates)
-    record = build_record(evaluation, knowledge, (*omissions, *selection.withheld), topics)
+    record = build_record(
+        evaluation, knowledge, maker.topics, (*omissions, *selection.withheld), topics
+    )
     return CallAnswer(evaluation, selection.cards, record, selection.withheld_cards, omissions)
 
 
@@ -74,6 +77,7 @@ def build_session(
     knowledge: SiteKnowledge,
     drafts: Iterable[Mapping[str, Any]],
     hook: str,
+    encounter: str | None = None,
 ) -> OrderSession:
     """The orders of a call of `hook` beside the patient, as rules about orders look at them."""
     by_reference = {build_reference(draft): draft for draft in drafts}
@@ -85,6 +89,7 @@ def build_session(
         hook,
         HOOKS[hook].is_about_orders,
         HOOKS[hook].has_selections,
+        encounter,
     )
 
 

@@ -17,7 +17,7 @@ from cds_hooks.protocol.hook_request import (
 )
 from cds_hooks.protocol.service import Call
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.model import Chart
 from services.chart.orders import MEDICATION_TYPES, ORDER_TYPES
 from services.chart.reader import read_chart
@@ -49,7 +49,7 @@ class AnsweredDocument(NamedTuple):
 
 def assess_document(
     document: Any,
-    maker: CardMaker,
+    maker: CardComposer,
     today: date,
     attention: Mapping[str, AttentionRules],
 ) -> dict[str, Any]:
@@ -67,13 +67,13 @@ def assess_document(
             return {**evaluation_json(found.chart, found.answer.evaluation), "cards": cards}
         case {"resourceType": "Bundle"}:
             chart = _read_bundle_chart(document, known, today)
-            return evaluation_json(chart, evaluate(chart, known))
+            return evaluation_json(chart, evaluate(chart, known, maker.topics))
     raise UnusableDocumentError("neither a FHIR Bundle nor a CDS Hooks request")
 
 
 def answer_document(
     document: Any,
-    maker: CardMaker,
+    maker: CardComposer,
     today: date,
     attention: Mapping[str, AttentionRules],
     *,
@@ -105,7 +105,7 @@ def answer_document(
 def answer_chart(
     chart: Chart,
     drafts: Iterable[Mapping[str, Any]],
-    maker: CardMaker,
+    maker: CardComposer,
     rules: AttentionRules,
     hook: str,
 ) -> CallAnswer:

@@ -17,53 +17,13 @@ from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import FhirAccess, Tenant
 from cds_hooks.protocol.service import Service
 from cds_hooks.records.store import Records
-from cds_hooks.telemetry.metrics import Metrics, Series
-from cds_hooks.web.app import create_app, get_utc_now
+from cds_hooks.telemetry.metrics import Metrics
+from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, get_utc_now, make_context
 from services.hooks.catalog import build_services
 from services.knowledge.site import SiteKnowledge
 
 VERSION = version("cobalamin-cds")
-
-
-class _NullSeries:
-    """A metric that says nothing: what is rehearsed beside a running service is not its work."""
-
-    def labels(self, *_values: str) -> "_NullSeries":
-        return self
-
-    def inc(self, _amount: float = 1) -> None:
-        pass
-
-    def set(self, _value: float) -> None:
-        pass
-
-    def observe(self, _value: float) -> None:
-        pass
-
-
-class NullMetrics(Metrics):
-    """What a rehearsal counts, nowhere."""
-
-    def _make_counter(self, _name: str, _says: str, *_labels: str) -> Series:
-        return Series(_NullSeries())
-
-    def _make_timer(
-        self,
-        _name: str,
-        _says: str,
-        *_labels: str,
-        buckets: tuple[float, ...] = (),  # noqa: ARG002  # as Metrics has it
-    ) -> Series:
-        return Series(_NullSeries())
-
-    def _make_gauge(
-        self,
-        _name: str,
-        _says: str,
-        *_labels: str,
-        of_workers: str = "",  # noqa: ARG002  # as Metrics has it
-    ) -> Series:
-        return Series(_NullSeries())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +56,17 @@ def run_in_process(
             app=tenant.smart is not None,
         )
         app = create_app(
-            {guest.id: offered},
-            replace(settings, tenants=(guest,)),
-            records,
-            structlog.wrap_logger(None, processors=[keep]),
-            version=VERSION,
-            metrics=NullMetrics(),
-            clock=get_utc_now if now is None else lambda: now,
+            make_context(
+                {guest.id: offered},
+                replace(settings, tenants=(guest,)),
+                records,
+                Telemetry(
+                    structlog.wrap_logger(None, processors=[keep]),
+                    VERSION,
+                    metrics=Metrics(counts=False),
+                ),
+                clock=get_utc_now if now is None else lambda: now,
+            )
         )
         answering = tuple(one for one in offered if tenant.dialect.supports_hook(one.hook))
         try:

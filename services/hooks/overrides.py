@@ -7,8 +7,9 @@ from typing import Any
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.protocol.dialects import DIALECTS
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.hooks.catalog import read_attention_rules
+from services.hooks.topics import TOPICS
 from services.knowledge.site import (
     DEFAULT_DEFINITION,
     DEFAULT_GUIDELINE,
@@ -54,7 +55,7 @@ class Variant:
     choices: VariantOptions
     tenant: Tenant
     known: SiteKnowledge
-    maker: CardMaker
+    maker: CardComposer
     attention: Mapping[str, AttentionRules]  # by service
 
 
@@ -78,6 +79,6 @@ def build_variant(tenant: Tenant, choices: VariantOptions, base_url: str) -> Var
         choices,
         replace(tenant, service_tables=clinical, dialect=dialect),
         known,
-        CardMaker.from_site(known, base_url),
+        CardComposer.from_site(known, TOPICS, base_url),
         read_attention_rules(clinical.get("attention"), known),
     )

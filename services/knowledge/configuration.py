@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cds_hooks.config import settings
+from cds_hooks.config import loader
 from cds_hooks.config.settings import ServiceTables, Settings
 
 SCHEMA = Path(__file__).parent / "schemas" / "clinical_configuration.schema.json"
@@ -17,7 +17,7 @@ def load_settings(path: Path | None) -> Settings:
 
     Raises ConfigurationError with every fault of the file.
     """
-    return settings.load_settings(path, get_clinical_tables())
+    return loader.load_settings(path, get_clinical_tables())
 
 
 def get_clinical_tables() -> ServiceTables:

@@ -52,11 +52,6 @@ class SiteKnowledge:
         default_factory=dict
     )  # a site's guidelines and definitions
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """What is in force, for the log."""
-        return {"b12": self.b12.guideline.label, "sarcopenia": self.muscle.definition.label}
-
     def read_guidelines(self) -> dict[str, Guideline]:
         """Every guideline there is to choose, the one in force as the site has it."""
         read = (

@@ -39,6 +39,11 @@ class SarcopeniaAssessment(NamedTuple):
     def confirmed(self) -> bool:
         return self.category in CONFIRMED
 
+    @property
+    def urgent(self) -> bool:
+        """Whether days matter: never because of muscle itself, only of other causes."""
+        return False
+
     def as_json(self) -> dict[str, Any]:
         """The `sarcopenia` member of the assessment."""
         return {

@@ -18,7 +18,7 @@ from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.net.urls import is_loopback
 from cds_hooks.records.store import RecordsUnavailableError
-from cds_hooks.security.authentication import AuthenticationError
+from cds_hooks.security.token_checks import AuthenticationError
 from cds_hooks.web.app import get_context
 
 SIGN_IN = "sign-in"  # the area that everybody may enter where there is a provider
@@ -144,7 +144,7 @@ class Access:
         return User(kept["subject"], kept["name"], tuple(there))
 
     def _is_signed_out(self, id_: str | None) -> bool:
-        return id_ is None or get_context(current_app).records.is_token_used(
+        return id_ is None or get_context(current_app).records.tokens.is_used(
             NO_TENANT, _hash_session_id(id_)
         )
 
@@ -172,7 +172,7 @@ class Access:
         session.clear()
         if id_ is not None:
             until = datetime.fromtimestamp(began + self.settings.pages.session_hours * 3600, UTC)
-            get_context(current_app).records.use_token(NO_TENANT, _hash_session_id(id_), until)
+            get_context(current_app).records.tokens.use(NO_TENANT, _hash_session_id(id_), until)
 
     def areas(self) -> tuple[str, ...]:
         """The areas that this request's user is shown a way to."""

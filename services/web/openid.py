@@ -20,9 +20,10 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from cds_hooks.config.pages import OpenID
 from cds_hooks.config.secrets import read_client_secret
+from cds_hooks.net.bounded_response import read_body
 from cds_hooks.net.session import limit_time, restrict_session
 from cds_hooks.net.urls import is_loopback_url, parse_origin
-from cds_hooks.security.authentication import AuthenticationError
+from cds_hooks.security.token_checks import AuthenticationError
 
 NAME = "openid"
 ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "RS384", "RS512")  # asymmetric ones alone
@@ -33,7 +34,6 @@ CACHE_SECONDS = 24 * 3600  # then the provider's description and keys are fetche
 RETRY_SECONDS = 5  # a provider that did not answer is not asked again, and nobody waits for it
 MAX_WAITING = 8  # requests that wait for the provider: hooks need threads too
 MAX_BYTES = 1024 * 1024  # of an answer
-CHUNK_BYTES = 16 * 1024
 MAX_SIGN_INS = 4  # sign-ins under way in one browser: each takes room in its cookie
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 # What is believed of its description. Whatever else stands there would reach the library's client,
@@ -61,14 +61,10 @@ class _BoundedSession(OAuth2Session):  # type: ignore[misc]  # no published type
         with limit_time(TOTAL_SECONDS) as rung:
             answer = super().request(method, url, **options)
             with answer:
-                body = bytearray()
-                for chunk in answer.iter_content(CHUNK_BYTES):
-                    body += chunk
-                    if len(body) > MAX_BYTES:
-                        raise ValueError("too large")
+                body = read_body(answer, MAX_BYTES)
             if rung.is_set():  # what had come by then may look like a short answer
                 raise requests.Timeout
-            answer._content = bytes(body)  # where the answer keeps what was read of it
+            answer._content = body  # where the answer keeps what was read of it
             return answer
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from cds_hooks.config.tenants import Tenant
 from mappings.text import format_amount, format_english
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.model import Chart, Medication, calculate_age
 from services.hooks.catalog import read_attention_rules
 from services.hooks.documents import assess_document, read_document_chart
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge
 from services.web.what_if.query import SAMPLE_NAMES, read_sample
 
@@ -51,12 +52,12 @@ class Sample:
 
 def assess_samples(known: SiteKnowledge, base_url: str, tenant: Tenant) -> dict[str, Sample]:
     """All of them by name, assessed as `cobalamin try` does."""
-    maker = CardMaker.from_site(known, base_url)
+    maker = CardComposer.from_site(known, TOPICS, base_url)
     names = sorted(SAMPLE_NAMES, key=lambda name: name != FIRST_SAMPLE)
     return {name: _assess_sample(name, maker, tenant) for name in names}
 
 
-def _assess_sample(name: str, maker: CardMaker, tenant: Tenant) -> Sample:
+def _assess_sample(name: str, maker: CardComposer, tenant: Tenant) -> Sample:
     document, day = read_sample(name)
     known = maker.knowledge
     chart = read_document_chart(document, known, day)

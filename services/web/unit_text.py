@@ -1,7 +1,7 @@
 """Units as people write them, on pages that show every unit there is."""
 
 from services.cards.b12_summary import UNIT_SPELLINGS
-from services.cards.muscle import spell_muscle_units
+from services.cards.muscle_summary import spell_muscle_units
 
 UNIT_SPELLINGS = {  # beyond those of cards; the longer first
     **UNIT_SPELLINGS,

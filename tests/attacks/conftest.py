@@ -13,6 +13,7 @@ from token_issuers import Issuer, Key
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 from services.knowledge.configuration import load_settings
 
@@ -67,11 +68,14 @@ class Hospital:
         self.settings = load_settings(folder / "cobalamin.toml")
         self.records = Records.open(self.settings.records_url)
         self.app = create_app(
-            {tenant.id: build_services(known(), BASE) for tenant in self.settings.tenants},
-            self.settings,
-            self.records,
-            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
-            version="test",
+            make_context(
+                {tenant.id: build_services(known(), BASE) for tenant in self.settings.tenants},
+                self.settings,
+                self.records,
+                Telemetry(
+                    structlog.wrap_logger(None, processors=[stamp_event, self._keep]), "test"
+                ),
+            )
         )
         self.client = self.app.test_client()
 

@@ -46,23 +46,23 @@ def test_keys_are_fetched_once_and_kept(ehr, fetched):
     keys, clock, told = fetched
     assert ehr.paths == []  # nothing before it is needed
     for _ in range(5):
-        assert keys.key("one", "ES384") is not None
+        assert keys.find_key("one", "ES384") is not None
     clock.now += FRESH_SECONDS
-    assert keys.key("one", "ES384") is not None
+    assert keys.find_key("one", "ES384") is not None
     assert ehr.paths == ["/jwks.json"]
     clock.now += 1
-    assert keys.key("one", "ES384") is not None
+    assert keys.find_key("one", "ES384") is not None
     assert len(ehr.paths) == 2
     assert told == ["ok", "ok"]
 
 
 def test_a_new_key_is_found_when_it_is_first_used(ehr, fetched):
     keys, clock, _told = fetched
-    assert keys.key("one", "ES384") is not None
+    assert keys.find_key("one", "ES384") is not None
     ehr.answer = Issuer("x", Key(kid="two")).jwks
     clock.now += UNKNOWN_KEY_SECONDS
-    assert keys.key("two", "ES384") is not None
-    assert keys.key("one", "ES384") is None  # it was withdrawn
+    assert keys.find_key("two", "ES384") is not None
+    assert keys.find_key("one", "ES384") is None  # it was withdrawn
 
 
 def test_unknown_keys_make_few_fetches(ehr, fetched):
@@ -70,7 +70,7 @@ def test_unknown_keys_make_few_fetches(ehr, fetched):
     keys, clock, _told = fetched
     for second in range(300):
         clock.now = 1000.0 + second
-        assert keys.key(f"invented-{second}", "ES384") is None
+        assert keys.find_key(f"invented-{second}", "ES384") is None
     assert len(ehr.paths) == 300 / UNKNOWN_KEY_SECONDS
 
 
@@ -79,7 +79,8 @@ def test_many_threads_make_one_fetch(ehr, fetched):
     ehr.answering.clear()
     found = []
     threads = [
-        threading.Thread(target=lambda: found.append(keys.key("one", "ES384"))) for _ in range(12)
+        threading.Thread(target=lambda: found.append(keys.find_key("one", "ES384")))
+        for _ in range(12)
     ]
     for thread in threads:
         thread.start()
@@ -102,14 +103,14 @@ def test_many_threads_make_one_fetch(ehr, fetched):
 """)
 def test_while_the_endpoint_is_down_keys_stay_good_for_a_while(ehr, fetched, case):
     keys, clock, told = fetched
-    assert keys.key("one", "ES384") is not None
+    assert keys.find_key("one", "ES384") is not None
     ehr.status = 503
     clock.now += eval(case["seconds"], vars(key_sets))
     if case["known"]:
-        assert keys.key("one", "ES384") is not None
+        assert keys.find_key("one", "ES384") is not None
     else:
         with pytest.raises(KeysUnavailableError):
-            keys.key("one", "ES384")
+            keys.find_key("one", "ES384")
         assert told[-1] == "status-503"
 
 
@@ -117,12 +118,12 @@ def test_an_endpoint_that_comes_back_is_heard(ehr, fetched):
     keys, clock, _told = fetched
     ehr.status = 500
     with pytest.raises(KeysUnavailableError):
-        keys.key("one", "ES384")
+        keys.find_key("one", "ES384")
     ehr.status = 200
     with pytest.raises(KeysUnavailableError):  # not at once
-        keys.key("one", "ES384")
+        keys.find_key("one", "ES384")
     clock.now += UNKNOWN_KEY_SECONDS
-    assert keys.key("one", "ES384") is not None
+    assert keys.find_key("one", "ES384") is not None
 
 
 BROKEN = {
@@ -142,7 +143,7 @@ def test_what_is_no_key_set_is_none(ehr, fetched, answer, status, headers, reaso
     keys, _clock, told = fetched
     ehr.answer, ehr.status, ehr.headers = answer, status, headers
     with pytest.raises(KeysUnavailableError):
-        keys.key("one", "ES384")
+        keys.find_key("one", "ES384")
     assert reason in told[-1]
     assert len(ehr.paths) == 1
 
@@ -151,22 +152,22 @@ def test_an_endpoint_that_is_not_there_is_told(fetched, ehr):
     told = []
     keys = FetchedKeys("http://127.0.0.1:9/jwks.json", told.append)
     with pytest.raises(KeysUnavailableError):
-        keys.key("one", "ES384")
+        keys.find_key("one", "ES384")
     assert told == ["ConnectionError"]
 
 
 def test_a_slow_endpoint_holds_nobody_for_long(ehr, fetched, monkeypatch):
-    monkeypatch.setattr(key_sets, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(key_sets, "SOCKET_TIMEOUTS", (0.2, 0.2))
     keys, _clock, told = fetched
     ehr.answering.clear()  # and it does not answer before the test is over
     with pytest.raises(KeysUnavailableError):
-        keys.key("one", "ES384")
+        keys.find_key("one", "ES384")
     assert len(told) == 1
 
 
 def test_an_endpoint_that_drips_holds_nobody_for_long(monkeypatch):
     """Byte by byte in the headers, where the time-out of the socket begins anew each time."""
-    monkeypatch.setattr(key_sets, "WHOLE_SECONDS", 0.5)
+    monkeypatch.setattr(key_sets, "TOTAL_SECONDS", 0.5)
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -182,7 +183,7 @@ def test_an_endpoint_that_drips_holds_nobody_for_long(monkeypatch):
         told = []
         keys = FetchedKeys(f"http://127.0.0.1:{listening.getsockname()[1]}/keys", told.append)
         with pytest.raises(KeysUnavailableError):  # while it still drips
-            keys.key("one", "ES384")
+            keys.find_key("one", "ES384")
         over.set()
         thread.join()
     assert told == ["too-slow"]

@@ -34,7 +34,9 @@ def call(server, prefetch=None):
 
 def asked(client, server, prefetch=None):
     request = call(server, prefetch)
-    answers, fetches = client.complete(request, read_prefetch(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete_answers(
+        request, read_prefetch(request, TEMPLATES), TEMPLATES
+    )
     return answers["observations"], [fetch.reason for fetch in fetches]
 
 
@@ -158,7 +160,7 @@ def test_keys_are_not_fetched_from_inside_either(connections, names, address):
     told = []
     keys = FetchedKeys("https://ehr.example.org/jwks.json", told.append)
     with pytest.raises(KeysUnavailableError):
-        keys.key("k", "ES384")
+        keys.find_key("k", "ES384")
     assert connections == []
     assert told == ["InvalidIPAddress"]
 
@@ -264,7 +266,7 @@ def test_no_next_page_leads_elsewhere(ehr, evil, following, prefetched):
     assert evil.paths == []
     assert ehr.paths == ([] if prefetched else ["/fhir/Observation?patient=1"])
     assert [resource["id"] for resource in answer.resources] == ["o"]
-    assert answer.complete == (url == "")
+    assert answer.is_complete == (url == "")
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_an_id_stays_one_value_of_the_query(ehr, patient):
     client = of(ehr)
     with suppress(InvalidRequestError):  # what cannot be an id is refused already
         read_it = read_request(request, "patient-view")
-        client.complete(read_it, read_prefetch(read_it, TEMPLATES), TEMPLATES)
+        client.complete_answers(read_it, read_prefetch(read_it, TEMPLATES), TEMPLATES)
     client.close()
     assert len(ehr.paths) <= 1
     for path in ehr.paths:
@@ -296,7 +298,7 @@ def test_a_key_set_is_fetched_from_where_it_is_named_alone(evil):
             "jwks_uri": f"{evil.base}/jwks",
         }
         keys = FetchedKeys(f"{ehr.base}/jwks.json", lambda _reason: None)
-        assert keys.key("none", "ES384") is None
+        assert keys.find_key("none", "ES384") is None
         ehr.answer = Issuer("x").jwks
         assert evil.paths == []
         assert ehr.paths == ["/jwks.json"]

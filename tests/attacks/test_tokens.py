@@ -14,7 +14,8 @@ from tables import cases
 from token_issuers import Issuer, Key, part, place, signed
 
 from cds_hooks.config.tenants import TokenTrust
-from cds_hooks.security.authentication import (
+from cds_hooks.security.key_sets import read_usable_keys
+from cds_hooks.security.token_checks import (
     AuthenticationError,
     Token,
     TokenExpectation,
@@ -22,7 +23,6 @@ from cds_hooks.security.authentication import (
     check_token,
     read_token,
 )
-from cds_hooks.security.key_sets import read_usable_keys
 
 NORTH_JKU = "https://ehr.north.example/.well-known/jwks.json"
 STRANGER = Key("ES384")

@@ -71,7 +71,7 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
         self._selector = selectors.DefaultSelector()
-        self._idle_seconds: list[_Connection] = []
+        self._idle: list[_Connection] = []
         self.open = 0  # calls without their answer
 
     def __enter__(self) -> "Client":
@@ -84,8 +84,8 @@ class Client:
 
     def send(self, wanted: Request, due: float | None = None) -> None:
         """`due`: when it should have gone, by `time.perf_counter`."""
-        if self._idle_seconds:
-            one = self._idle_seconds.pop()
+        if self._idle:
+            one = self._idle.pop()
         else:
             one = _Connection(self._port)
             self._selector.register(one.socket, selectors.EVENT_READ, one)
@@ -131,10 +131,10 @@ class Client:
             one.received.clear()
             self.open -= 1
             if piece:
-                self._idle_seconds.append(one)
+                self._idle.append(one)
             yield Answer(answered.kind, answer[0], time.perf_counter() - one.due, answer[1])
-        elif one in self._idle_seconds:
-            self._idle_seconds.remove(one)
+        elif one in self._idle:
+            self._idle.remove(one)
 
 
 def closed(port: int, requests: Iterable[Request], concurrency: int) -> list[Answer]:

@@ -23,11 +23,12 @@ from cds_hooks.protocol import prefetch
 from cds_hooks.protocol.hook_request import read_request
 from cds_hooks.protocol.service import Call
 from cds_hooks.records.store import Records, StoredCard, StoredDecision
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.evaluation.combination import combine_assessments
 from services.evaluation.evaluate import evaluate
 from services.evaluation.order_session import OrderSession
 from services.hooks.catalog import build_prefetch_templates, read_call_chart
+from services.hooks.topics import TOPICS
 from services.knowledge.site import load_knowledge
 from services.sarcopenia.assess import assess as assess_muscle
 from services.vitamin_b12.assess import assess as assess_b12
@@ -67,20 +68,22 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=400)
     calls = parser.parse_args().calls
     known = load_knowledge()
-    maker = CardMaker.from_site(known, "https://cds.example")
+    maker = CardComposer.from_site(known, TOPICS, "https://cds.example")
     templates, now = build_prefetch_templates(known.index), datetime.now(UTC)
     for name in ("neuropathy", "muscle-loss"):
         request = read_request(sample(name), "patient-view")
         call = Call(request, prefetch.read_prefetch(request, templates), now.date(), now)
         chart = read_call_chart(call, known)
         b12, muscle = assess_b12(chart, known.b12), assess_muscle(chart, known.muscle)
-        session = OrderSession(chart, evaluate(chart, known), known, {}, request.hook)
+        session = OrderSession(chart, evaluate(chart, known, TOPICS), known, {}, request.hook)
         phases: dict[str, Callable[[], Any]] = {
             "chart": lambda call=call: read_call_chart(call, known),
             "b12": lambda chart=chart: assess_b12(chart, known.b12),
             "muscle": lambda chart=chart: assess_muscle(chart, known.muscle),
-            "together": lambda c=chart, b=b12, m=muscle: combine_assessments(c, b, m, known.muscle),
-            "cards": lambda session=session: maker.draft_candidates(session, None, {}),
+            "together": lambda c=chart, b=b12, m=muscle: combine_assessments(
+                c, {"b12": b, "sarcopenia": m}, known.muscle
+            ),
+            "cards": lambda session=session: maker.draft_candidates(session, {}),
         }
         told = {phase: round(milliseconds(work, calls), 3) for phase, work in phases.items()}
         print(f"{name}: {told} ms")

@@ -114,7 +114,7 @@ def reading(chromium) -> Iterator[Any]:
         reader = Reader(context.new_page(), base)
         reader.render_page.on("console", reader._heard)
         reader.render_page.on("pageerror", lambda error: reader.faults.append(f"script: {error}"))
-        reader.render_page.on("request", reader._request_token)
+        reader.render_page.on("request", reader._asked)
         reader.render_page.set_default_timeout(60_000)
         opened.append(reader)
         return reader

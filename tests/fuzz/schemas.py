@@ -30,6 +30,7 @@ from cds_hooks.config.secrets import make_key
 from cds_hooks.config.settings import Settings
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 from services.web.site import make_pages, page_paths
 
@@ -60,11 +61,12 @@ def application(folder: Path) -> Any:
     )
     make_key(folder / "pages.key", "pages.key_file")
     return create_app(
-        {"local": build_services(known(), BASE)},
-        served,
-        Records.open(url),
-        structlog.wrap_logger(None, processors=[drop]),
-        version="test",
+        make_context(
+            {"local": build_services(known(), BASE)},
+            served,
+            Records.open(url),
+            Telemetry(structlog.wrap_logger(None, processors=[drop]), "test"),
+        ),
         pages=make_pages(served, {"local": known()}, "test"),
         page_paths=page_paths(served, {"local": known()}),
     )

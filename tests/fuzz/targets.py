@@ -18,27 +18,28 @@ from patients import known
 from token_issuers import Issuer, Key
 
 from cds_hooks.config.tenants import TokenTrust
-from cds_hooks.fhir.client import _find_host, _is_under, _resolve_link
+from cds_hooks.fhir.access_rules import _find_host, is_under, resolve_link
 from cds_hooks.net.urls import is_fhir_base_url, is_origin, is_web_url
 from cds_hooks.protocol import prefetch
 from cds_hooks.protocol.errors import CallError
 from cds_hooks.protocol.feedback import read_feedback
 from cds_hooks.protocol.hook_request import read_json, read_request
 from cds_hooks.protocol.strict_json import UnreadableJsonError, parse_json
-from cds_hooks.security.authentication import (
+from cds_hooks.security.key_sets import read_usable_keys
+from cds_hooks.security.scopes import check_scope, read_grants
+from cds_hooks.security.token_checks import (
     AuthenticationError,
     TokenExpectation,
     check_token,
     compute_token_digest,
     read_token,
 )
-from cds_hooks.security.key_sets import read_usable_keys
-from cds_hooks.security.scopes import check_scope, read_grants
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.reader import read_chart
 from services.hooks.catalog import build_prefetch_templates, read_attention_rules
 from services.hooks.documents import UnusableDocumentError, assess_document
 from services.hooks.offered_hooks import OFFERED_HOOKS
+from services.hooks.topics import TOPICS
 
 KNOWN = known()
 TEMPLATES = build_prefetch_templates(KNOWN.index)
@@ -159,8 +160,8 @@ def url(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     _find_host(text)
     is_web_url(text), is_origin(text), is_fhir_base_url(text)
-    for one in (text, _resolve_link(f"{BASE}/Observation?page=1", text)):
-        if _is_under(BASE, one):
+    for one in (text, resolve_link(f"{BASE}/Observation?page=1", text)):
+        if is_under(BASE, one):
             try:
                 sent = requests.Request("GET", one).prepare().url or ""
             except requests.RequestException:
@@ -189,7 +190,7 @@ def _dumped(*documents: Any) -> list[bytes]:
 
 
 CALLS = [sample(name) for name in SAMPLES]
-MAKER = CardMaker.from_site(KNOWN, "https://cds.example")
+MAKER = CardComposer.from_site(KNOWN, TOPICS, "https://cds.example")
 ATTENTION = read_attention_rules(None, KNOWN)
 RESOURCES = [
     [e["resource"] for value in call["prefetch"].values() if value for e in value.get("entry", [{"resource": value}])]

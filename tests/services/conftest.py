@@ -14,6 +14,7 @@ from cds_hooks.protocol.dialects import Dialect
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 
 
@@ -29,11 +30,12 @@ def asked(tmp_path):
             raise structlog.DropEvent
 
         app = create_app(
-            {"local": build_services(known(), "https://cds.example", attention, app=app)},
-            Settings(tenants=(replace(LOCAL_TENANT, dialect=dialect or Dialect()),)),
-            Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
-            structlog.wrap_logger(None, processors=[stamp_event, keep]),
-            version="test",
+            make_context(
+                {"local": build_services(known(), "https://cds.example", attention, app=app)},
+                Settings(tenants=(replace(LOCAL_TENANT, dialect=dialect or Dialect()),)),
+                Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
+                Telemetry(structlog.wrap_logger(None, processors=[stamp_event, keep]), "test"),
+            )
         )
         client = app.test_client()
         reply = client.post(f"/cds-services/b12-muscle-{call['hook']}", json=call)

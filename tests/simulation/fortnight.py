@@ -27,13 +27,15 @@ from cds_hooks.protocol.service import Call
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
-from services.cards.composer import CardMaker
+from cds_hooks.web.context import Telemetry, make_context
+from services.cards.composer import CardComposer
 from services.hooks.catalog import (
     answer_call,
     build_services,
     read_attention_rules,
     read_call_chart,
 )
+from services.hooks.topics import TOPICS
 from services.knowledge.site import load_knowledge
 
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -125,17 +127,20 @@ class Hospital:
     def __init__(self, attention: dict[str, Any], seed: int, patients: int, folder: Path) -> None:
         self.seed, self.now, self.tally = seed, START, Tally()
         self.known = load_knowledge()
-        self.maker = CardMaker.from_site(self.known, "https://cds.example")
+        self.maker = CardComposer.from_site(self.known, TOPICS, "https://cds.example")
         self.everything = read_attention_rules({"mode": "everything"}, self.known)
         records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
         self.log: list[dict[str, Any]] = []
         app = create_app(
-            {"local": build_services(self.known, "https://cds.example", attention)},
-            Settings(),
-            records,
-            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
-            version="simulation",
-            clock=lambda: self.now,
+            make_context(
+                {"local": build_services(self.known, "https://cds.example", attention)},
+                Settings(),
+                records,
+                Telemetry(
+                    structlog.wrap_logger(None, processors=[stamp_event, self._keep]), "simulation"
+                ),
+                clock=lambda: self.now,
+            )
         )
         self.client = app.test_client()
         self.attentive = attention.get("mode") != "everything"

@@ -29,6 +29,7 @@ from cds_hooks.config.tenants import LOCAL_TENANT, FhirAccess
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import build_processors
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 
 SLOW_DAY = datetime(2026, 11, 4, tzinfo=UTC).date()  # a Wednesday
@@ -61,12 +62,16 @@ class Week(Hospital):
             LOCAL_TENANT, fhir=FhirAccess(allow_loopback=True, deadline_ms=DEADLINE_MS)
         )
         app = create_app(
-            {"local": build_services(self.known, "https://cds.example", {"mode": "on"})},
-            Settings(tenants=(tenant,)),
-            self.records,
-            structlog.wrap_logger(None, processors=[self._remember, *self.makers()]),
-            version="simulation",
-            clock=lambda: self.now,
+            make_context(
+                {"local": build_services(self.known, "https://cds.example", {"mode": "on"})},
+                Settings(tenants=(tenant,)),
+                self.records,
+                Telemetry(
+                    structlog.wrap_logger(None, processors=[self._remember, *self.makers()]),
+                    "simulation",
+                ),
+                clock=lambda: self.now,
+            )
         )
         self.client = app.test_client()
 

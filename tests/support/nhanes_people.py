@@ -21,9 +21,10 @@ import orjson
 import requests
 
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.hooks.catalog import read_attention_rules
 from services.hooks.documents import assess_document
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge, load_knowledge
 
 
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--http", help="base URL of a running service, on its own day")
     options = parser.parse_args()
     known = load_knowledge({"b12": {"guideline": options.guideline}})
-    maker = CardMaker.from_site(known, "http://127.0.0.1:8000")
+    maker = CardComposer.from_site(known, TOPICS, "http://127.0.0.1:8000")
     attention = read_attention_rules(None, known)
     today = date.fromisoformat(options.as_of)
     us, si = read_people(options.us), read_people(options.si)
@@ -107,7 +108,7 @@ def compare_http(
     base: str,
     bundles: dict[str, dict[str, Any]],
     known: SiteKnowledge,
-    maker: CardMaker,
+    maker: CardComposer,
     today: date,
     attention: Mapping[str, AttentionRules],
 ) -> None:

@@ -1,5 +1,6 @@
 """A small service in this process, its log and its metrics kept: a card for whoever is called for."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,9 @@ from cds_hooks.protocol.service import Call, Decision, Service
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.telemetry.metrics import Metrics
+from cds_hooks.telemetry.tracing import NO_TRACING, Tracing
 from cds_hooks.web.app import create_app, get_context
+from cds_hooks.web.context import Telemetry, make_context
 
 SERVICE = "rule-patient-view"
 PATH = f"/cds-services/{SERVICE}"
@@ -39,7 +42,13 @@ def decide(call: Call) -> Decision:
 class Watched:
     """The service, asked through its routes."""
 
-    def __init__(self, folder: Any, settings: Settings | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        folder: Any,
+        settings: Settings | None = None,
+        tracing: Tracing = NO_TRACING,
+        failed_calls: Sequence[str] = (),
+    ) -> None:
         self.lines: list[dict[str, Any]] = []
         settings = replace(
             settings or Settings(), records_url=f"sqlite:///{folder / 'records.sqlite3'}"
@@ -57,14 +66,15 @@ class Watched:
             required=required,
             decide=decide,
         )
-        self.app = create_app(
+        log = structlog.wrap_logger(None, processors=[stamp_event, self._keep])
+        context = make_context(
             {tenant.id: [service] for tenant in settings.tenants},
             settings,
             self.records,
-            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
-            version="1.2.3",
-            **options,
+            Telemetry(log, "1.2.3", tracing=tracing),
+            failed_calls=failed_calls,
         )
+        self.app = create_app(context)
         self.context = get_context(self.app)
         self.client = self.app.test_client()
 
@@ -86,7 +96,7 @@ class Watched:
 
     @property
     def metrics(self) -> Metrics:
-        return self.context.metrics
+        return self.context.telemetry.metrics
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"cobalamin_{name}", labels)

@@ -20,6 +20,7 @@ from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 from services.web.access import Access
 from services.web.frame import Frame
@@ -112,11 +113,12 @@ def site_of(settings: Settings, areas: Mapping[str, str] = MappingProxyType({}))
         blueprint.add_url_rule(path, view_func=lambda: frame.access.tenant().id, methods=["GET", "POST"])  # fmt: skip
         own.append(blueprint)
     app = create_app(
-        {tenant.id: build_services(known(), settings.base_url) for tenant in settings.tenants},
-        settings,
-        Records.open(settings.records_url, settings.records_key_file),
-        structlog.wrap_logger(None, processors=[stamp_event, keep]),
-        version="test",
+        make_context(
+            {tenant.id: build_services(known(), settings.base_url) for tenant in settings.tenants},
+            settings,
+            Records.open(settings.records_url, settings.records_key_file),
+            Telemetry(structlog.wrap_logger(None, processors=[stamp_event, keep]), "test"),
+        ),
         pages=[*make_pages(settings, knowledge, "test"), *own],
         page_paths=page_paths(settings, knowledge),
     )

@@ -21,11 +21,12 @@ from typing import Any
 from cds_hooks.protocol.cards import Card
 from mappings.terminology.value_set import ValueSetIndex
 from mappings.terminology.value_set_file import load_value_sets
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.model import Chart
 from services.chart.reader import read_chart
 from services.evaluation import evaluate
 from services.evaluation.order_session import OrderSession
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge, load_knowledge
 from services.vitamin_b12.assess import assess
 
@@ -280,7 +281,7 @@ def muscle(
 ) -> dict[str, Any]:
     """The `sarcopenia` member of the assessment, with tier and differential beside it."""
     found = chart(text, born, sex)
-    whole = evaluate.as_json(found, evaluate.evaluate(found, known(definition=definition)))
+    whole = evaluate.as_json(found, evaluate.evaluate(found, known(definition=definition), TOPICS))
     differential = {one["cause"]: one["pointers"] for one in whole["differential"]}
     return {**whole["sarcopenia"], "tier": whole["tier"], "differential": differential}
 
@@ -290,8 +291,8 @@ def words(assessment: dict[str, Any]) -> set[str]:
     return {*assessment["nextSteps"], *assessment["flags"]}
 
 
-def maker(knows: SiteKnowledge) -> CardMaker:
-    return CardMaker.from_site(knows, "https://cds.example")
+def maker(knows: SiteKnowledge) -> CardComposer:
+    return CardComposer.from_site(knows, TOPICS, "https://cds.example")
 
 
 def cards(
@@ -304,9 +305,10 @@ def cards(
     knows = knows or known()
     session = OrderSession(
         found,
-        evaluate.evaluate(found, knows),
+        evaluate.evaluate(found, knows, TOPICS),
         knows,
         {f"{draft['resourceType']}/{draft['id']}": draft for draft in drafts},
+        encounter=encounter,
     )
-    candidates, withheld = maker(knows).draft_candidates(session, encounter, {})
+    candidates, withheld = maker(knows).draft_candidates(session, {})
     return tuple(one.card for one in candidates), withheld

@@ -10,6 +10,7 @@ from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services, load_tenant_knowledge
 from services.web.site import make_pages, page_paths
 
@@ -46,11 +47,12 @@ def site(folder: Path, *tenants: Tenant, **others):
     )
     known = load_tenant_knowledge(settings.tenants)
     app = create_app(
-        {one.id: build_services(known[one.id], settings.base_url) for one in settings.tenants},
-        settings,
-        Records.open(f"sqlite:///{folder / 'records.sqlite3'}"),
-        structlog.wrap_logger(None, processors=[drop]),
-        version="test",
+        make_context(
+            {one.id: build_services(known[one.id], settings.base_url) for one in settings.tenants},
+            settings,
+            Records.open(f"sqlite:///{folder / 'records.sqlite3'}"),
+            Telemetry(structlog.wrap_logger(None, processors=[drop]), "test"),
+        ),
         pages=make_pages(settings, known, "test"),
         page_paths=page_paths(settings, known),
     )

@@ -19,6 +19,7 @@ from cds_hooks.config.tenants import LOCAL_TENANT
 from cds_hooks.protocol.prefetch import PrefetchAnswer, PrefetchState
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_prefetch_templates
 from services.knowledge.site import SiteKnowledge
 from services.web.access import Access
@@ -108,11 +109,12 @@ def app_of(
 
     records = Records.open(settings.records_url)
     app = create_app(
-        {LOCAL_TENANT.id: ()},
-        settings,
-        records,
-        structlog.wrap_logger(None, processors=[_drop]),
-        version="test",
+        make_context(
+            {LOCAL_TENANT.id: ()},
+            settings,
+            records,
+            Telemetry(structlog.wrap_logger(None, processors=[_drop]), "test"),
+        ),
         pages=[frame.make_common_blueprint(), make_app_pages(frame, opened, lambda: TODAY)],
     )
     app.teardown = records.close

@@ -1,4 +1,4 @@
-"""Versions of the schema, applied when the records are opened."""
+"""Migrate the schema of the records, with Alembic."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
     "base". Says from where and to where; None is a database without tables.
 
     Raises RecordsUnavailableError for a schema that a newer version of the service has made, and
-    UnknownRevision.
+    UnknownRevisionError.
     """
     # Large, and of no use to the commands that open no records.
     import alembic.command  # noqa: PLC0415
@@ -39,27 +39,29 @@ def migrate(engine: Engine, target: str = "head") -> tuple[str | None, str | Non
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK_ID})
         current = _read_current(connection, script)
         config.attributes["connection"] = connection
-        wanted = _resolve_revision(script, target)
-        if wanted == current:
+        revision = _resolve_revision(script, target)
+        if revision == current:
             return current, current
-        older = {one.revision for one in script.iterate_revisions(current or "base", "base")}
-        if wanted is None or wanted in older:
-            alembic.command.downgrade(config, wanted or "base")
+        older = {
+            version.revision for version in script.iterate_revisions(current or "base", "base")
+        }
+        if revision is None or revision in older:
+            alembic.command.downgrade(config, revision or "base")
         else:
-            alembic.command.upgrade(config, wanted)
-        return current, wanted
+            alembic.command.upgrade(config, revision)
+        return current, revision
 
 
 def _resolve_revision(script: "ScriptDirectory", target: str) -> str | None:
-    """Raises UnknownRevision."""
+    """Raises UnknownRevisionError."""
     if target == "base":
         return None
     if target == "head":
         return script.get_current_head()
-    known = [one.revision for one in script.walk_revisions()]
-    if target not in known:
-        there = ", ".join(["base", *sorted(known)])
-        raise UnknownRevisionError(f"no such revision; there are: {there}")
+    revisions = [version.revision for version in script.walk_revisions()]
+    if target not in revisions:
+        choices = ", ".join(["base", *sorted(revisions)])
+        raise UnknownRevisionError(f"no such revision; there are: {choices}")
     return target
 
 

@@ -14,13 +14,15 @@ from typing import NamedTuple
 
 from cds_hooks.protocol.cards import Card
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker, build_order_topic
+from services.cards.composer import CardComposer
+from services.cards.order_cards import build_order_topic
 from services.chart.fhir_values import Resource
 from services.chart.model import Chart, calculate_age
 from services.evaluation.combination import Evaluation
 from services.evaluation.evaluate import evaluate
 from services.hooks.decide import CallAnswer, CallContext, decide_cards
 from services.hooks.offered_hooks import build_service_id
+from services.hooks.topics import TOPICS
 from services.population.replay.events import DEFAULT_HOOKS, REPLAYED_HOOKS, CallEvent, list_events
 from services.population.replay.record_history import RecordHistory
 from services.population.replay.shown_cards import ReplayCardHistory, ShownCards, get_topic
@@ -28,7 +30,7 @@ from services.population.replay.timestamps import AsOf
 from services.population.run.rows import Row
 
 ANSWER_MODES = ("none", "overridden")
-AXES = ("b12", "muscle")
+PROBLEMS = frozenset(topic.problem for topic in TOPICS)
 SILENT_REASONS = frozenset({"off", "silent", "audience"})  # rules that do not speak
 
 
@@ -47,7 +49,7 @@ class Replay:
 
     def __init__(
         self,
-        maker: CardMaker,
+        maker: CardComposer,
         rules: Mapping[str, AttentionRules],
         hashed: Callable[[str], str],
         *,
@@ -97,7 +99,7 @@ class Replay:
                 calls.append({**of_call, **said})
                 continue
             if before is None or before[0] is not chart:
-                before = chart, evaluate(chart, self._maker.knowledge)
+                before = chart, evaluate(chart, self._maker.knowledge, self._maker.topics)
             answered = self._decide_call(event, chart, before[1], shown)
             for card in answered.cards:
                 shown.add(card, event.at, event.encounter)
@@ -154,7 +156,7 @@ def build_card_rows(answered: CallAnswer) -> Iterator[Row]:
     for why in answered.omissions:
         reason, _, rule = why.partition(":")
         if reason in SILENT_REASONS:
-            topic = rule if rule in AXES else build_order_topic(rule)
+            topic = rule if rule in PROBLEMS else build_order_topic(rule)
             yield {**_EMPTY_CARD, "topic": topic, "shown": False, "withheld": reason}
 
 

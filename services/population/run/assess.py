@@ -9,10 +9,10 @@ import orjson
 
 from cds_hooks.protocol.hook_request import PATIENT_VIEW
 from mappings.actions.attention import AttentionRules
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.chart.fhir_values import Resource, make_sort_key, read_relative_reference
 from services.chart.model import Chart
-from services.evaluation.combination import Evaluation, combine_assessments
+from services.evaluation.combination import B12, SARCOPENIA, Evaluation, combine_assessments
 from services.evaluation.evaluate import evaluate
 from services.hooks.decide import CallContext, decide_cards
 from services.hooks.offered_hooks import build_service_id
@@ -32,7 +32,7 @@ MAX_CACHED = 50_000  # answers for patients of whom nothing is known but age and
 class Evaluators:
     """By what patients are assessed: one guideline and one definition, and others beside them."""
 
-    maker: CardMaker
+    maker: CardComposer
     rules: Mapping[str, AttentionRules]  # by service
     others: tuple[SiteKnowledge, ...] = ()  # pairs that the first is compared with
 
@@ -122,7 +122,7 @@ class Assessor:
         key = make_blank_key(chart, PATIENT_VIEW.name)
         known = self._cached_rows.get(key) if key is not None else None
         if known is None:
-            found = evaluate(chart, self._evaluators.knowledge)
+            found = evaluate(chart, self._evaluators.knowledge, self._evaluators.maker.topics)
             cards = [] if self._since is not None else self._build_card_rows(chart, found, hashed)
             others = compare_guidelines(chart, found, self._evaluators)
             assessed = [rows.build_assessment_row(found, primary=True)]
@@ -161,7 +161,9 @@ def compare_guidelines(
             muscle = assess_muscle(chart, known.muscle)
         else:
             muscle = alone = alone or assess_muscle(chart, first.muscle)
-        yield combine_assessments(chart, b12, muscle, known.muscle)
+        yield combine_assessments(
+            chart, {**primary.assessments, B12: b12, SARCOPENIA: muscle}, known.muscle
+        )
 
 
 def parse_lines(lines: list[Line], into: BucketOutput) -> list[Resource]:

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from mappings.knowledge_file import FOLDER
-from services.cards.composer import CardMaker
+from services.cards.composer import CardComposer
 from services.hooks.catalog import read_attention_rules
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge, digest_choices, load_knowledge
 from services.population.run.assess import Evaluators
 from services.population.run.sources import InputFile, InputPart, split_files
@@ -53,7 +54,7 @@ class RunPlan:
     def load_evaluators(self, known: SiteKnowledge | None = None) -> Evaluators:
         """`known` is what `clinical` chooses, where it has been read. Raises KnowledgeFault."""
         known = known or load_knowledge(self.clinical)
-        maker = CardMaker.from_site(known, self.base_url)
+        maker = CardComposer.from_site(known, TOPICS, self.base_url)
         rules = read_attention_rules(self.clinical.get("attention"), known)
         return Evaluators(maker, rules, tuple(self._load_others(known)))
 

@@ -5,12 +5,9 @@ from itertools import product
 
 from mappings.publications.definition import Definition
 from services.cards import muscle as muscle_card
-from services.evaluation.combination import Evaluation
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.labels import CATEGORIES, NEXT_STEPS
-from services.sarcopenia.outcome import SarcopeniaAssessment
 from services.sarcopenia.stages import ALGORITHMS, MEASURES_USED
-from services.vitamin_b12.outcome import B12Assessment
 from services.web.evidence.glossary import GlossaryEntry, Place, translate_text
 
 LEVELS = ("low", "normal", "unknown")
@@ -57,10 +54,7 @@ def find_outcomes(definition: Definition) -> Iterator[tuple[object, str]]:
 
 
 def _find_indicator(category: str, urgent: str | None = None) -> str:
-    b12 = B12Assessment("", "", "no-action", "none", False, (), (), (), None, None, None)
-    unknown = ("unknown", "unknown", "unknown")
-    muscle = SarcopeniaAssessment("", "", category, *unknown, (), (), (), (), ())
-    return muscle_card.choose_indicator(Evaluation(b12, muscle, "T5", (), urgent)).value
+    return muscle_card.find_indicator(category, urgent).value
 
 
 def list_next_steps(known: SiteKnowledge) -> Iterator[GlossaryEntry]:

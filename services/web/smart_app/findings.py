@@ -12,9 +12,11 @@ from services.cards.b12 import select_flags
 from services.cards.b12 import select_steps as b12_steps
 from services.cards.b12_summary import write_summary as b12_summary
 from services.cards.muscle import select_steps as muscle_steps
+from services.cards.muscle_summary import write_summary as write_muscle_summary
 from services.chart.model import Chart
 from services.evaluation.combination import B12_CAUSE, Evaluation, SuspectedCause, is_b12_positive
 from services.evaluation.evaluate import evaluate
+from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia import labels as muscle_words
 from services.sarcopenia.labels import LEVELS
@@ -83,7 +85,7 @@ class Findings:
 
 def describe_findings(chart: Chart, known: SiteKnowledge) -> Findings:
     """What a request would be answered from, told in full."""
-    found, words = evaluate(chart, known), Words.from_knowledge(known)
+    found, words = evaluate(chart, known, TOPICS), Words.from_knowledge(known)
     both = found.muscle.positive and is_b12_positive(found.b12)
     return Findings(
         b12=_describe_b12(found, chart, known, words),
@@ -143,7 +145,7 @@ def _describe_muscle(
     doubtful = _is_partial(chart) or "low" in levels.values() or bool(muscle.flags)
     return TopicFinding(
         title=words(make_text("Muscle")),
-        headline=words(muscle_card.write_summary(found, known)) if speaks else f"{category}.",
+        headline=words(write_muscle_summary(found, known)) if speaks else f"{category}.",
         tone=loud if doubtful else CATEGORY_TONES.get(muscle.category, loud),
         when=None,
         reasons=tuple(_list_reasons(muscle.evidence, words)),

@@ -26,8 +26,8 @@ from cds_hooks.smart.patient_data import (
     require_answers,
 )
 from cds_hooks.web.app import get_context
+from cds_hooks.web.call import log_fetches
 from cds_hooks.web.openapi import build_response
-from cds_hooks.web.routes import log_fetches
 from services.hooks.catalog import REQUIRED_KEYS, build_prefetch_templates
 from services.web.frame import Frame, build_policy
 from services.web.smart_app.session import LaunchSession
@@ -111,9 +111,9 @@ class LaunchRoutes:
         answers, fetches = read_patient(
             self._fhir[tenant.id], launched, self._templates[tenant.id], now
         )
-        context = get_context(current_app)
-        context.metrics.count_fhir_requests(tenant.id, fetches)
-        log_fetches(context, tenant, fetches)
+        telemetry = get_context(current_app).telemetry
+        telemetry.metrics.count_fhir_requests(tenant.id, fetches)
+        log_fetches(telemetry, tenant, fetches)
         require_answers(answers, fetches, REQUIRED_KEYS)
 
         @after_this_request

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from cds_hooks.web.app import get_utc_now
+from cds_hooks.web.context import get_utc_now
 from cds_hooks.web.openapi import build_refusals
 from mappings.actions.leaflet import LANGUAGES, read_leaflet
 from services.cards.b12 import REASON_RULES as WHYS

@@ -5,7 +5,7 @@ from datetime import date
 
 from mappings.text import as_amount, format_amount, make_text
 from services.cards.b12_summary import spell_units
-from services.cards.muscle import spell_muscle_units
+from services.cards.muscle_summary import spell_muscle_units
 from services.chart.model import Measurement
 from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge

@@ -8,6 +8,7 @@ from services.evaluation.order_rules import run_order_rules
 from services.hooks.decide import build_session
 from services.hooks.overrides import Variant
 from services.hooks.regression_cases import CaseResult
+from services.hooks.topics import TOPICS
 from services.sarcopenia import labels as muscle_wording
 from services.sarcopenia.assess import REASONS as UNREADABLE
 from services.vitamin_b12 import labels as b12_wording
@@ -67,8 +68,11 @@ def list_evidence(shown: CaseResult, chosen: Variant) -> tuple[EvidenceStep, ...
     """Each result, finding and order that a rule looked at, in the order in which they did."""
     answered = shown.answered
     found = answered.answer.evaluation
-    rows = [_build_step(B12, one) for one in found.b12.evidence]
-    rows += [_build_step(MUSCLE, one) for one in found.muscle.evidence]
+    rows = [
+        _build_step(topic.title, one)
+        for topic in TOPICS
+        for one in found.assessments[topic.id].evidence
+    ]
     session = build_session(answered.chart, found, chosen.known, answered.drafts, answered.hook)
     for order in () if answered.chart.deceased else run_order_rules(session):
         rows.append(
@@ -132,10 +136,11 @@ def list_withheld(shown: CaseResult, chosen: Variant) -> tuple[DataGap, ...]:
 def _explain_withheld(
     reasons: Iterable[str], topics: Mapping[str, str], chosen: Variant
 ) -> Iterator[DataGap]:
+    titles = {topic.problem: topic.title for topic in TOPICS}
     for one in reasons:
         first, _, second = one.partition(":")
-        if first in ("b12", "muscle"):  # "muscle:deceased": the axis, then why
-            yield DataGap("B12" if first == "b12" else "Muscle", second.replace("-", " "))
+        if first in titles:  # "muscle:deceased": the topic, then why
+            yield DataGap(titles[first], second.replace("-", " "))
             continue
         rule = chosen.known.order_rules.get(second)
         template = chosen.known.templates.by_id.get(second)

@@ -6,17 +6,16 @@ from pathlib import Path
 import pytest
 from tables import cases
 
-from cds_hooks.config import settings as platform
+from cds_hooks.config import loader
+from cds_hooks.config.loader import FILE_VARIABLE, find_configuration_file
 from cds_hooks.config.settings import (
-    FILE_VARIABLE,
     ConfigurationError,
     MetricsAddress,
     ServiceTables,
     Settings,
-    build_configuration_schema,
     explain_exposure,
-    find_configuration_file,
 )
+from cds_hooks.config.validation import build_configuration_schema
 from services.knowledge.configuration import get_clinical_tables, load_settings
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "cobalamin.example.toml"
@@ -31,8 +30,8 @@ def faults_of(tmp_path):
         path.write_text(text.replace("#", "\n"))
         with pytest.raises(ConfigurationError) as caught:
             load_settings(path)
-        assert all(fault.file == str(path) for fault in caught.value.faults)
-        return [(fault.key, fault.reason) for fault in caught.value.faults]
+        assert all(fault.file == str(path) for fault in caught.value.problems)
+        return [(fault.key, fault.reason) for fault in caught.value.problems]
 
     return faults_of
 
@@ -48,8 +47,8 @@ def test_without_a_file_only_this_machine_is_served(monkeypatch, tmp_path):
     settings = load_settings(None)
     assert settings == Settings()
     assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8000, 2)
-    assert settings.tenant().fhir.servers == settings.cors_origins == ()
-    assert settings.tenant().fhir.allow_loopback
+    assert settings.find_tenant().fhir.servers == settings.cors_origins == ()
+    assert settings.find_tenant().fhir.allow_loopback
     assert settings.allow_loopback_origins
     assert settings.records_url == f"sqlite:///{tmp_path}/cobalamin/records.sqlite3"
 
@@ -84,7 +83,7 @@ def test_a_relative_state_folder_is_ignored(monkeypatch, tmp_path):
 
 def test_with_a_file_nothing_is_let_in_that_it_does_not_name(tmp_path):
     settings = load_settings(written(tmp_path, ""))
-    assert not settings.tenant().fhir.allow_loopback
+    assert not settings.find_tenant().fhir.allow_loopback
     assert not settings.allow_loopback_origins
 
 
@@ -100,7 +99,7 @@ def names_of(schema, definitions):
 
 def test_the_example_is_in_order_and_shows_every_key():
     settings = load_settings(EXAMPLE)
-    assert settings.tenant().fhir.servers
+    assert settings.find_tenant().fhir.servers
     schema = build_configuration_schema(get_clinical_tables())
     found = re.findall(r"^(?:# )?(?:\[+([\w.-]+)\]+|(\w+) =)", EXAMPLE.read_text(), re.MULTILINE)
     shown = {part for table, key in found for part in (*table.split("."), key)}
@@ -184,8 +183,8 @@ def test_services_bring_tables_of_their_own(case, tmp_path):
     text = case["text"].replace("TENANT ", PROXY + '[[tenant]]#id = "a"#certificate = "a"#')
     path = written(tmp_path, text.replace("#", "\n"))
     with pytest.raises(ConfigurationError) as caught:
-        platform.load_settings(path, IRON)
-    [fault] = caught.value.faults
+        loader.load_settings(path, IRON)
+    [fault] = caught.value.problems
     assert fault.key == case["key"]
     assert case["reason"] in fault.reason
 
@@ -193,8 +192,8 @@ def test_services_bring_tables_of_their_own(case, tmp_path):
 def test_a_tenant_has_tables_of_services_from_the_file_or_its_own(tmp_path):
     tenants = "".join(f'[[tenant]]#id = "{name}"#certificate = "{name}"#' for name in "ab")
     text = f"{PROXY}[iron]#days = 7#[lab]#days = 1#{tenants}[tenant.iron]#days = 9"
-    settings = platform.load_settings(written(tmp_path, text.replace("#", "\n")), IRON)
-    assert [tenant.clinical for tenant in settings.tenants] == [
+    settings = loader.load_settings(written(tmp_path, text.replace("#", "\n")), IRON)
+    assert [tenant.service_tables for tenant in settings.tenants] == [
         {"iron": {"days": 7}, "lab": {"days": 1}},
         {"iron": {"days": 9}, "lab": {"days": 1}},
     ]
@@ -279,14 +278,14 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path):
     settings = load_settings(written(tmp_path, text))
     assert settings.records_url == f"sqlite:///{tmp_path}/r.db"
     assert settings.records_key_file == tmp_path / "k"
-    assert settings.tenant().clinical["b12"]["laboratory"] == str(tmp_path / "lab.toml")
+    assert settings.find_tenant().service_tables["b12"]["laboratory"] == str(tmp_path / "lab.toml")
 
 
 def test_urls_lose_the_slash_at_their_end(tmp_path):
     text = '[server]\nbase_url = "https://a.example/"\n[fhir]\nservers = ["https://b.example/f/"]'
     settings = load_settings(written(tmp_path, text))
     assert settings.base_url == "https://a.example"
-    assert settings.tenant().fhir.servers == ("https://b.example/f",)
+    assert settings.find_tenant().fhir.servers == ("https://b.example/f",)
 
 
 def test_the_command_line_goes_before_the_environment(monkeypatch):

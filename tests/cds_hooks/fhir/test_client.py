@@ -13,7 +13,8 @@ from waiting import PATIENCE, wait_until
 
 from cds_hooks.config.tenants import FhirAccess
 from cds_hooks.fhir import client as fhir_client
-from cds_hooks.fhir.client import MAX_CONNECTIONS, MAX_FAILED_CALLS, FhirClient, find_allowed_base
+from cds_hooks.fhir.access_rules import find_allowed_base
+from cds_hooks.fhir.client import MAX_CONNECTIONS, MAX_FAILED_CALLS, FhirClient
 from cds_hooks.protocol.errors import InvalidRequestError
 from cds_hooks.protocol.hook_request import read_request
 from cds_hooks.protocol.prefetch import PrefetchState, read_prefetch
@@ -78,7 +79,9 @@ def call(server, prefetch=None):
 
 def fetched(client, server, prefetch=None):
     request = call(server, prefetch)
-    answers, fetches = client.complete(request, read_prefetch(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete_answers(
+        request, read_prefetch(request, TEMPLATES), TEMPLATES
+    )
     return answers, {f.key: f.reason for f in fetches}
 
 
@@ -164,7 +167,7 @@ def test_all_queries_wait_side_by_side(client, fhir_server):
             answer(h),
         )
     answers, _ = fetched(client, fhir_server)
-    assert all(answer.known for answer in answers.values())
+    assert all(answer.is_known for answer in answers.values())
 
 
 def paged(server, pages, elsewhere=None):
@@ -183,7 +186,7 @@ def test_next_pages_are_followed_to_a_bound(client, fhir_server, pages, got, com
     paged(fhir_server, pages)
     answers, _ = fetched(client, fhir_server)
     found = answers["observations"]
-    assert (len(found.resources), found.complete) == (got, complete)
+    assert (len(found.resources), found.is_complete) == (got, complete)
 
 
 def test_the_next_page_of_prefetched_data_is_fetched(client, fhir_server):
@@ -193,7 +196,7 @@ def test_the_next_page_of_prefetched_data_is_fetched(client, fhir_server):
     sent = {"observations": bundle(OBSERVATION, link=link), "conditions": None}
     answers, _ = fetched(client, fhir_server, sent)
     assert len(answers["observations"].resources) == 2
-    assert answers["observations"].complete
+    assert answers["observations"].is_complete
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,7 @@ def test_a_next_page_elsewhere_is_not_followed(client, fhir_server, elsewhere):
     paged(fhir_server, 2, elsewhere)
     answers, reasons = fetched(client, fhir_server)
     assert len(answers["observations"].resources) == 1
-    assert not answers["observations"].complete
+    assert not answers["observations"].is_complete
     assert reasons["observations"] == "other-origin"
     assert not any("/other/" in path for path, _ in fhir_server.seen)
 
@@ -226,7 +229,7 @@ def test_a_next_page_that_was_sent_and_is_no_url_is_not_followed(client, fhir_se
     page = bundle(OBSERVATION, link=[{"relation": "next", "url": url}])
     answers, reasons = fetched(client, fhir_server, {"observations": page})
     assert len(answers["observations"].resources) == 1
-    assert not answers["observations"].complete
+    assert not answers["observations"].is_complete
     assert reasons["observations"] == "other-origin"
 
 
@@ -284,7 +287,9 @@ def authorized(client, server, **members):
         "fhirAuthorization": given,
     }
     request = read_request(body, "patient-view")
-    answers, fetches = client.complete(request, read_prefetch(request, TEMPLATES), TEMPLATES)
+    answers, fetches = client.complete_answers(
+        request, read_prefetch(request, TEMPLATES), TEMPLATES
+    )
     return answers, {fetch.key: fetch.reason for fetch in fetches}
 
 
@@ -300,7 +305,7 @@ def test_what_the_scopes_cover_in_part_is_incomplete(client, fhir_server):
     well(fhir_server)
     answers, _ = authorized(client, fhir_server, scope="user/*.rs?category=laboratory")
     assert answers["observations"].state is PrefetchState.FOUND
-    assert not answers["observations"].complete
+    assert not answers["observations"].is_complete
 
 
 @pytest.mark.parametrize(
@@ -311,7 +316,7 @@ def test_a_token_for_another_patient_is_not_used(client, fhir_server, patient, r
     answers, reasons = authorized(client, fhir_server, scope="patient/*.rs", patient=patient)
     assert set(reasons.values()) == {reason}
     assert bool(fhir_server.seen) == (reason == "ok")
-    assert answers["conditions"].known == (reason == "ok")
+    assert answers["conditions"].is_known == (reason == "ok")
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(300, True), (0, False), (-5, False)])
@@ -328,7 +333,7 @@ def test_no_query_goes_on_after_the_token_is_over(client, fhir_server, over):
     answers, reasons = authorized(client, fhir_server, expires_in=2)
     assert not over.is_set()
     assert reasons["observations"] == "deadline"
-    assert answers["patient"].known
+    assert answers["patient"].is_known
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\n", "a\r\nX-Evil: 1", "\u00e9", "x" * 20_000])
@@ -360,7 +365,7 @@ def test_a_server_that_fails_call_after_call_is_left_alone_for_a_while(
     monkeypatch.setattr(breaker, "_opened", breaker._opened - fhir_client.PAUSE_SECONDS)
     answers, reasons = fetched(client, fhir_server)
     assert set(reasons.values()) == {"ok"}
-    assert breaker.encrypt
+    assert breaker.closed
 
 
 def test_one_bad_query_does_not_condemn_the_server(client, fhir_server):

@@ -114,7 +114,7 @@ MEANINGS = {
 )
 def test_meaning(prefetch, state, count, complete):
     found = answer(prefetch)
-    assert (found.state, len(found.resources), found.complete) == (state, count, complete)
+    assert (found.state, len(found.resources), found.is_complete) == (state, count, complete)
 
 
 @cases("""

@@ -214,7 +214,7 @@ def test_a_purge_that_was_cut_short_is_finished_by_the_next(records, monkeypatch
     cutoff = NOW - 365 * DAY
     from cds_hooks.records import retention
 
-    monkeypatch.setattr(retention, "_remove", lambda *_: 1 / 0)
+    monkeypatch.setattr(retention, "_remove_rows", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         purge_records(records, "north", cutoff, NOW)
     monkeypatch.undo()
@@ -233,14 +233,16 @@ def new_key(tmp_path):
 
 def test_a_new_key_leaves_the_past_readable(records, kept, database_url, key_file, new_key):
     """Snoozed cards stay snoozed, the chain whole, comments readable."""
-    before = records.memory("north", "p1", "e", NOW + DAY).find_cards(30, ("t", ""))
+    before = records.open_card_history("north", "p1", "e", NOW + DAY).find_cards(30, ("t", ""))
     rotated = Records.open(database_url, new_key, [key_file])
-    memory = rotated.memory("north", "p1", "e", NOW + DAY)
+    memory = rotated.open_card_history("north", "p1", "e", NOW + DAY)
     assert memory.find_cards(30, ("t", "")) == before
     assert before[0].same_encounter
-    assert all(not memory.seals(mark).isdisjoint(before[0].rests_on) for mark in ("a", "b"))
+    assert all(not memory.make_seals(mark).isdisjoint(before[0].rests_on) for mark in ("a", "b"))
     rotated.store_decision(stored(1, at=NOW + timedelta(hours=1)))
-    assert len(rotated.memory("north", "p1", "e", NOW + DAY).find_cards(30, ("t", ""))) == 2
+    assert (
+        len(rotated.open_card_history("north", "p1", "e", NOW + DAY).find_cards(30, ("t", ""))) == 2
+    )
     found = verify_chain(rotated, "north")
     assert (found.entries, found.faults) == (9, ())
     rotated.close()
@@ -306,7 +308,7 @@ def rows_of(database_url):
 def test_another_tenants_words_about_a_card_are_nothing(records, kept):
     """South knows the uuid of north's card, and says that it was accepted."""
     assert answered(records, kept[0], tenant="south") == 1
-    [past] = records.memory("north", "p0", "e", NOW + DAY).find_cards(30, ("t", ""))
+    [past] = records.open_card_history("north", "p0", "e", NOW + DAY).find_cards(30, ("t", ""))
     assert past.outcome is None
     with records.engine.connect() as connection:
         found = connection.execute(
@@ -316,9 +318,9 @@ def test_another_tenants_words_about_a_card_are_nothing(records, kept):
 
 
 def test_a_patient_of_two_tenants_is_two_patients(records):
-    both = {records.patient_hash(tenant, "1") for tenant in ("north", "south")}
+    both = {records.hash_patient(tenant, "1") for tenant in ("north", "south")}
     assert len(both) == 2
-    assert records.memory("south", "p0", "e", NOW).find_cards(30, ("t", "")) == ()
+    assert records.open_card_history("south", "p0", "e", NOW).find_cards(30, ("t", "")) == ()
 
 
 def test_rows_of_the_chain_are_bound_one_after_the_other_by_many_workers(

@@ -68,8 +68,8 @@ def test_a_key_that_cannot_be_relied_on_stops_the_start(tmp_path, mode, size, re
     path.chmod(mode)
     with pytest.raises(ConfigurationError, match=reason) as caught:
         read_key(path, SETTING)
-    assert caught.value.faults[0].key == "records.key_file"
-    assert caught.value.faults[0].file == str(path)
+    assert caught.value.problems[0].key == "records.key_file"
+    assert caught.value.problems[0].file == str(path)
 
 
 def test_a_folder_is_no_key(tmp_path):

@@ -64,7 +64,7 @@ class Site:
 
         for one in records or (self.records,):
             self._monkeypatch.setattr(one.engine, "raw_connection", fails)
-            self._monkeypatch.setattr(one, "chained", fails)
+            self._monkeypatch.setattr(one, "open_chained_transaction", fails)
 
     def up(self):
         self._monkeypatch.undo()
@@ -228,7 +228,7 @@ def test_a_draft_that_nobody_finishes_goes_after_a_while(site):
 def test_two_processes_do_not_drain_at_once(tmp_path):
     spool = Spool(tmp_path)
     spool.prepare()
-    spool.keep({"kind": "decision"})
+    spool.write_record({"kind": "decision"})
     within = []
 
     def take_in(_record):
@@ -243,46 +243,46 @@ class TestTokens:
     """None is good twice, whatever of the database was down when it was used."""
 
     def test_used_before_presented_while_it_is_down(self, site):
-        assert site.records.use_token("north", "a", SOON)
+        assert site.records.tokens.use("north", "a", SOON)
         site.down()
-        assert not site.records.use_token("north", "a", SOON)
+        assert not site.records.tokens.use("north", "a", SOON)
 
     def test_used_while_it_is_down_presented_meanwhile_and_afterwards(self, site):
         worker = site.another()
         site.down(site.records, worker)
-        assert site.records.use_token("north", "a", SOON)
-        assert not site.records.use_token("north", "a", SOON)
-        assert not worker.use_token("north", "a", SOON)
-        assert worker.use_token("south", "a", SOON)  # ids are a tenant's own
+        assert site.records.tokens.use("north", "a", SOON)
+        assert not site.records.tokens.use("north", "a", SOON)
+        assert not worker.tokens.use("north", "a", SOON)
+        assert worker.tokens.use("south", "a", SOON)  # ids are a tenant's own
         site.up()
-        assert not worker.use_token("north", "a", SOON)
+        assert not worker.tokens.use("north", "a", SOON)
         worker.close()
 
     def test_used_while_it_is_down_presented_to_another_replica_afterwards(self, site, tmp_path):
         site.down()
-        assert site.records.use_token("north", "a", SOON)
+        assert site.records.tokens.use("north", "a", SOON)
         site.up()
         site.records.run_maintenance(NOW)
         replica = site.another(tmp_path / "another")
-        assert not replica.use_token("north", "a", SOON)
-        assert replica.use_token("north", "b", SOON)
+        assert not replica.tokens.use("north", "a", SOON)
+        assert replica.tokens.use("north", "b", SOON)
         replica.close()
 
     def test_a_spool_that_is_full_leaves_it_to_the_database(self, site, monkeypatch):
         def full(*_args):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(site.records.spool, "use_once", full)
-        assert site.records.use_token("north", "a", SOON)
-        assert not site.records.use_token("north", "a", SOON)
+        monkeypatch.setattr(site.records.spool, "use_token", full)
+        assert site.records.tokens.use("north", "a", SOON)
+        assert not site.records.tokens.use("north", "a", SOON)
         site.down()
         with pytest.raises(RecordsUnavailableError):
-            site.records.use_token("north", "b", SOON)
+            site.records.tokens.use("north", "b", SOON)
 
     def test_what_is_over_is_forgotten(self, site):
-        assert site.records.use_token("north", "a", SOON)
+        assert site.records.tokens.use("north", "a", SOON)
         site.records.run_maintenance(SOON)
-        assert not site.records.use_token("north", "a", SOON)
+        assert not site.records.tokens.use("north", "a", SOON)
         site.records.run_maintenance(SOON + timedelta(hours=2))
         assert list((site.spool / "used").iterdir()) == []
 
@@ -298,10 +298,10 @@ def test_a_start_without_its_database_waits_for_it(tmp_path, key_file, monkeypat
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(RecordsUnavailableError):
         Records.open(url, key_file)
-    refusing = Records.open(url, key_file, patient=True)
+    refusing = Records.open(url, key_file, may_be_down=True)
     with pytest.raises(RecordsUnavailableError):
         refusing.store_decision(stored())
-    spooling = Records.open(url, key_file, spool=tmp_path / "spool", patient=True)
+    spooling = Records.open(url, key_file, spool=tmp_path / "spool", may_be_down=True)
     spooling.store_decision(stored())
     holder.execute("ROLLBACK")
     holder.close()
@@ -316,7 +316,7 @@ def test_a_patient_start_does_not_wait_for_what_never_comes(tmp_path, key_file):
     file = tmp_path / "records.sqlite3"
     file.write_bytes(b"this is no database " * 100)
     with pytest.raises(RecordsUnavailableError):
-        Records.open(f"sqlite:///{file}", key_file, patient=True)
+        Records.open(f"sqlite:///{file}", key_file, may_be_down=True)
 
 
 KEPT = """
@@ -327,7 +327,7 @@ from cds_hooks.records.spool import Spool
 spool = Spool(Path(sys.argv[1]))
 number = 0
 while True:
-    spool.keep({"number": number})
+    spool.write_record({"number": number})
     print(number, flush=True)
     number += 1
 """

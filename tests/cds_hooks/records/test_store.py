@@ -96,8 +96,8 @@ def test_no_patient_is_named(records, rows):
     records.store_decision(stored())
     [kept] = rows(decision)
     assert "secret" not in str(kept)
-    assert kept.patient_hash == records.patient_hash("local", "secret-patient")
-    assert kept.encounter_hash == records.patient_hash("local", "secret-encounter")
+    assert kept.patient_hash == records.hash_patient("local", "secret-patient")
+    assert kept.encounter_hash == records.hash_patient("local", "secret-encounter")
 
 
 def test_a_time_with_an_offset_is_kept_as_the_same_moment(records, rows):
@@ -363,7 +363,7 @@ def unprivileged(action):
 def test_new_records_in_a_folder_that_cannot_be_written_stop_the_start(folder):
     folder.chmod(0o555)
     raised, reason = unprivileged(lambda: Records.open(f"sqlite:///{folder}/records.sqlite3"))
-    assert raised == "ConfigurationFault"
+    assert raised == "ConfigurationError"
     assert "Permission denied" in reason
 
 
@@ -386,7 +386,7 @@ def test_a_key_that_is_not_ours_to_read_stops_the_start(folder):
     folder.chmod(0o755)
     (folder / "patient-hash.key").chmod(0o000)
     raised, reason = unprivileged(lambda: Records.open(url))
-    assert raised == "ConfigurationFault"
+    assert raised == "ConfigurationError"
     assert "Permission denied" in reason
 
 
@@ -399,21 +399,26 @@ def test_the_past_of_a_patient_with_what_became_of_it(records):
     records.store_decision(told)
     answer = Feedback(PAST, "overridden", (), "s", "not-now", now + timedelta(minutes=5))
     records.store_feedback(told.tenant, told.service, [answer], now + timedelta(minutes=1))
-    memory = records.memory(told.tenant, "77", "e1", now + timedelta(hours=1))
+    memory = records.open_card_history(told.tenant, "77", "e1", now + timedelta(hours=1))
     [past] = memory.find_cards(30, ("b12Deficient", "b12DeficientAndMuscle"))
     assert (past.topic, past.indicator, past.same_encounter) == ("b12Deficient", "warning", True)
     assert (past.outcome, past.reason) == ("overridden", "not-now")
     assert past.shown_at == now
     assert past.answered_at == now + timedelta(minutes=1)  # when it came, not what the client says
-    assert past.rests_on == memory.seals("a") | memory.seals("b")
-    elsewhere = records.memory(told.tenant, "78", "e1", now)
+    assert past.rests_on == memory.make_seals("a") | memory.make_seals("b")
+    elsewhere = records.open_card_history(told.tenant, "78", "e1", now)
     assert elsewhere.find_cards(30, ("b12Deficient", "")) == ()
-    later = records.memory(told.tenant, "77", "e2", now + timedelta(days=31))
+    later = records.open_card_history(told.tenant, "77", "e2", now + timedelta(days=31))
     assert later.find_cards(30, ("b12Deficient", "")) == ()
-    [unseen] = records.memory(told.tenant, "77", "e2", now).find_cards(30, ("orderLeber", ""))
+    [unseen] = records.open_card_history(told.tenant, "77", "e2", now).find_cards(
+        30, ("orderLeber", "")
+    )
     assert not unseen.same_encounter
     assert unseen.outcome is None
-    assert records.memory("another", "77", "e1", now).find_cards(30, ("orderLeber", "")) == ()
+    assert (
+        records.open_card_history("another", "77", "e1", now).find_cards(30, ("orderLeber", ""))
+        == ()
+    )
 
 
 def idle_transactions(url):
@@ -429,7 +434,7 @@ def test_a_replica_that_freezes_while_it_holds_a_chain_lets_go_of_it(
     postgresql_url, key_file, monkeypatch
 ):
     """PostgreSQL ends its transaction; the others go on."""
-    monkeypatch.setattr(records_module, "FROZEN_AFTER", "300ms")
+    monkeypatch.setattr(records_module, "IDLE_TRANSACTION_TIMEOUT", "300ms")
     frozen, other = Records.open(postgresql_url, key_file), Records.open(postgresql_url, key_file)
     transaction = frozen.transactions.begin()
     frozen._write_chain_entries(transaction.__enter__(), "local", ())

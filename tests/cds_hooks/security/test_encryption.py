@@ -12,19 +12,19 @@ def test_what_was_sealed_is_opened_in_time():
     seal = CookieCipher(KEY, "launched")
     text = seal.encrypt({"patient": "p-1"}, NOW)
     assert "p-1" not in text
-    assert seal.opened(text, 60, NOW + 60) == {"patient": "p-1"}
-    assert seal.opened(text, 60, NOW + 61) is None
-    assert seal.age(text, NOW + 5) == 5
+    assert seal.decrypt(text, 60, NOW + 60) == {"patient": "p-1"}
+    assert seal.decrypt(text, 60, NOW + 61) is None
+    assert seal.get_age(text, NOW + 5) == 5
 
 
 def test_nothing_else_is_opened():
     seal = CookieCipher(KEY, "launched")
     text = seal.encrypt({}, NOW)
     for other in ("", "x", text[:-4], text[:40] + "A" + text[41:], "é"):
-        assert seal.opened(other, 60, NOW) is None
-    assert CookieCipher(KEY, "begun").opened(text, 60, NOW) is None
-    assert CookieCipher(KEY[::-1], "launched").opened(text, 60, NOW) is None
-    assert seal.age("x", NOW) == seal.age("é", NOW) == float("inf")
+        assert seal.decrypt(other, 60, NOW) is None
+    assert CookieCipher(KEY, "begun").decrypt(text, 60, NOW) is None
+    assert CookieCipher(KEY[::-1], "launched").decrypt(text, 60, NOW) is None
+    assert seal.get_age("x", NOW) == seal.get_age("é", NOW) == float("inf")
 
 
 def test_a_token_takes_little_more_than_itself():

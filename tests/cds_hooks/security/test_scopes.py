@@ -37,7 +37,7 @@ def test_scopes_of_both_versions(case):
     search = check_scope(given, "Observation", search=True, same_patient=True)
     read = check_scope(given, "Observation", search=False, same_patient=True)
     assert (search.is_allowed, read.is_allowed) == (bool(case["search"]), bool(case["read"]))
-    assert (search.wholly or read.wholly) == bool(case["wholly"])
+    assert (search.is_complete or read.is_complete) == bool(case["wholly"])
     assert {one.reason for one in (search, read) if not one.is_allowed} <= {"scope"}
 
 

@@ -89,7 +89,7 @@ class Down:
         self.outcomes = list(outcomes)
         self.over = threading.Event()
 
-    def tidy(self, _now):
+    def run_maintenance(self, _now):
         outcome = self.outcomes.pop(0) if self.outcomes else 0
         if not self.outcomes:
             self.over.set()
@@ -103,14 +103,16 @@ def test_the_end_of_a_fault_is_no_error(tmp_path):
     watched = Watched(tmp_path)
     records = Down(0, None, None, 4, 0)
     looks = []
-    upkeep = Maintenance(records, watched.context.log, "1.2.3", looks.append, seconds=0.01)
+    upkeep = Maintenance(
+        records, watched.context.telemetry.log, "1.2.3", looks.append, seconds=0.01
+    )
     upkeep.start()
     assert records.over.wait(60)
     upkeep.stop()
     watched.records.close()
     failed, back = watched.lines
     assert (failed["event"], failed["level"], failed["kind"]) == (
-        "error", "error", "RecordsUnavailableError",
+        "error", "error", "RecordsUnavailable",
     )  # fmt: skip
     assert (back["event"], back["level"], back["part"], back["spooled"]) == (
         "start", "info", "records", 4,

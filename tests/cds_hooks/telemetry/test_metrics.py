@@ -100,7 +100,7 @@ def test_the_records_are_timed_and_their_faults_counted(watched, monkeypatch):
     def down(*_args):
         raise RecordsUnavailableError("OperationalError")
 
-    monkeypatch.setattr(watched.records.transactions, "in_turn", down)
+    monkeypatch.setattr(watched.records.transactions, "take_turn", down)
     assert watched.call().status_code == 503
     assert watched.value("records_failed_total", work="write") == 1
 
@@ -116,14 +116,18 @@ def test_the_records_are_timed_and_their_faults_counted(watched, monkeypatch):
 )
 def test_queries_to_fhir_servers_are_counted_by_how_they_ended(reason, counted):
     metrics = Metrics()
-    metrics.asked("north", [FetchResult("conditions", PrefetchState.NONE, reason, 12.0)])
+    metrics.count_fhir_requests(
+        "north", [FetchResult("conditions", PrefetchState.NONE, reason, 12.0)]
+    )
     labels = {"tenant": "north", "reason": counted}
     assert metrics.registry.get_sample_value("cobalamin_fhir_requests_total", labels) == 1
 
 
 def test_a_query_that_was_not_sent_takes_no_time():
     metrics = Metrics()
-    metrics.asked("north", [FetchResult("conditions", PrefetchState.FAILED, "server-unfit", 0.0)])
+    metrics.count_fhir_requests(
+        "north", [FetchResult("conditions", PrefetchState.FAILED, "server-unfit", 0.0)]
+    )
     labels = {"tenant": "north"}
     name = "cobalamin_fhir_request_duration_seconds_count"
     assert metrics.registry.get_sample_value(name, labels) is None
@@ -143,7 +147,7 @@ def test_tenants_are_kept_apart(tmp_path):
 
 def test_a_worker_says_what_it_is_and_how_it_is(watched):
     watch = WorkerMonitor(watched.context, KNOWLEDGE)
-    watch.begin()
+    watch.start()
     watch.update(3)
     for topic, version in KNOWLEDGE["local"].items():
         assert watched.value("knowledge_info", tenant="local", topic=topic, version=version) == 1
@@ -151,8 +155,8 @@ def test_a_worker_says_what_it_is_and_how_it_is(watched):
     assert watched.value("requests_total", **CALL, endpoint="call", status="503") == 0
     assert watched.value("disk_free_bytes", kept="records") > 0
     assert watched.value("worker_cpu_seconds_total") > 0
-    watch.end()
-    watch.end()
+    watch.stop()
+    watch.stop()
     started, stopped = watched.lines
     assert (started["event"], started["knowledge"]) == ("start", KNOWLEDGE["local"])
     assert stopped["event"] == "stop"

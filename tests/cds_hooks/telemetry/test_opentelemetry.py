@@ -67,7 +67,7 @@ def said(span):
 
 def sent(watched, collector):
     """The spans by their names, once all are there."""
-    watched.context.tracing.close()
+    watched.context.telemetry.tracing.close()
     return {span.name: span for span in collector.spans}
 
 

@@ -14,8 +14,8 @@ from cds_hooks.telemetry.prometheus_server import MetricsApplication, serve_metr
 
 WORKER = """
 import sys
-from cds_hooks.telemetry.metrics import Metrics, keep_in_files
-keep_in_files()
+from cds_hooks.telemetry.metrics import Metrics, use_multiprocess_files
+use_multiprocess_files()
 metrics = Metrics()
 metrics.requests["north", "s", "call", "200"].inc(int(sys.argv[1]))
 metrics.calls["north", "s"].observe(0.003)

@@ -93,7 +93,7 @@ def test_the_fhir_server_gets_the_trace_with_a_parent_of_ours(fhir_server, state
     templates = {"one": "Patient/{{context.patientId}}", "two": "Patient/{{context.patientId}}"}
     client = FhirClient(FhirAccess(allow_loopback=True))
     traced = CallSpan(taken_up(GOOD, state))
-    client.complete(request, read_prefetch(request, templates), templates, traced)
+    client.complete_answers(request, read_prefetch(request, templates), templates, traced)
     client.close()
     parents = [re.fullmatch(rf"00-{TRACE}-([0-9a-f]{{16}})-01", h["traceparent"])[1] for h in seen]
     assert len({*parents, PARENT}) == 3  # each query is a span of its own
@@ -111,6 +111,6 @@ def test_without_a_trace_none_is_passed_on(fhir_server):
     request = HookRequest("patient-view", "i", {"patientId": "1"}, {}, fhir_server.base)
     templates = {"patient": "Patient/{{context.patientId}}"}
     client = FhirClient(FhirAccess(allow_loopback=True))
-    client.complete(request, read_prefetch(request, templates), templates)
+    client.complete_answers(request, read_prefetch(request, templates), templates)
     client.close()
     assert seen == [None]

@@ -66,7 +66,7 @@ def test_a_tenant_without_keys_is_degraded_and_the_others_are_served(database, f
 
 
 def test_a_golden_call_that_differs_makes_a_worker_unfit(tmp_path):
-    watched = Watched(tmp_path, unfit=["golden/leber"])
+    watched = Watched(tmp_path, failed_calls=["golden/leber"])
     answer = watched.client.get("/health/ready")
     assert answer.status_code == 503
     assert answer.json["differs"] == ["golden/leber"]

@@ -23,18 +23,18 @@ class Remembered:
     def __init__(self, *cards):
         self.cards = cards
 
-    def past(self, days, topics):
+    def find_cards(self, days, topics):
         since = NOW - timedelta(days=days)
         return tuple(c for c in self.cards if c.shown_at > since and c.topic in topics)
 
-    def seals(self, mark):
+    def make_seals(self, mark):
         return frozenset({mark[::-1]})
 
 
 def candidate(topic="b12Indeterminate", indicator="info", *, urgent=False, rests_on=("one",)):
     source = Source("s", topic=Coding(topic, "https://cds.example"))
     card = Card("A card.", Indicator(indicator), source, rests_on=frozenset(rests_on))
-    return CardCandidate(card, topic, urgent)
+    return CardCandidate(card, topic, urgent, (f"{topic}AndMuscle",))
 
 
 def rules(service=SERVICE, **chosen):
@@ -146,7 +146,7 @@ def test_below_what_a_site_wants_to_see():
 
 def test_a_critical_card_asks_no_memory():
     class Unreachable:
-        def past(self, days, topics):
+        def find_cards(self, days, topics):
             pytest.fail("was asked")
 
     assert select_cards([candidate("a", "critical")], rules(), Unreachable(), NOW).cards

@@ -12,6 +12,7 @@ from tables import cases
 from cds_hooks.protocol.cards import as_json
 from services.cards.composer import build_record
 from services.evaluation.evaluate import evaluate
+from services.hooks.topics import TOPICS
 from services.sarcopenia.labels import CATEGORIES, FLAGS, NEXT_STEPS
 from services.sarcopenia.outcome import CONFIRMED
 
@@ -69,7 +70,7 @@ def test_one_card_says_what_is_found(case):
 def test_what_would_decide_is_asked_for_and_nothing_else(case):
     [card], _ = made(case["patient"], definition=case["definition"])
     assert case["summary has"] in card["summary"]
-    found = evaluate(chart(case["patient"]), known(definition=case["definition"]))
+    found = evaluate(chart(case["patient"]), known(definition=case["definition"]), TOPICS)
     assert list(found.muscle.next_steps) == case["steps"].split()
 
 
@@ -173,7 +174,7 @@ def test_m62_84_is_offered_for_confirmed_sarcopenia_only(definition):
         for chosen in itertools.combinations(measures, size):
             text = "; ".join((*chosen, "ck 90; tsh 2; vitd 80; crp 2"))
             found = chart(text)
-            category = evaluate(found, known("us-aafp2025", definition)).muscle.category
+            category = evaluate(found, known("us-aafp2025", definition), TOPICS).muscle.category
             cards, _ = made(text, "us-aafp2025", definition)
             assert ("M62.84" in str(actions(cards))) == (category in CONFIRMED), text
 
@@ -228,7 +229,7 @@ def test_no_sentence_says_more_than_the_evidence(text, guideline, definition):
         assert "<" not in card["detail"]
         both = "AndMuscle" in card["source"]["topic"]["code"]
         knows, found = known(guideline, definition), chart(text)
-        together = evaluate(found, knows)
+        together = evaluate(found, knows, TOPICS)
         if both and together.tier in ("T1", "T2") and together.muscle.positive:
             assert "trials of B12" in card["detail"]
             assert "for its own reasons" in card["detail"]
@@ -270,7 +271,7 @@ def test_every_word_of_the_contract_has_a_sentence():
 
 def test_the_record_keeps_names_and_no_values():
     found = chart("b12 112; grip 13.7; +paraesthesia")
-    kept = build_record(evaluate(found, known()), known(), ())
+    kept = build_record(evaluate(found, known(), TOPICS), known(), TOPICS, ())
     assert kept["findings"]["sarcopenia"] == "probable"
     assert kept["tier"] == "T1"
     assert "muscle:strength" in kept["rules"]

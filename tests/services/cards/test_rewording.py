@@ -27,6 +27,7 @@ from services.evaluation.evaluate import evaluate
 from services.evaluation.order_rules import run_order_rules
 from services.evaluation.order_session import OrderSession
 from services.hooks.documents import read_document_chart
+from services.hooks.topics import TOPICS
 from services.knowledge.language import Language
 from services.sarcopenia import assess as muscle_assessment
 from services.sarcopenia import labels as muscle_wording
@@ -140,9 +141,9 @@ def nonsense(text):
     return "".join(part if part.startswith("{") else part.translate(FOLLOWING) for part in kept)
 
 
-def say_nonsense(template, /, **parts):
+def make_nonsense(template, /, **parts):
     told = {name: part if _is_made(part) else nonsense(part) for name, part in parts.items()}
-    return TRUE_SAY(nonsense(template), **told)
+    return TRUE_MAKE_TEXT(nonsense(template), **told)
 
 
 def _is_made(part):
@@ -150,15 +151,15 @@ def _is_made(part):
     return not isinstance(part, str) or isinstance(part, Text | Numeral)
 
 
-TRUE_SAY = text_module.make_text
+TRUE_MAKE_TEXT = text_module.make_text
 
 
 @pytest.fixture
 def rewording(monkeypatch):
     """From here on every sentence is made of nonsense."""
     for module in list(sys.modules.values()):
-        if getattr(module, "make_text", None) is TRUE_SAY:
-            monkeypatch.setattr(module, "make_text", say_nonsense)
+        if getattr(module, "make_text", None) is TRUE_MAKE_TEXT:
+            monkeypatch.setattr(module, "make_text", make_nonsense)
     for module, tables in TABLES:
         for table in tables:
             for name, text in getattr(module, table).items():
@@ -241,7 +242,7 @@ def in_nonsense(seen):
 
 def decisions(seen, drafts, knows):
     """Everything that is decided of a patient; no sentence is among it."""
-    found = evaluate(seen, knows)
+    found = evaluate(seen, knows, TOPICS)
     decided = {
         "b12": (
             *(found.b12.category, found.b12.urgency, found.b12.neurological),
@@ -258,8 +259,10 @@ def decisions(seen, drafts, knows):
         "app": _app(seen, knows),
     }
     for hook in HOOKS:
-        session = OrderSession(seen, found, knows, {build_reference(d): d for d in drafts}, hook)
-        shown, withheld = maker(knows).draft_candidates(session, "7", {})
+        session = OrderSession(
+            seen, found, knows, {build_reference(d): d for d in drafts}, hook, encounter="7"
+        )
+        shown, withheld = maker(knows).draft_candidates(session, {})
         decided[hook] = [_card(one) for one in shown], withheld
         decided[f"orders at {hook}"] = [
             (one.rule.id, one.case, one.indicator, one.about, _steps(one.proposals))
@@ -357,7 +360,7 @@ def test_nonsense_leaves_no_word_as_it_was(request):
 
 
 def _words(seen, knows):
-    found = evaluate(seen, knows)
+    found = evaluate(seen, knows, TOPICS)
     for evidence in (*found.b12.evidence, *found.muscle.evidence):
         yield {word for word in re.findall(r"[A-Za-z]{4,}", evidence.says) if word not in UNITS}
 
@@ -398,7 +401,7 @@ def _words(seen, knows):
     +falls                                              | trigger            | present
 """)
 def test_what_a_rule_looked_at_carries_its_outcome_as_a_code(case):
-    found = evaluate(chart(case["patient"]), known())
+    found = evaluate(chart(case["patient"]), known(), TOPICS)
     evidence = (*found.b12.evidence, *found.muscle.evidence)
     outcomes = [e.outcome for e in evidence if e.rule in case["rule"].split()]
     assert outcomes == case["outcomes"].split()
@@ -416,11 +419,11 @@ def order_card(text, language=None, knows=None):
     knows = knows or known()
     knows = replace(knows, language=language or knows.language)
     seen, (_, drafts) = chart(text), resources(text)
-    found = evaluate(seen, knows)
+    found = evaluate(seen, knows, TOPICS)
     session = OrderSession(
         seen, found, knows, {build_reference(d): d for d in drafts}, "order-sign"
     )
-    [shown], _ = maker(knows).draft_candidates(session, "7", {})
+    [shown], _ = maker(knows).draft_candidates(session, {})
     return shown.card.summary, [one.label for one in shown.card.suggestions]
 
 
@@ -437,7 +440,7 @@ def test_the_first_sentence_is_whole_whatever_stops_are_in_it():
 def test_the_result_that_shows_a_functional_deficiency_is_named_by_its_value(request):
     seen = chart("b12 400; mma 0.61; egfr 80; +fatigue")
     request.getfixturevalue("rewording")
-    found = evaluate(seen, known())
+    found = evaluate(seen, known(), TOPICS)
     assert found.b12.category == "deficient-functional"
     assert "0.61 µmol/L" in b12_summary.write_summary(found.b12, "en-GB", Language())
 

@@ -10,7 +10,7 @@ import pytest
 from tables import cases
 from token_issuers import Issuer, Key
 
-import cds_hooks.security.authentication
+from cds_hooks.security import authentication, token_checks
 from cds_hooks.security.token_report import EXPLANATIONS
 from services.hooks.offered_hooks import OFFERED_HOOKS
 
@@ -134,9 +134,10 @@ def test_an_old_token_is_looked_at_as_of_its_time(cobalamin, configuration):
 
 
 def test_every_reason_to_refuse_a_caller_is_explained():
-    tree = ast.parse(Path(cds_hooks.security.authentication.__file__).read_text())
+    trees = [ast.parse(Path(m.__file__).read_text()) for m in (authentication, token_checks)]
     given = {
         node.args[0].value
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and getattr(node.func, "id", "") == "AuthenticationError"

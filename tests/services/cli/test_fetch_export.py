@@ -75,7 +75,7 @@ def test_a_fetch_that_was_ended_goes_on_where_it_was(server, command, tmp_path, 
     assert again.returncode == 0, said
     assert [file.read_bytes() for file in sorted((tmp_path / "in").glob("*.ndjson"))] == [LINES] * 2
     assert sum(server.sent.values()) == 2 * len(LINES) - held
-    assert server.counted("GET", "/fhir/Patient/$export") == 1
+    assert server.count_requests("GET", "/fhir/Patient/$export") == 1
     assert list((tmp_path / "in").glob(".*.part*")) == []
 
 

@@ -14,8 +14,8 @@ from order_sessions import hook_call
 from patients import drug, known, order
 from tables import cases
 
-from cds_hooks.config.settings import build_configuration_schema
 from cds_hooks.config.tenants import LOCAL_TENANT
+from cds_hooks.config.validation import build_configuration_schema
 from cds_hooks.protocol import dialects
 from cds_hooks.protocol.cards import Coding
 from cds_hooks.protocol.dialects import (

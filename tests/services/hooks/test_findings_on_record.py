@@ -9,6 +9,7 @@ from patients import chart, known
 import services
 from services.cards.composer import build_record
 from services.evaluation.evaluate import evaluate
+from services.hooks.topics import TOPICS
 
 SCHEMA = Path(services.__file__).parent / "assessment" / "schemas" / "assessment.schema.json"
 PROPERTIES = json.loads(SCHEMA.read_text("utf-8"))["properties"]
@@ -20,7 +21,7 @@ PROPERTIES = json.loads(SCHEMA.read_text("utf-8"))["properties"]
 )
 def test_findings_are_categories_of_the_assessment(text):
     """The platform takes any code for any topic; which there are is said here."""
-    record = build_record(evaluate(chart(text), known()), known(), ())
+    record = build_record(evaluate(chart(text), known(), TOPICS), known(), TOPICS, ())
     assert list(record["findings"]) == ["b12", "sarcopenia"] == list(record["knowledge"])
     for topic, category in record["findings"].items():
         assert category in PROPERTIES[topic]["properties"]["category"]["enum"]

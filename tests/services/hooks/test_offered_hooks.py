@@ -13,7 +13,7 @@ from order_sessions import hook_call
 from pages_app import site
 from patients import drug, known, maker
 
-from cds_hooks.config.settings import load_settings
+from cds_hooks.config.loader import load_settings
 from cds_hooks.protocol.dialects import Oracle
 from cds_hooks.protocol.hook_request import HOOKS, Hook
 from cds_hooks.telemetry.logs import read_log_line_schema

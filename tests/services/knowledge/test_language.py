@@ -12,6 +12,7 @@ from mappings.text import Numeral, format_amount, lowercase_first, make_text, na
 from services.cli.main import main
 from services.cli.untranslated import find_untranslated, list_messages
 from services.evaluation.evaluate import as_json, evaluate
+from services.hooks.topics import TOPICS
 from services.knowledge import language as languages_module
 from services.knowledge.language import Language, list_languages, read_language
 from services.knowledge.site import load_knowledge
@@ -203,5 +204,5 @@ def test_orders_keep_the_words_of_their_country():
 
 def test_the_assessment_stays_english():
     found = chart("b12 112; +paraesthesia")
-    says = [e["says"] for e in as_json(found, evaluate(found, GERMAN))["b12"]["evidence"]]
+    says = [e["says"] for e in as_json(found, evaluate(found, GERMAN, TOPICS))["b12"]["evidence"]]
     assert "Vitamin B12 deficient" in says

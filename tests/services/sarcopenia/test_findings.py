@@ -6,6 +6,7 @@ from tables import cases
 
 from services.chart.reader import read_chart
 from services.evaluation.evaluate import evaluate
+from services.hooks.topics import TOPICS
 
 
 def wanted(case, found):
@@ -365,7 +366,7 @@ def test_every_measure_says_value_unit_day_limit_and_locator():
 
 def read(*found):
     whole = read_chart([patient(), *found], "1", known().chart_knowledge, today=TODAY)
-    return evaluate(whole, known(definition="awgs-2019")).muscle
+    return evaluate(whole, known(definition="awgs-2019"), TOPICS).muscle
 
 
 def measured(code, value, unit, system=MEASURE, **more):

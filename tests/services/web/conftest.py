@@ -16,6 +16,7 @@ from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 from services.web.site import make_pages, page_paths
 
@@ -54,11 +55,12 @@ def reader(tmp_path_factory):
     served = replace(Settings(base_url=BASE), pages=PageAccess(key_file=folder / "pages.key"))
     records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
     app = create_app(
-        {"local": build_services(known(), BASE)},
-        served,
-        records,
-        structlog.wrap_logger(None, processors=[keep]),
-        version="test",
+        make_context(
+            {"local": build_services(known(), BASE)},
+            served,
+            records,
+            Telemetry(structlog.wrap_logger(None, processors=[keep]), "test"),
+        ),
         pages=make_pages(served, {"local": known()}, "test"),
         page_paths=page_paths(served, {"local": known()}),
     )

@@ -428,7 +428,7 @@ def test_faults_of_the_configuration_stop_the_start(case, tmp_path):
     path.write_text(text.replace("#", "\n"))
     with pytest.raises(ConfigurationError) as caught:
         load_settings(path)
-    [fault] = caught.value.faults
+    [fault] = caught.value.problems
     assert (fault.file, fault.key) == (str(path), case["key"])
     assert case["reason"] in fault.reason
 

@@ -13,6 +13,7 @@ from cds_hooks.config.settings import ConfigurationError, Settings
 from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 from services.web.site import make_pages
 
@@ -30,11 +31,12 @@ def application(folder, *, tenant=LOCAL_TENANT, base_url="http://127.0.0.1:8000"
         pages=PageAccess(**access),
     )
     return create_app(
-        {tenant.id: build_services(known(), base_url)},
-        settings,
-        Records.open(settings.records_url),
-        structlog.wrap_logger(None, processors=[drop]),
-        version="test",
+        make_context(
+            {tenant.id: build_services(known(), base_url)},
+            settings,
+            Records.open(settings.records_url),
+            Telemetry(structlog.wrap_logger(None, processors=[drop]), "test"),
+        ),
         pages=make_pages(settings, {tenant.id: known()}, "test"),
     )
 

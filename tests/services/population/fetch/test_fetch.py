@@ -37,7 +37,7 @@ ASKED = ExportRequest(types=("Patient", "Observation"))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "MIN_WAIT_SECONDS", 0.01)
     monkeypatch.delenv("COBALAMIN_BULK_TOKEN", raising=False)
 
 
@@ -73,7 +73,7 @@ def test_an_export_is_asked_for_waited_for_and_downloaded(server, tmp_path):
     server.polls = [(202, {"X-Progress": "12 %", **NOW}, None), (202, NOW, None)]
     said = []
     fetched = fetch_export(
-        access(server), ASKED, tmp_path / "in", lambda p: said.append((p.stage, p.says))
+        access(server), ASKED, tmp_path / "in", lambda p: said.append((p.stage, p.server_text))
     )
     kick_off = server.asked[0]
     assert kick_off.path == "/fhir/Patient/$export"
@@ -191,8 +191,8 @@ def test_expired_links_are_replaced_by_new_ones(server, tmp_path):
     server.statuses = {"c": [410]}
     fetch_export(access(server), ASKED, tmp_path / "in")
     assert arrived(tmp_path / "in") == WHOLE
-    assert server.counted("GET", "/fhir/jobs/1") == 2
-    assert server.counted("GET", "/files/a") == 1
+    assert server.count_requests("GET", "/fhir/jobs/1") == 2
+    assert server.count_requests("GET", "/files/a") == 1
 
 
 def test_links_that_never_work_end_the_fetch(server, tmp_path):
@@ -229,7 +229,7 @@ def test_a_second_call_goes_on_and_a_third_asks_nothing(server, tmp_path):
     asked = len(server.asked)
     fetch_export(access(server), ASKED, tmp_path / "in")
     assert len(server.asked) == asked
-    assert server.counted("GET", "/fhir/Patient/$export") == 1
+    assert server.count_requests("GET", "/fhir/Patient/$export") == 1
     assert arrived(tmp_path / "in") == WHOLE
 
 
@@ -238,7 +238,7 @@ def test_a_server_that_never_gets_ready_is_given_up_and_asked_again_later(server
     with pytest.raises(ExportInterruptedError, match="has not finished"):
         fetch_export(access(server, deadline_s=5), ASKED, tmp_path / "in")
     fetch_export(access(server), ASKED, tmp_path / "in")
-    assert server.counted("GET", "/fhir/Patient/$export") == 1
+    assert server.count_requests("GET", "/fhir/Patient/$export") == 1
 
 
 def test_a_folder_is_never_mixed(server, tmp_path):
@@ -308,7 +308,7 @@ def test_a_backend_client_proves_itself_and_renews_its_token(server, tmp_path, a
     server.polls = [(401, {}, None)]
     fetch_export(access(server, client=client), ASKED, tmp_path / "in")
     assert arrived(tmp_path / "in") == WHOLE
-    assert server.counted("POST", "/token") == 2
+    assert server.count_requests("POST", "/token") == 2
 
 
 def test_a_client_whose_key_the_server_does_not_know_gets_no_token(server, tmp_path):

@@ -20,6 +20,7 @@ from token_issuers import serving
 from cds_hooks.records.store import Records
 from cds_hooks.telemetry.logs import stamp_event
 from cds_hooks.web.app import create_app
+from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
 from services.knowledge.configuration import load_settings
 from services.web.access import Access
@@ -62,11 +63,17 @@ class Site:
         self.door = LaunchRoutes(frame, now=lambda: time.time() + self.later)
         self.records = Records.open(f"sqlite:///{folder / 'records.sqlite3'}")
         self.app = create_app(
-            {name: build_services(one, self.settings.base_url) for name, one in knowledge.items()},
-            self.settings,
-            self.records,
-            structlog.wrap_logger(None, processors=[stamp_event, self._keep]),
-            version="test",
+            make_context(
+                {
+                    name: build_services(one, self.settings.base_url)
+                    for name, one in knowledge.items()
+                },
+                self.settings,
+                self.records,
+                Telemetry(
+                    structlog.wrap_logger(None, processors=[stamp_event, self._keep]), "test"
+                ),
+            ),
             pages=[
                 frame.make_common_blueprint(),
                 self.door.make_blueprint(),

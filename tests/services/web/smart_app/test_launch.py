@@ -361,7 +361,7 @@ def test_cookies_go_to_frames_only_where_a_site_has_frames(case, at):
 def test_a_server_that_drips_is_given_up(at, monkeypatch):
     from cds_hooks.smart import authorization_server
 
-    limits = authorization_server.Limits(0.3, 1000, (0.2, 0.2))
+    limits = authorization_server.ResponseLimits(0.3, 1000, (0.2, 0.2))
     monkeypatch.setattr(authorization_server, "LIMITS", limits)
     monkeypatch.setattr(authorization_server, "PAUSE_SECONDS", 3600)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -475,7 +475,7 @@ def test_a_server_that_names_itself_in_its_answer_is_believed(at, ehr):
 def test_an_ehr_that_hangs_leaves_threads_to_hooks(at, ehr, monkeypatch):
     from cds_hooks.smart import authorization_server
 
-    limits = authorization_server.Limits(
+    limits = authorization_server.ResponseLimits(
         PATIENCE, authorization_server.LIMITS.bytes, (PATIENCE, PATIENCE)
     )
     monkeypatch.setattr(authorization_server, "LIMITS", limits)

@@ -143,7 +143,7 @@ def test_the_card_that_the_app_was_opened_from(pages, context, said):
 
 def test_a_part_is_said_to_be_a_part(pages):
     opened = launch("b12 200")
-    partly = replace(opened.answers["observations"], complete=False)
+    partly = replace(opened.answers["observations"], is_complete=False)
     said = text_of(pages(replace(opened, answers={**opened.answers, "observations": partly})))
     assert "Results : looked up in part." in said
     assert "Not all results could be had" in said

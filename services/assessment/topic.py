@@ -1,0 +1,19 @@
+"""What an evaluation, a card and a record read of the assessment of any topic."""
+
+from typing import Protocol
+
+from services.assessment.evidence import Evidence
+
+
+class TopicAssessment(Protocol):
+    """The result of the rules of one topic for one patient."""
+
+    @property
+    def category(self) -> str: ...
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]: ...
+
+    @property
+    def urgent(self) -> bool:
+        """Whether days matter because of the topic itself."""
