@@ -19,10 +19,9 @@ from mappings.knowledge_file import CLINICAL, read_toml
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
 from mappings.terminology.site_codes import describe_origin
-from services.cli.untranslated import find_untranslated, list_messages
 from services.hooks.catalog import find_unmapped_orders, read_attention_rules
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
-from services.knowledge.language import Language
+from services.knowledge.language import Language, find_untranslated, list_messages
 from services.knowledge.site import SiteKnowledge
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}

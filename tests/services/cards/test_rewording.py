@@ -22,13 +22,12 @@ from mappings import text as text_module
 from mappings.text import Numeral, Text
 from services.assessment import evidence as evidence_module
 from services.cards import b12_summary
-from services.cli.untranslated import list_messages
 from services.evaluation.evaluate import evaluate
 from services.evaluation.order_rules import run_order_rules
 from services.evaluation.order_session import OrderSession
 from services.hooks.documents import read_document_chart
 from services.hooks.topics import TOPICS
-from services.knowledge.language import Language
+from services.knowledge.language import Language, list_messages
 from services.sarcopenia import assess as muscle_assessment
 from services.sarcopenia import labels as muscle_wording
 from services.vitamin_b12 import cautions, results
