@@ -35,15 +35,17 @@ MANY_FILES = 20  # a progress bar from here on
 @click.option("--sample", default="neuropathy", help="Name of the sample patient.")
 def try_(config: Path | None, tenant_name: str | None, *, as_text: bool, sample: str) -> None:
     """Show the cards of a bundled sample patient."""
-    settings, tenant, known = load_tenant(config, tenant_name)
+    settings, tenant, knowledge = load_tenant(config, tenant_name)
     source = files("services.hooks") / "samples" / f"{sample}.json"
     if not source.is_file():
         names = sorted(p.name[:-5] for p in (files("services.hooks") / "samples").iterdir())
         ERRORS.print(f"no sample {sample}; there are: {', '.join(names)}", style="red")
         raise SystemExit(2)
     document = orjson.loads(source.read_bytes())
-    maker = CardComposer.from_site(known, TOPICS, settings.base_url, app=tenant.smart is not None)
-    attention = read_attention_rules(tenant.service_tables.get("attention"), known)
+    maker = CardComposer.from_site(
+        knowledge, TOPICS, settings.base_url, app=tenant.smart is not None
+    )
+    attention = read_attention_rules(tenant.service_tables.get("attention"), knowledge)
     today = date.fromisoformat(document.pop("sampleDay"))
     result = assess_document(document, maker, today, attention)
     if as_text:
@@ -77,9 +79,13 @@ def assess(
     A FILE holds one JSON document, or one on each line; `-` or none is standard input. Exit status
     2 where a document could not be used; the others are still assessed.
     """
-    settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
-    maker = CardComposer.from_site(known, TOPICS, settings.base_url, app=tenant.smart is not None)
-    attention = read_attention_rules(tenant.service_tables.get("attention"), known)
+    settings, tenant, knowledge = load_tenant(
+        config, tenant_name, b12_guideline, sarcopenia_definition
+    )
+    maker = CardComposer.from_site(
+        knowledge, TOPICS, settings.base_url, app=tenant.smart is not None
+    )
+    attention = read_attention_rules(tenant.service_tables.get("attention"), knowledge)
     today = as_of.date() if as_of else datetime.now(UTC).date()
     out = sys.stdout.buffer
     unusable = 0

@@ -93,11 +93,13 @@ def backtest(
     from services.population.run.plan import MEBIBYTE, RunPlan  # noqa: PLC0415  # the engine is large
     from services.population.run.sources import NoInputError, find_files  # noqa: PLC0415
 
-    settings, tenant, known = load_tenant(config, tenant_name, b12_guideline, sarcopenia_definition)
+    settings, tenant, knowledge = load_tenant(
+        config, tenant_name, b12_guideline, sarcopenia_definition
+    )
     since, as_of = _read_days(
         **{name: asked[name] for name in ("as_of", "replay_from", "replay_to")}
     )
-    muscle = known.read_definitions()
+    muscle = knowledge.read_definitions()
     with _exit_on_failure(out):
         out.mkdir(parents=True, exist_ok=True)
         if from_server is not None:
@@ -123,7 +125,7 @@ def backtest(
             max_line_bytes=asked["longest_line"] * MEBIBYTE,
         )
         with exit_on_errors():
-            labels = plan.load_evaluators(known).labels
+            labels = plan.load_evaluators(knowledge).labels
         _write_survey(survey, plan)
         said = _run_plan(plan, labels, engine, master, workers, fresh=fresh)
     _print_result(said, out)

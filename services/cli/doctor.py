@@ -110,8 +110,8 @@ def preflight(config: Path | None, tenant_name: str | None, origin: str) -> None
     """Explain what a page of ORIGIN, such as https://ehr.example.org, may do in a browser."""
     from services.hooks.in_process import run_in_process  # noqa: PLC0415  # the application takes a second
 
-    settings, tenant, known = load_tenant(config, tenant_name)
-    with run_in_process(settings, tenant, known) as rehearsed:
+    settings, tenant, knowledge = load_tenant(config, tenant_name)
+    with run_in_process(settings, tenant, knowledge) as rehearsed:
         paths = _list_endpoints(one.id for one in rehearsed.services)
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         steps = []
@@ -145,9 +145,9 @@ def discovery(config: Path | None, tenant_name: str | None) -> None:
     """Show what discovery offers a tenant, as its EHR's analysts have to enter it."""
     from services.hooks.in_process import run_in_process  # noqa: PLC0415  # the application takes a second
 
-    settings, tenant, known = load_tenant(config, tenant_name)
+    settings, tenant, knowledge = load_tenant(config, tenant_name)
     base = tenant.trust.audience if tenant.trust else settings.base_url
-    with run_in_process(settings, tenant, known) as rehearsed:
+    with run_in_process(settings, tenant, knowledge) as rehearsed:
         listed = rehearsed.client.get(DISCOVERY_PATH).get_json()["services"]
         required = {one.id: one.required for one in rehearsed.services}
     if tenant.trust is not None:
@@ -179,11 +179,11 @@ def call(config: Path | None, tenant_name: str | None, at: str | None, source: I
     from services.hooks.call_report import explain_call  # noqa: PLC0415  # the application
     from services.hooks.in_process import run_in_process  # noqa: PLC0415  # takes a second
 
-    settings, tenant, known = load_tenant(config, tenant_name)
+    settings, tenant, knowledge = load_tenant(config, tenant_name)
     body = source.read()
     now = _parse_time(at)
-    with run_in_process(settings, tenant, known, now) as rehearsed:
-        steps = list(explain_call(body, rehearsed, tenant, known, now))
+    with run_in_process(settings, tenant, knowledge, now) as rehearsed:
+        steps = list(explain_call(body, rehearsed, tenant, knowledge, now))
     _print_steps(f"Call, as tenant {tenant.id}", steps)
 
 

@@ -163,13 +163,13 @@ def _load_with(tenant: Tenant, which: str) -> tuple[SiteKnowledge, str]:
     return load_knowledge(clinical), table
 
 
-def _get_publication(known: SiteKnowledge, subject: str) -> Guideline | Definition:
-    return known.b12.guideline if subject == "b12" else known.muscle.definition
+def _get_publication(knowledge: SiteKnowledge, subject: str) -> Guideline | Definition:
+    return knowledge.b12.guideline if subject == "b12" else knowledge.muscle.definition
 
 
 def _assess_pairs(
     data: tuple[str, ...],
-    known: tuple[SiteKnowledge, SiteKnowledge],
+    knowledge: tuple[SiteKnowledge, SiteKnowledge],
     today: date,
     unusable: list[str],
 ) -> Iterator[tuple[Assessment, Assessment]]:
@@ -178,11 +178,11 @@ def _assess_pairs(
         try:
             if isinstance(document, UnusableDocumentError):
                 raise document
-            chart = read_document_chart(document, known[0], today)
+            chart = read_document_chart(document, knowledge[0], today)
         except UnusableDocumentError as fault:
             unusable.append(f"{name}: {fault}")
             continue
-        by_a, by_b = (evaluation_json(chart, evaluate(chart, one, TOPICS)) for one in known)
+        by_a, by_b = (evaluation_json(chart, evaluate(chart, one, TOPICS)) for one in knowledge)
         yield by_a, by_b
 
 

@@ -27,8 +27,8 @@ def check_config(file: Path | None) -> None:
 
     Exit status 1 with every fault found: file, key and reason.
     """
-    settings, known = load_all(file)
-    show_configuration(Console(soft_wrap=True), settings, known)
+    settings, knowledge = load_all(file)
+    show_configuration(Console(soft_wrap=True), settings, knowledge)
 
 
 @click.command("export-knowledge")
@@ -40,8 +40,8 @@ def export_knowledge(config: Path | None, tenant_name: str | None, folder: Path)
 
     Value sets, code systems, concept maps, SARC-F, guidelines and orders as the site has them.
     """
-    _settings, tenant, known = load_tenant(config, tenant_name)
-    publication, resources = build_knowledge_resources(known, tenant)
+    _settings, tenant, knowledge = load_tenant(config, tenant_name)
+    publication, resources = build_knowledge_resources(knowledge, tenant)
     for resource in resources.values():
         validate_resource(resource)
     try:
@@ -69,11 +69,11 @@ def build_sheet_(
     config: Path | None, tenant_name: str | None, *, as_page: bool, codes: bool
 ) -> None:
     """Write what an EHR's analysts enter: endpoints, criteria, prefetch, scopes, reasons."""
-    settings, tenant, known = load_tenant(config, tenant_name)
+    settings, tenant, knowledge = load_tenant(config, tenant_name)
     if codes:
-        click.echo(list_criteria_codes(known), nl=False)
+        click.echo(list_criteria_codes(knowledge), nl=False)
         return
-    sheet = build_sheet(settings, tenant, known)
+    sheet = build_sheet(settings, tenant, knowledge)
     click.echo(as_html(sheet) if as_page else sheet, nl=False)
 
 

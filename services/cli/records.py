@@ -110,7 +110,8 @@ def purge_(config: Path | None, name: str | None, days: int | None, *, dry_run: 
                 else purge_records(records, tenant.id, cutoff, now)
             )
             OUT.print(
-                f"{tenant.id}: {_describe_removal(gone, dry_run=dry_run)} from before {cutoff:%Y-%m-%d}"
+                f"{tenant.id}: {_describe_removal(gone, dry_run=dry_run)} "
+                f"from before {cutoff:%Y-%m-%d}"
             )
 
 

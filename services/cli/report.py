@@ -141,10 +141,10 @@ def _load_records(
     from services.reports.log_reader import open_events  # noqa: PLC0415
     from services.reports.records_reader import write_lines  # noqa: PLC0415
 
-    settings, known = load_all(config)
+    settings, knowledge = load_all(config)
     reasons: set[str] = set()
     for tenant in settings.tenants:
-        rules = read_attention_rules(tenant.service_tables.get("attention"), known[tenant.id])
+        rules = read_attention_rules(tenant.service_tables.get("attention"), knowledge[tenant.id])
         reasons.update(*map(list_override_reasons, rules.values()))
     with (
         TemporaryDirectory(prefix="cobalamin-report-") as folder,

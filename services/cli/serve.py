@@ -26,7 +26,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     from services.hooks.self_test import find_failed_calls  # noqa: PLC0415
 
     file = find_configuration_file(config)
-    settings, known = load_all(file)
+    settings, knowledge = load_all(file)
     settings = settings.override_address(host, port, workers)
     refused = explain_exposure(settings)
     if refused:
@@ -36,7 +36,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
         os.environ[FILE_VARIABLE] = str(file.resolve())
     ERRORS.print(f"Cobalamin on http://{settings.host}:{settings.port}/cds-services", markup=False)
     for tenant in settings.tenants:
-        labels = list_labels(known[tenant.id], TOPICS).values()
+        labels = list_labels(knowledge[tenant.id], TOPICS).values()
         who = "callers on this machine" if tenant.is_open else tenant.id
         ERRORS.print(f"{who}: {' and '.join(labels)}", markup=False)
     if settings.is_open:
@@ -47,7 +47,7 @@ def serve(config: Path | None, host: str | None, port: int | None, workers: int 
     except (RecordsUnavailableError, ConfigurationError) as fault:
         ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
-    differing = find_failed_calls(settings.tenants, known)
+    differing = find_failed_calls(settings.tenants, knowledge)
     for name in differing:
         ERRORS.print(f"golden call {name}: not answered as it should be", style="red", markup=False)
     if differing:

@@ -19,10 +19,9 @@ from mappings.knowledge_file import CLINICAL, read_toml
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
 from mappings.terminology.site_codes import describe_origin
-from services.cli.untranslated import find_untranslated, list_messages
 from services.hooks.catalog import find_unmapped_orders, read_attention_rules
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
-from services.knowledge.language import Language
+from services.knowledge.language import Language, find_untranslated, list_messages
 from services.knowledge.site import SiteKnowledge
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
@@ -50,7 +49,7 @@ def show_cards(console: Console, sample: str, result: dict[str, Any]) -> None:
 
 
 def show_configuration(
-    console: Console, settings: Settings, known: Mapping[str, SiteKnowledge]
+    console: Console, settings: Settings, knowledge: Mapping[str, SiteKnowledge]
 ) -> None:
     """What is in force, for the process and for each tenant."""
     limit = settings.requests_per_minute_and_address
@@ -79,7 +78,7 @@ def show_configuration(
         rows["bulk export"] = f"from {settings.bulk_export.server}"
     _show_rows(console, f"In force: {settings.file or 'the defaults'}", rows)
     for tenant in settings.tenants:
-        _show_tenant(console, tenant, known[tenant.id])
+        _show_tenant(console, tenant, knowledge[tenant.id])
 
 
 def _describe_pages(settings: Settings) -> dict[str, str]:
@@ -114,8 +113,8 @@ def _show_rows(console: Console, title: str, rows: Mapping[str, str]) -> None:
     console.print(table)
 
 
-def _show_tenant(console: Console, tenant: Tenant, known: SiteKnowledge) -> None:
-    guideline, definition = known.b12.guideline, known.muscle.definition
+def _show_tenant(console: Console, tenant: Tenant, knowledge: SiteKnowledge) -> None:
+    guideline, definition = knowledge.b12.guideline, knowledge.muscle.definition
     fhir = tenant.fhir
     rows = {
         **_describe_callers(tenant),
@@ -123,10 +122,10 @@ def _show_tenant(console: Console, tenant: Tenant, known: SiteKnowledge) -> None
         "reviewed": f"{guideline.reviewed}, {guideline.reviewer}",
         "sarcopenia": f"{definition.label}: {definition.title}",
         "sarcopenia from": f"{definition.minimum_age} years",
-        "orders": f"{known.templates.locale}, {len(known.templates.by_id)} templates",
-        "codes": f"{len(known.index.exact)} in {len(known.index.sets)} value sets",
-        **_describe_own_files(known),
-        "own FHIR artefacts": known.index.base,
+        "orders": f"{knowledge.templates.locale}, {len(knowledge.templates.by_id)} templates",
+        "codes": f"{len(knowledge.index.exact)} in {len(knowledge.index.sets)} value sets",
+        **_describe_own_files(knowledge),
+        "own FHIR artefacts": knowledge.index.base,
         "FHIR server": ", ".join(fhir.servers)
         or ("this machine only" if fhir.allow_loopback else "none: prefetch alone"),
         "deadline for FHIR": f"{fhir.deadline_ms} ms in all",
@@ -134,14 +133,14 @@ def _show_tenant(console: Console, tenant: Tenant, known: SiteKnowledge) -> None
         "records": f"kept {tenant.retention_days} days; comments: {tenant.comments}",
     }
     _show_rows(console, f"Tenant {tenant.id}", rows)
-    _show_dialect(console, tenant.dialect, known)
-    _show_language(console, known.language)
-    _show_attention(console, tenant, known)
+    _show_dialect(console, tenant.dialect, knowledge)
+    _show_language(console, knowledge.language)
+    _show_attention(console, tenant, knowledge)
     policy = Table(title="Choices of this service (set in \\[policy])")
     for column in ("choice", "value", "why"):
         policy.add_column(column)
     whys = read_toml(CLINICAL / "policy.toml")
-    for name, chosen in known.b12.policy.items():
+    for name, chosen in knowledge.b12.policy.items():
         policy.add_row(name, f"{chosen:g}", whys[name]["why"])
     console.print(policy)
 
@@ -155,20 +154,20 @@ def _describe_app(access: SmartAccess | None) -> str:
     return f"client {access.client_id}, {proof}{frames}"
 
 
-def _describe_own_files(known: SiteKnowledge) -> dict[str, str]:
+def _describe_own_files(knowledge: SiteKnowledge) -> dict[str, str]:
     """What the site brought: codes, guidelines and definitions."""
     codes = [
         f"{one.file}: {len(one.rows)} for {one.value_set}, from "
         + ", ".join(f"{describe_origin(s)} by {s['imported_by']}" for s in one.sources)
-        for one in known.index.site_codes
+        for one in knowledge.index.site_codes
     ]
     read: dict[str, Guideline | Definition] = {
-        **known.read_guidelines(),
-        **known.read_definitions(),
+        **knowledge.read_guidelines(),
+        **knowledge.read_definitions(),
     }
     guidelines = [
         f"{path.name}: {read[id_].label}, reviewed {read[id_].reviewed} by {read[id_].reviewer}"
-        for id_, path in known.own_files.items()
+        for id_, path in knowledge.own_files.items()
     ]
     rows = {"own codes": "\n".join(codes), "own guidelines": "\n".join(guidelines)}
     return {name: text for name, text in rows.items() if text}
@@ -192,11 +191,11 @@ def _describe_callers(tenant: Tenant) -> dict[str, str]:
     return {**rows, "may send": f"{tenant.calls_per_minute} calls a minute to each worker"}
 
 
-def _show_dialect(console: Console, dialect: Dialect, known: SiteKnowledge) -> None:
+def _show_dialect(console: Console, dialect: Dialect, knowledge: SiteKnowledge) -> None:
     """How the EHR is spoken to, and which orders its catalogue does not know."""
     console.print(f"EHR dialect: [bold]{dialect.name}[/], details as {dialect.detail}")
     if dialect.catalogue or dialect.needs_catalogue:
-        missing = find_unmapped_orders(dialect, known)
+        missing = find_unmapped_orders(dialect, knowledge)
         said = ", ".join(missing) or "none"
         lost = ": Epic is not offered these unless they carry a code it knows" if missing else ""
         console.print(f"orders not in the site's catalogue{lost}: {said}\n", markup=False)
@@ -212,10 +211,10 @@ def _show_language(console: Console, language: Language) -> None:
         console.print(f"  {text}", style="yellow", markup=False, highlight=False)
 
 
-def _show_attention(console: Console, tenant: Tenant, known: SiteKnowledge) -> None:
+def _show_attention(console: Console, tenant: Tenant, knowledge: SiteKnowledge) -> None:
     """How often each service may speak."""
     table = Table(title="Attention (set in \\[attention])")
-    rules = read_attention_rules(tenant.service_tables.get("attention"), known)
+    rules = read_attention_rules(tenant.service_tables.get("attention"), knowledge)
     table.add_column("setting")
     for hook in OFFERED_HOOKS:
         table.add_column(hook)

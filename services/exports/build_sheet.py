@@ -34,10 +34,10 @@ KINDS = {
 }
 
 
-def build_sheet(settings: Settings, tenant: Tenant, known: SiteKnowledge) -> str:
+def build_sheet(settings: Settings, tenant: Tenant, knowledge: SiteKnowledge) -> str:
     """The sheet as Markdown. Raises KnowledgeError."""
     offered = build_services(
-        known,
+        knowledge,
         settings.base_url,
         tenant.service_tables.get("attention"),
         app=tenant.smart is not None,
@@ -50,21 +50,21 @@ def build_sheet(settings: Settings, tenant: Tenant, known: SiteKnowledge) -> str
         trust=tenant.trust,
         base=tenant.trust.audience if tenant.trust else settings.base_url,
         fhir=tenant.fhir,
-        labels=list_labels(known, TOPICS),
-        guideline=known.b12.guideline,
-        definition=known.muscle.definition,
+        labels=list_labels(knowledge, TOPICS),
+        guideline=knowledge.b12.guideline,
+        definition=knowledge.muscle.definition,
         services=answering,
         criteria=[(one.hook, OFFERED_HOOKS[one.hook].criterion) for one in answering],
-        reasons=list(_summarise_criteria(known)),
+        reasons=list(_summarise_criteria(knowledge)),
         prefetch=_list_prefetch(answering[0]),
         scopes=_list_scopes(answering[0]),
         app=settings.base_url,
         app_scopes=build_app_scopes(_list_scopes(answering[0])),
         dialect=tenant.dialect,
-        orders=list(_list_orders(known, tenant.dialect)),
+        orders=list(_list_orders(knowledge, tenant.dialect)),
         system=overrides["system"],
         overrides=overrides["reasons"],
-        topics=list(list_topics(known)),
+        topics=list(list_topics(knowledge)),
     )
 
 
@@ -74,14 +74,14 @@ def as_html(sheet: str) -> str:
     return _get_environment().get_template("build_sheet.html").render(body=body)
 
 
-def list_criteria_codes(known: SiteKnowledge) -> str:
+def list_criteria_codes(knowledge: SiteKnowledge) -> str:
     """Every code of the criteria as CSV."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(("criterion", "kind", "system", "code", "display"))
-    for name in _list_criteria(known):
-        value_set = known.index.sets[name]
-        for row in known.index.rows[name]:
+    for name in _list_criteria(knowledge):
+        value_set = knowledge.index.sets[name]
+        for row in knowledge.index.rows[name]:
             rows.writerow((name, value_set.kind, row.system, row.code, str(row.display)))
     return out.getvalue()
 
@@ -95,28 +95,28 @@ def _get_environment() -> jinja2.Environment:
     )
 
 
-def _list_criteria(known: SiteKnowledge) -> list[str]:
+def _list_criteria(knowledge: SiteKnowledge) -> list[str]:
     """Value sets that are reason enough to ask when a chart is opened.
 
     Tiredness or low mood alone are none: with nothing else, the guideline asks for no test.
     """
-    groups, testing = known.b12.groups, known.b12.guideline.testing
+    groups, testing = knowledge.b12.groups, knowledge.b12.guideline.testing
     risks = (*testing.risk_factors, *testing.further_risk_factors)
     named = (*groups["result_to_call_at"], *risks, *groups["neurological"])
     members = [member for name in named for member in groups.get(name, (name,))]
-    return [name for name in dict.fromkeys(members) if name in known.index.sets]
+    return [name for name in dict.fromkeys(members) if name in knowledge.index.sets]
 
 
-def _summarise_criteria(known: SiteKnowledge) -> Iterator[Mapping[str, Any]]:
+def _summarise_criteria(knowledge: SiteKnowledge) -> Iterator[Mapping[str, Any]]:
     """One row for each kind of criterion."""
-    sets = [known.index.sets[name] for name in _list_criteria(known)]
+    sets = [knowledge.index.sets[name] for name in _list_criteria(knowledge)]
     for kind, called in KINDS.items():
         of_kind = [one for one in sets if one.kind == kind]
         if of_kind:
             yield {
                 "kind": called,
                 "titles": ", ".join(sorted(str(one.title) for one in of_kind)),
-                "codes": sum(len(known.index.rows[one.name]) for one in of_kind),
+                "codes": sum(len(knowledge.index.rows[one.name]) for one in of_kind),
             }
 
 
@@ -132,8 +132,8 @@ def _list_scopes(service: Service) -> list[str]:
     return list(dict.fromkeys(types))
 
 
-def _list_orders(known: SiteKnowledge, dialect: Dialect) -> Iterator[Mapping[str, Any]]:
-    for name, template in known.templates.by_id.items():
+def _list_orders(knowledge: SiteKnowledge, dialect: Dialect) -> Iterator[Mapping[str, Any]]:
+    for name, template in knowledge.templates.by_id.items():
         codes = dialect.catalogue.get(name, ())
         yield {
             "id": name,
@@ -143,12 +143,12 @@ def _list_orders(known: SiteKnowledge, dialect: Dialect) -> Iterator[Mapping[str
         }
 
 
-def list_topics(known: SiteKnowledge) -> Iterator[tuple[str, str]]:
+def list_topics(knowledge: SiteKnowledge) -> Iterator[tuple[str, str]]:
     for place, topic in enumerate(TOPICS, start=1):
         for code, title in topic.list_codes():
             yield code, title
             for others in combine_topics(TOPICS[place:]):
                 names = " and ".join(other.title.lower() for other in others)
                 yield f"{code}{build_suffix(others)}", f"{title}, and {names}"
-    for rule in known.order_rules.values():
+    for rule in knowledge.order_rules.values():
         yield build_order_topic(rule.id), rule.title

@@ -28,13 +28,15 @@ from services.knowledge.site import SiteKnowledge, digest_choices
 
 
 def build_knowledge_resources(
-    known: SiteKnowledge, tenant: Tenant
+    knowledge: SiteKnowledge, tenant: Tenant
 ) -> tuple[ExportContext, Mapping[str, dict[str, Any]]]:
     """Everything by "Type/id", the ImplementationGuide that lists it among it."""
-    context = ExportContext(known.index.base, build_package_version(tenant), known.b12.titles)
+    context = ExportContext(
+        knowledge.index.base, build_package_version(tenant), knowledge.b12.titles
+    )
     found = {
-        **build_own_artefacts(known.index, known.chart_knowledge.questionnaire),
-        **index_resources(_build_resources(context, known, tenant)),
+        **build_own_artefacts(knowledge.index, knowledge.chart_knowledge.questionnaire),
+        **index_resources(_build_resources(context, knowledge, tenant)),
     }
     guide = build_implementation_guide(context, [one for _, one in sorted(found.items())])
     return context, dict(sorted({**found, **index_resources([guide])}.items()))
@@ -69,13 +71,13 @@ def _list_catalogue(tenant: Tenant) -> Iterator[tuple[str, str, str, str | None]
 
 
 def _build_resources(
-    context: ExportContext, known: SiteKnowledge, tenant: Tenant
+    context: ExportContext, knowledge: SiteKnowledge, tenant: Tenant
 ) -> Iterator[dict[str, Any]]:
-    templates = [read_order_templates(locale, known.index) for locale in COUNTRIES]
+    templates = [read_order_templates(locale, knowledge.index) for locale in COUNTRIES]
     labels = {one.id: one.label for of in templates for one in of.by_id.values()}
-    yield from _build_code_systems(context, known, labels)
-    yield from build_value_sets(context, known.index)
-    yield from build_concept_maps(context, known.index)
+    yield from _build_code_systems(context, knowledge, labels)
+    yield from build_value_sets(context, knowledge.index)
+    yield from build_concept_maps(context, knowledge.index)
     orders = (one.resource for of in templates for one in of.by_id.values())
     for mapped in (
         build_order_map(context, orders),
@@ -83,27 +85,27 @@ def _build_resources(
     ):
         if mapped:
             yield mapped
-    guidelines: list[Guideline | Definition] = [*known.read_guidelines().values()]
-    guidelines += known.read_definitions().values()
+    guidelines: list[Guideline | Definition] = [*knowledge.read_guidelines().values()]
+    guidelines += knowledge.read_definitions().values()
     for guideline in guidelines:
-        is_own = guideline.id.partition("+")[0] in known.own_files
-        files = _list_files(guideline, known, tenant)
-        yield build_guideline_library(context, guideline, known.index, files, own=is_own)
+        is_own = guideline.id.partition("+")[0] in knowledge.own_files
+        files = _list_files(guideline, knowledge, tenant)
+        yield build_guideline_library(context, guideline, knowledge.index, files, own=is_own)
         yield build_guideline_plan(
-            context, guideline, known.index, OFFERED_HOOKS, list_sentences(B12Step), own=is_own
+            context, guideline, knowledge.index, OFFERED_HOOKS, list_sentences(B12Step), own=is_own
         )
-    in_force = json.dumps(_describe_knowledge(known, tenant), indent=2).encode() + b"\n"
-    yield build_shared_library(context, known.index, {"in-force.json": in_force})
+    in_force = json.dumps(_describe_knowledge(knowledge, tenant), indent=2).encode() + b"\n"
+    yield build_shared_library(context, knowledge.index, {"in-force.json": in_force})
     for of_country in templates:
         yield from build_activity_definitions(context, of_country)
     for offered in OFFERED_HOOKS.values():
-        yield _build_service_plan(context, known, offered)
+        yield _build_service_plan(context, knowledge, offered)
 
 
 def _build_code_systems(
-    context: ExportContext, known: SiteKnowledge, labels: Mapping[str, str]
+    context: ExportContext, knowledge: SiteKnowledge, labels: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    names = {**context.titles, **{n: s.title for n, s in known.index.sets.items()}}
+    names = {**context.titles, **{n: s.title for n, s in knowledge.index.sets.items()}}
     yield build_code_system(
         context,
         "clinical-concept",
@@ -114,36 +116,36 @@ def _build_code_systems(
         context, "order-template", "Orders that may be suggested", labels.items()
     )
     yield build_code_system(
-        context, "card-topic", "What a card is about", dict(list_topics(known)).items()
+        context, "card-topic", "What a card is about", dict(list_topics(knowledge)).items()
     )
 
 
 def _list_files(
-    guideline: Guideline | Definition, known: SiteKnowledge, tenant: Tenant
+    guideline: Guideline | Definition, knowledge: SiteKnowledge, tenant: Tenant
 ) -> list[Path]:
     """The file of a guideline, and the laboratory's where its limits are in force."""
     name, _, laboratory = guideline.id.partition("+")
-    files = [known.own_files.get(name, get_shipped_file(name))]
+    files = [knowledge.own_files.get(name, get_shipped_file(name))]
     if laboratory:
         shipped = GUIDELINES / "laboratories" / f"{laboratory}.toml"
         files.append(Path(tenant.service_tables.get("b12", {}).get("laboratory", shipped)))
     return files
 
 
-def _describe_knowledge(known: SiteKnowledge, tenant: Tenant) -> dict[str, Any]:
+def _describe_knowledge(knowledge: SiteKnowledge, tenant: Tenant) -> dict[str, Any]:
     return {
-        "guideline": known.b12.guideline.label,
-        "laboratory": known.b12.guideline.laboratory,
-        "definition": known.muscle.definition.label,
-        "minimumAge": known.muscle.definition.minimum_age,
-        "orders": known.templates.locale,
-        "policy": dict(known.b12.policy),
+        "guideline": knowledge.b12.guideline.label,
+        "laboratory": knowledge.b12.guideline.laboratory,
+        "definition": knowledge.muscle.definition.label,
+        "minimumAge": knowledge.muscle.definition.minimum_age,
+        "orders": knowledge.templates.locale,
+        "policy": dict(knowledge.b12.policy),
         "attention": tenant.service_tables.get("attention", {}),
     }
 
 
 def _build_service_plan(
-    context: ExportContext, known: SiteKnowledge, offered: OfferedHook
+    context: ExportContext, knowledge: SiteKnowledge, offered: OfferedHook
 ) -> dict[str, Any]:
     """One service of discovery: its hook, what is in force, the rules about orders."""
     plans = [
@@ -151,9 +153,9 @@ def _build_service_plan(
             "title": one.title,
             "definitionCanonical": context.build_url("PlanDefinition", one.id),
         }
-        for one in (known.b12.guideline, known.muscle.definition)
+        for one in (knowledge.b12.guideline, knowledge.muscle.definition)
     ]
-    rules = known.order_rules.values() if offered.hook.is_about_orders else ()
+    rules = knowledge.order_rules.values() if offered.hook.is_about_orders else ()
     return build_plan(
         context,
         build_service_id(offered.hook.name),

@@ -23,7 +23,11 @@ HINT_EMPTY = (
 
 
 def explain_call(
-    body: bytes, rehearsal: InProcessService, tenant: Tenant, known: SiteKnowledge, now: datetime
+    body: bytes,
+    rehearsal: InProcessService,
+    tenant: Tenant,
+    knowledge: SiteKnowledge,
+    now: datetime,
 ) -> Iterator[TokenCheck]:
     """Each thing that decides how a call is answered. Values of patients are not repeated."""
     try:
@@ -54,7 +58,7 @@ def explain_call(
     for answer in answers.values():
         yield _explain_prefetch(answer, service, request, unfetched)
     yield from _explain_other_keys(request, service)
-    yield from _explain_reading(request, answers, known, now)
+    yield from _explain_reading(request, answers, knowledge, now)
     yield from _explain_answer(body, service, rehearsal, is_whole=None not in unfetched.values())
 
 
@@ -132,9 +136,12 @@ def _explain_other_keys(request: HookRequest, service: Service) -> Iterator[Toke
 
 
 def _explain_reading(
-    request: HookRequest, answers: Mapping[str, PrefetchAnswer], known: SiteKnowledge, now: datetime
+    request: HookRequest,
+    answers: Mapping[str, PrefetchAnswer],
+    knowledge: SiteKnowledge,
+    now: datetime,
 ) -> Iterator[TokenCheck]:
-    chart = read_call_chart(Call(request, answers, now.date(), now), known)
+    chart = read_call_chart(Call(request, answers, now.date(), now), knowledge)
     dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(chart.dropped.items()))
     verdict = CheckResult.FAULT if "other-patient" in chart.dropped else CheckResult.OPEN
     if dropped:

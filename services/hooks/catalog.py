@@ -16,7 +16,7 @@ from services.cards.composer import CardComposer
 from services.chart.fhir_values import as_list, read_codings
 from services.chart.model import Chart
 from services.chart.reader import read_chart
-from services.hooks.decide import CallAnswer, decide_cards
+from services.hooks.decide import CallAnswer, CallContext, decide_cards
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 from services.hooks.topics import TOPICS
 from services.knowledge.site import SiteKnowledge, load_knowledge
@@ -57,13 +57,13 @@ def _join_codes(index: ValueSetIndex, topic: str | None) -> str:
     )
 
 
-def read_call_chart(call: Call, known: SiteKnowledge) -> Chart:
+def read_call_chart(call: Call, knowledge: SiteKnowledge) -> Chart:
     """The chart of the patient of a call."""
     answers = call.answers.values()
     return read_chart(
         _list_resources(answers),
         call.request.patient_id,
-        known.chart_knowledge,
+        knowledge.chart_knowledge,
         today=call.today,
         last=call.today + timedelta(days=1),  # a patient's calendar may be ahead of our clock
         drafts=call.request.draft_orders,
@@ -80,17 +80,15 @@ def _list_resources(answers: Iterable[prefetch.PrefetchAnswer]) -> Iterator[Mapp
 
 def answer_call(call: Call, chart: Chart, maker: CardComposer, rules: AttentionRules) -> CallAnswer:
     """What a call is answered: a request and the command line alike."""
-    return decide_cards(
-        chart,
-        call.request.draft_orders,
-        maker,
-        rules,
+    context = CallContext(
         hook=call.request.hook,
-        encounter=call.request.encounter_id,
-        memory=call.history,
         now=call.now,
+        drafts=call.request.draft_orders,
+        encounter=call.request.encounter_id,
+        history=call.history,
         specialties=_read_specialties(call.answers.get(ROLE)),
     )
+    return decide_cards(chart, context, maker, rules)
 
 
 def _read_specialties(role: prefetch.PrefetchAnswer | None) -> frozenset[str] | None:
@@ -118,13 +116,13 @@ def build_decide(maker: CardComposer, rules: AttentionRules) -> Callable[[Call],
 
 
 def read_attention_rules(
-    attention: Mapping[str, Any] | None, known: SiteKnowledge
+    attention: Mapping[str, Any] | None, knowledge: SiteKnowledge
 ) -> Mapping[str, AttentionRules]:
     """What is in force for each service. Raises KnowledgeError."""
     return read_attention(
         attention,
         (build_service_id(hook) for hook in OFFERED_HOOKS),
-        (*known.order_rules, *(topic.problem for topic in TOPICS)),
+        (*knowledge.order_rules, *(topic.problem for topic in TOPICS)),
     )
 
 
@@ -133,26 +131,26 @@ def load_tenant_knowledge(tenants: Iterable[Tenant]) -> dict[str, SiteKnowledge]
     loaded: list[tuple[Mapping[str, Any], SiteKnowledge]] = []
     found: dict[str, SiteKnowledge] = {}
     for tenant in tenants:
-        alike = (known for clinical, known in loaded if clinical == tenant.service_tables)
-        known = next(alike, None) or load_knowledge(tenant.service_tables)
-        loaded.append((tenant.service_tables, known))
-        read_attention_rules(tenant.service_tables.get("attention"), known)
-        find_unmapped_orders(tenant.dialect, known)
-        found[tenant.id] = known
+        alike = (knowledge for clinical, knowledge in loaded if clinical == tenant.service_tables)
+        knowledge = next(alike, None) or load_knowledge(tenant.service_tables)
+        loaded.append((tenant.service_tables, knowledge))
+        read_attention_rules(tenant.service_tables.get("attention"), knowledge)
+        find_unmapped_orders(tenant.dialect, knowledge)
+        found[tenant.id] = knowledge
     return found
 
 
-def find_unmapped_orders(dialect: Dialect, known: SiteKnowledge) -> tuple[str, ...]:
+def find_unmapped_orders(dialect: Dialect, knowledge: SiteKnowledge) -> tuple[str, ...]:
     """Order templates that have no code of the site's catalogue.
 
     Raises KnowledgeError where the catalogue names a template that does not exist.
     """
-    for name in dialect.catalogue.keys() - known.templates.by_id.keys():
-        there = ", ".join(sorted(known.templates.by_id))
+    for name in dialect.catalogue.keys() - knowledge.templates.by_id.keys():
+        there = ", ".join(sorted(knowledge.templates.by_id))
         raise KnowledgeError(
             "dialect.catalogue", name, f"no such order template; there are {there}"
         )
-    return tuple(name for name in known.templates.by_id if name not in dialect.catalogue)
+    return tuple(name for name in knowledge.templates.by_id if name not in dialect.catalogue)
 
 
 def list_override_reasons(rules: AttentionRules) -> frozenset[str]:
@@ -162,19 +160,19 @@ def list_override_reasons(rules: AttentionRules) -> frozenset[str]:
 
 
 def build_services(
-    known: SiteKnowledge,
+    knowledge: SiteKnowledge,
     base_url: str,
     attention: Mapping[str, Any] | None = None,
     *,
     app: bool = False,
 ) -> tuple[Service, ...]:
     """The services of one configuration; with `app`, cards link to it. Raises KnowledgeError."""
-    templates = build_prefetch_templates(known.index)
-    maker = CardComposer.from_site(known, TOPICS, base_url, app=app)
-    rules = read_attention_rules(attention, known)
+    templates = build_prefetch_templates(knowledge.index)
+    maker = CardComposer.from_site(knowledge, TOPICS, base_url, app=app)
+    rules = read_attention_rules(attention, knowledge)
     # A user known by a PractitionerRole is found by no Practitioner: then everybody is spoken to.
     user = {ROLE: "PractitionerRole?practitioner={{context.userId}}"}
-    guideline, definition = known.b12.guideline, known.muscle.definition
+    guideline, definition = knowledge.b12.guideline, knowledge.muscle.definition
     return tuple(
         Service(
             id=build_service_id(hook),

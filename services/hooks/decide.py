@@ -1,11 +1,11 @@
-"""One patient and one session to cards: what a hook call and the command line both ask."""
+"""Decide the cards of a call: evaluate the chart, draft cards, select by attention."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cds_hooks.protocol.card_history import CardHistory
+from cds_hooks.protocol.card_history import CardHistory, EmptyCardHistory
 from cds_hooks.protocol.cards import Card
 from cds_hooks.protocol.hook_request import HOOKS, build_reference
 from mappings.actions.attention import AttentionRules
@@ -19,8 +19,20 @@ from services.knowledge.site import SiteKnowledge
 
 
 @dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a call is about besides the chart, and what was shown before."""
+
+    hook: str
+    now: datetime
+    drafts: Sequence[Mapping[str, Any]] = ()  # orders of the session as they came
+    encounter: str | None = None
+    history: CardHistory = field(default_factory=EmptyCardHistory)
+    specialties: frozenset[str] | None = None  # of the user, "system|code"; None: not known
+
+
+@dataclass(frozen=True, slots=True)
 class CallAnswer:
-    """What was found, what is shown of it, and what the record and the log keep."""
+    """An evaluation, the cards that are shown of it, and what the record and the log keep."""
 
     evaluation: Evaluation
     cards: tuple[Card, ...]
@@ -31,56 +43,52 @@ class CallAnswer:
 
 def decide_cards(
     chart: Chart,
-    drafts: Iterable[Mapping[str, Any]],
+    context: CallContext,
     maker: CardComposer,
     rules: AttentionRules,
-    *,
-    hook: str,
-    encounter: str | None,
-    memory: CardHistory,
-    now: datetime,
-    specialties: frozenset[str] | None = None,
-    found: Evaluation | None = None,
+    evaluation: Evaluation | None = None,
 ) -> CallAnswer:
-    """Evaluates `chart`, and says what is worth saying.
+    """Evaluate `chart` and choose the cards of a call.
 
-    `drafts` are the orders of the session as they came. `specialties` ("system|code") are those
-    of the user; None: not known, and then nothing is kept from anybody. `found` is what this very
-    chart was evaluated to, where that has been done.
+    `evaluation` is what this very chart was evaluated to, where that has been done. Where the
+    user's specialties are not known, nothing is kept from anybody.
     """
-    known = maker.knowledge
-    found = found or evaluate(chart, known, maker.topics)
-    session = build_session(chart, found, known, drafts, hook, encounter)
-    candidates, before = maker.draft_candidates(
+    knowledge = maker.knowledge
+    evaluation = evaluation or evaluate(chart, knowledge, maker.topics)
+    session = build_session(
+        chart, evaluation, knowledge, context.drafts, context.hook, context.encounter
+    )
+    candidates, omissions = maker.draft_candidates(
         session,
-        find_silenced_rules(rules, specialties),
+        find_silenced_rules(rules, context.specialties),
         everything=rules.mode == "everything",
     )
-    attended = select_cards(candidates, rules, memory, now)
+    selection = select_cards(candidates, rules, context.history, context.now)
     topics = (candidate.topic for candidate in candidates)
-    record = build_record(found, known, maker.topics, (*before, *attended.withheld), topics)
-    return CallAnswer(found, attended.cards, record, attended.withheld_cards, before)
+    record = build_record(
+        evaluation, knowledge, maker.topics, (*omissions, *selection.withheld), topics
+    )
+    return CallAnswer(evaluation, selection.cards, record, selection.withheld_cards, omissions)
 
 
 def build_session(
     chart: Chart,
-    found: Evaluation,
-    known: SiteKnowledge,
+    evaluation: Evaluation,
+    knowledge: SiteKnowledge,
     drafts: Iterable[Mapping[str, Any]],
     hook: str,
     encounter: str | None = None,
 ) -> OrderSession:
     """The orders of a call of `hook` beside the patient, as rules about orders look at them."""
     by_reference = {build_reference(draft): draft for draft in drafts}
-    of_hook = HOOKS[hook]
     return OrderSession(
         chart,
-        found,
-        known,
+        evaluation,
+        knowledge,
         by_reference,
         hook,
-        of_hook.is_about_orders,
-        of_hook.has_selections,
+        HOOKS[hook].is_about_orders,
+        HOOKS[hook].has_selections,
         encounter,
     )
 
@@ -92,8 +100,8 @@ def find_silenced_rules(
     if rules.mode == "everything":
         return {}
     others = {
-        one.rule: "audience"
-        for one in rules.audience
-        if specialties is not None and not specialties & one.specialties
+        audience.rule: "audience"
+        for audience in rules.audience
+        if specialties is not None and not specialties & audience.specialties
     }
     return {**others, **dict.fromkeys(rules.silent, "silent"), **dict.fromkeys(rules.off, "off")}

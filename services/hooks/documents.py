@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 
 from cds_hooks.protocol import prefetch
-from cds_hooks.protocol.card_history import EmptyCardHistory
 from cds_hooks.protocol.cards import as_json
 from cds_hooks.protocol.errors import CallError, MissingDataError
 from cds_hooks.protocol.hook_request import (
@@ -30,7 +29,7 @@ from services.hooks.catalog import (
     build_prefetch_templates,
     read_call_chart,
 )
-from services.hooks.decide import CallAnswer, decide_cards
+from services.hooks.decide import CallAnswer, CallContext, decide_cards
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
 from services.knowledge.site import SiteKnowledge
 
@@ -58,17 +57,17 @@ def assess_document(
 
     Nothing is remembered here: cards are those of a first call.
 
-    Raises UnusableDocument.
+    Raises UnusableDocumentError.
     """
-    known = maker.knowledge
+    knowledge = maker.knowledge
     match document:
         case {"hook": _}:
             found = answer_document(document, maker, today, attention)
             cards = [as_json(card) for card in found.answer.cards]
             return {**evaluation_json(found.chart, found.answer.evaluation), "cards": cards}
         case {"resourceType": "Bundle"}:
-            chart = _read_bundle_chart(document, known, today)
-            return evaluation_json(chart, evaluate(chart, known, maker.topics))
+            chart = _read_bundle_chart(document, knowledge, today)
+            return evaluation_json(chart, evaluate(chart, knowledge, maker.topics))
     raise UnusableDocumentError("neither a FHIR Bundle nor a CDS Hooks request")
 
 
@@ -82,7 +81,7 @@ def answer_document(
 ) -> AnsweredDocument:
     """What a CDS Hooks request is answered, or a call of `hook` about a Bundle's patient.
 
-    Raises UnusableDocument.
+    Raises UnusableDocumentError.
     """
     match document:
         case {"hook": str(named)} if named in OFFERED_HOOKS:
@@ -112,18 +111,18 @@ def answer_chart(
 ) -> CallAnswer:
     """What a call of `hook` about `chart` is answered where nothing was shown before."""
     now = datetime.combine(chart.today, time(), UTC)
-    return decide_cards(
-        chart, drafts, maker, rules, hook=hook, encounter=None, memory=EmptyCardHistory(), now=now
-    )
+    return decide_cards(chart, CallContext(hook, now, tuple(drafts)), maker, rules)
 
 
-def read_document_chart(document: Any, known: SiteKnowledge, today: date) -> Chart:
-    """The chart that `assessment_of` assesses. Raises UnusableDocument."""
+def read_document_chart(document: Any, knowledge: SiteKnowledge, today: date) -> Chart:
+    """The chart that `assess_document` assesses. Raises UnusableDocumentError."""
     match document:
         case {"hook": str(hook)} if hook in OFFERED_HOOKS:
-            return read_call_chart(_build_call(_read_request(document, hook), known, today), known)
+            return read_call_chart(
+                _build_call(_read_request(document, hook), knowledge, today), knowledge
+            )
         case {"resourceType": "Bundle"}:
-            return _read_bundle_chart(document, known, today)
+            return _read_bundle_chart(document, knowledge, today)
     raise UnusableDocumentError("neither a FHIR Bundle nor a CDS Hooks request")
 
 
@@ -136,8 +135,8 @@ def _read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
         ) from None
 
 
-def _build_call(request: HookRequest, known: SiteKnowledge, today: date) -> Call:
-    answers = prefetch.read_prefetch(request, build_prefetch_templates(known.index))
+def _build_call(request: HookRequest, knowledge: SiteKnowledge, today: date) -> Call:
+    answers = prefetch.read_prefetch(request, build_prefetch_templates(knowledge.index))
     missing = sorted(key for key in REQUIRED_KEYS if not answers[key].is_known)
     if missing:
         refusal = MissingDataError(f"prefetch does not hold: {', '.join(missing)}")
@@ -145,7 +144,7 @@ def _build_call(request: HookRequest, known: SiteKnowledge, today: date) -> Call
     return Call(request, answers, today, datetime.combine(today, time(), UTC))
 
 
-def _read_bundle_chart(bundle: Mapping[str, Any], known: SiteKnowledge, today: date) -> Chart:
+def _read_bundle_chart(bundle: Mapping[str, Any], knowledge: SiteKnowledge, today: date) -> Chart:
     resources = list(_flatten(bundle))
     patients = [r for r in resources if r.get("resourceType") == "Patient"]
     if len(patients) != 1:
@@ -160,7 +159,7 @@ def _read_bundle_chart(bundle: Mapping[str, Any], known: SiteKnowledge, today: d
     return read_chart(
         [r for r in resources if not _is_draft(r)],
         id_,
-        known.chart_knowledge,
+        knowledge.chart_knowledge,
         today=today,
         drafts=[r for r in resources if _is_draft(r)],
         patient_references=urls,

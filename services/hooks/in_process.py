@@ -37,7 +37,7 @@ class InProcessService:
 
 @contextmanager
 def run_in_process(
-    settings: Settings, tenant: Tenant, known: SiteKnowledge, now: datetime | None = None
+    settings: Settings, tenant: Tenant, knowledge: SiteKnowledge, now: datetime | None = None
 ) -> Iterator[InProcessService]:
     """Everybody is let in, as `tenant`; its FHIR server is out of reach."""
     lines: list[dict[str, Any]] = []
@@ -50,7 +50,7 @@ def run_in_process(
     with TemporaryDirectory(prefix="cobalamin-") as folder:
         records = Records.open(f"sqlite:///{Path(folder) / 'records.sqlite3'}")
         offered = build_services(
-            known,
+            knowledge,
             settings.base_url,
             tenant.service_tables.get("attention"),
             app=tenant.smart is not None,

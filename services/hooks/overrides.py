@@ -33,14 +33,14 @@ class VariantOptions:
     attention: str = EVERYTHING
 
     @classmethod
-    def from_site(cls, tenant: Tenant, known: SiteKnowledge) -> "VariantOptions":
+    def from_site(cls, tenant: Tenant, knowledge: SiteKnowledge) -> "VariantOptions":
         """As the site has it; but everything is said."""
         clinical = tenant.service_tables
         return cls(
             guideline=clinical.get("b12", {}).get("guideline", DEFAULT_GUIDELINE),
             definition=clinical.get("sarcopenia", {}).get("definition", DEFAULT_DEFINITION),
-            locale=known.templates.locale,
-            language=known.language.code,
+            locale=knowledge.templates.locale,
+            language=knowledge.language.code,
             dialect=tenant.dialect.name,
         )
 
@@ -74,11 +74,11 @@ def build_variant(tenant: Tenant, choices: VariantOptions, base_url: str) -> Var
         clinical["attention"] = {"mode": EVERYTHING}
     same = choices.dialect == tenant.dialect.name
     dialect = tenant.dialect if same else DIALECTS[choices.dialect]()
-    known = load_knowledge(clinical)
+    knowledge = load_knowledge(clinical)
     return Variant(
         choices,
         replace(tenant, service_tables=clinical, dialect=dialect),
-        known,
-        CardComposer.from_site(known, TOPICS, base_url),
-        read_attention_rules(clinical.get("attention"), known),
+        knowledge,
+        CardComposer.from_site(knowledge, TOPICS, base_url),
+        read_attention_rules(clinical.get("attention"), knowledge),
     )

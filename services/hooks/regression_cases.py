@@ -135,7 +135,7 @@ def find_case_differences(case: RegressionCase, chosen: Variant) -> Iterator[str
     for key, expected in case.expected.items():
         if key != "cards":
             if found[key] != expected:
-                yield f"{key}: expected {_format_value(expected)}, found {_format_value(found[key])}"
+                yield _describe_difference(key, expected, found[key])
             continue
         if len(expected) != len(found["cards"]):
             yield f"cards: expected {len(expected)}, found {len(found['cards'])}"
@@ -143,7 +143,11 @@ def find_case_differences(case: RegressionCase, chosen: Variant) -> Iterator[str
             for part, wanted in one.items():
                 if other[part] != wanted:
                     where = f"cards[{place}].{part}"
-                    yield f"{where}: expected {_format_value(wanted)}, found {_format_value(other[part])}"
+                    yield _describe_difference(where, wanted, other[part])
+
+
+def _describe_difference(where: str, expected: Any, actual: Any) -> str:
+    return f"{where}: expected {_format_value(expected)}, found {_format_value(actual)}"
 
 
 def _format_value(value: Any) -> str:

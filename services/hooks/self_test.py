@@ -26,13 +26,13 @@ NOON_HOUR = 12
 
 
 def find_failed_calls(
-    tenants: Iterable[Tenant], known: Mapping[str, SiteKnowledge]
+    tenants: Iterable[Tenant], knowledge: Mapping[str, SiteKnowledge]
 ) -> tuple[str, ...]:
     """The names of golden calls that were not answered as they should be, by any knowledge."""
     tested: list[SiteKnowledge] = []
     found: dict[str, None] = {}
     for tenant in tenants:
-        knows = known[tenant.id]
+        knows = knowledge[tenant.id]
         if any(knows is one for one in tested):
             continue
         tested.append(knows)
@@ -52,10 +52,10 @@ def has_own_rules(tenant: Tenant) -> bool:
     return False
 
 
-def _check_golden_calls(known: SiteKnowledge) -> Iterator[tuple[str, bool]]:
+def _check_golden_calls(knowledge: SiteKnowledge) -> Iterator[tuple[str, bool]]:
     """Each golden call, and whether its cards are about what they should be about."""
     by_hook = {
-        one.hook: one for one in build_services(known, "https://cds.example", SHOW_EVERYTHING)
+        one.hook: one for one in build_services(knowledge, "https://cds.example", SHOW_EVERYTHING)
     }
     for name, topics in read_golden("golden/topics").items():
         yield name, _find_topics(dict(read_golden(name)), by_hook) == topics

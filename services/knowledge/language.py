@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -20,7 +21,9 @@ from mappings.text import CodeName, LowercasedText, Numeral, Part, Text, format_
 
 FOLDER = Path(__file__).parent / "languages"
 ENGLISH = "en"
-DAY = {"de": "d. MMM y"}  # the month as a word: no two countries read 1.11. alike
+MESSAGES_FILE = FOLDER / "cards.pot"
+# The month as a word: no two countries read 1.11. alike. Others as their locale has it.
+DAY_FORMATS = {"de": "d. MMM y"}
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,7 @@ class Language:
     def day(self, day: date) -> str:
         if self.code == ENGLISH:
             return format_english(day)
-        return format_date(
-            day, format="d. MMM y" if self.code == "de" else "medium", locale=self.code
-        )
+        return format_date(day, format=DAY_FORMATS.get(self.code, "medium"), locale=self.code)
 
 
 def list_languages() -> tuple[str, ...]:
@@ -89,6 +90,20 @@ def read_language(code: str) -> Language:
             raise KnowledgeError(path.name, said[:60], "the translation has other {parts}")
         messages[said] = translated
     return Language(code, messages)
+
+
+@cache
+def list_messages() -> tuple[str, ...]:
+    """Every message that a card can be made of, as the template of catalogues has them."""
+    with MESSAGES_FILE.open("rb") as file:
+        return tuple(str(message.id) for message in read_po(file) if message.id)
+
+
+def find_untranslated(language: Language) -> tuple[str, ...]:
+    """Messages that cards in `language` say in English; none for English itself."""
+    if not language.messages:
+        return ()
+    return tuple(text for text in list_messages() if text not in language.messages)
 
 
 def _find_fields(template: str) -> set[str]:

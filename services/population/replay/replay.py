@@ -20,7 +20,7 @@ from services.chart.fhir_values import Resource
 from services.chart.model import Chart, calculate_age
 from services.evaluation.combination import Evaluation
 from services.evaluation.evaluate import evaluate
-from services.hooks.decide import CallAnswer, decide_cards
+from services.hooks.decide import CallAnswer, CallContext, decide_cards
 from services.hooks.offered_hooks import build_service_id
 from services.hooks.topics import TOPICS
 from services.population.replay.events import DEFAULT_HOOKS, REPLAYED_HOOKS, CallEvent, list_events
@@ -115,17 +115,15 @@ class Replay:
     def _decide_call(
         self, event: CallEvent, chart: Chart, evaluation: Evaluation, shown_cards: ShownCards
     ) -> CallAnswer:
-        return decide_cards(
-            chart,
-            event.orders,
-            self._maker,
-            self._rules[build_service_id(event.hook)],
+        context = CallContext(
             hook=event.hook,
-            encounter=event.encounter,
-            memory=ReplayCardHistory(shown_cards, event.at, event.encounter),
             now=event.at,
-            found=evaluation,
+            drafts=event.orders,
+            encounter=event.encounter,
+            history=ReplayCardHistory(shown_cards, event.at, event.encounter),
         )
+        rules = self._rules[build_service_id(event.hook)]
+        return decide_cards(chart, context, self._maker, rules, evaluation)
 
     def _build_call_columns(self, event: CallEvent) -> Row:
         """Build the columns that a call and its cards have in common."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from cds_hooks.protocol.card_history import EmptyCardHistory
 from cds_hooks.protocol.hook_request import PATIENT_VIEW
 from mappings.actions.attention import AttentionRules
 from services.cards.composer import CardComposer
@@ -15,7 +14,7 @@ from services.chart.fhir_values import Resource, make_sort_key, read_relative_re
 from services.chart.model import Chart
 from services.evaluation.combination import B12, SARCOPENIA, Evaluation, combine_assessments
 from services.evaluation.evaluate import evaluate
-from services.hooks.decide import decide_cards
+from services.hooks.decide import CallContext, decide_cards
 from services.hooks.offered_hooks import build_service_id
 from services.knowledge.site import SiteKnowledge
 from services.population.replay.record_history import read_chart_on
@@ -147,11 +146,8 @@ class Assessor:
         self, chart: Chart, evaluation: Evaluation, patient_hash: str
     ) -> list[rows.Row]:
         """Build the card rows of one chart view, with no card history."""
-        answer = decide_cards(
-            chart, (), self._evaluators.maker, self._view_rules,
-            hook=PATIENT_VIEW.name, encounter=None, memory=EmptyCardHistory(), now=self._now,
-            found=evaluation,
-        )  # fmt: skip
+        context = CallContext(PATIENT_VIEW.name, self._now)
+        answer = decide_cards(chart, context, self._evaluators.maker, self._view_rules, evaluation)
         call_columns = {
             "patient": patient_hash,
             "at": self._now.isoformat(),

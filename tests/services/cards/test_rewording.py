@@ -23,13 +23,12 @@ from mappings.text import Numeral, Text
 from services.assessment import evidence as evidence_module
 from services.assessment.labels import LABELS, RECORD_PARTS
 from services.cards import b12_summary
-from services.cli.untranslated import list_messages
 from services.evaluation.evaluate import evaluate
 from services.evaluation.order_rules import run_order_rules
 from services.evaluation.order_session import OrderSession
 from services.hooks.documents import read_document_chart
 from services.hooks.topics import TOPICS
-from services.knowledge.language import Language
+from services.knowledge.language import Language, list_messages
 from services.vitamin_b12 import cautions, results
 from services.web.smart_app.findings import describe_findings
 from services.web.smart_app.patient import CARDS, STATES

@@ -165,9 +165,9 @@ def test_serve_does_not_start_where_a_golden_call_differs(monkeypatch, tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     served = []
     monkeypatch.setattr(server, "run", lambda *what: served.append(what))
-    monkeypatch.setattr(self_test, "differences", lambda *_known: ("golden/leber",))
+    monkeypatch.setattr(self_test, "find_failed_calls", lambda *_known: ("golden/leber",))
     assert CliRunner().invoke(main, ["serve"]).exit_code == 1
-    monkeypatch.setattr(self_test, "differences", lambda *_known: ())
+    monkeypatch.setattr(self_test, "find_failed_calls", lambda *_known: ())
     assert CliRunner().invoke(main, ["serve"]).exit_code == 0
     assert len(served) == 1
 

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from patients import TODAY, drug, known, maker, order, patient, resources
 
-from cds_hooks.protocol.card_history import EmptyCardHistory
 from services.chart.reader import read_chart
 from services.hooks.catalog import read_attention_rules
-from services.hooks.decide import decide_cards
+from services.hooks.decide import CallContext, decide_cards
 
 RECORD = st.lists(
     st.sampled_from(
@@ -48,16 +47,7 @@ NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 def cards(record, drafts, hook, knows):
     chart = read_chart([patient(), *record], "1", knows.chart_knowledge, today=TODAY, drafts=drafts)
     rules = read_attention_rules({"mode": "everything"}, knows)[f"b12-muscle-{hook}"]
-    found = decide_cards(
-        chart,
-        drafts,
-        maker(knows),
-        rules,
-        hook=hook,
-        encounter=None,
-        memory=EmptyCardHistory(),
-        now=NOW,
-    )
+    found = decide_cards(chart, CallContext(hook, NOW, drafts), maker(knows), rules)
     return found.cards
 
 

@@ -4,17 +4,23 @@ import re
 from datetime import date
 
 import pytest
+from message_extraction import extract_messages
 from patients import cards as cards_of
 from patients import chart, resources
 
 from mappings.knowledge_file import KnowledgeError
 from mappings.text import Numeral, format_amount, lowercase_first, make_text, name_code
 from services.cli.main import main
-from services.cli.untranslated import find_untranslated, list_messages
 from services.evaluation.evaluate import as_json, evaluate
 from services.hooks.topics import TOPICS
 from services.knowledge import language as languages_module
-from services.knowledge.language import Language, list_languages, read_language
+from services.knowledge.language import (
+    Language,
+    find_untranslated,
+    list_languages,
+    list_messages,
+    read_language,
+)
 from services.knowledge.site import load_knowledge
 
 GERMAN = load_knowledge({"language": {"code": "de"}})
@@ -134,6 +140,11 @@ def test_summaries_keep_their_length(text):
 def test_values_limits_and_dates_as_germans_write_them(text, said):
     [card] = german(text)
     assert said in card.detail
+
+
+def test_the_template_holds_every_message():
+    """Where it does not: python tests/support/message_extraction.py."""
+    assert list_messages() == extract_messages()
 
 
 def test_german_is_complete():

@@ -1,22 +1,29 @@
-"""Every message that a card can be made of: what a catalogue has to translate to be complete."""
+"""Extract every message that a card can be made of into the template of catalogues.
+
+    python tests/support/message_extraction.py
+
+writes services/knowledge/languages/cards.pot anew, after a sentence was changed.
+"""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import write_po
 
 from mappings.knowledge_file import CLINICAL, FOLDER, read_toml
 from mappings.publications.cutoffs import COMPARISON_WORDS, Undecided
 from mappings.terminology.value_set_file import load_value_sets, read_derived_titles
 from services.assessment.labels import LABELS, RECORD_PARTS, list_sentences
 from services.cards.muscle import GAPS
-from services.knowledge.language import Language
+from services.knowledge.language import MESSAGES_FILE
 from services.web.smart_app.pages import SEXES
 from services.web.smart_app.patient import CARDS, STATES
 
-PACKAGES = (Path(__file__).parents[1], FOLDER)
+PACKAGES = (Path(__file__).parents[2] / "services", FOLDER)
 # Written into other texts, where no extractor finds them.
 HEADINGS = (
     *("Result", "Measure", "Value", "Date", "Compared with", "Next", "Mind", "On record"),
@@ -34,17 +41,19 @@ METHODS = [
 LETTERS = re.compile(r"[A-Za-z]{2}")
 
 
-def list_messages() -> tuple[str, ...]:
+def extract_messages() -> tuple[str, ...]:
     """All messages, each once, in a steady order: those of the code, then those of the files."""
     found = dict.fromkeys((*_extract_from_code(), *_list_words(), *_read_file_texts()))
     return tuple(text for text in found if LETTERS.search(re.sub(r"\{\w+\}", "", text)))
 
 
-def find_untranslated(language: Language) -> tuple[str, ...]:
-    """Messages that cards in `language` say in English."""
-    if not language.messages:
-        return ()
-    return tuple(text for text in list_messages() if text not in language.messages)
+def write_template() -> None:
+    """The messages as gettext's template, without a header: its date would differ each time."""
+    catalogue = Catalog()
+    for text in extract_messages():
+        catalogue.add(text)
+    with MESSAGES_FILE.open("wb") as file:
+        write_po(file, catalogue, width=0, omit_header=True)
 
 
 def _extract_from_code() -> Iterator[str]:
@@ -119,3 +128,7 @@ def _find_meanings(node: object) -> Iterator[str]:
         case list():
             for value in node:
                 yield from _find_meanings(value)
+
+
+if __name__ == "__main__":
+    write_template()
