@@ -89,7 +89,7 @@ class Week(Hospital):
     def _audit(self, *_given: Any) -> None:
         """The fortnight's: here nothing is compared."""
 
-    def _body(self, one: Any, encounter: str, hook: str, drafts: list[Any]) -> dict[str, Any]:
+    def _read_body(self, one: Any, encounter: str, hook: str, drafts: list[Any]) -> dict[str, Any]:
         body = super()._read_body(one, encounter, hook, drafts)
         chance = drawn(f"fetch {encounter} {hook} {len(drafts)}", self.seed)
         if chance.random() < FETCHING:
