@@ -221,7 +221,7 @@ class Hospital:
         for card in cards:
             self._answer(one, encounter, hook, card)
 
-    def _body(
+    def _read_body(
         self, one: Patient, encounter: str, hook: str, drafts: list[dict[str, Any]]
     ) -> dict[str, Any]:
         keys = {
