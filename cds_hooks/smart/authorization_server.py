@@ -36,11 +36,13 @@ class AuthorizationServerError(CallError):
     """The EHR's server did not answer as it should. `expressions` name the step, for the log."""
 
     status = 502
+    code = "ServerUnfit"
     text = "The EHR's server did not answer as an app needs it."
 
 
 class AccessDeniedError(CallError):
     status = 403
+    code = "NotGranted"
     text = "The EHR did not let the app in."
 
 

@@ -44,6 +44,7 @@ class LaunchError(CallError):
     """The request is no valid launch or callback."""
 
     status = 400
+    code = "LaunchRefused"
     text = "The app could not be opened."
 
 

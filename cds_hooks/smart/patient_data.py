@@ -20,6 +20,7 @@ class LaunchEndedError(CallError):
     """The access token of a launch has ended."""
 
     status = 401
+    code = "LaunchOver"
     text = "This launch has ended."
 
     def __init__(self) -> None:

@@ -15,6 +15,7 @@ from tables import cases
 from token_issuers import Key
 from waiting import PATIENCE, wait_until
 
+from cds_hooks.protocol.errors import CallError
 from cds_hooks.smart.launch import MAX_WAITING
 
 LOCAL_HEAD = '[fhir]\nservers = ["FHIR"]\n[smart]\nclient_id = "cobalamin-app"\n'
@@ -502,3 +503,16 @@ def test_an_ehr_that_hangs_leaves_threads_to_hooks(at, ehr, monkeypatch):
         answers = [one.result() for one in asked]
     assert refused == [502] * (24 - MAX_WAITING)
     assert sorted(answers) == [303] * MAX_WAITING + refused
+
+
+@cases("""
+    error                    | in log lines
+    -------------------------+--------------
+    LaunchError              | LaunchRefused
+    LaunchEndedError         | LaunchOver
+    AuthorizationServerError | ServerUnfit
+    AccessDeniedError        | NotGranted
+""")
+def test_log_lines_keep_the_codes_of_errors(case):
+    [error] = [c for c in CallError.__subclasses__() if c.__name__ == case["error"]]
+    assert error.code == case["in log lines"]
