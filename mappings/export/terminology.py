@@ -118,10 +118,8 @@ def _build_value_set(
 
 def _describe_reading(value_set: ValueSet) -> str:
     """How resources under these codes are read, in words."""
-    said = [
-        f"{KIND_WORDS[value_set.kind].capitalize()} under these codes are read as: "
-        f"{value_set.title}."
-    ]
+    resources = KIND_WORDS[value_set.kind].capitalize()
+    said = [f"{resources} under these codes are read as: {value_set.title}."]
     if value_set.units:
         said.append(f"Units in which limits are printed: {', '.join(value_set.units)}.")
     if value_set.of_one_day == "highest":
