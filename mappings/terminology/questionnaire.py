@@ -44,7 +44,7 @@ def read_questionnaire(base: str = CANONICAL) -> Questionnaire:
     except (OSError, json.JSONDecodeError) as fault:
         raise KnowledgeError(FILE.name, "file", str(fault)) from fault
     try:
-        validate_resource(resource)
+        validate_resource(resource, "Questionnaire")
     except InvalidResourceError as error:
         raise KnowledgeError(FILE.name, error.element, error.reason) from error
     scores = {

@@ -200,7 +200,7 @@ class Hospital:
         ]
         for draft in drafts:
             draft["subject"] = {"reference": f"Patient/{one.number}"}
-        body = self._body(one, encounter, hook, drafts)
+        body = self._build_body(one, encounter, hook, drafts)
         before = len(self.log)
         reply = self.client.post(f"/cds-services/b12-muscle-{hook}", json=body)
         assert reply.status_code == 200, reply.text
@@ -221,7 +221,7 @@ class Hospital:
         for card in cards:
             self._answer(one, encounter, hook, card)
 
-    def _read_body(
+    def _build_body(
         self, one: Patient, encounter: str, hook: str, drafts: list[dict[str, Any]]
     ) -> dict[str, Any]:
         keys = {

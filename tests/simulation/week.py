@@ -89,8 +89,8 @@ class Week(Hospital):
     def _audit(self, *_given: Any) -> None:
         """The fortnight's: here nothing is compared."""
 
-    def _body(self, one: Any, encounter: str, hook: str, drafts: list[Any]) -> dict[str, Any]:
-        body = super()._body(one, encounter, hook, drafts)
+    def _build_body(self, one: Any, encounter: str, hook: str, drafts: list[Any]) -> dict[str, Any]:
+        body = super()._build_body(one, encounter, hook, drafts)
         chance = drawn(f"fetch {encounter} {hook} {len(drafts)}", self.seed)
         if chance.random() < FETCHING:
             body["fhirServer"] = self.ehr.base

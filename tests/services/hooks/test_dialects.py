@@ -32,7 +32,7 @@ from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.hooks.overrides import VariantOptions, build_variant
 from services.hooks.regression_cases import build_case_schema
 from services.knowledge.configuration import load_settings
-from services.web.what_if.query import Options
+from services.web.what_if.query import OfferedOptions
 
 GOLDEN = Path(__file__).parent / "golden"
 PREFERENCE = "urn:com.epic.cdshooks.action.code.system.preference-list-item"
@@ -121,7 +121,9 @@ def test_a_dialect_is_one_class_in_one_table(asked, monkeypatch):
     assert of_file["enum"][-1] == "terse"
     assert of_file["description"].endswith(', "terse"')
     of_case = build_case_schema()["properties"]["choices"]["properties"]["dialect"]
-    assert of_case["enum"] == [*DIALECTS, "terse"] == [*Options.from_knowledge(known()).dialect]
+    assert (
+        of_case["enum"] == [*DIALECTS, "terse"] == [*OfferedOptions.from_knowledge(known()).dialect]
+    )
     choices = replace(VariantOptions.from_site(LOCAL_TENANT, known()), dialect="terse")
     chosen = build_variant(LOCAL_TENANT, choices, "https://cds.example").tenant.dialect
     reply, discovered, lines = asked(chosen, opened())

@@ -14,7 +14,8 @@ from waiting import PATIENCE, wait_until
 from cds_hooks.config.pages import OpenID, PageAccess
 from cds_hooks.config.settings import ConfigurationError, Settings
 from cds_hooks.config.tenants import LOCAL_TENANT, Tenant
-from cds_hooks.records.store import Records, RecordsUnavailableError
+from cds_hooks.records.store import RecordsUnavailableError
+from cds_hooks.records.tokens import UsedTokens
 from services.knowledge.configuration import load_settings
 from services.web.access import Access, safe_redirect
 from services.web.frame import Frame
@@ -506,7 +507,7 @@ def test_a_session_that_cannot_be_looked_up_is_not_taken_for_a_good_one(hospital
     def down(_records, _tenant, _digest):
         raise RecordsUnavailableError("down")
 
-    monkeypatch.setattr(Records, "is_used", down)
+    monkeypatch.setattr(UsedTokens, "is_used", down)
     assert hospital.get("/page").status_code == 503
     assert hospital.get("/evidence").status_code == 200  # what anybody may read
 
