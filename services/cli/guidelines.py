@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,10 @@ from services.evaluation.evaluate import evaluate
 from services.exports.guideline_changes import Assessment, CategoryChanges, compare_categories
 from services.hooks.documents import UnusableDocumentError, read_document_chart
 from services.hooks.topics import TOPICS
-from services.knowledge.configuration import load_settings
+from services.knowledge.configuration import PUBLICATION_KEYS, choose_publication, load_settings
 from services.knowledge.site import SiteKnowledge, load_knowledge
 
 ID_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-SUBJECTS = {"b12": ("b12", "guideline"), "sarcopenia": ("sarcopenia", "definition")}
 
 
 @click.command("new-guideline")
@@ -76,10 +76,12 @@ def new_guideline(config: Path | None, id_: str, origin: str, target: Path | Non
         raise click.ClickException(f"{path} is there already") from None
     except OSError as fault:
         raise click.ClickException(f"{path}: {fault.strerror}") from None
-    table, key = SUBJECTS[read_toml(path)["subject"]]
+    subject = read_toml(path)["subject"]
     click.echo(f"{path}: {id_}, begun as a copy of {origin}. Fill in what says TO FILL IN.")
     click.echo("To use it, the configuration says:")
-    click.echo(f'[[guideline]]\nfile = "{path}"\n[{table}]\n{key} = "{id_}"')
+    click.echo(
+        f'[[guideline]]\nfile = "{path}"\n[{subject}]\n{PUBLICATION_KEYS[subject]} = "{id_}"'
+    )
 
 
 def _get_today() -> date:
@@ -88,7 +90,7 @@ def _get_today() -> date:
 
 def _find_files(config: Path | None) -> dict[str, Path]:
     """Every guideline and definition by its id: the shipped ones, and those the site names."""
-    shipped = (*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia"))
+    shipped = chain.from_iterable(map(list_guideline_ids, PUBLICATION_KEYS))
     tenants = load_settings(find_configuration_file(config)).tenants
     own = (entry["file"] for one in tenants for entry in one.service_tables.get("guideline", ()))
     files = {id_: get_shipped_file(id_) for id_ in shipped}
@@ -158,9 +160,10 @@ def _load_with(tenant: Tenant, which: str) -> tuple[SiteKnowledge, str]:
     place = files.get(id_, get_shipped_file(id_))
     if not place.exists():
         raise KnowledgeError("command line", which, "no such guideline")
-    table, key = SUBJECTS.get(str(read_toml(place).get("subject")), SUBJECTS["b12"])
-    clinical[table] = {**tenant.service_tables.get(table, {}), key: id_}
-    return load_knowledge(clinical), table
+    subject = str(read_toml(place).get("subject"))
+    if subject not in PUBLICATION_KEYS:
+        subject = "b12"  # whose reading says what is wrong with the file
+    return load_knowledge(choose_publication(clinical, subject, id_)), subject
 
 
 def _get_publication(knowledge: SiteKnowledge, subject: str) -> Guideline | Definition:

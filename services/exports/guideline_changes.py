@@ -44,7 +44,7 @@ class CategoryChange:
 class CategoryChanges:
     """How many have which two categories, and who changes."""
 
-    axis: str  # "b12" or "sarcopenia"
+    topic: str  # "b12" or "sarcopenia"
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
     patients: list[CategoryChange] = field(default_factory=list)
 
@@ -58,15 +58,15 @@ class CategoryChanges:
 
 
 def compare_categories(
-    pairs: Iterable[tuple[Assessment, Assessment]], axis: str, most: int | None = None
+    pairs: Iterable[tuple[Assessment, Assessment]], topic: str, most: int | None = None
 ) -> CategoryChanges:
-    """The assessments of each patient by two guidelines, compared on one axis.
+    """The assessments of each patient by two guidelines, compared on one topic.
 
     `most` is how many changed patients are kept by name; all are counted.
     """
-    found = CategoryChanges(axis)
+    found = CategoryChanges(topic)
     for by_a, by_b in pairs:
-        a, b = by_a[axis], by_b[axis]
+        a, b = by_a[topic], by_b[topic]
         found.confusion[a["category"], b["category"]] += 1
         is_kept = most is None or len(found.patients) < most
         if a["category"] != b["category"] and is_kept:
@@ -79,8 +79,8 @@ def compare_categories(
 def _find_results(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[ResultAtLimit, ...]:
     """The results whose limits differ; where none does, all that were compared with a limit."""
     read: dict[tuple[Any, ...], dict[str, LimitReading]] = {}
-    for side, axis in (("a", a), ("b", b)):
-        for entry in axis.get("evidence", ()):
+    for side, assessment in (("a", a), ("b", b)):
+        for entry in assessment.get("evidence", ()):
             if "value" in entry and "limit" in entry:
                 key = (entry.get("resource"), entry["value"], entry.get("unit"), entry.get("date"))
                 read.setdefault(key, {})[side] = LimitReading(

@@ -21,13 +21,15 @@ from services.hooks.regression_cases import CaseResult
 from services.hooks.topics import TOPICS
 from services.web.unit_text import spell_units
 
-B12, MUSCLE, ORDERS = "B12", "Muscle", "Orders"
+ORDERS = "Orders"
+STEPS: Mapping[str, type[StrEnum]] = {"b12": B12Step, "sarcopenia": SarcopeniaStep}
+FLAGS: Mapping[str, type[StrEnum]] = {"b12": B12Flag, "sarcopenia": SarcopeniaFlag}
 
 
 class EvidenceStep(NamedTuple):
     """One thing that a rule looked at."""
 
-    axis: str
+    topic: str
     rule: str
     says: str
     value: str = ""
@@ -59,7 +61,7 @@ def list_evidence(result: CaseResult, variant: Variant) -> tuple[EvidenceStep, .
     if not answered.chart.deceased:
         rows += [
             EvidenceStep(
-                axis=ORDERS,
+                topic=ORDERS,
                 rule=f"{order.rule.id}: {order.case}",
                 says=order.text,
                 locator=f"{order.rule.source}: {order.rule.locator}",
@@ -69,14 +71,14 @@ def list_evidence(result: CaseResult, variant: Variant) -> tuple[EvidenceStep, .
     return tuple(rows)
 
 
-def _build_step(axis: str, evidence: Evidence) -> EvidenceStep:
+def _build_step(title: str, evidence: Evidence) -> EvidenceStep:
     value = (
         ""
         if evidence.value is None
         else f"{evidence.comparator or ''}{evidence.value:g} {evidence.unit or ''}"
     )
     return EvidenceStep(
-        axis=axis,
+        topic=title,
         rule=evidence.rule,
         says=spell_units(str(evidence.says)),
         value=spell_units(value.strip()),
@@ -132,18 +134,18 @@ def _explain_withheld(
 
 
 def list_steps(result: CaseResult) -> tuple[tuple[str, str, str], ...]:
-    """Axis, id and words of every next step."""
-    return tuple(_list_words(result, "nextSteps", B12Step, SarcopeniaStep))
+    """Topic, id and words of every next step."""
+    return tuple(_list_words(result, "nextSteps", STEPS))
 
 
 def list_flags(result: CaseResult) -> tuple[tuple[str, str, str], ...]:
-    """Axis, id and words of every caution."""
-    return tuple(_list_words(result, "flags", B12Flag, SarcopeniaFlag))
+    """Topic, id and words of every caution."""
+    return tuple(_list_words(result, "flags", FLAGS))
 
 
 def _list_words(
-    result: CaseResult, member: str, b12: type[StrEnum], muscle: type[StrEnum]
+    result: CaseResult, member: str, kinds: Mapping[str, type[StrEnum]]
 ) -> Iterator[tuple[str, str, str]]:
-    for axis, key, kind in ((B12, "b12", b12), (MUSCLE, "sarcopenia", muscle)):
-        for name in result.assessment[key][member]:
-            yield axis, name, get_sentence(kind, name)
+    for topic in TOPICS:
+        for name in result.assessment[topic.id][member]:
+            yield topic.title, name, get_sentence(kinds[topic.id], name)
