@@ -118,7 +118,7 @@ class SourceAttributes:
     note: str
     names: Mapping[str, str]  # by the key in a guideline's file
 
-    def answered(self, said: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    def list_answers(self, said: Mapping[str, str]) -> list[tuple[str, str | None]]:
         """(official name, what a guideline says) in order; None where it does not say.
 
         What a file says besides comes after, under its own key.

@@ -21,7 +21,7 @@ class Text(str):
 class LowercasedText(str):
     """Text that begins with a small letter inside an English sentence; elsewhere as it was."""
 
-    whole: str
+    original: str
 
     __slots__ = ("whole",)
 
@@ -68,7 +68,7 @@ def format_english(part: Part) -> str:
 def lowercase_first(text: str) -> LowercasedText:
     """`text` inside a sentence; "MCV" stays as it is."""
     lowered = LowercasedText(text if text[:2].isupper() else text[:1].lower() + text[1:])
-    lowered.whole = text
+    lowered.original = text
     return lowered
 
 

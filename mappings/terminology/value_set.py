@@ -42,7 +42,7 @@ class ValueSet:
     read_as: Mapping[str, str] = field(default_factory=dict)  # unit -> the unit it stands for
     of_one_day: str | None = None  # "highest": the best of one day's trials counts
     refused: str | None = None  # why results under these codes are never read as a value
-    whole: bool = False  # whole numbers only
+    integer: bool = False  # whole numbers only
     has_method: bool = False  # DXA or BIA is read from the result
     note: str | None = None  # what has to be known of it besides
 

@@ -137,7 +137,7 @@ def _build_value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
         read_as=entry.get("read_as", {}),
         of_one_day=entry.get("of_one_day"),
         refused=entry.get("refused"),
-        whole=entry.get("whole", False),
+        integer=entry.get("whole", False),
         has_method=entry.get("has_method", False),
         note=entry.get("note"),
     )

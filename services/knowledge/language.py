@@ -44,7 +44,7 @@ class Language:
                     **{n: self._translate_part(p) for n, p in text.parts.items()}
                 )
             case LowercasedText():
-                return self(text.whole)
+                return self(text.original)
             case CodeName():
                 return self.messages.get(text) or self.messages.get(text.general) or str(text)
             case Numeral():
@@ -58,10 +58,10 @@ class Language:
             case tuple():
                 return ", ".join(map(self, part))
             case date():
-                return self.day(part)
+                return self.format_day(part)
         return self(Numeral(format_english(part)))
 
-    def day(self, day: date) -> str:
+    def format_day(self, day: date) -> str:
         if self.code == ENGLISH:
             return format_english(day)
         return format_date(day, format=DAY_FORMATS.get(self.code, "medium"), locale=self.code)
