@@ -23,7 +23,7 @@ class LowercasedText(str):
 
     original: str
 
-    __slots__ = ("whole",)
+    __slots__ = ("original",)
 
 
 class CodeName(str):
@@ -49,9 +49,9 @@ def make_text(template: str, /, **parts: Part) -> Text:
 
 
 def _build_text(text: str, template: str, parts: dict[str, Part]) -> Text:
-    said = Text(text)
-    said.template, said.parts = template, parts
-    return said
+    result = Text(text)
+    result.template, result.parts = template, parts
+    return result
 
 
 def format_english(part: Part) -> str:

@@ -55,12 +55,12 @@ def read_attention(
     check_schema(shipped, "attention", FILE)
     own = dict(chosen or {})
     of_services = own.pop("services", {})
-    known = frozenset(services)
-    for name in of_services.keys() - known:
+    service_ids = frozenset(services)
+    for name in of_services.keys() - service_ids:
         raise KnowledgeError("attention", f"services.{name}", "no such service")
     return {
         service: _merge_rules(shipped, own, of_services.get(service, {}), service, frozenset(rules))
-        for service in known
+        for service in service_ids
     }
 
 
@@ -80,8 +80,8 @@ def _merge_rules(
         Audience(entry["rule"], frozenset(entry["specialties"]))
         for entry in merged.get("audience", ())
     )
-    named = {*merged.get("off", ()), *merged.get("silent", ()), *(a.rule for a in audience)}
-    for name in sorted(named - rules):
+    rule_ids = {*merged.get("off", ()), *merged.get("silent", ()), *(a.rule for a in audience)}
+    for name in sorted(rule_ids - rules):
         raise KnowledgeError(
             "attention", name, f"no such rule; there are {', '.join(sorted(rules))}"
         )

@@ -91,7 +91,7 @@ def _build_type(code: str) -> dict[str, Any]:
 
 
 def _describe_guideline(guideline: Guideline | Definition) -> str:
-    said = [
+    sentences = [
         f"{guideline.strength}",
         "The file attached holds every limit; what a result means is the first of its rows that "
         "it meets."
@@ -99,9 +99,9 @@ def _describe_guideline(guideline: Guideline | Definition) -> str:
         else "The file attached holds every limit; a value on the other side of all is normal.",
     ]
     if isinstance(guideline, Guideline) and guideline.laboratory:
-        said.append(f"The limits of {guideline.laboratory} replace the printed ones.")
-    said.append(f"Review: {guideline.reviewer}.")
-    return " ".join(said)
+        sentences.append(f"The limits of {guideline.laboratory} replace the printed ones.")
+    sentences.append(f"Review: {guideline.reviewer}.")
+    return " ".join(sentences)
 
 
 def _list_publications(guideline: Guideline | Definition) -> Iterator[dict[str, Any]]:

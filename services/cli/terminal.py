@@ -157,9 +157,9 @@ def _describe_app(access: SmartAccess | None) -> str:
 def _describe_own_files(knowledge: SiteKnowledge) -> dict[str, str]:
     """What the site brought: codes, guidelines and definitions."""
     codes = [
-        f"{one.file}: {len(one.rows)} for {one.value_set}, from "
-        + ", ".join(f"{describe_origin(s)} by {s['imported_by']}" for s in one.sources)
-        for one in knowledge.index.site_codes
+        f"{file.file}: {len(file.rows)} for {file.value_set}, from "
+        + ", ".join(f"{describe_origin(s)} by {s['imported_by']}" for s in file.sources)
+        for file in knowledge.index.site_codes
     ]
     read: dict[str, Guideline | Definition] = {
         **knowledge.read_guidelines(),
@@ -196,9 +196,9 @@ def _show_dialect(console: Console, dialect: Dialect, knowledge: SiteKnowledge) 
     console.print(f"EHR dialect: [bold]{dialect.name}[/], details as {dialect.detail}")
     if dialect.catalogue or dialect.needs_catalogue:
         missing = find_unmapped_orders(dialect, knowledge)
-        said = ", ".join(missing) or "none"
+        names = ", ".join(missing) or "none"
         lost = ": Epic is not offered these unless they carry a code it knows" if missing else ""
-        console.print(f"orders not in the site's catalogue{lost}: {said}\n", markup=False)
+        console.print(f"orders not in the site's catalogue{lost}: {names}\n", markup=False)
 
 
 def _show_language(console: Console, language: Language) -> None:
@@ -221,9 +221,11 @@ def _show_attention(console: Console, tenant: Tenant, knowledge: SiteKnowledge) 
     names = ("mode", "cards", "at_least", "snooze_days", "urgent_snooze_days", "repeat_guard")
     by_hook = [rules[build_service_id(hook)] for hook in OFFERED_HOOKS]
     for name in names:
-        table.add_row(name, *(str(getattr(one, name)) for one in by_hook))
+        table.add_row(name, *(str(getattr(hook_rules, name)) for hook_rules in by_hook))
     for name in ("off", "silent"):
-        table.add_row(name, *(", ".join(sorted(getattr(one, name))) for one in by_hook))
+        table.add_row(
+            name, *(", ".join(sorted(getattr(hook_rules, name))) for hook_rules in by_hook)
+        )
     console.print(table)
 
 

@@ -64,16 +64,16 @@ def compare_categories(
 
     `most` is how many changed patients are kept by name; all are counted.
     """
-    found = CategoryChanges(topic)
+    changes = CategoryChanges(topic)
     for by_a, by_b in pairs:
         a, b = by_a[topic], by_b[topic]
-        found.confusion[a["category"], b["category"]] += 1
-        is_kept = most is None or len(found.patients) < most
+        changes.confusion[a["category"], b["category"]] += 1
+        is_kept = most is None or len(changes.patients) < most
         if a["category"] != b["category"] and is_kept:
-            found.patients.append(
+            changes.patients.append(
                 CategoryChange(by_a["patient"], a["category"], b["category"], _find_results(a, b))
             )
-    return found
+    return changes
 
 
 def _find_results(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[ResultAtLimit, ...]:
@@ -90,4 +90,4 @@ def _find_results(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[ResultAtL
         ResultAtLimit(value, unit, day, readings.get("a"), readings.get("b"))
         for (_resource, value, unit, day), readings in read.items()
     ]
-    return tuple(one for one in results if one.a != one.b) or tuple(results)
+    return tuple(result for result in results if result.a != result.b) or tuple(results)

@@ -85,10 +85,10 @@ def read_language(code: str) -> Language:
     for message in catalogue:
         if not message.id or not message.string or message.fuzzy:
             continue
-        said, translated = str(message.id), str(message.string)
-        if _find_fields(said) != _find_fields(translated):
-            raise KnowledgeError(path.name, said[:60], "the translation has other {parts}")
-        messages[said] = translated
+        original, translated = str(message.id), str(message.string)
+        if _find_fields(original) != _find_fields(translated):
+            raise KnowledgeError(path.name, original[:60], "the translation has other {parts}")
+        messages[original] = translated
     return Language(code, messages)
 
 

@@ -57,7 +57,7 @@ class SiteKnowledge:
         read = (
             read_guideline(id_, self.index, own=self.own_files) for id_ in self._list_ids("b12")
         )
-        return {one.id: one for one in (*read, self.b12.guideline)}
+        return {guideline.id: guideline for guideline in (*read, self.b12.guideline)}
 
     def read_definitions(self) -> dict[str, Definition]:
         """Every definition there is to choose, the one in force as the site has it."""
@@ -65,7 +65,7 @@ class SiteKnowledge:
             read_definition(id_, self.index, own=self.own_files)
             for id_ in self._list_ids("sarcopenia")
         )
-        return {one.id: one for one in (*read, self.muscle.definition)}
+        return {definition.id: definition for definition in (*read, self.muscle.definition)}
 
     def _list_ids(self, subject: str) -> list[str]:
         own = (id_ for id_, path in self.own_files.items() if read_toml(path)["subject"] == subject)

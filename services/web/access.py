@@ -121,8 +121,8 @@ class Access:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        named = urlsplit(self.settings.base_url).hostname
-        return is_loopback(name) or name.endswith(".localhost") or name == named
+        configured = urlsplit(self.settings.base_url).hostname
+        return is_loopback(name) or name.endswith(".localhost") or name == configured
 
     def _find_user(self) -> User | None:
         """Who is signed in, unless for too long or too long ago, or in a session that she left.

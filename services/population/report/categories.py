@@ -79,9 +79,9 @@ def build_grade(column: str) -> str:
     return f"coalesce(MAP {{{pairs}}}[{column}], {column})"
 
 
-def is_same_grade(one: str, other: str) -> bool:
+def is_same_grade(category: str, other: str) -> bool:
     """Whether two categories stand for the same grade."""
-    return GRADES.get(one, one) == GRADES.get(other, other)
+    return GRADES.get(category, category) == GRADES.get(other, other)
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,8 +223,8 @@ def _build_cell(
 
 def add_soft_hyphens(text: str) -> str:
     """With places where a narrow heading may be broken."""
-    for whole, parts in HYPHENS.items():
-        text = text.replace(whole, parts)
+    for letters, parts in HYPHENS.items():
+        text = text.replace(letters, parts)
     return text
 
 

@@ -189,8 +189,8 @@ def _count_measured(figures: Figures, topic: ReportTopic) -> tuple[PatientShare,
     name = f"{topic.prefix}_category"
     everybody, measured_rows = figures[name].as_dicts(), figures[f"{name}_measured"].as_dicts()
     all_of = everybody[0]["of"] if everybody else 0
-    whole = measured_rows[0]["of"] if measured_rows else 0
-    of = [count if isinstance(count, int) else None for count in (whole, all_of)]
+    measured = measured_rows[0]["of"] if measured_rows else 0
+    of = [count if isinstance(count, int) else None for count in (measured, all_of)]
     return PatientShare(of[0], of[1]), _count_rows(
         figures[f"{name}_measured"], "category", topic.positive
     )

@@ -46,11 +46,13 @@ class LaunchRoutes:
             if tenant.smart is not None
         }
         kinds = {
-            find_resource_type(one) for each in self._templates.values() for one in each.values()
+            find_resource_type(query)
+            for queries in self._templates.values()
+            for query in queries.values()
         }
         self.launches = Launches(settings, kinds, now=now)
         accesses = [tenant.smart for tenant in settings.tenants if tenant.smart is not None]
-        self._origins = sorted({origin for one in accesses for origin in one.frame_ancestors})
+        self._origins = sorted({origin for access in accesses for origin in access.frame_ancestors})
         self._cookies = LaunchCookies(settings, frame.load_session_key())
         self._fhir = {
             tenant.id: FhirClient(extend_access(tenant.fhir))

@@ -26,7 +26,7 @@ NEXT_LINK = {"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}
 OTHER_PATIENT = {"reference": "Patient/somebody-else"}
 UNKNOWN_UNIT = "{furlongs}"  # no unit of any result
 # How cards begin what they say of data that they have not seen.
-UNSEEN_TEXTS = tuple(one.template for one in describe_gaps(("",), ("",)))
+UNSEEN_TEXTS = tuple(text.template for text in describe_gaps(("",), ("",)))
 
 
 class TrialAnswer(NamedTuple):
@@ -115,11 +115,11 @@ def build_request(
     left = [resource for resource in read_resources(document) if resource not in drafted]
     prefetch: dict[str, Any] = {}
     for key, template in templates.items():
-        wanted = find_resource_type(template)
-        matching = [resource for resource in left if resource["resourceType"] == wanted]
-        left = [resource for resource in left if resource["resourceType"] != wanted]
+        resource_type = find_resource_type(template)
+        matching = [resource for resource in left if resource["resourceType"] == resource_type]
+        left = [resource for resource in left if resource["resourceType"] != resource_type]
         prefetch[key] = build_bundle(matching)
-        if wanted == "Patient":
+        if resource_type == "Patient":
             prefetch[key] = {**matching[0], "id": patient} if matching else None
     return {
         "hook": answered.hook,
