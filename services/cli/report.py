@@ -177,10 +177,6 @@ def _open_progress(what: str) -> Iterator[Callable[[float], None]]:
         yield lambda part: progress.update(task, completed=part)
 
 
-if __name__ == "__main__":
-    report()
-
-
 @click.command("backtest-report")
 @click.option(
     "--where",

@@ -55,7 +55,7 @@ def wants_html() -> bool:
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
-def safe_redirect(text: str | None) -> str:
+def choose_redirect(text: str | None) -> str:
     """`text` where it is a path of this service, to go to after signing in; else the first page."""
     if not text or len(text) > MAX_PATH_LENGTH or not text.isprintable() or "\\" in text:
         return "/"

@@ -54,7 +54,7 @@ def make_evidence_pages(frame: Frame) -> Blueprint:
         return catalogues[frame.access.get_tenant().id]
 
     @pages.after_request
-    def kept(response: Response) -> Response:
+    def set_cache_control(response: Response) -> Response:
         return _set_cache_control(frame, response)
 
     @pages.get("/evidence")

@@ -86,7 +86,7 @@ class LaunchRoutes:
             return response
 
         @routes.after_app_request
-        def framed(response: Response) -> Response:
+        def limit_frames(response: Response) -> Response:
             """Where a site names its EHRs' origins, they alone may show the app in a frame.
 
             A page that says what went wrong may not know whose launch it was.
@@ -122,7 +122,7 @@ class LaunchRoutes:
         require_answers(answers, fetches, REQUIRED_KEYS)
 
         @after_this_request
-        def renew(response: Response) -> Response:
+        def renew_cookie(response: Response) -> Response:
             self._cookies.renew_launch(response, token, now, framed=framed)
             return response
 
@@ -152,7 +152,7 @@ class LaunchRoutes:
         _tenant, framed = self._find_tenant(pending.tenant)
 
         @after_this_request
-        def once(response: Response) -> Response:
+        def drop_cookie(response: Response) -> Response:
             self._cookies.drop_pending(response, id_, framed=framed)
             return response
 

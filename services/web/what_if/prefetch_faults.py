@@ -52,7 +52,7 @@ class FaultTrial:
     differs: bool
     added: tuple[str, ...]
 
-    def marks(self, full: TrialAnswer) -> tuple[str, ...]:
+    def list_changes(self, full: TrialAnswer) -> tuple[str, ...]:
         """In which way the answer differs, in words."""
         if self.reply.status != full.status:
             return (f"{self.reply.status}, not {full.status}",)

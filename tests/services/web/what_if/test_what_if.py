@@ -483,7 +483,7 @@ def test_awkward_calls_are_answered_beside_the_full_one(case, simulated):
     [one] = [s for s in simulated.sent if (s.key, s.way) == (case["key"], case["way"])]
     assert one.reply.status == int(case["status"])
     assert one.differs
-    assert one.marks(simulated.full)
+    assert one.list_changes(simulated.full)
     if case["says"]:
         assert any(case["says"] in text for text in one.added)
 
