@@ -225,3 +225,7 @@ def backtest_report(*, where: str | None, into: Path | None, mask_below: int, ou
 def _exit_with(fault: str) -> None:
     ERRORS.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)
+
+
+if __name__ == "__main__":  # as services/web/report_process.py starts it
+    report()
