@@ -26,7 +26,7 @@ class ListedCode:
 def list_codes(resource: Mapping[str, Any]) -> list[ListedCode]:
     """The codes of the expansion; without one, those that the definition lists one by one.
 
-    Raises NotAList for what only a terminology server could work out.
+    Raises UnlistedCodesError for what only a terminology server could work out.
     """
     if resource.get("resourceType") != "ValueSet":
         kind = resource.get("resourceType", "no FHIR resource")
@@ -83,7 +83,7 @@ def _read_compose(compose: Mapping[str, Any]) -> Iterator[ListedCode]:
 
 
 def _list_concepts(part: Mapping[str, Any], called: str) -> list[Mapping[str, Any]]:
-    """The codes that a part of a definition lists. Raises NotAList where it describes them."""
+    """The codes that a part of a definition lists. Raises UnlistedCodesError where it describes them."""
     ask = "have a terminology server expand it ($expand) and import the expansion"
     if part.get("filter"):
         raise UnlistedCodesError(

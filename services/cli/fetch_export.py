@@ -28,8 +28,7 @@ from services.cli.common import ERRORS, config_option, exit_on_errors
 from services.knowledge.configuration import load_settings
 
 if TYPE_CHECKING:
-    from services.population.fetch.fetch import FetchProgress as Come
-    from services.population.fetch.fetch import FetchResult
+    from services.population.fetch.fetch import FetchProgress, FetchResult
 
 # What the command line may say of a server besides its address.
 ACCESS_OPTIONS = ("file_servers", "client_id", "key_file", "key_id", "token_url", "deadline_hours")
@@ -241,7 +240,7 @@ class _ProgressDisplay:
         self._stage = ""
         self._task = progress.add_task("asking", total=None, received="") if progress else None
 
-    def __call__(self, progress: "Come") -> None:
+    def __call__(self, progress: "FetchProgress") -> None:
         if self._progress is None or self._task is None:
             if progress.stage != self._stage:
                 self._stage = progress.stage

@@ -103,8 +103,8 @@ class LaunchRoutes:
     def open_launch(self, launch_id: str) -> LaunchSession:
         """The patient of a launch, everything read anew.
 
-        Raises NotFound for a launch that this browser does not have, LaunchOver for one that has
-        ended, and DataUnobtainable.
+        Raises NotFound for a launch that this browser does not have, LaunchEndedError for one that
+        has ended, and MissingDataError.
         """
         if not LAUNCH_ID.fullmatch(launch_id) or not self._cookies.has_launch(request, launch_id):
             raise NotFound

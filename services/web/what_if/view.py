@@ -36,7 +36,7 @@ class WhatIfView:
     def from_document(
         cls, document: Any, query: WhatIfQuery, variant: Variant, settings: Settings
     ) -> "WhatIfView":
-        """Raises UnusableDocument."""
+        """Raises UnusableDocumentError."""
         result = answer_case(document, variant, query.day, query.hook)
         return cls(query, variant, settings, document, result)
 
