@@ -112,7 +112,7 @@ SOURCE_ATTRIBUTES = "source_attributes.toml"
 
 @dataclass(frozen=True, slots=True)
 class SourceAttributes:
-    """What is asked, and where that is written."""
+    """The source attributes of decision support that a guideline answers, and their source."""
 
     source: str
     note: str

@@ -1,7 +1,7 @@
-"""English text that remembers how it was made, so that it can be said in another language.
+"""English text that keeps its template and parts, so that it can be translated.
 
-Rules and knowledge write English; nothing but the maker of cards asks for another language. A
-`Said` is an ordinary text for everybody else.
+Rules and knowledge write English; nothing but the composer of cards asks for another language. A
+`Text` is an ordinary string for everybody else.
 """
 
 from datetime import date
@@ -84,7 +84,7 @@ def format_amount(
     """ "<150 pmol/L": a value with its unit."""
     before, number = comparator or "", Numeral(format(value, digits))
     parts: dict[str, Part] = {"comparator": before, "value": number, "unit": unit}
-    # Most of what is said are amounts: written out, they cost half.
+    # Most texts are amounts: written out, they cost half.
     return _build_text(f"{before}{number} {unit}", "{comparator}{value} {unit}", parts)
 
 

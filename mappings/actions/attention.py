@@ -1,4 +1,4 @@
-"""How often and how loudly a service may speak: the shipped choices and a site's own."""
+"""Attention rules: which cards may interrupt, and how often; the shipped ones and a site's own."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class AttentionRules:
-    """What is in force for one service."""
+    """The attention rules in force for one service."""
 
     cards: int
     at_least: str
@@ -45,7 +45,7 @@ class AttentionRules:
 def read_attention(
     chosen: Mapping[str, Any] | None, services: Iterable[str], rules: Iterable[str]
 ) -> Mapping[str, AttentionRules]:
-    """What is in force for each of `services`, by its id.
+    """The attention rules in force for each of `services`, by its id.
 
     A site's value for a service goes before its value for all, and that before what is shipped;
     the shipped value for a service before the shipped one for all. `rules` are the names that may

@@ -1,4 +1,4 @@
-"""What a patient may read at home about vitamin B12: plain sentences, each with its sources."""
+"""The patient leaflet about vitamin B12: plain sentences, each with its sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ MapRow = tuple[str, str, dict[str, Any]]  # source system, target system, elemen
 
 
 def build_concept_maps(context: ExportContext, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
-    """What really is a mapping: codes of results to measures, dm+d to SNOMED CT, a site's codes."""
+    """ConceptMap resources: codes of results to measures, dm+d to SNOMED CT, a site's codes."""
     concepts = context.build_url("CodeSystem", "clinical-concept")
     yield _build_concept_map(
         context,

@@ -27,7 +27,7 @@ def build_package_id(base: str) -> str:
 def build_implementation_guide(
     context: ExportContext, resources: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What the package holds, each with its title."""
+    """The ImplementationGuide resource: every resource of the package with its title."""
     id_ = build_package_id(context.base)
     return context.build_resource(
         "ImplementationGuide",

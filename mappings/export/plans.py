@@ -1,4 +1,4 @@
-"""Guidelines as PlanDefinition: what is done when, in words that people read.
+"""Guidelines as PlanDefinition resources: each action with its condition, in words for people.
 
 The conditions are words, and say so (`text/plain`): they are evaluated by this service, not by
 whoever reads the resource.

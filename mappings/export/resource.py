@@ -1,4 +1,4 @@
-"""What all exported resources have in common: ids, canonical URLs, publisher, version."""
+"""Common elements of all exported resources: ids, canonical URLs, publisher, version."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ class ExportContext:
         return f"{self.base}/{kind}/{as_id(name)}"
 
     def get_title(self, name: str) -> str:
-        """What a value set or another finding is called: "Vitamin B12"."""
+        """The title of a value set or of another finding: "Vitamin B12"."""
         return self.titles.get(name, name.replace("_", " "))
 
 

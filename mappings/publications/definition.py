@@ -16,7 +16,7 @@ ADULT_AGE = 18  # no definition is applied below: the limits are those of adults
 
 @dataclass(frozen=True, slots=True)
 class UnableMeaning:
-    """What it means that a test could not be done or completed."""
+    """The meaning of a test that could not be done or completed."""
 
     observation: str
     means: str  # "low_strength" or "low_performance"

@@ -1,4 +1,4 @@
-"""What a guideline must hold so that no rule meets a gap in it: a site's own as much as ours."""
+"""Checks that a guideline file is complete, so that no rule meets a gap in it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product

@@ -1,4 +1,4 @@
-"""A guideline copied as the beginning of a site's own: comments and order stay, names are open."""
+"""Copy a guideline file as a site's own: comments and order stay, names are left to fill in."""
 
 from datetime import date
 from typing import Any

@@ -1,4 +1,4 @@
-"""How two guidelines, or two definitions of sarcopenia, differ: line by line, in words."""
+"""Compare two guidelines, or two definitions of sarcopenia, line by line, in words."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ def _find_reordered(a: Mapping[str, list[str]], b: Mapping[str, list[str]]) -> I
 
 
 def _list_meanings(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[str]]:
-    """What the rows of one measure mean, in the order in which they are asked."""
+    """The meanings of the rows of each measure, in the order in which they are asked."""
     meanings: dict[str, list[str]] = {}
     for row in cutoffs:
         meanings.setdefault(_describe_subject(row, titles), []).append(_make_plain(row.means))

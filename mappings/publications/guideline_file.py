@@ -1,4 +1,4 @@
-"""Reading guidelines, common limits, groups and policy from their TOML files.
+"""Read guidelines, common limits, groups and policy from their TOML files.
 
 Everything is checked when it is read: the schema, that every name exists, that every limit can be
 reached. What is wrong raises KnowledgeError with file, key and reason.
@@ -248,7 +248,7 @@ def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:
 
 
 def read_group_texts() -> Mapping[str, tuple[str, str]]:
-    """What each group says, and by which source."""
+    """The text of each group with its source."""
     entries = read_toml(CLINICAL / "clinical_sets.toml").items()
     return {n: (e["says"], e["source"]) for n, e in entries if isinstance(e, dict)}
 

@@ -83,7 +83,7 @@ def _read_compose(compose: Mapping[str, Any]) -> Iterator[ListedCode]:
 
 
 def _list_concepts(part: Mapping[str, Any], called: str) -> list[Mapping[str, Any]]:
-    """The codes that a part of a definition lists. Raises UnlistedCodesError where it describes them."""
+    """The codes that a part lists. Raises UnlistedCodesError where it describes them."""
     ask = "have a terminology server expand it ($expand) and import the expansion"
     if part.get("filter"):
         raise UnlistedCodesError(

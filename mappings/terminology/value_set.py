@@ -30,7 +30,7 @@ class CodeRow:
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """What a list of codes means."""
+    """A list of codes with one meaning."""
 
     name: str
     kind: str  # "observation", "condition", "medication", "procedure", "order", "route", "answer"

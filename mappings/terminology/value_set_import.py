@@ -1,4 +1,4 @@
-"""A site's FHIR ValueSets beside the codes that are there: what is new, what each code meets."""
+"""Import a site's FHIR ValueSets: compare their codes with those of the shipped value sets."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ LICENCE_KEYS = ("copyright", "copyrightLabel")
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What is to be said of one code; it is taken up unless `left_out`."""
+    """A remark on one code; the code is imported unless `is_excluded`."""
 
     system: str
     code: str
@@ -102,7 +102,7 @@ def _find_exclusion(
 
 
 def _find_remarks(code: ListedCode, listed_under: str, index: ValueSetIndex) -> Iterator[str]:
-    """What a person should look at before a code that is taken up is relied on."""
+    """Remarks for a person to read before an imported code is relied on."""
     if code.inactive:
         yield "inactive: taken up, for older records hold it"
     others = [m.value_set.name for m in index.look_up(code.system, code.code)]
@@ -117,7 +117,7 @@ def _find_remarks(code: ListedCode, listed_under: str, index: ValueSetIndex) -> 
 def _describe_source(
     resource: Mapping[str, Any], codes: Iterable[ListedCode], index: ValueSetIndex
 ) -> dict[str, str]:
-    """Where the list comes from, and under which licence its codes are."""
+    """The source of the list and the licence of its codes."""
     keys = ("url", "version", "date", "title", "name", "publisher")
     description = {key: str(resource[key]) for key in keys if resource.get(key)}
     name = description.pop("name", None)

@@ -199,7 +199,7 @@ def _run_plan(
 
 
 class _ProgressBar:
-    """How far the run is, how fast it goes and how long it will take."""
+    """A progress bar of the run: share done, speed and time left."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -239,7 +239,7 @@ def _open_progress() -> Iterator[_ProgressBar]:
 
 @contextmanager
 def _exit_on_failure(out: Path) -> Iterator[None]:
-    """What ends a run in one line."""
+    """Report an error that ends the run in one line."""
     from services.population.run.run import RunError  # noqa: PLC0415  # as above
 
     try:

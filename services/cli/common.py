@@ -1,4 +1,4 @@
-"""What the commands have in common: the configuration, and faults told."""
+"""Common options of the commands, loading the configuration, and reporting its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -199,7 +199,7 @@ def _build_client(
 
 @contextmanager
 def _exit_on_failure(into: Path) -> Iterator[None]:
-    """What ends a fetch in one line, and its exit status."""
+    """Report an error that ends the fetch in one line, with its exit status."""
     try:
         yield
     except ExportError as fault:

@@ -1,4 +1,4 @@
-"""`cobalamin migrate`, `purge` and `audit`: what an operator does with the records."""
+"""`cobalamin migrate`, `purge` and `audit`: schema, retention and audit of the records."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""`cobalamin report` and `backtest-report`."""
+"""`cobalamin report` and `backtest-report`: reports from logs, records and population runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Cards and configuration on a terminal."""
+"""Show cards and the configuration on a terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,7 +51,7 @@ def show_cards(console: Console, sample: str, result: dict[str, Any]) -> None:
 def show_configuration(
     console: Console, settings: Settings, knowledge: Mapping[str, SiteKnowledge]
 ) -> None:
-    """What is in force, for the process and for each tenant."""
+    """Show the configuration in force, of the process and of each tenant."""
     limit = settings.requests_per_minute_and_address
     rows = {
         "listens on": f"{settings.host}:{settings.port}, {settings.workers} workers",
@@ -146,7 +146,7 @@ def _show_tenant(console: Console, tenant: Tenant, knowledge: SiteKnowledge) -> 
 
 
 def _describe_app(access: SmartAccess | None) -> str:
-    """How the EHR's authorisation server knows the app."""
+    """Describe the app's SMART registration at the EHR's authorisation server."""
     if access is None:
         return "none: cards link to no app"
     proof = "by its key" if access.key_file else "by its secret" if access.secret_file else "public"
@@ -155,7 +155,7 @@ def _describe_app(access: SmartAccess | None) -> str:
 
 
 def _describe_own_files(knowledge: SiteKnowledge) -> dict[str, str]:
-    """What the site brought: codes, guidelines and definitions."""
+    """Describe the site's own files: codes, guidelines and definitions."""
     codes = [
         f"{file.file}: {len(file.rows)} for {file.value_set}, from "
         + ", ".join(f"{describe_origin(s)} by {s['imported_by']}" for s in file.sources)
@@ -174,7 +174,7 @@ def _describe_own_files(knowledge: SiteKnowledge) -> dict[str, str]:
 
 
 def _describe_callers(tenant: Tenant) -> dict[str, str]:
-    """How its callers prove who they are."""
+    """Describe how callers of the tenant authenticate."""
     rows: dict[str, str] = {}
     trust = tenant.trust
     if trust is not None:
@@ -192,7 +192,7 @@ def _describe_callers(tenant: Tenant) -> dict[str, str]:
 
 
 def _show_dialect(console: Console, dialect: Dialect, knowledge: SiteKnowledge) -> None:
-    """How the EHR is spoken to, and which orders its catalogue does not know."""
+    """Show the EHR's dialect and the orders missing from its catalogue."""
     console.print(f"EHR dialect: [bold]{dialect.name}[/], details as {dialect.detail}")
     if dialect.catalogue or dialect.needs_catalogue:
         missing = find_unmapped_orders(dialect, knowledge)
@@ -212,7 +212,7 @@ def _show_language(console: Console, language: Language) -> None:
 
 
 def _show_attention(console: Console, tenant: Tenant, knowledge: SiteKnowledge) -> None:
-    """How often each service may speak."""
+    """Show the attention rules of each service."""
     table = Table(title="Attention (set in \\[attention])")
     rules = read_attention_rules(tenant.service_tables.get("attention"), knowledge)
     table.add_column("setting")

@@ -1,4 +1,4 @@
-"""What was kept, as FHIR R4 AuditEvents: for the hospital's own audit repository."""
+"""Records as FHIR R4 AuditEvent resources, for the hospital's own audit repository."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What an EHR's analysts enter to connect it, made from what is in force."""
+"""The build sheet: what an EHR's analysts enter to connect the service."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The knowledge as one site has it, as FHIR R4 resources and as a package."""
+"""The FHIR R4 package of one site's knowledge."""
 
 import hashlib
 import json

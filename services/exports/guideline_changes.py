@@ -1,4 +1,4 @@
-"""Patients who are judged otherwise by another guideline: assessments in pairs, compared."""
+"""Compare the assessments of patients by two guidelines: whose category changes, and why."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ Assessment = Mapping[str, Any]  # as services/assessment/schemas/assessment.sche
 
 @dataclass(frozen=True, slots=True)
 class LimitReading:
-    """What one of the two says of a result, and the limit it goes by."""
+    """The reading of a result by one of the two, and its limit."""
 
     says: str
     limit: str
@@ -42,7 +42,7 @@ class CategoryChange:
 
 @dataclass(slots=True)
 class CategoryChanges:
-    """How many have which two categories, and who changes."""
+    """Counts of patients by their two categories, and those whose category changes."""
 
     topic: str  # "b12" or "sarcopenia"
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)

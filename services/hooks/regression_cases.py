@@ -33,7 +33,10 @@ class CaseResult:
 
 
 def answer_case(document: Any, chosen: Variant, day: date, hook: str) -> CaseResult:
-    """The answer to a request, or to a call of `hook` about a Bundle. Raises UnusableDocumentError."""
+    """The answer to a request, or to a call of `hook` about a Bundle.
+
+    Raises UnusableDocumentError.
+    """
     answered = answer_document(document, chosen.maker, day, chosen.attention, hook=hook)
     if not chosen.tenant.dialect.supports_hook(answered.hook):
         raise UnusableDocumentError(

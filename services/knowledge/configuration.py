@@ -1,4 +1,4 @@
-"""The configuration of a site: the tables of the platform and the clinical ones."""
+"""Read the configuration of a site: the tables of the platform and the clinical ones."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a card says in the site's language: a catalogue of messages, numbers and dates of a locale.
+"""Translate cards into the site's language: a catalogue of messages, numbers and dates.
 
 Catalogues are gettext files, read by Babel. What has no translation stays English, and
 `cobalamin check-config` names it.
