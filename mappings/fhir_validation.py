@@ -5,7 +5,7 @@ from typing import Any
 
 
 class InvalidResourceError(ValueError):
-    """Where a resource is no FHIR R4 (`element`, "item.0.linkId"), and why."""
+    """A resource is no FHIR R4: the element (`element`, "item.0.linkId"), and why."""
 
     def __init__(self, element: str, reason: str) -> None:
         super().__init__(f"{element}: {reason}")

@@ -112,19 +112,19 @@ SOURCE_ATTRIBUTES = "source_attributes.toml"
 
 @dataclass(frozen=True, slots=True)
 class SourceAttributes:
-    """What is asked, and where that is written."""
+    """The source attributes of decision support that a guideline answers, and their source."""
 
     source: str
     note: str
     names: Mapping[str, str]  # by the key in a guideline's file
 
-    def answered(self, said: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    def list_answers(self, texts: Mapping[str, str]) -> list[tuple[str, str | None]]:
         """(official name, what a guideline says) in order; None where it does not say.
 
         What a file says besides comes after, under its own key.
         """
-        asked = [(name, said.get(key)) for key, name in self.names.items()]
-        return [*asked, *((key, text) for key, text in said.items() if key not in self.names)]
+        answers = [(name, texts.get(key)) for key, name in self.names.items()]
+        return [*answers, *((key, text) for key, text in texts.items() if key not in self.names)]
 
 
 def read_source_attributes() -> SourceAttributes:

@@ -1,7 +1,7 @@
-"""English text that remembers how it was made, so that it can be said in another language.
+"""English text that keeps its template and parts, so that it can be translated.
 
-Rules and knowledge write English; nothing but the maker of cards asks for another language. A
-`Said` is an ordinary text for everybody else.
+Rules and knowledge write English; nothing but the composer of cards asks for another language. A
+`Text` is an ordinary string for everybody else.
 """
 
 from datetime import date
@@ -21,9 +21,9 @@ class Text(str):
 class LowercasedText(str):
     """Text that begins with a small letter inside an English sentence; elsewhere as it was."""
 
-    whole: str
+    original: str
 
-    __slots__ = ("whole",)
+    __slots__ = ("original",)
 
 
 class CodeName(str):
@@ -49,9 +49,9 @@ def make_text(template: str, /, **parts: Part) -> Text:
 
 
 def _build_text(text: str, template: str, parts: dict[str, Part]) -> Text:
-    said = Text(text)
-    said.template, said.parts = template, parts
-    return said
+    result = Text(text)
+    result.template, result.parts = template, parts
+    return result
 
 
 def format_english(part: Part) -> str:
@@ -68,7 +68,7 @@ def format_english(part: Part) -> str:
 def lowercase_first(text: str) -> LowercasedText:
     """`text` inside a sentence; "MCV" stays as it is."""
     lowered = LowercasedText(text if text[:2].isupper() else text[:1].lower() + text[1:])
-    lowered.whole = text
+    lowered.original = text
     return lowered
 
 
@@ -84,7 +84,7 @@ def format_amount(
     """ "<150 pmol/L": a value with its unit."""
     before, number = comparator or "", Numeral(format(value, digits))
     parts: dict[str, Part] = {"comparator": before, "value": number, "unit": unit}
-    # Most of what is said are amounts: written out, they cost half.
+    # Most texts are amounts: written out, they cost half.
     return _build_text(f"{before}{number} {unit}", "{comparator}{value} {unit}", parts)
 
 

@@ -82,7 +82,7 @@ def _find_tenant_problems(
     """Problems of the [[tenant]] tables that no schema of one table can see."""
     for key in document.get("fhir", {}).keys() & {"servers", "allow_loopback"}:
         yield f"fhir.{key}", "is for callers on this machine; each [[tenant]] has its own server"
-    seen: dict[tuple[Any, ...], int] = {}
+    places: dict[tuple[Any, ...], int] = {}
     for place, tenant in enumerate(tenants):
         key = f"tenant[{place}]"
         issuer, certificate = tenant.get("issuer"), tenant.get("certificate")
@@ -104,7 +104,7 @@ def _find_tenant_problems(
         elif certificate is not None:
             known_by.append(("certificate", certificate))
         for name, value in known_by:
-            first = seen.setdefault((name, value), place)
+            first = places.setdefault((name, value), place)
             if first != place:
                 same = "issuer and claim" if name == "issuer" else name
                 yield f"{key}.{name}", f"is that of tenant[{first}]: no two may share {same}"
@@ -191,7 +191,7 @@ def _find_smart_problems(document: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _find_server_problems(tenants: list[dict[str, Any]]) -> Iterator[Problem]:
     """Tenants that share a FHIR server: a launch names its server and no tenant."""
-    seen: dict[str, int] = {}
+    places: dict[str, int] = {}
     for place, tenant in enumerate(tenants):
         if "smart" not in tenant:
             continue
@@ -199,7 +199,7 @@ def _find_server_problems(tenants: list[dict[str, Any]]) -> Iterator[Problem]:
         if server is None:
             yield f"tenant[{place}].fhir.server", "is missing: the app reads from it"
             continue
-        first = seen.setdefault(server.rstrip("/"), place)
+        first = places.setdefault(server.rstrip("/"), place)
         if first != place:
             reason = f"is that of tenant[{first}]: a launch would not say which is meant"
             yield f"tenant[{place}].fhir.server", reason

@@ -170,12 +170,12 @@ class BulkServer:
         """Poll until the export is ready. `progress` gets the server's X-Progress text."""
         backoff = Backoff(self.access.deadline_s, self.stop, doing="waiting for the export")
         page = self._fetch_page(status_url, backoff, progress)
-        pages, seen = [page], {status_url}
+        pages, urls = [page], {status_url}
         while (following := find_next_page(page)) is not None:
             url = self._check_url(urljoin(status_url, following))
-            if url in seen or len(pages) >= MAX_PAGES:
+            if url in urls or len(pages) >= MAX_PAGES:
                 raise ExportError("the manifest's pages do not end")
-            seen.add(url)
+            urls.add(url)
             page = self._fetch_page(url, backoff, progress)
             pages.append(page)
         return build_manifest(pages)

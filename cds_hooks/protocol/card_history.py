@@ -33,8 +33,8 @@ class EmptyCardHistory:
 
     def find_cards(
         self,
-        days: int,  # noqa: ARG002  # as Memory has it
-        topics: tuple[str, str],  # noqa: ARG002  # as Memory has it
+        days: int,  # noqa: ARG002  # as CardHistory has it
+        topics: tuple[str, str],  # noqa: ARG002  # as CardHistory has it
     ) -> tuple[PastCard, ...]:
         return ()
 

@@ -57,11 +57,11 @@ class _ChainVerifier:
         for entries in iter(lambda: list(islice(rows, BATCH_ROWS)), []):
             self._compare_records(entries)
         self._find_unchained_decisions()
-        named = self._faults[:MAX_FAULTS]
+        faults = self._faults[:MAX_FAULTS]
         if len(self._faults) > MAX_FAULTS:
-            named.append(f"and {len(self._faults) - MAX_FAULTS} more")
+            faults.append(f"and {len(self._faults) - MAX_FAULTS} more")
         last = f"{self._last.seq}:{self._last.link}" if self._last else None
-        return ChainVerification(self._tenant, self._count, last, tuple(named))
+        return ChainVerification(self._tenant, self._count, last, tuple(faults))
 
     def _read_entries(self, head: str | None) -> Iterator[Entry]:
         """The chain's rows, each looked at on its way."""
@@ -152,8 +152,8 @@ class _ChainVerifier:
             categories = {
                 finding_row["topic"]: finding_row["category"] for finding_row in findings[row["id"]]
             }
-            whole = {**row, **build_category_members(categories)}
-            contents[row["id"]] = build_audit_content(whole, cards[row["id"]])
+            recorded = {**row, **build_category_members(categories)}
+            contents[row["id"]] = build_audit_content(recorded, cards[row["id"]])
         return contents
 
     def _read_rows_by_decision(

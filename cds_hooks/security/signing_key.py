@@ -46,8 +46,8 @@ class SigningKey:
             self.private.public_key(), as_dict=True
         )
         shown = {name: value for name, value in jwk.items() if name != "key_ops"}
-        named = {"kid": self.id} if self.id else {}
-        return {**shown, **named, "use": "sig", "alg": self.algorithm}
+        key_id = {"kid": self.id} if self.id else {}
+        return {**shown, **key_id, "use": "sig", "alg": self.algorithm}
 
 
 def read_signing_key(file: Path, kid: str | None, setting: str) -> SigningKey:

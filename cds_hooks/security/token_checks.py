@@ -120,15 +120,15 @@ def _check_key_set_url(token: Token, expectation: TokenExpectation) -> None:
 def _check_audience(token: Token, expectation: TokenExpectation) -> None:
     """[SEC-11]"""
     aud = token.claims.get("aud")
-    named = [aud] if isinstance(aud, str) else aud
+    audiences = [aud] if isinstance(aud, str) else aud
     if (
-        not isinstance(named, list)
-        or not 0 < len(named) <= MAX_AUDIENCES
-        or not all(isinstance(audience, str) for audience in named)
+        not isinstance(audiences, list)
+        or not 0 < len(audiences) <= MAX_AUDIENCES
+        or not all(isinstance(audience, str) for audience in audiences)
     ):
         raise AuthenticationError("aud-shape", expected=expectation.audiences[0])
-    if not set(named) & set(expectation.audiences):
-        received = _clean_for_log(named[0])
+    if not set(audiences) & set(expectation.audiences):
+        received = _clean_for_log(audiences[0])
         raise AuthenticationError("aud", expected=expectation.audiences[0], received=received)
 
 

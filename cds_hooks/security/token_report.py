@@ -125,8 +125,8 @@ def _check_signature(
     algorithm = token.header.get("alg")
     key = keys[tenant.id].get((str(token.header.get("kid")), str(algorithm)))
     if key is None:
-        there = ", ".join(f"{kid} ({name})" for kid, name in keys[tenant.id]) or "none"
-        yield _make_fault("signature", AuthenticationError("unknown-key"), f"usable keys: {there}")
+        usable = ", ".join(f"{kid} ({name})" for kid, name in keys[tenant.id]) or "none"
+        yield _make_fault("signature", AuthenticationError("unknown-key"), f"usable keys: {usable}")
         return
     try:
         check_signature(token, key, str(algorithm))
@@ -156,7 +156,7 @@ def _describe_token(token: Token) -> str:
 def _describe_issuers(token: Token, tenants: Iterable[Tenant]) -> str:
     trusts = [tenant.trust for tenant in tenants if tenant.trust is not None]
     received = token.claims.get("iss")
-    there = ", ".join(
+    issuers = ", ".join(
         trust.issuer + (f" with tenant {trust.claim}" if trust.claim else "") for trust in trusts
     )
     near = difflib.get_close_matches(str(received), [trust.issuer for trust in trusts], 1, 0.8)
@@ -165,7 +165,7 @@ def _describe_issuers(token: Token, tenants: Iterable[Tenant]) -> str:
     )
     claim = token.claims.get("tenant")
     came = f"came {_clean_text(received)}" + (f" with tenant {_clean_text(claim)}" if claim else "")
-    return f"{came}; configured: {there or 'none'}{hint}"
+    return f"{came}; configured: {issuers or 'none'}{hint}"
 
 
 def _explain_details(

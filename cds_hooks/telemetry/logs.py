@@ -85,8 +85,8 @@ class LineWriter:
         event = {"event": "error", "reason": "log lines lost", "lines": self._lost}
         return _render(None, "error", _order_members(event, "error", _get_now())) + b"\n"
 
-    def _write_bytes(self, whole: bytes) -> bool:
-        rest = b"\n" + whole if self._is_torn else whole
+    def _write_bytes(self, line: bytes) -> bool:
+        rest = b"\n" + line if self._is_torn else line
         try:
             while rest:
                 count = self._write(rest) or 0  # None: a pipe that is full and does not wait

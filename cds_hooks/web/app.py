@@ -82,7 +82,7 @@ def _add_request_handlers(app: Flask, context: Context) -> None:
     settings = context.settings
     allowed = frozenset(settings.cors_origins)
 
-    def origin_allowed(origin: str) -> bool:
+    def is_origin_allowed(origin: str) -> bool:
         if origin in allowed:
             return True
         if not (settings.allow_loopback_origins and is_origin(origin)):
@@ -109,7 +109,7 @@ def _add_request_handlers(app: Flask, context: Context) -> None:
         origin = request.headers.get("Origin")
         if origin is not None:
             headers.add("Vary", "Origin")
-            if not _is_page() and origin_allowed(origin):
+            if not _is_page() and is_origin_allowed(origin):
                 headers["Access-Control-Allow-Origin"] = origin
                 if request.method == "OPTIONS":
                     headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
@@ -154,26 +154,26 @@ def _add_error_handlers(app: Flask, context: Context) -> None:
     unauthorized = build_operation_outcome(401)
 
     @app.errorhandler(AuthenticationError)
-    def unauthenticated(refused: AuthenticationError) -> Response:
+    def report_authentication_error(fault: AuthenticationError) -> Response:
         """One answer, whatever the reason: that is for the log alone."""
-        context.telemetry.metrics.auth_refusals[refused.tenant or "", refused.reason].inc()
+        context.telemetry.metrics.auth_refusals[fault.tenant or "", fault.reason].inc()
         log.warning(
             "auth-refused",
             version=context.telemetry.version,
             requestId=g.get("request_id"),
             path=str(request.url_rule),
-            reason=refused.reason,
-            **({"tenant": refused.tenant} if refused.tenant else {}),
-            **(refused.details if refused.tenant else {}),
+            reason=fault.reason,
+            **({"tenant": fault.tenant} if fault.tenant else {}),
+            **(fault.details if fault.tenant else {}),
         )
-        if refused.status != 401:
-            return make_outcome_response(refused.status, build_operation_outcome(refused.status))
+        if fault.status != 401:
+            return make_outcome_response(fault.status, build_operation_outcome(fault.status))
         response = make_outcome_response(401, unauthorized)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
     @app.errorhandler(CallError)
-    def refused(refusal: CallError) -> Response:
+    def report_call_error(refusal: CallError) -> Response:
         _log_refusal(context, refusal.status, refusal.code, refusal.expressions)
         response = make_outcome_response(
             refusal.status,
@@ -186,7 +186,7 @@ def _add_error_handlers(app: Flask, context: Context) -> None:
         return response
 
     @app.errorhandler(RecordsUnavailableError)
-    def unrecorded(fault: RecordsUnavailableError) -> Response:
+    def report_missing_records(fault: RecordsUnavailableError) -> Response:
         _log_refusal(context, RecordsDownError.status, str(fault), ())
         return make_outcome_response(
             RecordsDownError.status,
@@ -194,7 +194,7 @@ def _add_error_handlers(app: Flask, context: Context) -> None:
         )
 
     @app.errorhandler(HTTPException)
-    def http(fault: HTTPException) -> Response:
+    def report_http_error(fault: HTTPException) -> Response:
         status = fault.code or 500
         _log_refusal(context, status, type(fault).__name__, ())
         response = make_outcome_response(status, build_operation_outcome(status))
@@ -204,7 +204,7 @@ def _add_error_handlers(app: Flask, context: Context) -> None:
         return response
 
     @app.errorhandler(Exception)
-    def broken(fault: Exception) -> Response:
+    def report_failure(fault: Exception) -> Response:
         # The type and the place, never the message: it may quote what was being read.
         frame = traceback.extract_tb(fault.__traceback__)[-1]
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"

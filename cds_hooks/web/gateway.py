@@ -109,10 +109,10 @@ class Gateway:
         return bytes(body)
 
     def _run_application(self, environ: dict[str, Any]) -> tuple[int, Headers, bytes]:
-        begun: list[tuple[int, Headers]] = []
+        starts: list[tuple[int, Headers]] = []
 
         def start(status: str, headers: Headers, _fault: object = None) -> None:
-            begun.append((int(status.split(" ", 1)[0]), headers))
+            starts.append((int(status.split(" ", 1)[0]), headers))
 
         written = self._application(environ, start)
         try:
@@ -121,7 +121,7 @@ class Gateway:
             close = getattr(written, "close", None)
             if close is not None:
                 close()
-        status, headers = begun[-1]
+        status, headers = starts[-1]
         return status, headers, body
 
 

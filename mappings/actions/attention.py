@@ -1,4 +1,4 @@
-"""How often and how loudly a service may speak: the shipped choices and a site's own."""
+"""Attention rules: which cards may interrupt, and how often; the shipped ones and a site's own."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class AttentionRules:
-    """What is in force for one service."""
+    """The attention rules in force for one service."""
 
     cards: int
     at_least: str
@@ -45,7 +45,7 @@ class AttentionRules:
 def read_attention(
     chosen: Mapping[str, Any] | None, services: Iterable[str], rules: Iterable[str]
 ) -> Mapping[str, AttentionRules]:
-    """What is in force for each of `services`, by its id.
+    """The attention rules in force for each of `services`, by its id.
 
     A site's value for a service goes before its value for all, and that before what is shipped;
     the shipped value for a service before the shipped one for all. `rules` are the names that may
@@ -55,12 +55,12 @@ def read_attention(
     check_schema(shipped, "attention", FILE)
     own = dict(chosen or {})
     of_services = own.pop("services", {})
-    known = frozenset(services)
-    for name in of_services.keys() - known:
+    service_ids = frozenset(services)
+    for name in of_services.keys() - service_ids:
         raise KnowledgeError("attention", f"services.{name}", "no such service")
     return {
         service: _merge_rules(shipped, own, of_services.get(service, {}), service, frozenset(rules))
-        for service in known
+        for service in service_ids
     }
 
 
@@ -80,8 +80,8 @@ def _merge_rules(
         Audience(entry["rule"], frozenset(entry["specialties"]))
         for entry in merged.get("audience", ())
     )
-    named = {*merged.get("off", ()), *merged.get("silent", ()), *(a.rule for a in audience)}
-    for name in sorted(named - rules):
+    rule_ids = {*merged.get("off", ()), *merged.get("silent", ()), *(a.rule for a in audience)}
+    for name in sorted(rule_ids - rules):
         raise KnowledgeError(
             "attention", name, f"no such rule; there are {', '.join(sorted(rules))}"
         )

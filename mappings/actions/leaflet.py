@@ -1,4 +1,4 @@
-"""What a patient may read at home about vitamin B12: plain sentences, each with its sources."""
+"""The patient leaflet about vitamin B12: plain sentences, each with its sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,13 +61,13 @@ def read_leaflet() -> Leaflet:
     sections = []
     for entry in document["section"]:
         sentences = []
-        for said in entry["sentence"]:
-            unknown = [id_ for id_ in said["sources"] if id_ not in numbers]
+        for sentence in entry["sentence"]:
+            unknown = [id_ for id_ in sentence["sources"] if id_ not in numbers]
             if unknown:
                 raise KnowledgeError(path.name, entry["title"]["en"], f"no source {unknown[0]}")
-            used.update(said["sources"])
-            places = tuple(sorted(numbers[id_] for id_ in said["sources"]))
-            sentences.append(LeafletSentence({key: said[key] for key in LANGUAGES}, places))
+            used.update(sentence["sources"])
+            places = tuple(sorted(numbers[id_] for id_ in sentence["sources"]))
+            sentences.append(LeafletSentence({key: sentence[key] for key in LANGUAGES}, places))
         sections.append(
             LeafletSection(entry["title"], tuple(sentences), entry.get("urgent", False))
         )

@@ -1,4 +1,4 @@
-"""What draft orders mean: the words, sources and indicators of the rules about them."""
+"""Read the rules about draft orders: their words, sources and indicators."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

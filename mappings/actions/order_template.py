@@ -56,7 +56,7 @@ class OrderTemplates:
 
 
 def build_order_uri(concept: str, base: str) -> str:
-    """What an order of this concept says that it is."""
+    """The canonical URI by which an order of this concept is recognised."""
     return replace_base(f"{ORDER_URI}{concept}", base)
 
 

@@ -1,1 +1,1 @@
-"""The knowledge as FHIR R4 resources: what is the project's own, and everything as one package."""
+"""The knowledge as FHIR R4 resources, one by one and as a package."""

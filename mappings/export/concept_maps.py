@@ -11,7 +11,7 @@ MapRow = tuple[str, str, dict[str, Any]]  # source system, target system, elemen
 
 
 def build_concept_maps(context: ExportContext, index: ValueSetIndex) -> Iterator[dict[str, Any]]:
-    """What really is a mapping: codes of results to measures, dm+d to SNOMED CT, a site's codes."""
+    """ConceptMap resources: codes of results to measures, dm+d to SNOMED CT, a site's codes."""
     concepts = context.build_url("CodeSystem", "clinical-concept")
     yield _build_concept_map(
         context,
@@ -53,22 +53,26 @@ def _map_to_concepts(index: ValueSetIndex, concepts: str) -> Iterator[MapRow]:
         for row in index.rows[name]:
             narrower = row.expects or row.side or row.distance_m or row.method
             relation = "wider" if narrower else "relatedto"
-            said = {"mass": "mass alone", "molar": "moles alone"}.get(row.expects or "")
-            yield row.system, concepts, _build_element(row.code, row.listed, name, relation, said)
+            comment = {"mass": "mass alone", "molar": "moles alone"}.get(row.expects or "")
+            yield (
+                row.system,
+                concepts,
+                _build_element(row.code, row.listed, name, relation, comment),
+            )
 
 
 def _map_to_muscle_measures(context: ExportContext, index: ValueSetIndex) -> Iterator[MapRow]:
     """A site's codes to ours, where a value set has one code of ours and no more."""
-    ours = context.build_url("CodeSystem", "muscle-measure")
-    known = read_code_systems(index.base)
+    own_system = context.build_url("CodeSystem", "muscle-measure")
+    systems = read_code_systems(index.base)
     for rows in index.rows.values():
-        targets = [row for row in rows if row.system == ours]
+        targets = [row for row in rows if row.system == own_system]
         for row in rows:
-            if len(targets) == 1 and row.system not in known:
+            if len(targets) == 1 and row.system not in systems:
                 narrower = row.side or row.distance_m or row.method
                 relation = "wider" if narrower else "equivalent"
                 element = _build_element(row.code, row.listed, targets[0].code, relation)
-                yield row.system, ours, element
+                yield row.system, own_system, element
 
 
 def _build_element(
@@ -86,8 +90,8 @@ def _build_concept_map(
     groups: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for source, target, element in mapped:
         of_group = groups.setdefault((source, target), {})
-        there = of_group.setdefault(element["code"], element)
-        there["target"] += [one for one in element["target"] if one not in there["target"]]
+        merged = of_group.setdefault(element["code"], element)
+        merged["target"] += [entry for entry in element["target"] if entry not in merged["target"]]
     return context.build_resource(
         "ConceptMap",
         name,
@@ -108,8 +112,8 @@ def build_order_map(
     for resource in resources:
         first, *others = resource.get("code", {}).get("coding", ()) or [{}]
         for other in others:
-            named = _build_target(other["code"], other.get("display"))
-            element = {"code": first["code"], "display": first["display"], "target": [named]}
+            target = _build_target(other["code"], other.get("display"))
+            element = {"code": first["code"], "display": first["display"], "target": [target]}
             mapped.append((first["system"], other["system"], element))
     if not mapped:
         return None
@@ -127,9 +131,9 @@ def build_catalogue_map(
     context: ExportContext, catalogue: Iterable[tuple[str, str, str, str | None]]
 ) -> dict[str, Any] | None:
     """Our orders to the site's own codes: (template, system, code, display); None without any."""
-    ours = context.build_url("CodeSystem", "order-template")
+    own_system = context.build_url("CodeSystem", "order-template")
     mapped = [
-        (ours, system, {"code": template, "target": [_build_target(code, display)]})
+        (own_system, system, {"code": template, "target": [_build_target(code, display)]})
         for template, system, code, display in catalogue
     ]
     if not mapped:
@@ -144,5 +148,5 @@ def build_catalogue_map(
 
 
 def _build_target(code: str, display: str | None) -> dict[str, Any]:
-    named = {"display": display} if display else {}
-    return {"code": code, **named, "equivalence": "relatedto"}
+    label = {"display": display} if display else {}
+    return {"code": code, **label, "equivalence": "relatedto"}

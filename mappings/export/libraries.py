@@ -65,7 +65,10 @@ def build_guideline_library(
 def build_shared_library(
     context: ExportContext, index: ValueSetIndex, in_force: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    """What all guidelines share, and what this site chose: `in_force` by the title of the file."""
+    """The knowledge that all guidelines share, as a Library, with the choices of this site.
+
+    `in_force` holds them by the title of the file.
+    """
     chosen = [
         {
             "contentType": "application/json",
@@ -91,7 +94,7 @@ def _build_type(code: str) -> dict[str, Any]:
 
 
 def _describe_guideline(guideline: Guideline | Definition) -> str:
-    said = [
+    sentences = [
         f"{guideline.strength}",
         "The file attached holds every limit; what a result means is the first of its rows that "
         "it meets."
@@ -99,9 +102,9 @@ def _describe_guideline(guideline: Guideline | Definition) -> str:
         else "The file attached holds every limit; a value on the other side of all is normal.",
     ]
     if isinstance(guideline, Guideline) and guideline.laboratory:
-        said.append(f"The limits of {guideline.laboratory} replace the printed ones.")
-    said.append(f"Review: {guideline.reviewer}.")
-    return " ".join(said)
+        sentences.append(f"The limits of {guideline.laboratory} replace the printed ones.")
+    sentences.append(f"Review: {guideline.reviewer}.")
+    return " ".join(sentences)
 
 
 def _list_publications(guideline: Guideline | Definition) -> Iterator[dict[str, Any]]:
@@ -193,7 +196,7 @@ def list_value_sets(guideline: Guideline | Definition) -> tuple[str, ...]:
 def build_requirements(
     context: ExportContext, index: ValueSetIndex, names: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
-    """What of a record is read; findings that no value set lists are not here."""
+    """The data requirements: value sets that are read; findings that none lists are left out."""
     for name in names:
         if index.rows.get(name):
             for resource_type, path in SEARCH_PATHS[index.sets[name].kind]:

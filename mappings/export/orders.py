@@ -1,4 +1,4 @@
-"""What may be suggested as ActivityDefinition: one for each order template of a country."""
+"""Order templates as ActivityDefinition resources, one for each template of a country."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -20,14 +20,14 @@ def build_package_id(base: str) -> str:
     host = urlsplit(base).hostname or ""
     labels = [part for part in reversed(host.split(".")) if part]
     # Each part of a package's name begins with a letter: an address has none.
-    named = [part if part[0].isalpha() else f"n{part}" for part in labels if part.isascii()]
-    return ".".join([*named, "b12-muscle"])
+    names = [part if part[0].isalpha() else f"n{part}" for part in labels if part.isascii()]
+    return ".".join([*names, "b12-muscle"])
 
 
 def build_implementation_guide(
     context: ExportContext, resources: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What the package holds, each with its title."""
+    """The ImplementationGuide resource: every resource of the package with its title."""
     id_ = build_package_id(context.base)
     return context.build_resource(
         "ImplementationGuide",
@@ -41,11 +41,11 @@ def build_implementation_guide(
         definition={
             "resource": [
                 {
-                    "reference": {"reference": f"{one['resourceType']}/{one['id']}"},
-                    "name": one["title"],
+                    "reference": {"reference": f"{resource['resourceType']}/{resource['id']}"},
+                    "name": resource["title"],
                     "exampleBoolean": False,
                 }
-                for one in resources
+                for resource in resources
             ]
         },
     )
@@ -61,11 +61,11 @@ def as_text(resource: Mapping[str, Any]) -> bytes:
 
 def build_package(context: ExportContext, resources: Iterable[Mapping[str, Any]]) -> bytes:
     """package.tgz: the same resources give the same bytes, whenever and wherever it is made."""
-    by_name = {build_file_name(one): one for one in resources}
+    by_name = {build_file_name(resource): resource for resource in resources}
     listed = [
-        {"filename": name, "resourceType": one["resourceType"]}
-        | {key: one[key] for key in INDEXED_ELEMENTS if isinstance(one.get(key), str)}
-        for name, one in sorted(by_name.items())
+        {"filename": name, "resourceType": resource["resourceType"]}
+        | {key: resource[key] for key in INDEXED_ELEMENTS if isinstance(resource.get(key), str)}
+        for name, resource in sorted(by_name.items())
     ]
     files = {
         "package.json": _build_manifest(context),

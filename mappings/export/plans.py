@@ -1,4 +1,4 @@
-"""Guidelines as PlanDefinition: what is done when, in words that people read.
+"""Guidelines as PlanDefinition resources: each action with its condition, in words for people.
 
 The conditions are words, and say so (`text/plain`): they are evaluated by this service, not by
 whoever reads the resource.
@@ -144,7 +144,7 @@ def _plan_testing(
     steps: Mapping[str, str],
 ) -> Action:
     testing, locale = guideline.testing, guideline.locale
-    named = (*testing.symptoms, *testing.risk_factors, *testing.further_risk_factors)
+    reasons = (*testing.symptoms, *testing.risk_factors, *testing.further_risk_factors)
     special = (
         ("pregnancy", testing.pregnancy_step, testing.pregnancy_test, testing.pregnancy_locator),
         (
@@ -156,7 +156,7 @@ def _plan_testing(
     )
     return {
         "title": "Offer a test",
-        "input": [*build_requirements(context, index, named)],
+        "input": [*build_requirements(context, index, reasons)],
         "action": [
             {
                 "title": "First test",

@@ -1,4 +1,4 @@
-"""What all exported resources have in common: ids, canonical URLs, publisher, version."""
+"""Common elements of all exported resources: ids, canonical URLs, publisher, version."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ class ExportContext:
         return f"{self.base}/{kind}/{as_id(name)}"
 
     def get_title(self, name: str) -> str:
-        """What a value set or another finding is called: "Vitamin B12"."""
+        """The title of a value set or of another finding: "Vitamin B12"."""
         return self.titles.get(name, name.replace("_", " "))
 
 
@@ -59,15 +59,15 @@ def make_computable_name(id_: str) -> str:
 
 def index_resources(resources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The resources by "Type/id"."""
-    return {f"{one['resourceType']}/{one['id']}": one for one in resources}
+    return {f"{resource['resourceType']}/{resource['id']}": resource for resource in resources}
 
 
 def build_citation(citation: str, locator: str, about: Iterable[str] = ()) -> dict[str, Any]:
     """A RelatedArtifact: the publication, the place in it, and what rests on it."""
     between = " " if citation.endswith(".") else ": "
-    found: dict[str, Any] = {"type": "citation", "citation": f"{citation}{between}{locator}"}
-    said = "; ".join(dict.fromkeys(about))
-    return {**found, "display": said} if said else found
+    artifact: dict[str, Any] = {"type": "citation", "citation": f"{citation}{between}{locator}"}
+    subject = "; ".join(dict.fromkeys(about))
+    return {**artifact, "display": subject} if subject else artifact
 
 
 def describe_review(guideline: Guideline | Definition, *, own: bool) -> dict[str, Any]:

@@ -87,8 +87,8 @@ def build_value_sets(context: ExportContext, index: ValueSetIndex) -> Iterator[d
                 {
                     "system": reasons["system"],
                     "concept": [
-                        {"code": one["code"], "display": one["display"]}
-                        for one in reasons["reasons"]
+                        {"code": reason["code"], "display": reason["display"]}
+                        for reason in reasons["reasons"]
                     ],
                 }
             ]
@@ -119,14 +119,14 @@ def _build_value_set(
 def _describe_reading(value_set: ValueSet) -> str:
     """How resources under these codes are read, in words."""
     resources = KIND_WORDS[value_set.kind].capitalize()
-    said = [f"{resources} under these codes are read as: {value_set.title}."]
+    sentences = [f"{resources} under these codes are read as: {value_set.title}."]
     if value_set.units:
-        said.append(f"Units in which limits are printed: {', '.join(value_set.units)}.")
+        sentences.append(f"Units in which limits are printed: {', '.join(value_set.units)}.")
     if value_set.of_one_day == "highest":
-        said.append("The highest of one day's results counts.")
+        sentences.append("The highest of one day's results counts.")
     if value_set.refused:
-        said.append(f"Never read as the measure they resemble: {value_set.refused}.")
-    return " ".join(said)
+        sentences.append(f"Never read as the measure they resemble: {value_set.refused}.")
+    return " ".join(sentences)
 
 
 def _build_includes(
@@ -150,13 +150,13 @@ def _is_class(row: CodeRow) -> bool:
 
 
 def _build_concept(row: CodeRow, *, labelled: bool) -> dict[str, Any]:
-    said = [f"Source: {row.source}."]
+    sentences = [f"Source: {row.source}."]
     if row.notes:
-        said.append(f"{row.notes}.")
+        sentences.append(f"{row.notes}.")
     if row.only_units:
-        said.append(f"Read in these units only: {', '.join(sorted(row.only_units))}.")
+        sentences.append(f"Read in these units only: {', '.join(sorted(row.only_units))}.")
     concept: dict[str, Any] = {
-        "extension": [{"url": COMMENTS_EXTENSION, "valueString": " ".join(said)}],
+        "extension": [{"url": COMMENTS_EXTENSION, "valueString": " ".join(sentences)}],
         "code": row.code,
     }
     if labelled:

@@ -16,7 +16,7 @@ ADULT_AGE = 18  # no definition is applied below: the limits are those of adults
 
 @dataclass(frozen=True, slots=True)
 class UnableMeaning:
-    """What it means that a test could not be done or completed."""
+    """The meaning of a test that could not be done or completed."""
 
     observation: str
     means: str  # "low_strength" or "low_performance"
@@ -55,8 +55,8 @@ def read_definition(
     `own` are a site's own definitions. Raises KnowledgeError.
     """
     path, document = read_document(id_, "sarcopenia", "sarcopenia.definition", own)
-    found = _build_definition(document, path.name, index)
-    return found if minimum_age is None else replace(found, minimum_age=minimum_age)
+    definition = _build_definition(document, path.name, index)
+    return definition if minimum_age is None else replace(definition, minimum_age=minimum_age)
 
 
 def _build_definition(document: Mapping[str, Any], file: str, index: ValueSetIndex) -> Definition:

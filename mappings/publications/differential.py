@@ -31,10 +31,10 @@ class Cause:
     @cached_property
     def names(self) -> frozenset[str]:
         """Every value set that can point to it."""
-        named = {*self.conditions, *self.medications, *self.above_range, *self.outside_range}
-        named |= {*self.below_range, *((self.gross["observation"],) if self.gross else ())}
-        named |= {"grip_strength"} if self.asymmetry else set()
-        return frozenset(named | ({"weight"} if self.weight_loss else set()))
+        value_sets = {*self.conditions, *self.medications, *self.above_range, *self.outside_range}
+        value_sets |= {*self.below_range, *((self.gross["observation"],) if self.gross else ())}
+        value_sets |= {"grip_strength"} if self.asymmetry else set()
+        return frozenset(value_sets | ({"weight"} if self.weight_loss else set()))
 
 
 def read_differential(index: ValueSetIndex) -> tuple[Cause, ...]:

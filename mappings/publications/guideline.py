@@ -65,7 +65,7 @@ class Testing:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What a guideline gives in one situation."""
+    """The treatment that a guideline gives in one situation."""
 
     situation: str
     templates: tuple[str, ...]  # order templates, the preferred first

@@ -1,4 +1,4 @@
-"""What a guideline must hold so that no rule meets a gap in it: a site's own as much as ours."""
+"""Checks that a guideline file is complete, so that no rule meets a gap in it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
@@ -44,16 +44,16 @@ def _find_unfinished(node: object, key: str) -> Iterator[str]:
 def refuse_unknown_meanings(cutoffs: Iterable[Cutoff], file: str) -> None:
     """Raises KnowledgeError for a limit that no rule about B12 would read."""
     for row in cutoffs:
-        known = MEANINGS.get(row.observation)
-        if known is None:
-            there = ", ".join(sorted(MEANINGS))
+        meanings = MEANINGS.get(row.observation)
+        if meanings is None:
+            choices = ", ".join(sorted(MEANINGS))
             raise KnowledgeError(
-                file, f"cutoffs {row.observation}", f"is not read here; limits are for {there}"
+                file, f"cutoffs {row.observation}", f"is not read here; limits are for {choices}"
             )
-        if row.means not in known:
-            there = ", ".join(sorted(known))
+        if row.means not in meanings:
+            choices = ", ".join(sorted(meanings))
             raise KnowledgeError(
-                file, f"cutoffs {row.observation}", f"means is none of {there}: {row.means}"
+                file, f"cutoffs {row.observation}", f"means is none of {choices}: {row.means}"
             )
 
 

@@ -1,4 +1,4 @@
-"""A guideline copied as the beginning of a site's own: comments and order stay, names are open."""
+"""Copy a guideline file as a site's own: comments and order stay, names are left to fill in."""
 
 from datetime import date
 from typing import Any
@@ -56,8 +56,8 @@ def copy_guideline(text: str, id_: str, day: date) -> str:
     based_on: InlineTable = tomlkit.inline_table()
     based_on.update({"id": origin, "version": version, "citation": citation})
     document["based_on"] = based_on
-    begun = tomlkit.table()
-    begun.update(
+    change = tomlkit.table()
+    change.update(
         {
             "version": FIRST_VERSION,
             "date": day,
@@ -65,7 +65,7 @@ def copy_guideline(text: str, id_: str, day: date) -> str:
         }
     )
     document["change"] = tomlkit.aot()
-    document["change"].append(begun)
+    document["change"].append(change)
     head = HEADER.format(id=id_, origin=origin, version=version)
     return "".join(f"# {line}\n" for line in head.splitlines()) + "\n" + tomlkit.dumps(document)
 

@@ -1,4 +1,4 @@
-"""How two guidelines, or two definitions of sarcopenia, differ: line by line, in words."""
+"""Compare two guidelines, or two definitions of sarcopenia, line by line, in words."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,24 +41,26 @@ def find_differences(
 
     Raises ValueError where one is about B12 and the other about muscle.
     """
-    found = [*_compare_limits(a, b, titles)]
+    differences = [*_compare_limits(a, b, titles)]
     match a, b:
         case Guideline(), Guideline():
-            found += [
+            differences += [
                 *_compare_texts(TESTS, _describe_testing(a, titles), _describe_testing(b, titles))
             ]
-            found += [*_compare_texts(TREATMENT, _describe_treatments(a), _describe_treatments(b))]
+            differences += [
+                *_compare_texts(TREATMENT, _describe_treatments(a), _describe_treatments(b))
+            ]
         case Definition(), Definition():
-            found += [
+            differences += [
                 *_compare_texts(
                     COMBINED, _describe_combination(a, titles), _describe_combination(b, titles)
                 )
             ]
         case _:
             raise ValueError("one is about vitamin B12, the other about muscle")
-    found += _compare_texts(ABOUT, _describe_head(a), _describe_head(b))
-    found += _compare_texts(ATTRIBUTES, _describe_attributes(a), _describe_attributes(b))
-    return tuple(found)
+    differences += _compare_texts(ABOUT, _describe_head(a), _describe_head(b))
+    differences += _compare_texts(ATTRIBUTES, _describe_attributes(a), _describe_attributes(b))
+    return tuple(differences)
 
 
 def _compare_texts(
@@ -83,22 +85,22 @@ def _compare_limits(
 
 def _group_rows(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[Cutoff]]:
     """The rows by what they are about: "Grip strength in kg, men: low strength"."""
-    found: dict[str, list[Cutoff]] = {}
+    groups: dict[str, list[Cutoff]] = {}
     for row in cutoffs:
-        found.setdefault(f"{_describe_subject(row, titles)}: {_make_plain(row.means)}", []).append(
+        groups.setdefault(f"{_describe_subject(row, titles)}: {_make_plain(row.means)}", []).append(
             row
         )
-    return found
+    return groups
 
 
 def _describe_subject(row: Cutoff, titles: Mapping[str, str]) -> str:
     measured = f"{titles.get(row.observation, row.observation)} in {row.unit}"
     narrower = (SEX_WORDS.get(row.sex or ""), row.method, PREGNANCY_WORDS[row.pregnant])
-    return ", ".join((measured, *(one for one in narrower if one)))
+    return ", ".join((measured, *(text for text in narrower if text)))
 
 
 def _join_limits(rows: Mapping[str, list[Cutoff]]) -> dict[str, str | None]:
-    return {what: " or ".join(str(row) for row in found) for what, found in rows.items()}
+    return {what: " or ".join(str(row) for row in cutoffs) for what, cutoffs in rows.items()}
 
 
 def _find_reordered(a: Mapping[str, list[str]], b: Mapping[str, list[str]]) -> Iterator[Difference]:
@@ -109,16 +111,16 @@ def _find_reordered(a: Mapping[str, list[str]], b: Mapping[str, list[str]]) -> I
 
 
 def _list_meanings(cutoffs: Iterable[Cutoff], titles: Mapping[str, str]) -> dict[str, list[str]]:
-    """What the rows of one measure mean, in the order in which they are asked."""
-    found: dict[str, list[str]] = {}
+    """The meanings of the rows of each measure, in the order in which they are asked."""
+    meanings: dict[str, list[str]] = {}
     for row in cutoffs:
-        found.setdefault(_describe_subject(row, titles), []).append(_make_plain(row.means))
-    return found
+        meanings.setdefault(_describe_subject(row, titles), []).append(_make_plain(row.means))
+    return meanings
 
 
-def _describe_place(rows: Iterable[Cutoff], one: Guideline | Definition) -> str:
+def _describe_place(rows: Iterable[Cutoff], publication: Guideline | Definition) -> str:
     """The publication and the place in it; a row without a source stands in the guideline's own."""
-    own = one.citation.rstrip(".")
+    own = publication.citation.rstrip(".")
     return "; ".join(
         f"{row.source or own}: {row.locator} ({row.confidence} confidence)" for row in rows
     )
@@ -131,7 +133,7 @@ def _make_plain(name: str) -> str:
 def _describe_testing(guideline: Guideline, titles: Mapping[str, str]) -> dict[str, str | None]:
     testing = guideline.testing
 
-    def named(names: Iterable[str]) -> str | None:
+    def join_titles(names: Iterable[str]) -> str | None:
         return ", ".join(sorted(titles.get(name, _make_plain(name)) for name in names)) or None
 
     plain = {
@@ -148,7 +150,7 @@ def _describe_testing(guideline: Guideline, titles: Mapping[str, str]) -> dict[s
         "after nitrous oxide, where it stands": testing.nitrous_oxide_locator,
         "risk factors, where they stand": testing.risk_locator,
         "symptoms, where they stand": testing.symptom_locator,
-        "without symptoms on": named(testing.asymptomatic_drugs),
+        "without symptoms on": join_titles(testing.asymptomatic_drugs),
         "without symptoms, next step": testing.asymptomatic_drug_step,
         "without symptoms, where it stands": testing.asymptomatic_drug_locator,
     }
@@ -181,8 +183,8 @@ def _describe_treatments(guideline: Guideline) -> dict[str, str | None]:
     each: dict[str, str | None] = {}
     for situation, treatment in guideline.treatments.items():
         each |= {
-            f"{_make_plain(situation)}, {key}": said
-            for key, said in _describe_treatment(treatment).items()
+            f"{_make_plain(situation)}, {key}": text
+            for key, text in _describe_treatment(treatment).items()
         }
     after = guideline.follow_up
     return {
@@ -221,15 +223,15 @@ def _describe_combination(
     }
 
 
-def _describe_head(one: Guideline | Definition) -> dict[str, str | None]:
-    head: dict[str, Any] = {says: str(getattr(one, key)) for key, says in HEAD.items()}
-    head["lowest age"] = f"{one.minimum_age} years"
-    head["not for"] = ", ".join(one.not_for) or None
-    if isinstance(one, Guideline):
-        head["cautions for every result"] = ", ".join(one.flags) or None
-        head["limits of a laboratory"] = one.laboratory
+def _describe_head(publication: Guideline | Definition) -> dict[str, str | None]:
+    head: dict[str, Any] = {says: str(getattr(publication, key)) for key, says in HEAD.items()}
+    head["lowest age"] = f"{publication.minimum_age} years"
+    head["not for"] = ", ".join(publication.not_for) or None
+    if isinstance(publication, Guideline):
+        head["cautions for every result"] = ", ".join(publication.flags) or None
+        head["limits of a laboratory"] = publication.laboratory
     return head
 
 
-def _describe_attributes(one: Guideline | Definition) -> dict[str, str | None]:
-    return {_make_plain(name): text for name, text in one.source_attributes.items()}
+def _describe_attributes(publication: Guideline | Definition) -> dict[str, str | None]:
+    return {_make_plain(name): text for name, text in publication.source_attributes.items()}

@@ -1,4 +1,4 @@
-"""Reading guidelines, common limits, groups and policy from their TOML files.
+"""Read guidelines, common limits, groups and policy from their TOML files.
 
 Everything is checked when it is read: the schema, that every name exists, that every limit can be
 reached. What is wrong raises KnowledgeError with file, key and reason.
@@ -36,8 +36,8 @@ GUIDELINES = FOLDER / "guidelines"
 
 def list_guideline_ids(subject: str = "b12") -> tuple[str, ...]:
     """Ids of the shipped guidelines, in alphabetical order."""
-    found = (read_toml(path) for path in sorted(GUIDELINES.glob("*.toml")))
-    return tuple(document["id"] for document in found if document.get("subject") == subject)
+    documents = (read_toml(path) for path in sorted(GUIDELINES.glob("*.toml")))
+    return tuple(document["id"] for document in documents if document.get("subject") == subject)
 
 
 def get_shipped_file(id_: str) -> Path:
@@ -96,9 +96,9 @@ def read_guideline(
     """
     name, _, lab = id_.partition("+")
     path, document = read_document(name, "b12", "b12.guideline", own)
-    found = _build_guideline(document, path.name, index)
+    guideline = _build_guideline(document, path.name, index)
     file = laboratory or (GUIDELINES / "laboratories" / f"{lab}.toml" if lab else None)
-    return apply_laboratory(found, file, index) if file else found
+    return apply_laboratory(guideline, file, index) if file else guideline
 
 
 def apply_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> Guideline:
@@ -110,12 +110,15 @@ def apply_laboratory(guideline: Guideline, file: Path, index: ValueSetIndex) -> 
     check_schema(document, "laboratory", file.name)
     own = read_cutoffs(document["cutoffs"], file.name, index, document.get("source"))
     replaced = {row.observation for row in own}
-    kept = tuple(row for row in guideline.cutoffs if row.observation not in replaced)
+    printed = tuple(row for row in guideline.cutoffs if row.observation not in replaced)
     lab = document.get("id", file.stem)
     refuse_unknown_meanings(own, file.name)
     refuse_gaps(CutoffTable(own), file.name)
     return replace(
-        guideline, id=f"{guideline.id}+{lab}", cutoffs=(*own, *kept), laboratory=document["title"]
+        guideline,
+        id=f"{guideline.id}+{lab}",
+        cutoffs=(*own, *printed),
+        laboratory=document["title"],
     )
 
 
@@ -245,7 +248,7 @@ def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:
 
 
 def read_group_texts() -> Mapping[str, tuple[str, str]]:
-    """What each group says, and by which source."""
+    """The text of each group with its source."""
     entries = read_toml(CLINICAL / "clinical_sets.toml").items()
     return {n: (e["says"], e["source"]) for n, e in entries if isinstance(e, dict)}
 

@@ -1,4 +1,4 @@
-"""What a guideline and a definition of sarcopenia have in common: head, cut-offs and history."""
+"""Common parts of guidelines and definitions of sarcopenia: head, cut-offs and history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ class ListedCode:
 def list_codes(resource: Mapping[str, Any]) -> list[ListedCode]:
     """The codes of the expansion; without one, those that the definition lists one by one.
 
-    Raises NotAList for what only a terminology server could work out.
+    Raises UnlistedCodesError for what only a terminology server could work out.
     """
     if resource.get("resourceType") != "ValueSet":
         kind = resource.get("resourceType", "no FHIR resource")
@@ -83,7 +83,7 @@ def _read_compose(compose: Mapping[str, Any]) -> Iterator[ListedCode]:
 
 
 def _list_concepts(part: Mapping[str, Any], called: str) -> list[Mapping[str, Any]]:
-    """The codes that a part of a definition lists. Raises NotAList where it describes them."""
+    """The codes that a part lists. Raises UnlistedCodesError where it describes them."""
     ask = "have a terminology server expand it ($expand) and import the expansion"
     if part.get("filter"):
         raise UnlistedCodesError(
@@ -101,16 +101,18 @@ def _read_code(entry: Mapping[str, Any], system: object) -> ListedCode:
     code, display = entry.get("code"), entry.get("display")
     code = code if isinstance(code, str) else ""
     inactive = entry.get("inactive") is True
-    named = display if isinstance(display, str) and display.strip() else code
+    title = display if isinstance(display, str) and display.strip() else code
     if not isinstance(system, str) or not system.strip():
-        return ListedCode("", code, named, "no system")
+        return ListedCode("", code, title, "no system")
     if not code or code != " ".join(code.split()) or code.endswith("*"):
-        return ListedCode(system, code, named, "no code that could be matched")
+        return ListedCode(system, code, title, "no code that could be matched")
     if entry.get("abstract") is True:
-        return ListedCode(system, code, named, "abstract: a heading, never in a record")
-    return ListedCode(system, code, named, inactive=inactive)
+        return ListedCode(system, code, title, "abstract: a heading, never in a record")
+    return ListedCode(system, code, title, inactive=inactive)
 
 
 def _get_tables(node: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     entries = node.get(key)
-    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+    return (
+        [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )

@@ -48,9 +48,9 @@ def read_questionnaire(base: str = CANONICAL) -> Questionnaire:
     except InvalidResourceError as error:
         raise KnowledgeError(FILE.name, error.element, error.reason) from error
     scores = {
-        (item, said, code): score
+        (item, url, code): score
         for item, system, code, score in _read_answers(resource)
-        for said in (system, system.replace(base, CANONICAL))
+        for url in (system, system.replace(base, CANONICAL))
     }
     items = {
         item["linkId"]: (item["code"][0]["system"], item["code"][0]["code"])

@@ -62,10 +62,10 @@ def normalise(text: str) -> str | None:
 @cache
 def find_factor(unit: str, target: str) -> tuple[int, int] | None:
     """(multiply, divide) from one unit to another; None across dimensions."""
-    one, other = UNITS.get(unit), UNITS.get(target)
-    if one is None or other is None or one.dimension != other.dimension:
+    source, goal = UNITS.get(unit), UNITS.get(target)
+    if source is None or goal is None or source.dimension != goal.dimension:
         return None
-    up, down = one.multiply * other.divide, one.divide * other.multiply
+    up, down = source.multiply * goal.divide, source.divide * goal.multiply
     while down % 10 == 0 and up % 10 == 0:
         up, down = up // 10, down // 10
     return up, down

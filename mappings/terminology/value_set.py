@@ -30,7 +30,7 @@ class CodeRow:
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """What a list of codes means."""
+    """A list of codes with one meaning."""
 
     name: str
     kind: str  # "observation", "condition", "medication", "procedure", "order", "route", "answer"
@@ -42,7 +42,7 @@ class ValueSet:
     read_as: Mapping[str, str] = field(default_factory=dict)  # unit -> the unit it stands for
     of_one_day: str | None = None  # "highest": the best of one day's trials counts
     refused: str | None = None  # why results under these codes are never read as a value
-    whole: bool = False  # whole numbers only
+    integer: bool = False  # whole numbers only
     has_method: bool = False  # DXA or BIA is read from the result
     note: str | None = None  # what has to be known of it besides
 
@@ -83,31 +83,31 @@ class ValueSetIndex:
 
     def look_up(self, system: str, code: str) -> tuple[Match, ...]:
         """The value sets that the code is in; empty for an unknown one."""
-        found = self.exact.get((system, code))
-        if found is not None:
-            return found
+        row = self.exact.get((system, code))
+        if row is not None:
+            return row
         lengths = self.prefix_lengths.get(system)
         if lengths is not None:
             for length in lengths:
-                found = self.prefixes.get((system, code[:length]))
-                if found is not None and len(code) >= length:
-                    return found
+                row = self.prefixes.get((system, code[:length]))
+                if row is not None and len(code) >= length:
+                    return row
         alias = self.aliases.get(system)
         return () if alias is None else self.look_up(alias, code)
 
     def match_codes(self, codes: Iterable[tuple[str, str]]) -> Sequence[Match]:
         """For each value set that any of the (system, code) is in, the first match."""
-        found: Sequence[Match] = ()
+        matches: Sequence[Match] = ()
         for system, code in codes:
             matched = self.look_up(system, code)
-            if not found:
-                found = matched
+            if not matches:
+                matches = matched
             elif matched:
-                found = (*found, *matched)
-        if len(found) < 2:
-            return found
+                matches = (*matches, *matched)
+        if len(matches) < 2:
+            return matches
         by_set: dict[str, Match] = {}
-        for match in found:
+        for match in matches:
             by_set.setdefault(match.value_set.name, match)
         return tuple(by_set.values())
 

@@ -89,13 +89,13 @@ def _add_site_codes(
         rows[name] = []
     elif codes.kind not in (None, sets[name].kind):
         raise KnowledgeError(codes.file, "kind", f"{name} is there already, as {sets[name].kind}")
-    held = index_measures(rows, sets)
+    owners = index_measures(rows, sets)
     for row in codes.rows:
-        other = held.get((row.system, row.code), name)
+        other = owners.get((row.system, row.code), name)
         if sets[name].kind == "observation" and other != name:
             raise KnowledgeError(codes.file, f"{row.system}|{row.code}", f"is in {other} already")
-    there = {(row.system, row.code) for row in rows[name]}
-    rows[name] += [row for row in codes.rows if (row.system, row.code) not in there]
+    codes_of_set = {(row.system, row.code) for row in rows[name]}
+    rows[name] += [row for row in codes.rows if (row.system, row.code) not in codes_of_set]
 
 
 def read_code_systems(base: str = CANONICAL) -> Mapping[str, Mapping[str, str]]:
@@ -137,7 +137,7 @@ def _build_value_set(name: str, entry: Mapping[str, Any]) -> ValueSet:
         read_as=entry.get("read_as", {}),
         of_one_day=entry.get("of_one_day"),
         refused=entry.get("refused"),
-        whole=entry.get("whole", False),
+        integer=entry.get("whole", False),
         has_method=entry.get("has_method", False),
         note=entry.get("note"),
     )
@@ -224,7 +224,7 @@ def _compile_index(
         rows={name: tuple(codes) for name, codes in rows.items()},
         exact={key: tuple(matches) for key, matches in exact.items()},
         prefixes={key: tuple(matches) for key, matches in prefixes.items()},
-        prefix_lengths={s: tuple(sorted(found, reverse=True)) for s, found in lengths.items()},
+        prefix_lengths={s: tuple(sorted(sizes, reverse=True)) for s, sizes in lengths.items()},
         aliases={**sources["system_aliases"], **_build_aliases(sources, base)},
         base=base,
         site_codes=site_codes,

@@ -1,4 +1,4 @@
-"""A site's FHIR ValueSets beside the codes that are there: what is new, what each code meets."""
+"""Import a site's FHIR ValueSets: compare their codes with those of the shipped value sets."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ LICENCE_KEYS = ("copyright", "copyrightLabel")
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What is to be said of one code; it is taken up unless `left_out`."""
+    """A remark on one code; the code is imported unless `is_excluded`."""
 
     system: str
     code: str
@@ -55,42 +55,42 @@ def read_source(
     resource: Mapping[str, Any],
     value_set: ValueSet,
     index: ValueSetIndex,
-    seen: set[tuple[str, str]],
+    earlier: set[tuple[str, str]],
     head: Mapping[str, str],
 ) -> ImportedSource:
     """The codes of `resource` that are new to `value_set`.
 
-    `seen` holds the codes of the sources before, and gets those of this one. `head` says which file
-    it was and who imports it. Raises NotAList.
+    `earlier` holds the codes of the sources before, and gets those of this one. `head` says which
+    file it was and who imports it. Raises UnlistedCodesError.
     """
-    kept: list[ListedCode] = []
+    accepted: list[ListedCode] = []
     remarks: list[Remark] = []
     for listed in list_codes(resource):
         system = index.aliases.get(listed.system, listed.system)
         code = ListedCode(
             system, listed.code, listed.display, listed.exclusion_reason, listed.inactive
         )
-        said = _find_exclusion(code, value_set, index, seen)
-        if said is not None:
-            remarks.append(Remark(system, code.code, code.display, said, is_excluded=True))
+        reason = _find_exclusion(code, value_set, index, earlier)
+        if reason is not None:
+            remarks.append(Remark(system, code.code, code.display, reason, is_excluded=True))
             continue
-        seen.add((system, code.code))
-        kept.append(code)
+        earlier.add((system, code.code))
+        accepted.append(code)
         remarks += (
-            Remark(system, code.code, code.display, said)
-            for said in _find_remarks(code, listed.system, index)
+            Remark(system, code.code, code.display, reason)
+            for reason in _find_remarks(code, listed.system, index)
         )
     return ImportedSource(
-        {**_describe_source(resource, kept, index), **head}, tuple(kept), tuple(remarks)
+        {**_describe_source(resource, accepted, index), **head}, tuple(accepted), tuple(remarks)
     )
 
 
 def _find_exclusion(
-    code: ListedCode, value_set: ValueSet, index: ValueSetIndex, seen: set[tuple[str, str]]
+    code: ListedCode, value_set: ValueSet, index: ValueSetIndex, earlier: set[tuple[str, str]]
 ) -> str | None:
     if code.exclusion_reason is not None:
         return code.exclusion_reason
-    if (code.system, code.code) in seen:
+    if (code.system, code.code) in earlier:
         return "repeated"
     others = [match.value_set for match in index.look_up(code.system, code.code)]
     if value_set.name in (other.name for other in others):
@@ -102,7 +102,7 @@ def _find_exclusion(
 
 
 def _find_remarks(code: ListedCode, listed_under: str, index: ValueSetIndex) -> Iterator[str]:
-    """What a person should look at before a code that is taken up is relied on."""
+    """Remarks for a person to read before an imported code is relied on."""
     if code.inactive:
         yield "inactive: taken up, for older records hold it"
     others = [m.value_set.name for m in index.look_up(code.system, code.code)]
@@ -117,17 +117,17 @@ def _find_remarks(code: ListedCode, listed_under: str, index: ValueSetIndex) -> 
 def _describe_source(
     resource: Mapping[str, Any], codes: Iterable[ListedCode], index: ValueSetIndex
 ) -> dict[str, str]:
-    """Where the list comes from, and under which licence its codes are."""
+    """The source of the list and the licence of its codes."""
     keys = ("url", "version", "date", "title", "name", "publisher")
-    found = {key: str(resource[key]) for key in keys if resource.get(key)}
-    name = found.pop("name", None)
-    if name and "title" not in found:
-        found["title"] = name
-    said = [str(resource[key]) for key in LICENCE_KEYS if resource.get(key)]
+    description = {key: str(resource[key]) for key in keys if resource.get(key)}
+    name = description.pop("name", None)
+    if name and "title" not in description:
+        description["title"] = name
+    licences = [str(resource[key]) for key in LICENCE_KEYS if resource.get(key)]
     systems = read_code_systems(index.base)
     used = dict.fromkeys(code.system for code in codes if code.system in systems)
-    said += [f"{systems[url]['title']}: {systems[url]['licence']}" for url in used]
-    return {**found, **({"licence": "; ".join(said)} if said else {})}
+    licences += [f"{systems[url]['title']}: {systems[url]['licence']}" for url in used]
+    return {**description, **({"licence": "; ".join(licences)} if licences else {})}
 
 
 def as_toml(value_set: ValueSet, sources: Iterable[ImportedSource], *, new: bool) -> str:

@@ -229,7 +229,7 @@ def _list_findings(assessment: B12Assessment, language: Language) -> str:
     findings: dict[str, None] = {}
     for evidence in assessment.evidence:
         if evidence.value is None and evidence.rule not in REASON_RULES:
-            day = f" ({language.day(evidence.day)})" if evidence.day else ""
+            day = f" ({language.format_day(evidence.day)})" if evidence.day else ""
             findings.setdefault(f"{escape_cell(language(evidence.says))}{day}")
     if not findings:
         return ""

@@ -16,7 +16,7 @@ def escape_cell(text: str) -> str:
 
 
 def format_day(day: date | None, language: Language) -> str:
-    return language.day(day) if day else language("undated")
+    return language.format_day(day) if day else language("undated")
 
 
 def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

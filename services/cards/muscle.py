@@ -257,7 +257,7 @@ def _write_value(row: Evidence, language: Language) -> str:
     value = language(
         format_amount(row.value or 0.0, "" if row.unit == "/a" else row.unit or "")
     ).strip()
-    day = f" ({language.day(row.day)})" if row.day else ""
+    day = f" ({language.format_day(row.day)})" if row.day else ""
     return f"{language(row.says)} {value}{day}"
 
 

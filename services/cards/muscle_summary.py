@@ -76,7 +76,7 @@ def _write_open_question(muscle: SarcopeniaAssessment, knowledge: SiteKnowledge)
 
 def _lower_title(title: str) -> LowercasedText:
     lowered = LowercasedText(title.lower())
-    lowered.whole = title
+    lowered.original = title
     return lowered
 
 

@@ -43,7 +43,7 @@ def read_quantity(
 ) -> tuple[float, str, str | None, str] | UnusableReason:
     """(value, canonical unit, comparator, as reported), or the reason why there is none."""
     value_set = match.value_set
-    if isinstance(value, int) and not isinstance(value, bool) and value_set.whole:
+    if isinstance(value, int) and not isinstance(value, bool) and value_set.integer:
         value = {"value": value, "unit": value_set.units[0]}  # a FHIR integer has no unit
     amount = read_number(value.get("value")) if isinstance(value, dict) else None
     if amount is None or not isinstance(value, dict):
@@ -66,7 +66,7 @@ def read_quantity(
     scaled = amount * multiply if divide == 1 else amount * multiply / divide
     too_low = scaled < low and comparator not in ("<", "<=")
     too_high = scaled > high and comparator not in (">", ">=")
-    in_parts = value_set.whole and scaled != int(scaled)
+    in_parts = value_set.integer and scaled != int(scaled)
     if too_low or too_high or scaled < 0 or in_parts:
         return UnusableReason.IMPOSSIBLE_VALUE
     return scaled, target, comparator, f"{comparator or ''}{amount:g} {written_as}"

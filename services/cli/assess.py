@@ -160,13 +160,13 @@ def check_cases(config: Path | None, tenant_name: str | None, paths: tuple[str, 
     status = 0
 
     @cache
-    def chosen(choices: VariantOptions) -> Variant:
+    def load_variant(choices: VariantOptions) -> Variant:
         return build_variant(tenant, choices, settings.base_url)
 
     for path in _list_files(paths):
         try:
             case = _read_case(path)
-            differing = list(find_case_differences(case, chosen(case.choices)))
+            differing = list(find_case_differences(case, load_variant(case.choices)))
         except (UnusableDocumentError, KnowledgeError) as fault:
             click.echo(f"unusable {path}: {fault}", err=True)
             status = 2

@@ -79,7 +79,7 @@ def backtest(
     fresh: bool,
     no_report: bool,
     paths: tuple[Path, ...],
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Assess the patients of an export, and say what the service would have shown.
 
@@ -97,7 +97,7 @@ def backtest(
         config, tenant_name, b12_guideline, sarcopenia_definition
     )
     since, as_of = _read_days(
-        **{name: asked[name] for name in ("as_of", "replay_from", "replay_to")}
+        **{name: options[name] for name in ("as_of", "replay_from", "replay_to")}
     )
     muscle = knowledge.read_definitions()
     with _exit_on_failure(out):
@@ -114,24 +114,24 @@ def backtest(
             out=out.resolve(),
             sources=sources,
             clinical=tenant.service_tables,
-            guidelines=tuple(id_ for id_ in asked["compare"] if id_ not in muscle),
-            definitions=tuple(id_ for id_ in asked["compare"] if id_ in muscle),
+            guidelines=tuple(id_ for id_ in options["compare"] if id_ not in muscle),
+            definitions=tuple(id_ for id_ in options["compare"] if id_ in muscle),
             as_of=as_of,
             since=since,
-            answers=asked["answers"],
+            answers=options["answers"],
             tenant=tenant.id,
             key=_read_run_key(settings, out),
             base_url=settings.base_url,
-            max_line_bytes=asked["longest_line"] * MEBIBYTE,
+            max_line_bytes=options["longest_line"] * MEBIBYTE,
         )
         with exit_on_errors():
             labels = plan.load_evaluators(knowledge).labels
         _write_survey(survey, plan)
-        said = _run_plan(plan, labels, engine, master, workers, fresh=fresh)
-    _print_result(said, out)
+        result = _run_plan(plan, labels, engine, master, workers, fresh=fresh)
+    _print_result(result, out)
     if not no_report:
         _write_report(out)
-    if not said["counts"]["assessed"]:
+    if not result["counts"]["assessed"]:
         raise SystemExit(NOBODY_ASSESSED)
 
 
@@ -199,7 +199,7 @@ def _run_plan(
 
 
 class _ProgressBar:
-    """How far the run is, how fast it goes and how long it will take."""
+    """A progress bar of the run: share done, speed and time left."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -239,7 +239,7 @@ def _open_progress() -> Iterator[_ProgressBar]:
 
 @contextmanager
 def _exit_on_failure(out: Path) -> Iterator[None]:
-    """What ends a run in one line."""
+    """Report an error that ends the run in one line."""
     from services.population.run.run import RunError  # noqa: PLC0415  # as above
 
     try:
@@ -255,8 +255,8 @@ def _exit_on_failure(out: Path) -> Iterator[None]:
         _exit_with(f"{fault.filename or out}: {fault.strerror or fault}")
 
 
-def _print_result(said: dict[str, Any], out: Path) -> None:
-    counts = said["counts"]
+def _print_result(result: dict[str, Any], out: Path) -> None:
+    counts = result["counts"]
     click.echo(
         f"{out}: {counts['assessed']:,} of {counts['patients']:,} patients assessed, "
         f"{sum(counts['resources'].values()):,} resources read, {counts['rows']['cards']:,} cards"

@@ -1,4 +1,4 @@
-"""What the commands have in common: the configuration, and faults told."""
+"""Common options of the commands, loading the configuration, and reporting its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from cds_hooks.smart.client import SmartClient
 from cds_hooks.telemetry.tracing import import_opentelemetry
 from mappings.knowledge_file import KnowledgeError
 from services.hooks.catalog import load_tenant_knowledge
-from services.knowledge.configuration import load_settings
+from services.knowledge.configuration import choose_publication, load_settings
 from services.knowledge.site import SiteKnowledge
 
 ERRORS = Console(stderr=True)
@@ -70,11 +70,9 @@ def load_tenant(
     with exit_on_errors():
         settings = load_settings(find_configuration_file(config))
         tenant = settings.find_tenant(tenant_name)
-        clinical = dict(tenant.service_tables)
-        if guideline:
-            clinical["b12"] = {**clinical.get("b12", {}), "guideline": guideline}
-        if definition:
-            chosen = clinical.get("sarcopenia", {})
-            clinical["sarcopenia"] = {**chosen, "definition": definition}
+        clinical = tenant.service_tables
+        for topic, id_ in (("b12", guideline), ("sarcopenia", definition)):
+            if id_:
+                clinical = choose_publication(clinical, topic, id_)
         tenant = replace(tenant, service_tables=clinical)
         return settings, tenant, load_tenant_knowledge([tenant])[tenant.id]

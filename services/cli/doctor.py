@@ -69,19 +69,19 @@ def token(config: Path | None, key_file: Path | None, at: str | None, source: IO
 def _list_endpoints(services: Iterable[str]) -> list[str]:
     """Discovery, and each service with its feedback."""
     paths = [DISCOVERY_PATH]
-    for one in services:
-        paths += [f"{DISCOVERY_PATH}/{one}", f"{DISCOVERY_PATH}/{one}/feedback"]
+    for service in services:
+        paths += [f"{DISCOVERY_PATH}/{service}", f"{DISCOVERY_PATH}/{service}/feedback"]
     return paths
 
 
 def _collect_keys(settings: Settings, key_file: Path | None) -> dict[str, Keys]:
     """The keys at hand: pinned ones, and those of `key_file` for tenants whose keys have a URL."""
-    found = {}
+    keys = {}
     for tenant in settings.tenants:
         file = tenant.trust.jwks_file if tenant.trust else None
         if tenant.trust and (file or key_file):
-            found[tenant.id] = _read_keys(file or key_file or Path())
-    return found
+            keys[tenant.id] = _read_keys(file or key_file or Path())
+    return keys
 
 
 def _read_keys(file: Path) -> Keys:
@@ -96,9 +96,9 @@ def _parse_time(text: str | None) -> datetime:
     if text is None:
         return datetime.now(UTC)
     with suppress(ValueError):
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            return found
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is not None:
+            return time
     raise click.BadParameter("give a time such as 2026-11-25T10:00:00Z", param_hint="--at")
 
 
@@ -112,11 +112,11 @@ def preflight(config: Path | None, tenant_name: str | None, origin: str) -> None
 
     settings, tenant, knowledge = load_tenant(config, tenant_name)
     with run_in_process(settings, tenant, knowledge) as rehearsed:
-        paths = _list_endpoints(one.id for one in rehearsed.services)
-        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        paths = _list_endpoints(service.id for service in rehearsed.services)
+        request_headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         steps = []
         for path in paths:
-            headers = rehearsed.client.options(path, headers=asked).headers
+            headers = rehearsed.client.options(path, headers=request_headers).headers
             allowed = headers.get("Access-Control-Allow-Origin") == origin
             says = (
                 f"{headers['Access-Control-Allow-Methods']} with "
@@ -129,13 +129,13 @@ def preflight(config: Path | None, tenant_name: str | None, origin: str) -> None
 
 
 def _explain_refusal(origin: str, settings: Settings) -> str:
-    there = ", ".join(settings.cors_origins) or "none"
+    origins = ", ".join(settings.cors_origins) or "none"
     hint = ""
     if origin.rstrip("/") in settings.cors_origins:
         hint = "; an origin has no slash at its end"
     elif origin.lower() in settings.cors_origins:
         hint = "; browsers write an origin in lower case"
-    return f"is not in cors.origins ({there}), so browsers keep the answer from the page{hint}"
+    return f"is not in cors.origins ({origins}), so browsers keep the answer from the page{hint}"
 
 
 @doctor.command()
@@ -149,14 +149,15 @@ def discovery(config: Path | None, tenant_name: str | None) -> None:
     base = tenant.trust.audience if tenant.trust else settings.base_url
     with run_in_process(settings, tenant, knowledge) as rehearsed:
         listed = rehearsed.client.get(DISCOVERY_PATH).get_json()["services"]
-        required = {one.id: one.required for one in rehearsed.services}
+        required = {service.id: service.required for service in rehearsed.services}
     if tenant.trust is not None:
         _print_line("A token's `aud` is the URL that is called, character by character.")
     _print_line(f"{base}{DISCOVERY_PATH}")
-    for one in listed:
-        _print_line(f"\n{base}{DISCOVERY_PATH}/{one['id']}  ({one['hook']} {one['hookVersion']})")
-        for key, query in one["prefetch"].items():
-            needed = " (needed)" if key in required[one["id"]] else ""
+    for service in listed:
+        hook = f"{service['hook']} {service['hookVersion']}"
+        _print_line(f"\n{base}{DISCOVERY_PATH}/{service['id']}  ({hook})")
+        for key, query in service["prefetch"].items():
+            needed = " (needed)" if key in required[service["id"]] else ""
             _print_line(f"  {key}{needed}")
             _print_line(f"    {query}")
 

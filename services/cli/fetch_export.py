@@ -28,8 +28,7 @@ from services.cli.common import ERRORS, config_option, exit_on_errors
 from services.knowledge.configuration import load_settings
 
 if TYPE_CHECKING:
-    from services.population.fetch.fetch import FetchProgress as Come
-    from services.population.fetch.fetch import FetchResult
+    from services.population.fetch.fetch import FetchProgress, FetchResult
 
 # What the command line may say of a server besides its address.
 ACCESS_OPTIONS = ("file_servers", "client_id", "key_file", "key_id", "token_url", "deadline_hours")
@@ -101,8 +100,8 @@ def fetch_export(
         )
         with _exit_on_failure(into), _handle_sigterm():
             if giving_up:
-                found = cancel_export(access, into)
-                _print_line(f"{into}: {'given up' if found else 'holds no export'}")
+                is_cancelled = cancel_export(access, into)
+                _print_line(f"{into}: {'given up' if is_cancelled else 'holds no export'}")
                 return
             level = "group" if group else "system" if whole_system else "patient"
             request = ExportRequest(level, group, types or TYPES, since, filters)
@@ -179,7 +178,7 @@ def _build_access(
 def _build_client(
     configured: BackendClient | None, terms: dict[str, object]
 ) -> BackendClient | None:
-    given = {
+    options = {
         name: terms.pop(option)
         for option, name in (
             ("client_id", "id"),
@@ -188,19 +187,19 @@ def _build_client(
             ("token_url", "token_url"),
         )
     }
-    given = {name: value for name, value in given.items() if value is not None}
+    options = {name: value for name, value in options.items() if value is not None}
     if configured is not None:
-        return replace(configured, **given)  # type: ignore[arg-type]  # of click's own types
-    if not given:
+        return replace(configured, **options)  # type: ignore[arg-type]  # of click's own types
+    if not options:
         return None
-    if not given.keys() >= {"id", "key_file"}:
+    if not options.keys() >= {"id", "key_file"}:
         raise click.UsageError("--client-id and --key-file belong together.")
-    return BackendClient(**given)  # type: ignore[arg-type]  # of click's own types
+    return BackendClient(**options)  # type: ignore[arg-type]  # of click's own types
 
 
 @contextmanager
 def _exit_on_failure(into: Path) -> Iterator[None]:
-    """What ends a fetch in one line, and its exit status."""
+    """Report an error that ends the fetch in one line, with its exit status."""
     try:
         yield
     except ExportError as fault:
@@ -241,23 +240,23 @@ class _ProgressDisplay:
         self._stage = ""
         self._task = progress.add_task("asking", total=None, received="") if progress else None
 
-    def __call__(self, come: "Come") -> None:
+    def __call__(self, progress: "FetchProgress") -> None:
         if self._progress is None or self._task is None:
-            if come.stage != self._stage:
-                self._stage = come.stage
-                _print_line(come.stage)
+            if progress.stage != self._stage:
+                self._stage = progress.stage
+                _print_line(progress.stage)
             return
-        said = (
-            f"{come.stage}: {come.server_text}"
-            if come.stage == "waiting" and come.server_text
-            else come.stage
+        description = (
+            f"{progress.stage}: {progress.server_text}"
+            if progress.stage == "waiting" and progress.server_text
+            else progress.stage
         )
         self._progress.update(
             self._task,
-            description=said,
-            completed=come.files,
-            total=come.total_files or None,
-            received=decimal(come.bytes),
+            description=description,
+            completed=progress.files,
+            total=progress.total_files or None,
+            received=decimal(progress.bytes),
         )
 
 

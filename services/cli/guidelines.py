@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,10 @@ from services.evaluation.evaluate import evaluate
 from services.exports.guideline_changes import Assessment, CategoryChanges, compare_categories
 from services.hooks.documents import UnusableDocumentError, read_document_chart
 from services.hooks.topics import TOPICS
-from services.knowledge.configuration import load_settings
+from services.knowledge.configuration import PUBLICATION_KEYS, choose_publication, load_settings
 from services.knowledge.site import SiteKnowledge, load_knowledge
 
 ID_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-SUBJECTS = {"b12": ("b12", "guideline"), "sarcopenia": ("sarcopenia", "definition")}
 
 
 @click.command("new-guideline")
@@ -64,9 +64,9 @@ def new_guideline(config: Path | None, id_: str, origin: str, target: Path | Non
         if id_ in files:
             raise KnowledgeError("command line", "ID", f"{id_} is there already")
         if origin not in files:
-            there = ", ".join(files)
+            choices = ", ".join(files)
             raise KnowledgeError(
-                "command line", "--from", f"no guideline {origin}; there are {there}"
+                "command line", "--from", f"no guideline {origin}; there are {choices}"
             )
     path = target or Path(f"{id_.replace('-', '_')}.toml")
     try:
@@ -76,10 +76,12 @@ def new_guideline(config: Path | None, id_: str, origin: str, target: Path | Non
         raise click.ClickException(f"{path} is there already") from None
     except OSError as fault:
         raise click.ClickException(f"{path}: {fault.strerror}") from None
-    table, key = SUBJECTS[read_toml(path)["subject"]]
+    subject = read_toml(path)["subject"]
     click.echo(f"{path}: {id_}, begun as a copy of {origin}. Fill in what says TO FILL IN.")
     click.echo("To use it, the configuration says:")
-    click.echo(f'[[guideline]]\nfile = "{path}"\n[{table}]\n{key} = "{id_}"')
+    click.echo(
+        f'[[guideline]]\nfile = "{path}"\n[{subject}]\n{PUBLICATION_KEYS[subject]} = "{id_}"'
+    )
 
 
 def _get_today() -> date:
@@ -88,9 +90,11 @@ def _get_today() -> date:
 
 def _find_files(config: Path | None) -> dict[str, Path]:
     """Every guideline and definition by its id: the shipped ones, and those the site names."""
-    shipped = (*list_guideline_ids("b12"), *list_guideline_ids("sarcopenia"))
+    shipped = chain.from_iterable(map(list_guideline_ids, PUBLICATION_KEYS))
     tenants = load_settings(find_configuration_file(config)).tenants
-    own = (entry["file"] for one in tenants for entry in one.service_tables.get("guideline", ()))
+    own = (
+        entry["file"] for tenant in tenants for entry in tenant.service_tables.get("guideline", ())
+    )
     files = {id_: get_shipped_file(id_) for id_ in shipped}
     return {**files, **find_own_guidelines(map(Path, dict.fromkeys(own)))}
 
@@ -122,21 +126,24 @@ def diff_guidelines(
     """
     with exit_on_errors():
         tenant = load_settings(find_configuration_file(config)).find_tenant(tenant_name)
-        known_a, subject_a = _load_with(tenant, a)
-        known_b, subject_b = _load_with(tenant, b)
+        knowledge_a, subject_a = _load_with(tenant, a)
+        knowledge_b, subject_b = _load_with(tenant, b)
     if subject_a != subject_b:
         raise click.UsageError("one is about vitamin B12, the other about muscle")
-    one, other = _get_publication(known_a, subject_a), _get_publication(known_b, subject_b)
-    found = find_differences(one, other, known_a.b12.titles)
+    publication_a, publication_b = (
+        _get_publication(knowledge_a, subject_a),
+        _get_publication(knowledge_b, subject_b),
+    )
+    differences = find_differences(publication_a, publication_b, knowledge_a.b12.titles)
     changes, unusable = None, list[str]()
     if data:
         today = as_of.date() if as_of else _get_today()
-        pairs = _assess_pairs(data, (known_a, known_b), today, unusable)
+        pairs = _assess_pairs(data, (knowledge_a, knowledge_b), today, unusable)
         changes = compare_categories(pairs, subject_a)
     if as_text:
-        click.echo(_as_json(one, other, found, changes))
+        click.echo(_as_json(publication_a, publication_b, differences, changes))
     else:
-        _print_differences(Console(), one, other, found, changes)
+        _print_differences(Console(), publication_a, publication_b, differences, changes)
     for line in unusable:
         click.echo(line, err=True)
     raise SystemExit(2 if unusable else 0)
@@ -147,20 +154,21 @@ def _load_with(tenant: Tenant, which: str) -> tuple[SiteKnowledge, str]:
 
     Raises KnowledgeError.
     """
-    entries = list(tenant.service_tables.get("guideline", ()))
+    own_files = list(tenant.service_tables.get("guideline", ()))
     id_ = which
     if Path(which).suffix == ".toml":
         [id_] = find_own_guidelines([Path(which)])
-        others = [one for one in entries if read_toml(Path(one["file"])).get("id") != id_]
-        entries = [*others, {"file": which}]
-    clinical = {**tenant.service_tables, "guideline": entries}
-    files = find_own_guidelines(Path(entry["file"]) for entry in entries)
+        others = [own for own in own_files if read_toml(Path(own["file"])).get("id") != id_]
+        own_files = [*others, {"file": which}]
+    clinical = {**tenant.service_tables, "guideline": own_files}
+    files = find_own_guidelines(Path(entry["file"]) for entry in own_files)
     place = files.get(id_, get_shipped_file(id_))
     if not place.exists():
         raise KnowledgeError("command line", which, "no such guideline")
-    table, key = SUBJECTS.get(str(read_toml(place).get("subject")), SUBJECTS["b12"])
-    clinical[table] = {**tenant.service_tables.get(table, {}), key: id_}
-    return load_knowledge(clinical), table
+    subject = str(read_toml(place).get("subject"))
+    if subject not in PUBLICATION_KEYS:
+        subject = "b12"  # whose reading says what is wrong with the file
+    return load_knowledge(choose_publication(clinical, subject, id_)), subject
 
 
 def _get_publication(knowledge: SiteKnowledge, subject: str) -> Guideline | Definition:
@@ -182,52 +190,52 @@ def _assess_pairs(
         except UnusableDocumentError as fault:
             unusable.append(f"{name}: {fault}")
             continue
-        by_a, by_b = (evaluation_json(chart, evaluate(chart, one, TOPICS)) for one in knowledge)
+        by_a, by_b = (evaluation_json(chart, evaluate(chart, site, TOPICS)) for site in knowledge)
         yield by_a, by_b
 
 
 def _as_json(
     a: Guideline | Definition,
     b: Guideline | Definition,
-    found: tuple[Difference, ...],
+    differences: tuple[Difference, ...],
     changes: CategoryChanges | None,
 ) -> bytes:
-    said: dict[str, Any] = {
+    document: dict[str, Any] = {
         "a": a.label,
         "b": b.label,
-        "differences": [asdict(one) for one in found],
+        "differences": [asdict(difference) for difference in differences],
     }
     if changes is not None:
-        said["patients"] = {
+        document["patients"] = {
             "compared": changes.compared,
             "changed": changes.changed,
             "categories": [
                 {"a": in_a, "b": in_b, "patients": number}
                 for (in_a, in_b), number in sorted(changes.confusion.items())
             ],
-            "who": [asdict(one) for one in changes.patients],
+            "who": [asdict(change) for change in changes.patients],
         }
-    return orjson.dumps(said, option=orjson.OPT_INDENT_2)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
 def _print_differences(
     console: Console,
     a: Guideline | Definition,
     b: Guideline | Definition,
-    found: tuple[Difference, ...],
+    differences: tuple[Difference, ...],
     changes: CategoryChanges | None,
 ) -> None:
     table = Table(title=f"A: {a.label}   B: {b.label}")
     for column in ("what", "A", "B"):
         table.add_column(column, overflow="fold")
     part = ""
-    for one in found:
-        if one.part != part:
-            part = one.part
+    for difference in differences:
+        if difference.part != part:
+            part = difference.part
             table.add_section()
             table.add_row(Text(part, style="bold"))
-        table.add_row(*map(Text, (one.what, one.a or "-", one.b or "-")))
-    console.print(table if found else f"{a.label} and {b.label} say the same.")
+        table.add_row(*map(Text, (difference.what, difference.a or "-", difference.b or "-")))
+    console.print(table if differences else f"{a.label} and {b.label} say the same.")
     if changes is not None:
         _print_changes(console, changes)
 
@@ -240,11 +248,11 @@ def _print_changes(console: Console, changes: CategoryChanges) -> None:
         table.add_row(a, b, str(number), "" if a == b else "changes")
     console.print(table)
     console.print(f"{changes.changed} of {changes.compared} patients change.")
-    for one in changes.patients:
-        console.print(f"{one.patient}: {one.a} by A, {one.b} by B", markup=False)
-        for result in one.results:
+    for change in changes.patients:
+        console.print(f"{change.patient}: {change.a} by A, {change.b} by B", markup=False)
+        for result in change.results:
             day = f" on {result.day}" if result.day else ""
-            said = f"A: {result.a or 'not read'}; B: {result.b or 'not read'}"
+            readings = f"A: {result.a or 'not read'}; B: {result.b or 'not read'}"
             console.print(
-                f"  {result.value:g} {result.unit}{day}: {said}", markup=False, soft_wrap=True
+                f"  {result.value:g} {result.unit}{day}: {readings}", markup=False, soft_wrap=True
             )

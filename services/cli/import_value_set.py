@@ -89,7 +89,7 @@ def import_value_set(
         raise UnusableFileError("there is no code to add; nothing was written")
     with exit_on_errors():
         _write_file(target, as_toml(value_set, sources, new=name not in index.sets))
-    click.echo(f"{target}: {sum(len(one.codes) for one in sources)} codes for {name}")
+    click.echo(f"{target}: {sum(len(imported.codes) for imported in sources)} codes for {name}")
     click.echo("To use them, the configuration says:")
     click.echo(f'[[value_set]]\nfile = "{target}"')
 
@@ -151,7 +151,7 @@ def _read_sources(
     by: str,
     licence: str | None,
 ) -> Iterable[ImportedSource]:
-    seen: set[tuple[str, str]] = set()
+    earlier: set[tuple[str, str]] = set()
     for file, resource in read:
         head = {
             **({"licence": licence} if licence else {}),
@@ -163,7 +163,7 @@ def _read_sources(
         if resource.get("status") in ("draft", "retired"):
             click.echo(f"{file}: its status is {resource['status']}", err=True)
         try:
-            yield read_source(resource, value_set, index, seen, head)
+            yield read_source(resource, value_set, index, earlier, head)
         except UnlistedCodesError as fault:
             raise UnusableFileError(f"{file}: {fault}") from None
 
@@ -184,11 +184,11 @@ def _write_file(target: Path, text: str) -> None:
 def _print_remarks(sources: Iterable[ImportedSource]) -> None:
     """Every remark with its codes, the first of them where many share it."""
     for source in sources:
-        told: dict[tuple[bool, str], list[str]] = {}
-        for one in source.remarks:
-            name = f"{one.system or '?'}|{one.code} ({one.display})"
-            told.setdefault((one.is_excluded, one.text), []).append(name)
-        for (left_out, says), names in told.items():
+        groups: dict[tuple[bool, str], list[str]] = {}
+        for remark in source.remarks:
+            name = f"{remark.system or '?'}|{remark.code} ({remark.display})"
+            groups.setdefault((remark.is_excluded, remark.text), []).append(name)
+        for (left_out, says), names in groups.items():
             more = [f"and {len(names) - MAX_CODES} more"] if len(names) > MAX_CODES else []
             click.echo(f"{source.head['file']}: {'left out' if left_out else 'look at'}: {says}")
             for name in (*names[:MAX_CODES], *more):

@@ -40,8 +40,8 @@ class Commands(click.RichGroup):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
-        found: plain.Command = getattr(import_module(f"services.cli.{module}"), name)
-        return found
+        command: plain.Command = getattr(import_module(f"services.cli.{module}"), name)
+        return command
 
 
 @click.group(cls=Commands)

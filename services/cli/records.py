@@ -1,4 +1,4 @@
-"""`cobalamin migrate`, `purge` and `audit`: what an operator does with the records."""
+"""`cobalamin migrate`, `purge` and `audit`: schema, retention and audit of the records."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -104,20 +104,22 @@ def purge_(config: Path | None, name: str | None, days: int | None, *, dry_run: 
     with _open_records(config, name) as (records, tenants):
         for tenant in tenants:
             cutoff = now - timedelta(days=days or tenant.retention_days)
-            gone = (
+            counts = (
                 plan_purge(records, tenant.id, cutoff)
                 if dry_run
                 else purge_records(records, tenant.id, cutoff, now)
             )
             OUT.print(
-                f"{tenant.id}: {_describe_removal(gone, dry_run=dry_run)} "
+                f"{tenant.id}: {_describe_removal(counts, dry_run=dry_run)} "
                 f"from before {cutoff:%Y-%m-%d}"
             )
 
 
-def _describe_removal(gone: PurgeCounts, *, dry_run: bool) -> str:
+def _describe_removal(counts: PurgeCounts, *, dry_run: bool) -> str:
     verb = "would remove" if dry_run else "removed"
-    return f"{verb} {gone.decisions} decisions, {gone.feedback} answers, {gone.audit} audit rows"
+    return (
+        f"{verb} {counts.decisions} decisions, {counts.feedback} answers, {counts.audit} audit rows"
+    )
 
 
 @click.group("audit")
@@ -140,11 +142,11 @@ def verify_(config: Path | None, name: str | None, head: str | None) -> None:
     is_whole = True
     with _open_records(config, name) as (records, tenants):
         for tenant in tenants:
-            found = verify_chain(records, tenant.id, head)
-            OUT.print(f"{tenant.id}: {found.entries} rows, head {found.head or 'none'}")
-            for fault in found.faults:
+            result = verify_chain(records, tenant.id, head)
+            OUT.print(f"{tenant.id}: {result.entries} rows, head {result.head or 'none'}")
+            for fault in result.faults:
                 OUT.print(f"  {fault}", style="red")
-            is_whole = is_whole and not found.faults
+            is_whole = is_whole and not result.faults
     OUT.print("whole" if is_whole else "NOT whole", style="green" if is_whole else "red")
     raise SystemExit(0 if is_whole else 1)
 
@@ -164,8 +166,8 @@ def export_(
 
     def events(records: Records, tenant: Tenant) -> Iterator[dict[str, Any]]:
         base = get_canonical(tenant.service_tables)
-        kept = read_records(records, tenant.id, _make_utc(since), _make_utc(until))
-        return (build_audit_event(one, base) for one in kept)
+        exported = read_records(records, tenant.id, _make_utc(since), _make_utc(until))
+        return (build_audit_event(record, base) for record in exported)
 
     _write_lines(config, name, events)
 

@@ -1,4 +1,4 @@
-"""`cobalamin report` and `backtest-report`."""
+"""`cobalamin report` and `backtest-report`: reports from logs, records and population runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,23 +69,23 @@ def report(
     source = _load_records(config, window) if from_records else _load_logs(files, window)
     with source as connection:
         figures = compute_figures(connection)
-        found = find_highlights(figures, connection)
+        highlights = find_highlights(figures, connection)
     if csv is not None:
         with _exit_on_file_errors():
-            write_csv(csv, figures, found)
+            write_csv(csv, figures, highlights)
         ERRORS.print(f"{csv}: {len(figures) + 1} tables", markup=False, soft_wrap=True)
     if html is not None:
         from services.reports.page import render_page  # noqa: PLC0415
 
-        said = "the records of this service" if from_records else _describe_files(files)
-        text = render_page(figures, found, window, said)
+        origin = "the records of this service" if from_records else _describe_files(files)
+        text = render_page(figures, highlights, window, origin)
         with _exit_on_file_errors():
             html.write_text(text, encoding="utf-8")
         ERRORS.print(str(html), markup=False, soft_wrap=True)
     if json_:
-        click.echo(as_document(figures, found))
+        click.echo(as_document(figures, highlights))
     elif csv is None and html is None:
-        show_report(Console(), figures, found)
+        show_report(Console(), figures, highlights)
 
 
 def _check_options(
@@ -110,8 +110,8 @@ def _describe_files(files: tuple[str, ...]) -> str:
     return "one log file" if len(files) == 1 else f"{len(files)} log files"
 
 
-def _get_date(given: datetime | None) -> date | None:
-    return given.date() if given else None
+def _get_date(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
 
 
 @contextmanager
@@ -122,8 +122,8 @@ def _load_logs(
 
     try:
         with (
-            _open_progress("reading") as told,
-            open_events(files, window, None, told) as connection,
+            _open_progress("reading") as progress,
+            open_events(files, window, None, progress) as connection,
         ):
             yield connection
     except UnreadableLogError as fault:
@@ -148,11 +148,11 @@ def _load_records(
         reasons.update(*map(list_override_reasons, rules.values()))
     with (
         TemporaryDirectory(prefix="cobalamin-report-") as folder,
-        _open_progress("reading") as told,
+        _open_progress("reading") as progress,
     ):
         file = Path(folder) / "lines"
         try:
-            write_lines(settings.records_url, window, file, told)
+            write_lines(settings.records_url, window, file, progress)
         except RecordsUnavailableError as fault:
             ERRORS.print(f"records: {fault}", style="red", markup=False, soft_wrap=True)
             raise SystemExit(1) from None
@@ -165,8 +165,8 @@ def _exit_on_file_errors() -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        said = f"{fault.filename}: {fault.strerror}"
-        ERRORS.print(said, style="red", markup=False, soft_wrap=True)
+        text = f"{fault.filename}: {fault.strerror}"
+        ERRORS.print(text, style="red", markup=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
@@ -175,10 +175,6 @@ def _open_progress(what: str) -> Iterator[Callable[[float], None]]:
     with Progress(console=ERRORS, transient=True, disable=not ERRORS.is_terminal) as progress:
         task = progress.add_task(what, total=1.0)
         yield lambda part: progress.update(task, completed=part)
-
-
-if __name__ == "__main__":
-    report()
 
 
 @click.command("backtest-report")
@@ -229,3 +225,7 @@ def backtest_report(*, where: str | None, into: Path | None, mask_below: int, ou
 def _exit_with(fault: str) -> None:
     ERRORS.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)
+
+
+if __name__ == "__main__":  # as services/web/report_process.py starts it
+    report()

@@ -1,4 +1,4 @@
-"""Cards and configuration on a terminal."""
+"""Show cards and the configuration on a terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,7 +51,7 @@ def show_cards(console: Console, sample: str, result: dict[str, Any]) -> None:
 def show_configuration(
     console: Console, settings: Settings, knowledge: Mapping[str, SiteKnowledge]
 ) -> None:
-    """What is in force, for the process and for each tenant."""
+    """Show the configuration in force, of the process and of each tenant."""
     limit = settings.requests_per_minute_and_address
     rows = {
         "listens on": f"{settings.host}:{settings.port}, {settings.workers} workers",
@@ -146,7 +146,7 @@ def _show_tenant(console: Console, tenant: Tenant, knowledge: SiteKnowledge) -> 
 
 
 def _describe_app(access: SmartAccess | None) -> str:
-    """How the EHR's authorisation server knows the app."""
+    """Describe the app's SMART registration at the EHR's authorisation server."""
     if access is None:
         return "none: cards link to no app"
     proof = "by its key" if access.key_file else "by its secret" if access.secret_file else "public"
@@ -155,11 +155,11 @@ def _describe_app(access: SmartAccess | None) -> str:
 
 
 def _describe_own_files(knowledge: SiteKnowledge) -> dict[str, str]:
-    """What the site brought: codes, guidelines and definitions."""
+    """Describe the site's own files: codes, guidelines and definitions."""
     codes = [
-        f"{one.file}: {len(one.rows)} for {one.value_set}, from "
-        + ", ".join(f"{describe_origin(s)} by {s['imported_by']}" for s in one.sources)
-        for one in knowledge.index.site_codes
+        f"{file.file}: {len(file.rows)} for {file.value_set}, from "
+        + ", ".join(f"{describe_origin(s)} by {s['imported_by']}" for s in file.sources)
+        for file in knowledge.index.site_codes
     ]
     read: dict[str, Guideline | Definition] = {
         **knowledge.read_guidelines(),
@@ -174,7 +174,7 @@ def _describe_own_files(knowledge: SiteKnowledge) -> dict[str, str]:
 
 
 def _describe_callers(tenant: Tenant) -> dict[str, str]:
-    """How its callers prove who they are."""
+    """Describe how callers of the tenant authenticate."""
     rows: dict[str, str] = {}
     trust = tenant.trust
     if trust is not None:
@@ -192,13 +192,13 @@ def _describe_callers(tenant: Tenant) -> dict[str, str]:
 
 
 def _show_dialect(console: Console, dialect: Dialect, knowledge: SiteKnowledge) -> None:
-    """How the EHR is spoken to, and which orders its catalogue does not know."""
+    """Show the EHR's dialect and the orders missing from its catalogue."""
     console.print(f"EHR dialect: [bold]{dialect.name}[/], details as {dialect.detail}")
     if dialect.catalogue or dialect.needs_catalogue:
         missing = find_unmapped_orders(dialect, knowledge)
-        said = ", ".join(missing) or "none"
+        names = ", ".join(missing) or "none"
         lost = ": Epic is not offered these unless they carry a code it knows" if missing else ""
-        console.print(f"orders not in the site's catalogue{lost}: {said}\n", markup=False)
+        console.print(f"orders not in the site's catalogue{lost}: {names}\n", markup=False)
 
 
 def _show_language(console: Console, language: Language) -> None:
@@ -212,7 +212,7 @@ def _show_language(console: Console, language: Language) -> None:
 
 
 def _show_attention(console: Console, tenant: Tenant, knowledge: SiteKnowledge) -> None:
-    """How often each service may speak."""
+    """Show the attention rules of each service."""
     table = Table(title="Attention (set in \\[attention])")
     rules = read_attention_rules(tenant.service_tables.get("attention"), knowledge)
     table.add_column("setting")
@@ -221,9 +221,11 @@ def _show_attention(console: Console, tenant: Tenant, knowledge: SiteKnowledge) 
     names = ("mode", "cards", "at_least", "snooze_days", "urgent_snooze_days", "repeat_guard")
     by_hook = [rules[build_service_id(hook)] for hook in OFFERED_HOOKS]
     for name in names:
-        table.add_row(name, *(str(getattr(one, name)) for one in by_hook))
+        table.add_row(name, *(str(getattr(hook_rules, name)) for hook_rules in by_hook))
     for name in ("off", "silent"):
-        table.add_row(name, *(", ".join(sorted(getattr(one, name))) for one in by_hook))
+        table.add_row(
+            name, *(", ".join(sorted(getattr(hook_rules, name))) for hook_rules in by_hook)
+        )
     console.print(table)
 
 

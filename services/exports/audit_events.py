@@ -1,4 +1,4 @@
-"""What was kept, as FHIR R4 AuditEvents: for the hospital's own audit repository."""
+"""Records as FHIR R4 AuditEvent resources, for the hospital's own audit repository."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,68 +21,68 @@ PATIENT = {"system": ROLE, "code": "1", "display": "Patient"}
 SUCCESS = "0"
 
 
-def build_audit_event(kept: ExportedRecord, base: str) -> dict[str, Any]:
+def build_audit_event(record: ExportedRecord, base: str) -> dict[str, Any]:
     """One event, valid R4: who called, what for, about which keyed hash of a patient.
 
     What it names is identified under `base`, the site's canonical one.
     """
-    match kept:
+    match record:
         case ExportedDecision():
-            event = _build_decision(kept, base)
+            event = _build_decision(record, base)
         case ExportedFeedback():
-            event = _build_feedback(kept, base)
+            event = _build_feedback(record, base)
         case ExportedPurge():
-            event = _build_purge(kept, base)
+            event = _build_purge(record, base)
     validate_resource(event)
     return event
 
 
-def _build_decision(kept: ExportedDecision, base: str) -> dict[str, Any]:
-    said = {
-        "service": kept.service,
-        "hook": kept.hook,
-        "hookInstance": kept.hook_instance,
-        "rules": ", ".join(kept.rules),
-        "cards": str(kept.cards),
-        **{f"knowledge {axis}": label for axis, label in sorted(kept.knowledge.items())},
+def _build_decision(record: ExportedDecision, base: str) -> dict[str, Any]:
+    details = {
+        "service": record.service,
+        "hook": record.hook,
+        "hookInstance": record.hook_instance,
+        "rules": ", ".join(record.rules),
+        "cards": str(record.cards),
+        **{f"knowledge {axis}": label for axis, label in sorted(record.knowledge.items())},
     }
-    what = _build_identifier(base, "decision", kept.id)
+    what = _build_identifier(base, "decision", record.id)
     return {
-        **_build_event(base, f"decision-{kept.id}", kept.at, kept.tenant, kept.version),
+        **_build_event(base, f"decision-{record.id}", record.at, record.tenant, record.version),
         "type": _build_lifecycle("access", "Access/View Record Lifecycle Event"),
         "action": "R",
         "entity": [
-            {"what": _build_identifier(base, "patient-hash", kept.patient_hash), "type": PERSON}
+            {"what": _build_identifier(base, "patient-hash", record.patient_hash), "type": PERSON}
             | {"role": PATIENT},
-            {"what": what, "type": SYSTEM_OBJECT, "detail": _build_details(said)},
+            {"what": what, "type": SYSTEM_OBJECT, "detail": _build_details(details)},
         ],
     }
 
 
-def _build_feedback(kept: ExportedFeedback, base: str) -> dict[str, Any]:
-    said = {
-        "service": kept.service,
-        "outcome": kept.outcome,
-        "reasonSystem": kept.reason_system,
-        "reason": kept.reason_code,
+def _build_feedback(record: ExportedFeedback, base: str) -> dict[str, Any]:
+    details = {
+        "service": record.service,
+        "outcome": record.outcome,
+        "reasonSystem": record.reason_system,
+        "reason": record.reason_code,
     }
-    what = _build_identifier(base, "card", kept.card)
+    what = _build_identifier(base, "card", record.card)
     return {
-        **_build_event(base, f"feedback-{kept.id}", kept.at, kept.tenant),
+        **_build_event(base, f"feedback-{record.id}", record.at, record.tenant),
         "type": _build_lifecycle("receive", "Receive/Retain Record Lifecycle Event"),
         "action": "C",
-        "entity": [{"what": what, "type": SYSTEM_OBJECT, "detail": _build_details(said)}],
+        "entity": [{"what": what, "type": SYSTEM_OBJECT, "detail": _build_details(details)}],
     }
 
 
-def _build_purge(kept: ExportedPurge, base: str) -> dict[str, Any]:
-    said = {"recordsFromBefore": kept.cutoff.isoformat()}
-    what = _build_identifier(base, "audit-row", str(kept.row))
+def _build_purge(record: ExportedPurge, base: str) -> dict[str, Any]:
+    details = {"recordsFromBefore": record.cutoff.isoformat()}
+    what = _build_identifier(base, "audit-row", str(record.row))
     return {
-        **_build_event(base, f"purge-{kept.tenant}-{kept.row}", kept.at, kept.tenant),
+        **_build_event(base, f"purge-{record.tenant}-{record.row}", record.at, record.tenant),
         "type": _build_lifecycle("destroy", "Destroy/Delete Record Lifecycle Event"),
         "action": "D",
-        "entity": [{"what": what, "type": SYSTEM_OBJECT, "detail": _build_details(said)}],
+        "entity": [{"what": what, "type": SYSTEM_OBJECT, "detail": _build_details(details)}],
     }
 
 
@@ -109,5 +109,5 @@ def _build_identifier(base: str, kind: str, value: str) -> dict[str, Any]:
     return {"identifier": {"system": f"{base}/NamingSystem/{kind}", "value": value}}
 
 
-def _build_details(said: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"type": name, "valueString": value} for name, value in said.items() if value]
+def _build_details(details: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"type": name, "valueString": value} for name, value in details.items() if value]

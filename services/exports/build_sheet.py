@@ -1,4 +1,4 @@
-"""What an EHR's analysts enter to connect it, made from what is in force."""
+"""The build sheet: what an EHR's analysts enter to connect the service."""
 
 import csv
 import io
@@ -42,7 +42,7 @@ def build_sheet(settings: Settings, tenant: Tenant, knowledge: SiteKnowledge) ->
         tenant.service_tables.get("attention"),
         app=tenant.smart is not None,
     )
-    answering = [one for one in offered if tenant.dialect.supports_hook(one.hook)]
+    answering = [hook for hook in offered if tenant.dialect.supports_hook(hook.hook)]
     overrides = read_toml(CLINICAL / "override_reasons.toml")
     template = _get_environment().get_template("build_sheet.md")
     return template.render(
@@ -54,7 +54,7 @@ def build_sheet(settings: Settings, tenant: Tenant, knowledge: SiteKnowledge) ->
         guideline=knowledge.b12.guideline,
         definition=knowledge.muscle.definition,
         services=answering,
-        criteria=[(one.hook, OFFERED_HOOKS[one.hook].criterion) for one in answering],
+        criteria=[(hook.hook, OFFERED_HOOKS[hook.hook].criterion) for hook in answering],
         reasons=list(_summarise_criteria(knowledge)),
         prefetch=_list_prefetch(answering[0]),
         scopes=_list_scopes(answering[0]),
@@ -102,8 +102,8 @@ def _list_criteria(knowledge: SiteKnowledge) -> list[str]:
     """
     groups, testing = knowledge.b12.groups, knowledge.b12.guideline.testing
     risks = (*testing.risk_factors, *testing.further_risk_factors)
-    named = (*groups["result_to_call_at"], *risks, *groups["neurological"])
-    members = [member for name in named for member in groups.get(name, (name,))]
+    names = (*groups["result_to_call_at"], *risks, *groups["neurological"])
+    members = [member for name in names for member in groups.get(name, (name,))]
     return [name for name in dict.fromkeys(members) if name in knowledge.index.sets]
 
 
@@ -111,12 +111,12 @@ def _summarise_criteria(knowledge: SiteKnowledge) -> Iterator[Mapping[str, Any]]
     """One row for each kind of criterion."""
     sets = [knowledge.index.sets[name] for name in _list_criteria(knowledge)]
     for kind, called in KINDS.items():
-        of_kind = [one for one in sets if one.kind == kind]
+        of_kind = [value_set for value_set in sets if value_set.kind == kind]
         if of_kind:
             yield {
                 "kind": called,
-                "titles": ", ".join(sorted(str(one.title) for one in of_kind)),
-                "codes": sum(len(knowledge.index.rows[one.name]) for one in of_kind),
+                "titles": ", ".join(sorted(str(value_set.title) for value_set in of_kind)),
+                "codes": sum(len(knowledge.index.rows[value_set.name]) for value_set in of_kind),
             }
 
 

@@ -1,4 +1,4 @@
-"""The knowledge as one site has it, as FHIR R4 resources and as a package."""
+"""The FHIR R4 package of one site's knowledge."""
 
 import hashlib
 import json
@@ -34,12 +34,14 @@ def build_knowledge_resources(
     context = ExportContext(
         knowledge.index.base, build_package_version(tenant), knowledge.b12.titles
     )
-    found = {
+    resources = {
         **build_own_artefacts(knowledge.index, knowledge.chart_knowledge.questionnaire),
         **index_resources(_build_resources(context, knowledge, tenant)),
     }
-    guide = build_implementation_guide(context, [one for _, one in sorted(found.items())])
-    return context, dict(sorted({**found, **index_resources([guide])}.items()))
+    guide = build_implementation_guide(
+        context, [resource for _, resource in sorted(resources.items())]
+    )
+    return context, dict(sorted({**resources, **index_resources([guide])}.items()))
 
 
 def build_package_version(tenant: Tenant) -> str:
@@ -74,11 +76,11 @@ def _build_resources(
     context: ExportContext, knowledge: SiteKnowledge, tenant: Tenant
 ) -> Iterator[dict[str, Any]]:
     templates = [read_order_templates(locale, knowledge.index) for locale in COUNTRIES]
-    labels = {one.id: one.label for of in templates for one in of.by_id.values()}
+    labels = {template.id: template.label for of in templates for template in of.by_id.values()}
     yield from _build_code_systems(context, knowledge, labels)
     yield from build_value_sets(context, knowledge.index)
     yield from build_concept_maps(context, knowledge.index)
-    orders = (one.resource for of in templates for one in of.by_id.values())
+    orders = (template.resource for of in templates for template in of.by_id.values())
     for mapped in (
         build_order_map(context, orders),
         build_catalogue_map(context, _list_catalogue(tenant)),
@@ -150,10 +152,10 @@ def _build_service_plan(
     """One service of discovery: its hook, what is in force, the rules about orders."""
     plans = [
         {
-            "title": one.title,
-            "definitionCanonical": context.build_url("PlanDefinition", one.id),
+            "title": publication.title,
+            "definitionCanonical": context.build_url("PlanDefinition", publication.id),
         }
-        for one in (knowledge.b12.guideline, knowledge.muscle.definition)
+        for publication in (knowledge.b12.guideline, knowledge.muscle.definition)
     ]
     rules = knowledge.order_rules.values() if offered.hook.is_about_orders else ()
     return build_plan(

@@ -1,4 +1,4 @@
-"""Patients who are judged otherwise by another guideline: assessments in pairs, compared."""
+"""Compare the assessments of patients by two guidelines: whose category changes, and why."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ Assessment = Mapping[str, Any]  # as services/assessment/schemas/assessment.sche
 
 @dataclass(frozen=True, slots=True)
 class LimitReading:
-    """What one of the two says of a result, and the limit it goes by."""
+    """The reading of a result by one of the two, and its limit."""
 
     says: str
     limit: str
@@ -42,9 +42,9 @@ class CategoryChange:
 
 @dataclass(slots=True)
 class CategoryChanges:
-    """How many have which two categories, and who changes."""
+    """Counts of patients by their two categories, and those whose category changes."""
 
-    axis: str  # "b12" or "sarcopenia"
+    topic: str  # "b12" or "sarcopenia"
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
     patients: list[CategoryChange] = field(default_factory=list)
 
@@ -58,29 +58,29 @@ class CategoryChanges:
 
 
 def compare_categories(
-    pairs: Iterable[tuple[Assessment, Assessment]], axis: str, most: int | None = None
+    pairs: Iterable[tuple[Assessment, Assessment]], topic: str, most: int | None = None
 ) -> CategoryChanges:
-    """The assessments of each patient by two guidelines, compared on one axis.
+    """The assessments of each patient by two guidelines, compared on one topic.
 
     `most` is how many changed patients are kept by name; all are counted.
     """
-    found = CategoryChanges(axis)
+    changes = CategoryChanges(topic)
     for by_a, by_b in pairs:
-        a, b = by_a[axis], by_b[axis]
-        found.confusion[a["category"], b["category"]] += 1
-        is_kept = most is None or len(found.patients) < most
+        a, b = by_a[topic], by_b[topic]
+        changes.confusion[a["category"], b["category"]] += 1
+        is_kept = most is None or len(changes.patients) < most
         if a["category"] != b["category"] and is_kept:
-            found.patients.append(
+            changes.patients.append(
                 CategoryChange(by_a["patient"], a["category"], b["category"], _find_results(a, b))
             )
-    return found
+    return changes
 
 
 def _find_results(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[ResultAtLimit, ...]:
     """The results whose limits differ; where none does, all that were compared with a limit."""
     read: dict[tuple[Any, ...], dict[str, LimitReading]] = {}
-    for side, axis in (("a", a), ("b", b)):
-        for entry in axis.get("evidence", ()):
+    for side, assessment in (("a", a), ("b", b)):
+        for entry in assessment.get("evidence", ()):
             if "value" in entry and "limit" in entry:
                 key = (entry.get("resource"), entry["value"], entry.get("unit"), entry.get("date"))
                 read.setdefault(key, {})[side] = LimitReading(
@@ -90,4 +90,4 @@ def _find_results(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[ResultAtL
         ResultAtLimit(value, unit, day, readings.get("a"), readings.get("b"))
         for (_resource, value, unit, day), readings in read.items()
     ]
-    return tuple(one for one in results if one.a != one.b) or tuple(results)
+    return tuple(result for result in results if result.a != result.b) or tuple(results)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from cds_hooks.config.tenants import Tenant
 from cds_hooks.protocol.dialects import DIALECTS
@@ -10,6 +9,7 @@ from mappings.actions.attention import AttentionRules
 from services.cards.composer import CardComposer
 from services.hooks.catalog import read_attention_rules
 from services.hooks.topics import TOPICS
+from services.knowledge.configuration import choose_publication
 from services.knowledge.site import (
     DEFAULT_DEFINITION,
     DEFAULT_GUIDELINE,
@@ -54,21 +54,16 @@ class Variant:
 
     choices: VariantOptions
     tenant: Tenant
-    known: SiteKnowledge
+    knowledge: SiteKnowledge
     maker: CardComposer
     attention: Mapping[str, AttentionRules]  # by service
 
 
 def build_variant(tenant: Tenant, choices: VariantOptions, base_url: str) -> Variant:
     """The knowledge and settings that `tenant` would have. Raises KnowledgeError."""
-    clinical: dict[str, Any] = dict(tenant.service_tables)
-    clinical["b12"] = {
-        **clinical.get("b12", {}),
-        "guideline": choices.guideline,
-        "locale": choices.locale,
-    }
-    muscle = clinical.get("sarcopenia", {})
-    clinical["sarcopenia"] = {**muscle, "definition": choices.definition}
+    clinical = choose_publication(tenant.service_tables, "b12", choices.guideline)
+    clinical = choose_publication(clinical, "sarcopenia", choices.definition)
+    clinical["b12"]["locale"] = choices.locale
     clinical["language"] = {"code": choices.language}
     if choices.attention == EVERYTHING:
         clinical["attention"] = {"mode": EVERYTHING}

@@ -33,7 +33,10 @@ class CaseResult:
 
 
 def answer_case(document: Any, chosen: Variant, day: date, hook: str) -> CaseResult:
-    """The answer to a request, or to a call of `hook` about a Bundle. Raises UnusableDocument."""
+    """The answer to a request, or to a call of `hook` about a Bundle.
+
+    Raises UnusableDocumentError.
+    """
     answered = answer_document(document, chosen.maker, day, chosen.attention, hook=hook)
     if not chosen.tenant.dialect.supports_hook(answered.hook):
         raise UnusableDocumentError(
@@ -111,7 +114,7 @@ class RegressionCase:
 
 
 def read_case(document: Any) -> RegressionCase:
-    """Raises UnusableDocument with the path of what is wrong."""
+    """Raises UnusableDocumentError with the path of what is wrong."""
     for fault in _build_validator().iter_errors(document):
         path = ".".join(str(part) for part in fault.absolute_path)
         raise UnusableDocumentError(f"{path or '$'}: does not meet '{fault.validator}' of a case")
@@ -130,7 +133,7 @@ def read_case(document: Any) -> RegressionCase:
 
 
 def find_case_differences(case: RegressionCase, chosen: Variant) -> Iterator[str]:
-    """What is answered otherwise than expected, in words. Raises UnusableDocument."""
+    """What is answered otherwise than expected, in words. Raises UnusableDocumentError."""
     found = build_expectation(answer_case(case.document, chosen, case.day, case.hook))
     for key, expected in case.expected.items():
         if key != "cards":

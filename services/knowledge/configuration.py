@@ -1,4 +1,4 @@
-"""The configuration of a site: the tables of the platform and the clinical ones."""
+"""Read the configuration of a site: the tables of the platform and the clinical ones."""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +9,8 @@ from cds_hooks.config import loader
 from cds_hooks.config.settings import ServiceTables, Settings
 
 SCHEMA = Path(__file__).parent / "schemas" / "clinical_configuration.schema.json"
+# The key that chooses the publication in force, by the table of its topic.
+PUBLICATION_KEYS: Mapping[str, str] = {"b12": "guideline", "sarcopenia": "definition"}
 FILE_TABLES = ("value_set", "guideline")  # tables that each name a file of the site's own
 
 
@@ -36,3 +38,8 @@ def resolve_paths(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         case {"b12": {"laboratory": file, **others}}:
             resolved["b12"] = {**others, "laboratory": str(folder / file)}
     return resolved
+
+
+def choose_publication(tables: Mapping[str, Any], topic: str, id_: str) -> dict[str, Any]:
+    """The tables with the guideline or definition `id_` in force for `topic`."""
+    return {**tables, topic: {**tables.get(topic, {}), PUBLICATION_KEYS[topic]: id_}}

@@ -1,4 +1,4 @@
-"""What a card says in the site's language: a catalogue of messages, numbers and dates of a locale.
+"""Translate cards into the site's language: a catalogue of messages, numbers and dates.
 
 Catalogues are gettext files, read by Babel. What has no translation stays English, and
 `cobalamin check-config` names it.
@@ -44,7 +44,7 @@ class Language:
                     **{n: self._translate_part(p) for n, p in text.parts.items()}
                 )
             case LowercasedText():
-                return self(text.whole)
+                return self(text.original)
             case CodeName():
                 return self.messages.get(text) or self.messages.get(text.general) or str(text)
             case Numeral():
@@ -58,10 +58,10 @@ class Language:
             case tuple():
                 return ", ".join(map(self, part))
             case date():
-                return self.day(part)
+                return self.format_day(part)
         return self(Numeral(format_english(part)))
 
-    def day(self, day: date) -> str:
+    def format_day(self, day: date) -> str:
         if self.code == ENGLISH:
             return format_english(day)
         return format_date(day, format=DAY_FORMATS.get(self.code, "medium"), locale=self.code)
@@ -85,10 +85,10 @@ def read_language(code: str) -> Language:
     for message in catalogue:
         if not message.id or not message.string or message.fuzzy:
             continue
-        said, translated = str(message.id), str(message.string)
-        if _find_fields(said) != _find_fields(translated):
-            raise KnowledgeError(path.name, said[:60], "the translation has other {parts}")
-        messages[said] = translated
+        original, translated = str(message.id), str(message.string)
+        if _find_fields(original) != _find_fields(translated):
+            raise KnowledgeError(path.name, original[:60], "the translation has other {parts}")
+        messages[original] = translated
     return Language(code, messages)
 
 

@@ -1,4 +1,4 @@
-"""Everything the services know, read and checked once at start."""
+"""The knowledge of one site, read and checked once at start."""
 
 import hashlib
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ DEFAULT_DEFINITION = "ewgsop2-2019"
 
 @dataclass(frozen=True, slots=True)
 class SiteKnowledge:
-    """What `assess`, a hook call and a population run are all evaluated by."""
+    """The clinical knowledge of one site, for hook calls, `assess` and population runs."""
 
     index: ValueSetIndex
     chart_knowledge: ChartKnowledge
@@ -57,7 +57,7 @@ class SiteKnowledge:
         read = (
             read_guideline(id_, self.index, own=self.own_files) for id_ in self._list_ids("b12")
         )
-        return {one.id: one for one in (*read, self.b12.guideline)}
+        return {guideline.id: guideline for guideline in (*read, self.b12.guideline)}
 
     def read_definitions(self) -> dict[str, Definition]:
         """Every definition there is to choose, the one in force as the site has it."""
@@ -65,7 +65,7 @@ class SiteKnowledge:
             read_definition(id_, self.index, own=self.own_files)
             for id_ in self._list_ids("sarcopenia")
         )
-        return {one.id: one for one in (*read, self.muscle.definition)}
+        return {definition.id: definition for definition in (*read, self.muscle.definition)}
 
     def _list_ids(self, subject: str) -> list[str]:
         own = (id_ for id_, path in self.own_files.items() if read_toml(path)["subject"] == subject)
@@ -118,7 +118,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
 
 
 def digest_choices(clinical: Mapping[str, Any]) -> dict[str, Any]:
-    """What a site chose, its files by what is in them: their paths are nobody's business."""
+    """The choices of a site with its files by digest, for fingerprints: no path is told."""
     choices = dict(clinical)
     for name in ("guideline", "value_set"):
         if name in choices:

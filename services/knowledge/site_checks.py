@@ -1,4 +1,4 @@
-"""A site's own guidelines: each is read at the start, and says only what cards can say."""
+"""Check a site's own guidelines at the start: every step and flag has a sentence for cards."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -205,9 +205,9 @@ def _find_card_surges(
 
 
 def _find_new_knowledge(figures: Figures, _connection: Any) -> Iterator[Highlight]:
-    seen: dict[tuple[str, str], str] = {}
+    latest: dict[tuple[str, str], str] = {}
     for row in figures["knowledge"].as_dicts():
-        earlier = seen.get((row["tenant"], row["axis"]))
+        earlier = latest.get((row["tenant"], row["axis"]))
         if earlier is not None:
             yield Highlight(
                 f"{row['axis']} of {row['tenant']} is judged by {row['knowledge']} "
@@ -217,7 +217,7 @@ def _find_new_knowledge(figures: Figures, _connection: Any) -> Iterator[Highligh
                 f"{row['knowledge']} of {row['tenant']}",
                 problem=False,
             )
-        seen[row["tenant"], row["axis"]] = row["knowledge"]
+        latest[row["tenant"], row["axis"]] = row["knowledge"]
 
 
 def _find_unread_lines(figures: Figures, _connection: Any) -> Iterator[Highlight]:

@@ -119,7 +119,7 @@ def _read_files(
 ) -> None:
     compressions = [_find_compression(path) for path in paths]
     sizes = [path.stat().st_size for path in paths]
-    whole, bytes_read = max(sum(sizes), 1), 0
+    total, bytes_read = max(sum(sizes), 1), 0
     connection.execute(f"CREATE TABLE line (read STRUCT({LINE_SHAPE}), moment TIMESTAMP)")
     connection.execute("CREATE TABLE unread (lines BIGINT)")
     with ThreadPoolExecutor(1) as threads:
@@ -129,9 +129,9 @@ def _read_files(
             alias.symlink_to(path.resolve())
             reading = threads.submit(_read_file, connection, alias, path, compression)
             for part in _track_reading(connection, reading):
-                progress((bytes_read + part * size) / whole)
+                progress((bytes_read + part * size) / total)
             bytes_read += size
-            progress(bytes_read / whole)
+            progress(bytes_read / total)
 
 
 def _track_reading(

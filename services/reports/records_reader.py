@@ -100,13 +100,13 @@ def _make_counter(
         select(func.count()).select_from(decision).where(*of_window),
         select(func.count()).select_from(feedback).where(*answers),
     )
-    whole = max(sum(connection.execute(count).scalar_one() for count in counts), 1)
+    total = max(sum(connection.execute(count).scalar_one() for count in counts), 1)
     counted = 0
 
     def count_rows(rows: int) -> None:
         nonlocal counted
         counted += rows
-        progress(counted / whole)
+        progress(counted / total)
 
     return count_rows
 

@@ -55,7 +55,7 @@ def wants_html() -> bool:
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
-def safe_redirect(text: str | None) -> str:
+def choose_redirect(text: str | None) -> str:
     """`text` where it is a path of this service, to go to after signing in; else the first page."""
     if not text or len(text) > MAX_PATH_LENGTH or not text.isprintable() or "\\" in text:
         return "/"
@@ -121,8 +121,8 @@ class Access:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        named = urlsplit(self.settings.base_url).hostname
-        return is_loopback(name) or name.endswith(".localhost") or name == named
+        configured = urlsplit(self.settings.base_url).hostname
+        return is_loopback(name) or name.endswith(".localhost") or name == configured
 
     def _find_user(self) -> User | None:
         """Who is signed in, unless for too long or too long ago, or in a session that she left.

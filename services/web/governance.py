@@ -191,12 +191,12 @@ def _describe_latency(times: Sequence[Mapping[str, Any]], mark: str) -> tuple[st
     return f"{row[mark]:,.1f} ms", f"{row['service'].removeprefix('b12-muscle-')}, the slowest"
 
 
-def _format_share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}" if whole else UNKNOWN
+def _format_share(part: int, total: int) -> str:
+    return f"{100 * part / total:.1f}" if total else UNKNOWN
 
 
-def _format_percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else UNKNOWN
+def _format_percent(part: int, total: int) -> str:
+    return f"{100 * part / total:.1f} %" if total else UNKNOWN
 
 
 def format_value(column: str, value: Any) -> str:

@@ -59,7 +59,7 @@ def _plot_cards(rows: Sequence[Mapping[str, Any]]) -> Plot | None:
         for name, tone in INDICATOR_TONES.items()
     ]
     says = "Cards for each 100 calls on each day, by indicator."
-    drawn = [one for one in series if one.points]
+    drawn = [line for line in series if line.points]
     return Plot(says, DAY_AXIS, Axis("cards per 100 calls", least=0), drawn, stacked=True)
 
 

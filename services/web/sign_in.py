@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from cds_hooks.config.pages import OpenID
 from cds_hooks.config.settings import Settings
-from services.web.access import SIGN_IN, ForbiddenError, User, safe_redirect
+from services.web.access import SIGN_IN, ForbiddenError, User, choose_redirect
 from services.web.frame import Frame
 from services.web.openid import Provider, find_claim, list_texts
 
@@ -33,13 +33,13 @@ def make_sign_in_pages(frame: Frame, openid: OpenID) -> Blueprint:
     @pages.get("/sign-in")
     def sign_in() -> Response:
         response: Response = provider.start_sign_in(f"{base_url}/sign-in/callback")
-        session[NEXT_PARAMETER] = safe_redirect(request.args.get(NEXT_PARAMETER))
+        session[NEXT_PARAMETER] = choose_redirect(request.args.get(NEXT_PARAMETER))
         return response
 
     @pages.get("/sign-in/callback")
     def back() -> Response:
         claims = provider.read_identity()
-        path = safe_redirect(session.get(NEXT_PARAMETER))
+        path = choose_redirect(session.get(NEXT_PARAMETER))
         user = build_user(openid, claims, frame.settings)
         if not user.tenants:
             session.clear()

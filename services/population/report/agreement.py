@@ -1,18 +1,16 @@
 """How far guidelines agree about the same people, and who changes from one to another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import duckdb
 
-from services.population.report import categories
+from services.population.report.categories import TOPICS, build_grade, build_order, has_verdict
 from services.population.report.dataset import RunDataset
 from services.population.report.table import Table
 from services.reports.duckdb_tools import quote_text
 from services.reports.figures import Figure
 
 PAIR_COLUMNS = ("axis", "other")
-DEFICIENCY = "deficient, of either kind"  # the first question of each axis
-WEAKNESS = "probable or possible sarcopenia, or worse"
 
 
 def create_pair_table(dataset: RunDataset) -> None:
@@ -20,26 +18,37 @@ def create_pair_table(dataset: RunDataset) -> None:
     and by each other, of which one axis differs from the first."""
     design = ", first.weight" if dataset.weighted else ""
     differs = '"first grade" <> "other grade"'
+    columns = {prefix: topic.publication_column for prefix, topic in TOPICS.items()}
+    publications = {prefix: f"judged.{column}" for prefix, column in columns.items()}
+    changed = " ".join(
+        f"WHEN judged.{column} <> first.{column} THEN {quote_text(prefix)}"
+        for prefix, column in columns.items()
+    )
     dataset.connection.execute(
         f"""CREATE TABLE pair AS
             SELECT first.patient{design},
-                CASE WHEN judged.b12_guideline <> first.b12_guideline THEN 'b12' ELSE 'muscle' END
-                    AS axis,
-                CASE axis WHEN 'b12' THEN judged.b12_guideline ELSE judged.muscle_definition END
-                    AS other,
-                CASE axis WHEN 'b12' THEN first.b12_category ELSE first.muscle_category END
-                    AS "first says",
-                CASE axis WHEN 'b12' THEN judged.b12_category ELSE judged.muscle_category END
-                    AS "other says",
-                {categories.build_grade('"first says"')} AS "first grade",
-                {categories.build_grade('"other says"')} AS "other grade",
+                CASE {changed} END AS axis,
+                {_choose_by_topic(publications)} AS other,
+                {_choose_column("first", "category")} AS "first says",
+                {_choose_column("judged", "category")} AS "other says",
+                {build_grade('"first says"')} AS "first grade",
+                {build_grade('"other says"')} AS "other grade",
                 first.tier AS "first tier", judged.tier AS "other tier",
-                CASE WHEN {differs} THEN CASE axis WHEN 'b12' THEN first.b12_evidence
-                    ELSE first.muscle_evidence END END AS "first saw",
-                CASE WHEN {differs} THEN CASE axis WHEN 'b12' THEN judged.b12_evidence
-                    ELSE judged.muscle_evidence END END AS "other saw"
+                CASE WHEN {differs} THEN {_choose_column("first", "evidence")} END AS "first saw",
+                CASE WHEN {differs} THEN {_choose_column("judged", "evidence")} END AS "other saw"
             FROM judged JOIN person AS first USING (patient) WHERE NOT judged.primary_pair"""
     )
+
+
+def _choose_by_topic(expressions: Mapping[str, str]) -> str:
+    """An expression for each topic, by the column axis of the row."""
+    cases = (f"WHEN {quote_text(prefix)} THEN {text}" for prefix, text in expressions.items())
+    return f"CASE axis {' '.join(cases)} END"
+
+
+def _choose_column(table: str, name: str) -> str:
+    """The column of the topic that the row is about: judged.b12_category."""
+    return _choose_by_topic({prefix: f"{table}.{prefix}_{name}" for prefix in TOPICS})
 
 
 def build_tables(dataset: RunDataset) -> Iterator[Table]:
@@ -58,28 +67,7 @@ def _build_agreement(dataset: RunDataset) -> Figure:
     """Cohen's kappa: agreement beyond what the frequencies alone would give."""
     weight = "fsum(weight)" if dataset.weighted else "count(*)"
     weighted = " People count by their weights." if dataset.weighted else ""
-    questions = {
-        "b12": {
-            DEFICIENCY: tuple(map(categories.is_deficient, ('"first says"', '"other says"'))),
-            "the same category": ('"first says"', '"other says"'),
-            "the same tier": ('"first tier"', '"other tier"'),
-        },
-        "muscle": {
-            WEAKNESS: tuple(map(categories.is_positive, ('"first says"', '"other says"'))),
-            "sarcopenia, or worse": tuple(
-                map(categories.is_confirmed, ('"first says"', '"other says"'))
-            ),
-            "the same grade": ('"first grade"', '"other grade"'),
-            "the same tier": ('"first tier"', '"other tier"'),
-        },
-    }
-    question_lists = {
-        axis: ", ".join(
-            f"{{question: {quote_text(name)}, a: ({a})::VARCHAR, b: ({b})::VARCHAR}}"
-            for name, (a, b) in pairs.items()
-        )
-        for axis, pairs in questions.items()
-    }
+    questions = {prefix: _build_questions(topic.questions) for prefix, topic in TOPICS.items()}
     return Figure(
         "agreement",
         "Agreement",
@@ -87,11 +75,10 @@ def _build_agreement(dataset: RunDataset) -> Figure:
         f"agree and 0 where they agree as often as chance would have it.{weighted}",
         f"""
         WITH asked AS (
-                SELECT axis, other, unnest(CASE axis WHEN 'b12' THEN [{question_lists["b12"]}]
-                    ELSE [{question_lists["muscle"]}] END) AS q{", weight" if dataset.weighted else ""}
+                SELECT axis, other, unnest({_choose_by_topic(questions)}) AS q{", weight" if dataset.weighted else ""}
                 FROM pair
-                WHERE {categories.has_verdict('"first says"')}
-                    OR {categories.has_verdict('"other says"')}),
+                WHERE {has_verdict('"first says"')}
+                    OR {has_verdict('"other says"')}),
             cell AS (
                 SELECT axis, other, q.question AS question, q.a AS a, q.b AS b, count(*) AS n,
                     {weight}::DOUBLE AS w
@@ -116,19 +103,29 @@ def _build_agreement(dataset: RunDataset) -> Figure:
     )
 
 
+def _build_questions(questions: Mapping[str, str]) -> str:
+    """A list of SQL: each question with the answer of either publication, `a` and `b`."""
+    entries = (
+        f"{{question: {quote_text(question)}, a: ({answer.format('first')})::VARCHAR, "
+        f"b: ({answer.format('other')})::VARCHAR}}"
+        for question, answer in questions.items()
+    )
+    return f"[{', '.join(entries)}]"
+
+
 def _build_confusion(axis: str, other: str) -> Table:
-    order = categories.B12_ORDER if axis == "b12" else categories.MUSCLE_ORDER
+    topic = TOPICS[axis]
     return Table(
         Figure(
             f"confusion_{axis}_{other.replace('+', '-')}",
             f"What {other} says, beside the first",
-            f"People by what the first {'guideline' if axis == 'b12' else 'definition'} says "
+            f"People by what the first {topic.publication} says "
             f"(down) and what {other} says (across). Outlined: both say the same.",
             f"""SELECT "first says", "other says", count(*) AS patients
                 FROM pair WHERE axis = {quote_text(axis)} AND other = {quote_text(other)}
                 GROUP BY "first says", "other says"
-                ORDER BY {categories.build_order(order, '"first says"')},
-                    {categories.build_order(order, '"other says"')}""",
+                ORDER BY {build_order(topic.order, '"first says"')},
+                    {build_order(topic.order, '"other says"')}""",
         ),
         across=("first says", "other says", "patients"),
     )

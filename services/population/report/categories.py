@@ -1,6 +1,7 @@
 """Categories as queries name them: their order, their sets, and what stands for the same."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from services.assessment.codes import B12Category, SarcopeniaCategory
 from services.evaluation.combination import B12_MISSING_DATA
@@ -51,11 +52,6 @@ MUSCLE_ORDER = (
 )
 URGENCIES = ("emergency", "urgent", "soon", "routine", "none")
 INDICATORS = ("critical", "warning", "info")
-# Only a result that was recent enough and readable is noted by this rule. `missing` would not do:
-# it knows results of any age, and an old one decides nothing.
-HAS_B12_RESULT = """len(list_filter(b12_evidence,
-    lambda e: e."rule" = 'first-line-band' AND e.value IS NOT NULL)) > 0"""
-HAS_MUSCLE_RESULT = "(strength <> 'unknown' OR mass <> 'unknown' OR performance <> 'unknown')"
 
 
 def build_list(values: Iterable[str]) -> str:
@@ -68,21 +64,13 @@ def build_order(values: Iterable[str], column: str) -> str:
     return f"list_position({build_list(values)}, {column})"
 
 
-def is_deficient(column: str) -> str:
-    return f"list_contains({build_list(sorted(DEFICIENT))}, {column})"
-
-
-def is_positive(column: str) -> str:
-    """Probable or possible sarcopenia, or worse."""
-    return f"list_contains({build_list(sorted(POSITIVE))}, {column})"
-
-
-def is_confirmed(column: str) -> str:
-    return f"list_contains({build_list(sorted(CONFIRMED))}, {column})"
+def is_one_of(values: Iterable[str], column: str) -> str:
+    """The condition that `column` holds one of `values`."""
+    return f"list_contains({build_list(sorted(values))}, {column})"
 
 
 def has_verdict(column: str) -> str:
-    return f"NOT list_contains({build_list(sorted(NO_VERDICT))}, {column})"
+    return f"NOT {is_one_of(NO_VERDICT, column)}"
 
 
 def build_grade(column: str) -> str:
@@ -91,6 +79,85 @@ def build_grade(column: str) -> str:
     return f"coalesce(MAP {{{pairs}}}[{column}], {column})"
 
 
-def is_same_grade(one: str, other: str) -> bool:
+def is_same_grade(category: str, other: str) -> bool:
     """Whether two categories stand for the same grade."""
-    return GRADES.get(one, one) == GRADES.get(other, other)
+    return GRADES.get(category, category) == GRADES.get(other, other)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTopic:
+    """What the tables of a report need of one topic."""
+
+    id: str  # "sarcopenia": in run.json
+    prefix: str  # "muscle": of its columns and of the names of its tables
+    publication: str  # "definition": the kind of publication that judges it
+    name: str  # "vitamin B12"
+    short_name: str  # "B12"
+    order: tuple[str, ...]  # of its categories
+    has_result: str  # condition: a recent result is on record
+    result: str  # the same in words
+    finding: str  # the finding drawn by age and sex, in words
+    positive: frozenset[str]  # the categories that are this finding
+    tile: str  # how many have it, as a heading
+    summary: str  # how many were measured and how many have it, as sentences
+    # What two publications may agree on, as an expression on each of the pair "first" and "other";
+    # the first question is that of the finding.
+    questions: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        return self.name[:1].upper() + self.name[1:]
+
+    @property
+    def publication_column(self) -> str:
+        return f"{self.prefix}_{self.publication}"
+
+    @property
+    def first_publication(self) -> str:
+        """The publication that all others are compared with: a query."""
+        return f"(SELECT {self.publication_column} FROM person LIMIT 1)"
+
+
+VITAMIN_B12 = ReportTopic(
+    id="b12",
+    prefix="b12",
+    publication="guideline",
+    name="vitamin B12",
+    short_name="B12",
+    order=B12_ORDER,
+    # Only a result that was recent enough and readable is noted by this rule. `missing` would not
+    # do: it knows results of any age, and an old one decides nothing.
+    has_result="""len(list_filter(b12_evidence,
+    lambda e: e."rule" = 'first-line-band' AND e.value IS NOT NULL)) > 0""",
+    result="a B12 result that is recent enough to judge by",
+    finding="B12 deficient, of either kind",
+    positive=frozenset(DEFICIENT),
+    tile="B12 deficient, of the tested",
+    summary="A B12 result recent enough to judge by is on record of {measured}. Of these, {found} are deficient, in level or in function, by {publication}.",
+    questions={
+        "deficient, of either kind": is_one_of(DEFICIENT, '"{} says"'),
+        "the same category": '"{} says"',
+        "the same tier": '"{} tier"',
+    },
+)
+MUSCLE = ReportTopic(
+    id="sarcopenia",
+    prefix="muscle",
+    publication="definition",
+    name="muscle",
+    short_name="muscle",
+    order=MUSCLE_ORDER,
+    has_result="(strength <> 'unknown' OR mass <> 'unknown' OR performance <> 'unknown')",
+    result="a recent result of strength, mass or performance",
+    finding="Probable or possible sarcopenia, or worse",
+    positive=frozenset(POSITIVE),
+    tile="probable sarcopenia or worse, of the measured",
+    summary="Strength, muscle mass or performance was measured in {measured}. Of these, {found} have probable or possible sarcopenia or worse, by {publication}.",
+    questions={
+        "probable or possible sarcopenia, or worse": is_one_of(POSITIVE, '"{} says"'),
+        "sarcopenia, or worse": is_one_of(CONFIRMED, '"{} says"'),
+        "the same grade": '"{} grade"',
+        "the same tier": '"{} tier"',
+    },
+)
+TOPICS = {topic.prefix: topic for topic in (VITAMIN_B12, MUSCLE)}

@@ -159,18 +159,13 @@ class RunDataset:
     def replayed(self) -> bool:
         return "replay" in self.run
 
-    @property
-    def b12(self) -> tuple[str, ...]:
-        """Guidelines, as "id@version", the first first."""
-        return tuple(self.run["knowledge"]["b12"])
-
-    @property
-    def muscle(self) -> tuple[str, ...]:
-        return tuple(self.run["knowledge"]["sarcopenia"])
+    def list_publications(self, topic: str) -> tuple[str, ...]:
+        """Guidelines or definitions of the topic with this id, as "id@version", the first first."""
+        return tuple(self.run["knowledge"][topic])
 
     @property
     def compared(self) -> bool:
-        return len(self.b12) + len(self.muscle) > 2
+        return any(len(publications) > 1 for publications in self.run["knowledge"].values())
 
 
 @contextmanager

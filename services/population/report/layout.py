@@ -42,7 +42,7 @@ FORMATTERS: Mapping[str, Callable[[str], str]] = {
     "other": labels.make_unbroken,
     "hook": labels.make_unbroken,
     "patient": labels.shorten_hash,
-    "axis": {"b12": "Vitamin B12", "muscle": "Muscle"}.__getitem__,
+    "axis": lambda prefix: categories.TOPICS[prefix].title,
 }
 HEADINGS = {
     "b12_category": "vitamin B12",
@@ -192,10 +192,9 @@ def _build_grid(table: Table, across: tuple[str, str, str], computed: ComputedFi
 
 def _sort_names(names: Collection[str]) -> list[str]:
     """Categories in their order, anything else as it came."""
-    for axis in (categories.B12_ORDER, categories.MUSCLE_ORDER):
-        if set(names) <= set(axis):
-            order: list[str] = [*axis]
-            return sorted(names, key=order.index)
+    for topic in categories.TOPICS.values():
+        if set(names) <= set(topic.order):
+            return sorted(names, key=topic.order.index)
     return list(names)
 
 
@@ -224,8 +223,8 @@ def _build_cell(
 
 def add_soft_hyphens(text: str) -> str:
     """With places where a narrow heading may be broken."""
-    for whole, parts in HYPHENS.items():
-        text = text.replace(whole, parts)
+    for letters, parts in HYPHENS.items():
+        text = text.replace(letters, parts)
     return text
 
 

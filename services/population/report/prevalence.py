@@ -2,22 +2,28 @@
 
 from collections.abc import Iterator
 
-from services.population.report import categories
+from services.population.report.categories import (
+    MUSCLE,
+    TOPICS,
+    ReportTopic,
+    build_grade,
+    build_order,
+    is_one_of,
+)
 from services.population.report.dataset import RunDataset
 from services.population.report.table import Table, build_share_query, build_share_table
 from services.reports.duckdb_tools import quote_identifier, quote_text
 from services.reports.figures import Figure
 
 SHARE_COLUMN = "share %"
-FIRST_GUIDELINE = "(SELECT b12_guideline FROM person LIMIT 1)"
-FIRST_DEFINITION = "(SELECT muscle_definition FROM person LIMIT 1)"
 GRID_NOTE = "Percent of each column. The CSV has the counts and the 95 % intervals."
 
 
 def build_tables(dataset: RunDataset) -> Iterator[Table]:
-    yield from _build_axis_tables(dataset, "b12", "Vitamin B12")
-    yield from _build_axis_tables(dataset, "muscle", "Muscle")
-    yield from _build_age_tables(dataset)
+    for topic in TOPICS.values():
+        yield from _build_category_tables(dataset, topic)
+    for topic in TOPICS.values():
+        yield _build_age_table(dataset, topic)
     yield build_share_table(
         dataset,
         "indicator",
@@ -30,17 +36,9 @@ def build_tables(dataset: RunDataset) -> Iterator[Table]:
     yield _build_finding_table(dataset)
 
 
-def _build_axis_tables(dataset: RunDataset, axis: str, title: str) -> Iterator[Table]:
-    column = f"{axis}_category"
-    order = categories.build_order(
-        categories.B12_ORDER if axis == "b12" else categories.MUSCLE_ORDER, "category"
-    )
-    measured = categories.HAS_B12_RESULT if axis == "b12" else categories.HAS_MUSCLE_RESULT
-    what = (
-        "a B12 result that is recent enough to judge by"
-        if axis == "b12"
-        else "a recent result of strength, mass or performance"
-    )
+def _build_category_tables(dataset: RunDataset, topic: ReportTopic) -> Iterator[Table]:
+    column, title = f"{topic.prefix}_category", topic.title
+    order = build_order(topic.order, "category")
     yield build_share_table(
         dataset,
         column,
@@ -53,10 +51,10 @@ def _build_axis_tables(dataset: RunDataset, axis: str, title: str) -> Iterator[T
         dataset,
         f"{column}_measured",
         f"{title}: those who were measured",
-        f"Of people with {what}. Who is tested is not who is not: this is no prevalence "
+        f"Of people with {topic.result}. Who is tested is not who is not: this is no prevalence "
         "of everybody.",
         column=column,
-        among=measured,
+        among=topic.has_result,
         order=order,
     )
     groups = {"age_band": "age_band", "sex": "sex"}
@@ -75,25 +73,20 @@ def _build_axis_tables(dataset: RunDataset, axis: str, title: str) -> Iterator[T
             long=True,
         )
     if dataset.compared:
-        yield _build_guideline_table(dataset, axis, title, order)
+        yield _build_guideline_table(dataset, topic, order)
 
 
-def _build_guideline_table(dataset: RunDataset, axis: str, title: str, order: str) -> Table:
-    own, first = (
-        ("b12_guideline", FIRST_GUIDELINE)
-        if axis == "b12"
-        else ("muscle_definition", FIRST_DEFINITION)
-    )
-    column = "b12_category" if axis == "b12" else categories.build_grade("muscle_category")
+def _build_guideline_table(dataset: RunDataset, topic: ReportTopic, order: str) -> Table:
+    column = topic.publication_column
     return build_share_table(
         dataset,
-        f"{axis}_category_by_guideline",
-        f"{title} by {'guideline' if axis == 'b12' else 'definition'}",
+        f"{topic.prefix}_category_by_guideline",
+        f"{topic.title} by {topic.publication}",
         f"The same people by each. {GRID_NOTE}",
-        column=column,
+        column=build_grade(f"{topic.prefix}_category"),
         source="judged",
-        among=f"(primary_pair OR {own} <> {first})",
-        groups={"guideline": own},
+        among=f"(primary_pair OR {column} <> {topic.first_publication})",
+        groups={"guideline": column},
         value_name="grade",
         order=order.replace("category)", "grade)"),
         across=("grade", "guideline", SHARE_COLUMN),
@@ -101,33 +94,20 @@ def _build_guideline_table(dataset: RunDataset, axis: str, title: str, order: st
     )
 
 
-def _build_age_tables(dataset: RunDataset) -> Iterator[Table]:
-    """One question for each axis, by age and sex, with its interval: for the drawings."""
-    for axis, title, condition, is_measured in (
-        (
-            "b12",
-            "B12 deficient, of either kind",
-            categories.is_deficient("b12_category"),
-            categories.HAS_B12_RESULT,
-        ),
-        (
-            "muscle",
-            "Probable or possible sarcopenia, or worse",
-            categories.is_positive("muscle_category"),
-            categories.HAS_MUSCLE_RESULT,
-        ),
-    ):
-        yield build_share_table(
-            dataset,
-            f"{axis}_found_by_age_and_sex",
-            f"{title}, by age and sex",
-            "Of people who were measured; lines are 95 % intervals.",
-            column=f"CASE WHEN {condition} THEN 'found' ELSE 'other' END",
-            among=f"{is_measured} AND sex <> 'not known' AND age_band <> 'not known'",
-            groups={"sex": "sex", "age_band": "age_band"},
-            value_name="finding",
-            long=True,
-        )
+def _build_age_table(dataset: RunDataset, topic: ReportTopic) -> Table:
+    """The topic's finding by age and sex, with its interval: for the drawings."""
+    is_found = is_one_of(topic.positive, f"{topic.prefix}_category")
+    return build_share_table(
+        dataset,
+        f"{topic.prefix}_found_by_age_and_sex",
+        f"{topic.finding}, by age and sex",
+        "Of people who were measured; lines are 95 % intervals.",
+        column=f"CASE WHEN {is_found} THEN 'found' ELSE 'other' END",
+        among=f"{topic.has_result} AND sex <> 'not known' AND age_band <> 'not known'",
+        groups={"sex": "sex", "age_band": "age_band"},
+        value_name="finding",
+        long=True,
+    )
 
 
 def _build_finding_table(dataset: RunDataset) -> Table:
@@ -141,7 +121,7 @@ def _build_finding_table(dataset: RunDataset) -> Table:
         source=f"""(SELECT patient{dataset.design}, muscle_definition, primary_pair, b12_guideline,
                 unnest({findings}) AS finding, unnest([strength, mass, performance]) AS level
             FROM judged)""",
-        among=f"level <> 'unknown' AND (primary_pair OR muscle_definition <> {FIRST_DEFINITION})",
+        among=f"level <> 'unknown' AND (primary_pair OR muscle_definition <> {MUSCLE.first_publication})",
         groups={"definition": "muscle_definition", "finding": "finding"},
         value_name="level",
     )
@@ -157,17 +137,18 @@ def build_missing_tables(dataset: RunDataset) -> Iterator[Table]:
         value_name="missing",
         is_list=True,
     )
-    for axis, title in (("b12", "B12 category"), ("muscle", "muscle category")):
+    for topic in TOPICS.values():
+        category = f"{topic.prefix}_category"
         yield build_share_table(
             dataset,
-            f"missing_by_{axis}",
-            f"What is missing, by {title}",
-            f"Percent of the people in each {title}.",
+            f"missing_by_{topic.prefix}",
+            f"What is missing, by {topic.short_name} category",
+            f"Percent of the people in each {topic.short_name} category.",
             column="missing",
             value_name="missing",
             is_list=True,
-            groups={f"{axis}_category": f"{axis}_category"},
-            across=("missing", f"{axis}_category", SHARE_COLUMN),
+            groups={category: category},
+            across=("missing", category, SHARE_COLUMN),
             long=True,
         )
     yield build_share_table(
@@ -227,21 +208,18 @@ LIMIT_MEMBERS = (
 
 
 def build_limit_tables(dataset: RunDataset) -> Iterator[Table]:
-    for axis, title, own, first in (
-        ("b12", "vitamin B12", "b12_guideline", FIRST_GUIDELINE),
-        ("muscle", "muscle", "muscle_definition", FIRST_DEFINITION),
-    ):
+    for topic in TOPICS.values():
         query = build_share_query(
-            _build_results_query(dataset, axis, own, first, RULE_MEMBERS),
-            _build_results_query(dataset, axis, own, first, f"{RULE_MEMBERS}, {LIMIT_MEMBERS}"),
+            _build_results_query(dataset, topic, RULE_MEMBERS),
+            _build_results_query(dataset, topic, f"{RULE_MEMBERS}, {LIMIT_MEMBERS}"),
             ["guideline", "rule", "measured_in"],
             ["says", '"limit"'],
             weighted=dataset.weighted,
         )
         yield Table(
             Figure(
-                f"{axis}_limits",
-                f"Results by limit: {title}",
+                f"{topic.prefix}_limits",
+                f"Results by limit: {topic.name}",
                 "What a result was compared with, and what was said of it: of people in whom the "
                 "rule noted one. Some rules note only what lies beyond a limit.",
                 query,
@@ -250,11 +228,12 @@ def build_limit_tables(dataset: RunDataset) -> Iterator[Table]:
         )
 
 
-def _build_results_query(dataset: RunDataset, axis: str, own: str, first: str, members: str) -> str:
+def _build_results_query(dataset: RunDataset, topic: ReportTopic, members: str) -> str:
     """Each kind of valued evidence of each person once."""
-    valued = f"list_filter({axis}_evidence, lambda e: e.value IS NOT NULL)"
+    valued = f"list_filter({topic.prefix}_evidence, lambda e: e.value IS NOT NULL)"
+    column = topic.publication_column
     return f"""
-        SELECT patient{dataset.design}, {own} AS guideline, unnest(kind)
-        FROM (SELECT patient{dataset.design}, {own}, unnest(list_distinct(list_transform(
+        SELECT patient{dataset.design}, {column} AS guideline, unnest(kind)
+        FROM (SELECT patient{dataset.design}, {column}, unnest(list_distinct(list_transform(
                   {valued}, lambda e: {{{members}}}))) AS kind
-              FROM judged WHERE primary_pair OR {own} <> {first})"""
+              FROM judged WHERE primary_pair OR {column} <> {topic.first_publication})"""

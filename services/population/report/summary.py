@@ -6,14 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from services.population.report import labels
-from services.population.report.agreement import DEFICIENCY, WEAKNESS
-from services.population.report.categories import INDICATORS
+from services.population.report.categories import INDICATORS, TOPICS, ReportTopic
 from services.population.report.dataset import RunDataset
 from services.population.report.layout import format_percent
 from services.reports.figures import ComputedFigure
 from services.reports.text_format import format_number, make_plural
-from services.sarcopenia.outcome import POSITIVE
-from services.vitamin_b12.outcome import DEFICIENT
 
 Figures = Mapping[str, ComputedFigure]
 MAX_INPUTS = 8
@@ -60,9 +57,9 @@ def list_facts(dataset: RunDataset) -> Iterator[tuple[str, str]]:
         yield "Only those with", dataset.where
     if dataset.weighted:
         yield "Weights", _describe_weights(dataset)
-    for axis, publications in (("Vitamin B12", dataset.b12), ("Muscle", dataset.muscle)):
-        first, *others = publications
-        yield axis, first + (f"; compared with {', '.join(others)}" if others else "")
+    for topic in TOPICS.values():
+        first, *others = dataset.list_publications(topic.id)
+        yield topic.title, first + (f"; compared with {', '.join(others)}" if others else "")
     names = [str(name) for name in run["inputs"]]
     more = len(names) - MAX_INPUTS
     yield "Input", ", ".join(names[:MAX_INPUTS]) + (f" and {more} more" if more > 0 else "")
@@ -125,11 +122,7 @@ def list_tiles(dataset: RunDataset, figures: Figures) -> Iterator[tuple[str, str
             "would have a card", _count_rows(figures["worst_card"], "indicator", ANY_INDICATOR)
         )
     for name, part in (
-        ("B12 deficient, of the tested", _count_measured(figures, "b12_category", DEFICIENT)[1]),
-        (
-            "probable sarcopenia or worse, of the measured",
-            _count_measured(figures, "muscle_category", POSITIVE)[1],
-        ),
+        *((topic.tile, _count_measured(figures, topic)[1]) for topic in TOPICS.values()),
         ("positive on both axes (T2)", _count_rows(figures["tier"], "tier", {"T2"})),
     ):
         yield from _make_tile(name, part)
@@ -143,16 +136,13 @@ def _make_tile(name: str, part: PatientShare) -> Iterator[tuple[str, str]]:
 def write_summary(dataset: RunDataset, figures: Figures) -> Iterator[str]:
     """The answer to a committee's first questions, each number with what it is of."""
     yield from _describe_cards(dataset, figures)
-    tested, deficient = _count_measured(figures, "b12_category", DEFICIENT)
-    yield (
-        f"A B12 result recent enough to judge by is on record of {tested.as_text('people')}. Of "
-        f"these, {deficient} are deficient, in level or in function, by {dataset.b12[0]}."
-    )
-    measured, positive = _count_measured(figures, "muscle_category", POSITIVE)
-    yield (
-        f"Strength, muscle mass or performance was measured in {measured.as_text('people')}. Of "
-        f"these, {positive} have probable or possible sarcopenia or worse, by {dataset.muscle[0]}."
-    )
+    for topic in TOPICS.values():
+        measured, positive = _count_measured(figures, topic)
+        yield topic.summary.format(
+            measured=measured.as_text("people"),
+            found=positive,
+            publication=dataset.list_publications(topic.id)[0],
+        )
     first, both = (_count_rows(figures["tier"], "tier", {tier}) for tier in ("T1", "T2"))
     yield (
         f"B12 deficiency with a neurological finding: {first}. Both axes positive without one: "
@@ -194,15 +184,16 @@ def _describe_cards(dataset: RunDataset, figures: Figures) -> Iterator[str]:
     yield f"People with at least one card: {with_card}; with a critical one: {critical}."
 
 
-def _count_measured(
-    figures: Figures, name: str, values: Iterable[str]
-) -> tuple[PatientShare, PatientShare]:
-    """Who was measured, and who of them is in one of the `values` categories."""
+def _count_measured(figures: Figures, topic: ReportTopic) -> tuple[PatientShare, PatientShare]:
+    """Who was measured, and who of them has the finding of the topic."""
+    name = f"{topic.prefix}_category"
     everybody, measured_rows = figures[name].as_dicts(), figures[f"{name}_measured"].as_dicts()
     all_of = everybody[0]["of"] if everybody else 0
-    whole = measured_rows[0]["of"] if measured_rows else 0
-    of = [count if isinstance(count, int) else None for count in (whole, all_of)]
-    return PatientShare(of[0], of[1]), _count_rows(figures[f"{name}_measured"], "category", values)
+    measured = measured_rows[0]["of"] if measured_rows else 0
+    of = [count if isinstance(count, int) else None for count in (measured, all_of)]
+    return PatientShare(of[0], of[1]), _count_rows(
+        figures[f"{name}_measured"], "category", topic.positive
+    )
 
 
 def _count_rows(computed: ComputedFigure, column: str, values: Iterable[str]) -> PatientShare:
@@ -222,10 +213,11 @@ def _count_rows(computed: ComputedFigure, column: str, values: Iterable[str]) ->
 
 def _describe_agreement(dataset: RunDataset, figures: Figures) -> Iterator[str]:
     for row in figures["agreement"].as_dicts():
-        is_first_question = row["question"] in (DEFICIENCY, WEAKNESS)
+        topic = TOPICS[row["axis"]]
+        is_first_question = row["question"] == next(iter(topic.questions))
         if not is_first_question or row["kappa"] is None or not isinstance(row["alike"], int):
             continue
-        first = dataset.b12[0] if row["axis"] == "b12" else dataset.muscle[0]
+        first = dataset.list_publications(topic.id)[0]
         yield (
             f"{first} and {row['other']} agree on “{row['question']}” in {format_percent(row['alike %'])} "
             f"of {format_number(row['patients'])} people (kappa {row['kappa']:.2f})."

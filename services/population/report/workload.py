@@ -34,22 +34,22 @@ def build_tables(dataset: RunDataset) -> Iterator[Table]:
         order="tier",
     )
     yield _build_joint_table(dataset)
-    for axis, title in (("b12", "vitamin B12"), ("muscle", "muscle")):
+    for prefix, topic in categories.TOPICS.items():
         yield build_share_table(
             dataset,
-            f"{axis}_next_steps",
-            f"What would be advised: {title}",
+            f"{prefix}_next_steps",
+            f"What would be advised: {topic.name}",
             "How many people each step would be advised for; one person may need several.",
-            column=f"{axis}_next_steps",
+            column=f"{prefix}_next_steps",
             value_name="step",
             is_list=True,
         )
         yield build_share_table(
             dataset,
-            f"{axis}_flags",
-            f"What would be pointed out: {title}",
+            f"{prefix}_flags",
+            f"What would be pointed out: {topic.name}",
             "Cautions that go with the assessment.",
-            column=f"{axis}_flags",
+            column=f"{prefix}_flags",
             value_name="flag",
             is_list=True,
         )
@@ -73,10 +73,8 @@ def _build_joint_table(dataset: RunDataset) -> Table:
         ["b12_category", "muscle_category"],
         weighted=dataset.weighted,
         order=", ".join(
-            (
-                categories.build_order(categories.B12_ORDER, "b12_category"),
-                categories.build_order(categories.MUSCLE_ORDER, "muscle_category"),
-            )
+            categories.build_order(topic.order, f"{prefix}_category")
+            for prefix, topic in categories.TOPICS.items()
         ),
     )
     return Table(

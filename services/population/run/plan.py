@@ -14,6 +14,7 @@ from mappings.knowledge_file import FOLDER
 from services.cards.composer import CardComposer
 from services.hooks.catalog import read_attention_rules
 from services.hooks.topics import TOPICS
+from services.knowledge.configuration import choose_publication
 from services.knowledge.site import SiteKnowledge, digest_choices, load_knowledge
 from services.population.run.assess import Evaluators
 from services.population.run.sources import InputFile, InputPart, split_files
@@ -61,12 +62,11 @@ class RunPlan:
     def _load_others(self, first: SiteKnowledge) -> list[SiteKnowledge]:
         others = []
         for guideline in self.guidelines:
-            b12 = {**self.clinical.get("b12", {}), "guideline": guideline}
-            knowledge = load_knowledge({**self.clinical, "b12": b12})
+            knowledge = load_knowledge(choose_publication(self.clinical, "b12", guideline))
             others.append(replace(first, b12=knowledge.b12))
         for definition in self.definitions:
-            muscle = {**self.clinical.get("sarcopenia", {}), "definition": definition}
-            knowledge = load_knowledge({**self.clinical, "sarcopenia": muscle})
+            tables = choose_publication(self.clinical, "sarcopenia", definition)
+            knowledge = load_knowledge(tables)
             others.append(replace(first, muscle=knowledge.muscle))
         return others
 

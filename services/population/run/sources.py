@@ -84,12 +84,12 @@ def _find_suffix(file: Path) -> str:
 
 
 def _describe_file(path: Path, name: str) -> InputFile:
-    whole = _find_suffix(path) in DOCUMENT_SUFFIXES
+    is_document = _find_suffix(path) in DOCUMENT_SUFFIXES
     try:
         stat, compression = path.stat(), detect_compression(path)
     except OSError as error:
-        return InputFile(path, name, 0, 0, None, whole, error.strerror or "unreadable")
-    return InputFile(path, name, stat.st_size, stat.st_mtime_ns, compression, whole)
+        return InputFile(path, name, 0, 0, None, is_document, error.strerror or "unreadable")
+    return InputFile(path, name, stat.st_size, stat.st_mtime_ns, compression, is_document)
 
 
 def split_files(sources: Iterable[InputFile], max_bytes: int) -> tuple[InputPart, ...]:

@@ -46,15 +46,15 @@ def _check_header(head: list[str], file: Path) -> None:
 def _read_rows(
     table: Iterator[list[str]], head: list[str], file: Path, hash_id: Callable[[str], str]
 ) -> Iterator[dict[str, str | float | None]]:
-    seen: set[str] = set()
+    patients: set[str] = set()
     for number, cells in enumerate(table, start=2):
         if not cells:
             continue
         if len(cells) != len(head):
             raise SurveyError(f"{file}: line {number}: {len(cells)} cells, not {len(head)}")
-        if cells[0] in seen:
+        if cells[0] in patients:
             raise SurveyError(f"{file}: line {number}: a patient for the second time")
-        seen.add(cells[0])
+        patients.add(cells[0])
         row: dict[str, str | float | None] = {"patient": hash_id(cells[0].removeprefix("Patient/"))}
         for name, cell in zip(head[1:], cells[1:], strict=True):
             row[name] = _parse_weight(cell, file, number) if name == "weight" else cell or None

@@ -69,9 +69,9 @@ def _describe_indicator(category: B12Category, knowledge: B12Knowledge) -> str:
         if soon in ever and _find_indicator(category, soon) != last:
             last = _find_indicator(category, soon)
             parts.append(f"{last} {words}")
-    begun = _find_indicator(category, Urgency.SOON, is_treated=True)
-    if begun != parts[0]:
-        parts.append(f"{begun} once treatment has begun")
+    treated = _find_indicator(category, Urgency.SOON, is_treated=True)
+    if treated != parts[0]:
+        parts.append(f"{treated} once treatment has begun")
     return ", ".join(parts)
 
 
@@ -103,7 +103,7 @@ def list_next_steps(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
 def _find_step_places(guideline: Guideline, titles: Mapping[str, str]) -> dict[str, list[Place]]:
     """By next step the places at which the guideline's file names it."""
     testing, page = guideline.testing, f"/evidence/{guideline.id}"
-    named = [
+    mentions = [
         (testing.offer_step, "first test", testing.rule_locator),
         (testing.second_test_step, "second test", testing.second_test_locator),
         (testing.pregnancy_step, "pregnancy", testing.pregnancy_locator),
@@ -111,12 +111,12 @@ def _find_step_places(guideline: Guideline, titles: Mapping[str, str]) -> dict[s
     ]
     if testing.asymptomatic_drug_step and testing.asymptomatic_drug_locator:
         drug = testing.asymptomatic_drug_locator
-        named.append((testing.asymptomatic_drug_step, "medicine without symptoms", drug))
-    named += [
+        mentions.append((testing.asymptomatic_drug_step, "medicine without symptoms", drug))
+    mentions += [
         (row.step, titles[row.subject], f"{row.source}: {row.locator}") for row in testing.durations
     ]
     places: dict[str, list[Place]] = {}
-    for step, what, locator in named:
+    for step, what, locator in mentions:
         places.setdefault(step, []).append(Place(f"{what}: {locator}", f"{page}#testing"))
     for treatment in guideline.treatments.values():
         says = f"treatment, {treatment.situation.replace('_', ' ')}: {treatment.locator}"

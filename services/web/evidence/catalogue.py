@@ -95,7 +95,7 @@ def _build_index(
     """What there is to read, and what is in force."""
     in_force = {knowledge.b12.guideline.id, knowledge.muscle.definition.id}
 
-    def listed(
+    def list_publications(
         publications: Mapping[str, Guideline] | Mapping[str, Definition],
     ) -> list[dict[str, Any]]:
         return [
@@ -111,7 +111,7 @@ def _build_index(
         ]
 
     return {
-        "guidelines": listed(guidelines),
-        "definitions": listed(definitions),
+        "guidelines": list_publications(guidelines),
+        "definitions": list_publications(definitions),
         "pages": [*PAGES, CODES],
     }

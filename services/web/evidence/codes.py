@@ -89,12 +89,12 @@ def build_code_lists(
     lists = {}
     for name, value_set in knowledge.index.sets.items():
         codes = tuple(_build_code(row, systems) for row in knowledge.index.rows[name])
-        named = dict.fromkeys(code.row.system for code in codes)
+        urls = dict.fromkeys(code.row.system for code in codes)
         lists[name] = CodeList(
             value_set,
             codes,
             tuple(uses.get(name, ())),
-            tuple(_find_licence(system, systems) for system in named),
+            tuple(_find_licence(system, systems) for system in urls),
             f"{name} {value_set.title}".casefold(),
         )
     return lists
@@ -108,12 +108,14 @@ def search_lists(lists: Mapping[str, CodeList], query: str) -> list[CodeListMatc
     words = query.casefold().split()
     matches = []
     for code_list in lists.values():
-        whole = all(word in code_list.search_text for word in words)
+        is_complete = all(word in code_list.search_text for word in words)
         codes = [
             code for code in code_list.codes if all(word in code.search_text for word in words)
         ]
-        if whole or codes:
-            matches.append(CodeListMatch(code_list, code_list.codes if whole else tuple(codes)))
+        if is_complete or codes:
+            matches.append(
+                CodeListMatch(code_list, code_list.codes if is_complete else tuple(codes))
+            )
     return matches
 
 

@@ -32,12 +32,12 @@ def list_combinations(
 
 
 def list_categories(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
-    ours = {category for _levels, category in find_outcomes(knowledge.muscle.definition)}
+    outcomes = {category for _levels, category in find_outcomes(knowledge.muscle.definition)}
     definition = knowledge.muscle.definition
     place = Place(definition.id, f"/evidence/{definition.id}#combined")
     for name in SarcopeniaCategory:
         says = get_sentence(SarcopeniaCategory, name)
-        is_ours = name in ours or name == SarcopeniaCategory.OUT_OF_SCOPE_AGE
+        is_ours = name in outcomes or name == SarcopeniaCategory.OUT_OF_SCOPE_AGE
         yield GlossaryEntry(
             name,
             says,

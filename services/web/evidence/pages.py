@@ -54,7 +54,7 @@ def make_evidence_pages(frame: Frame) -> Blueprint:
         return catalogues[frame.access.get_tenant().id]
 
     @pages.after_request
-    def kept(response: Response) -> Response:
+    def set_cache_control(response: Response) -> Response:
         return _set_cache_control(frame, response)
 
     @pages.get("/evidence")
@@ -81,12 +81,16 @@ def make_evidence_pages(frame: Frame) -> Blueprint:
 
     @pages.get("/evidence/codes/<name>")
     def code_list(name: str) -> Response:
-        found = get_catalogue().lists.get(name)
-        if found is None:
+        codes_of_list = get_catalogue().lists.get(name)
+        if codes_of_list is None:
             raise NotFound
-        plain = orjson.dumps(found.as_json())
+        plain = orjson.dumps(codes_of_list.as_json())
         return show(
-            get_catalogue(), "code_list.html", plain, code_list=found, kinds=codes.KIND_TITLES
+            get_catalogue(),
+            "code_list.html",
+            plain,
+            code_list=codes_of_list,
+            kinds=codes.KIND_TITLES,
         )
 
     @pages.get("/evidence/<id_>")
@@ -156,8 +160,8 @@ def _collect_values(catalogue: EvidenceCatalogue, id_: str) -> dict[str, Any]:
     """Values of a page's template besides the catalogue."""
     if id_ == RULES:
         code = catalogue.knowledge.language.code
-        named = Locale.parse(code).get_display_name(code) or code
-        return {"language": code, "named": named.capitalize()}
+        name = Locale.parse(code).get_display_name(code) or code
+        return {"language": code, "named": name.capitalize()}
     if id_ == CHOICES:
         return {"hooks": [*OFFERED_HOOKS]}
     if id_ == SIDE_BY_SIDE:

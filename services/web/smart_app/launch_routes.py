@@ -46,11 +46,13 @@ class LaunchRoutes:
             if tenant.smart is not None
         }
         kinds = {
-            find_resource_type(one) for each in self._templates.values() for one in each.values()
+            find_resource_type(query)
+            for queries in self._templates.values()
+            for query in queries.values()
         }
         self.launches = Launches(settings, kinds, now=now)
         accesses = [tenant.smart for tenant in settings.tenants if tenant.smart is not None]
-        self._origins = sorted({origin for one in accesses for origin in one.frame_ancestors})
+        self._origins = sorted({origin for access in accesses for origin in access.frame_ancestors})
         self._cookies = LaunchCookies(settings, frame.load_session_key())
         self._fhir = {
             tenant.id: FhirClient(extend_access(tenant.fhir))
@@ -84,7 +86,7 @@ class LaunchRoutes:
             return response
 
         @routes.after_app_request
-        def framed(response: Response) -> Response:
+        def limit_frames(response: Response) -> Response:
             """Where a site names its EHRs' origins, they alone may show the app in a frame.
 
             A page that says what went wrong may not know whose launch it was.
@@ -101,8 +103,8 @@ class LaunchRoutes:
     def open_launch(self, launch_id: str) -> LaunchSession:
         """The patient of a launch, everything read anew.
 
-        Raises NotFound for a launch that this browser does not have, LaunchOver for one that has
-        ended, and DataUnobtainable.
+        Raises NotFound for a launch that this browser does not have, LaunchEndedError for one that
+        has ended, and MissingDataError.
         """
         if not LAUNCH_ID.fullmatch(launch_id) or not self._cookies.has_launch(request, launch_id):
             raise NotFound
@@ -120,7 +122,7 @@ class LaunchRoutes:
         require_answers(answers, fetches, REQUIRED_KEYS)
 
         @after_this_request
-        def renew(response: Response) -> Response:
+        def renew_cookie(response: Response) -> Response:
             self._cookies.renew_launch(response, token, now, framed=framed)
             return response
 
@@ -150,7 +152,7 @@ class LaunchRoutes:
         _tenant, framed = self._find_tenant(pending.tenant)
 
         @after_this_request
-        def once(response: Response) -> Response:
+        def drop_cookie(response: Response) -> Response:
             self._cookies.drop_pending(response, id_, framed=framed)
             return response
 

@@ -61,7 +61,7 @@ def make_app_pages(
     languages = {code: read_language(code) for code in LANGUAGES}
 
     @pages.after_request
-    def unkept(response: Response) -> Response:
+    def forbid_storing(response: Response) -> Response:
         if request.endpoint != f"{AREA}.files.static":
             response.headers["Cache-Control"] = "no-store"
         return response

@@ -47,7 +47,7 @@ class DataStatus(NamedTuple):
     says: str
     state: str
     number: int
-    known: bool
+    is_available: bool
 
 
 def read_patient_chart(session: LaunchSession, knowledge: SiteKnowledge, today: date) -> Chart:
@@ -122,7 +122,7 @@ def list_data_status(session: LaunchSession, words: PageTranslator) -> tuple[Dat
             says=words.capitalise(ANSWER_TITLES.get(answer.key, answer.key)),
             state=words(STATES[_find_state(answer)]),
             number=len(answer.resources),
-            known=answer.is_known and answer.is_complete,
+            is_available=answer.is_known and answer.is_complete,
         )
         for answer in session.answers.values()
     )

@@ -37,7 +37,7 @@ class PageTranslator:
         return spell_muscle_units(spell_units(unit, self.locale))
 
     def format_day(self, day: date) -> str:
-        return self.language.day(day)
+        return self.language.format_day(day)
 
     def format_value(self, result: Measurement) -> str:
         """Value and unit, with its bound."""

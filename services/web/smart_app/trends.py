@@ -178,9 +178,9 @@ def _find_span(rows: Sequence[ResultRow], bands: Sequence[Band]) -> tuple[float,
     What is only a bound, or lies under injections, does not stretch it upwards: it would flatten
     the rest.
     """
-    whole = [row for row in rows if row.result.comparator is None]
-    plain = [row for row in whole if not row.meaning.note]
-    low = min(row.result.value for row in whole or rows)
+    exact = [row for row in rows if row.result.comparator is None]
+    plain = [row for row in exact if not row.meaning.note]
+    low = min(row.result.value for row in exact or rows)
     high = max(row.result.value for row in plain or rows)
     room = max(high - low, abs(high) * NEARBY_SHARE)
     edges = [e for band in bands for e in (band.begins, band.ends) if isinstance(e, int | float)]

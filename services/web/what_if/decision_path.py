@@ -21,13 +21,15 @@ from services.hooks.regression_cases import CaseResult
 from services.hooks.topics import TOPICS
 from services.web.unit_text import spell_units
 
-B12, MUSCLE, ORDERS = "B12", "Muscle", "Orders"
+ORDERS = "Orders"
+STEPS: Mapping[str, type[StrEnum]] = {"b12": B12Step, "sarcopenia": SarcopeniaStep}
+FLAGS: Mapping[str, type[StrEnum]] = {"b12": B12Flag, "sarcopenia": SarcopeniaFlag}
 
 
 class EvidenceStep(NamedTuple):
     """One thing that a rule looked at."""
 
-    axis: str
+    topic: str
     rule: str
     says: str
     value: str = ""
@@ -54,12 +56,12 @@ def list_evidence(result: CaseResult, variant: Variant) -> tuple[EvidenceStep, .
         for evidence in evaluation.assessments[topic.id].evidence
     ]
     session = build_session(
-        answered.chart, evaluation, variant.known, answered.drafts, answered.hook
+        answered.chart, evaluation, variant.knowledge, answered.drafts, answered.hook
     )
     if not answered.chart.deceased:
         rows += [
             EvidenceStep(
-                axis=ORDERS,
+                topic=ORDERS,
                 rule=f"{order.rule.id}: {order.case}",
                 says=order.text,
                 locator=f"{order.rule.source}: {order.rule.locator}",
@@ -69,14 +71,14 @@ def list_evidence(result: CaseResult, variant: Variant) -> tuple[EvidenceStep, .
     return tuple(rows)
 
 
-def _build_step(axis: str, evidence: Evidence) -> EvidenceStep:
+def _build_step(title: str, evidence: Evidence) -> EvidenceStep:
     value = (
         ""
         if evidence.value is None
         else f"{evidence.comparator or ''}{evidence.value:g} {evidence.unit or ''}"
     )
     return EvidenceStep(
-        axis=axis,
+        topic=title,
         rule=evidence.rule,
         says=spell_units(str(evidence.says)),
         value=spell_units(value.strip()),
@@ -89,7 +91,7 @@ def _build_step(axis: str, evidence: Evidence) -> EvidenceStep:
 
 def list_gaps(result: CaseResult, variant: Variant) -> tuple[DataGap, ...]:
     """What was never searched, not to be had, unreadable or left aside."""
-    chart, titles = result.answered.chart, variant.known.b12.titles
+    chart, titles = result.answered.chart, variant.knowledge.b12.titles
     gaps = [DataGap(f"prefetch {key}", "not to be had: unknown") for key in sorted(chart.unknown)]
     partly = sorted(chart.incomplete - chart.unknown)
     gaps += [DataGap(f"prefetch {key}", "only a part was to be had") for key in partly]
@@ -125,25 +127,25 @@ def _explain_withheld(
         if first in titles:  # "muscle:deceased": the topic, then why
             yield DataGap(titles[first], get_sentence(WithheldReason, second))
             continue
-        rule = variant.known.order_rules.get(second)
-        template = variant.known.templates.by_id.get(second)
+        rule = variant.knowledge.order_rules.get(second)
+        template = variant.knowledge.templates.by_id.get(second)
         what = topics.get(second) or (rule and rule.title) or (template and template.label)
         yield DataGap(str(what or second), get_sentence(WithheldReason, first))
 
 
 def list_steps(result: CaseResult) -> tuple[tuple[str, str, str], ...]:
-    """Axis, id and words of every next step."""
-    return tuple(_list_words(result, "nextSteps", B12Step, SarcopeniaStep))
+    """Topic, id and words of every next step."""
+    return tuple(_list_words(result, "nextSteps", STEPS))
 
 
 def list_flags(result: CaseResult) -> tuple[tuple[str, str, str], ...]:
-    """Axis, id and words of every caution."""
-    return tuple(_list_words(result, "flags", B12Flag, SarcopeniaFlag))
+    """Topic, id and words of every caution."""
+    return tuple(_list_words(result, "flags", FLAGS))
 
 
 def _list_words(
-    result: CaseResult, member: str, b12: type[StrEnum], muscle: type[StrEnum]
+    result: CaseResult, member: str, kinds: Mapping[str, type[StrEnum]]
 ) -> Iterator[tuple[str, str, str]]:
-    for axis, key, kind in ((B12, "b12", b12), (MUSCLE, "sarcopenia", muscle)):
-        for name in result.assessment[key][member]:
-            yield axis, name, get_sentence(kind, name)
+    for topic in TOPICS:
+        for name in result.assessment[topic.id][member]:
+            yield topic.title, name, get_sentence(kinds[topic.id], name)

@@ -92,11 +92,11 @@ class WhatIfPages:
         )
 
     def build_view(self, query: WhatIfQuery, text: str | None) -> WhatIfView:
-        """Raises UnusableDocument, and KnowledgeError for choices that do not go together."""
+        """Raises UnusableDocumentError, and KnowledgeError for choices that do not go together."""
         if query.aside.get("awkward") and text is not None and len(text) > MAX_FAULT_TRIAL_BYTES:
             raise UnusableDocumentError("larger than what is sent in every way: at most 1 MiB")
         variant = self._chosen(self._frame.access.get_tenant().id, query.choices)
-        knowledge = variant.known
+        knowledge = variant.knowledge
         document = (
             query.build_document(knowledge) if text is None else read_pasted(text, query, knowledge)
         )

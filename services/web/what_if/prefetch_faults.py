@@ -26,7 +26,7 @@ NEXT_LINK = {"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}
 OTHER_PATIENT = {"reference": "Patient/somebody-else"}
 UNKNOWN_UNIT = "{furlongs}"  # no unit of any result
 # How cards begin what they say of data that they have not seen.
-UNSEEN_TEXTS = tuple(one.template for one in describe_gaps(("",), ("",)))
+UNSEEN_TEXTS = tuple(text.template for text in describe_gaps(("",), ("",)))
 
 
 class TrialAnswer(NamedTuple):
@@ -52,7 +52,7 @@ class FaultTrial:
     differs: bool
     added: tuple[str, ...]
 
-    def marks(self, full: TrialAnswer) -> tuple[str, ...]:
+    def list_changes(self, full: TrialAnswer) -> tuple[str, ...]:
         """In which way the answer differs, in words."""
         if self.reply.status != full.status:
             return (f"{self.reply.status}, not {full.status}",)
@@ -93,11 +93,11 @@ def simulate_faults(
     now = datetime.combine(day, time(12), UTC)
     hook = str(request["hook"])
     logging_all = replace(settings, log_sample=1.0)
-    with run_in_process(logging_all, variant.tenant, variant.known, now) as stage:
+    with run_in_process(logging_all, variant.tenant, variant.knowledge, now) as stage:
         full = _answer_request(stage, request, hook)
         sent = tuple(
             _compare_answers(
-                key, way, _answer_request(stage, changed, hook), full, variant.known.language
+                key, way, _answer_request(stage, changed, hook), full, variant.knowledge.language
             )
             for key, way, changed in list_faulty_requests(request, stage.services[0].prefetch)
         )
@@ -115,11 +115,11 @@ def build_request(
     left = [resource for resource in read_resources(document) if resource not in drafted]
     prefetch: dict[str, Any] = {}
     for key, template in templates.items():
-        wanted = find_resource_type(template)
-        matching = [resource for resource in left if resource["resourceType"] == wanted]
-        left = [resource for resource in left if resource["resourceType"] != wanted]
+        resource_type = find_resource_type(template)
+        matching = [resource for resource in left if resource["resourceType"] == resource_type]
+        left = [resource for resource in left if resource["resourceType"] != resource_type]
         prefetch[key] = build_bundle(matching)
-        if wanted == "Patient":
+        if resource_type == "Patient":
             prefetch[key] = {**matching[0], "id": patient} if matching else None
     return {
         "hook": answered.hook,

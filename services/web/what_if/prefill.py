@@ -19,11 +19,11 @@ def build_form(chart: Chart, knowledge: SiteKnowledge) -> PatientForm:
     return PatientForm(
         born=born[0].isoformat() if born and born[0] == born[1] else "",
         sex=chart.sex or "unknown",
-        results={one.name: one for one in _list_results(chart, knowledge)},
+        results={result.name: result for result in _list_results(chart, knowledge)},
         conditions=tuple(
             name
             for name, findings in chart.findings.items()
-            if name in conditions and any(one.active for one in findings)
+            if name in conditions and any(result.active for result in findings)
         ),
         drugs=tuple(_list_drugs(chart)),
         draft=drafted[0],

@@ -206,7 +206,7 @@ def _read_day(text: str, today: date, faults: list[str]) -> date:
 def read_pasted(text: str, query: WhatIfQuery, knowledge: SiteKnowledge) -> Any:
     """The Bundle or call in `text`; an order alone becomes the draft of the entered patient.
 
-    Raises UnusableDocument with the place.
+    Raises UnusableDocumentError with the place.
     """
     try:
         document = read_json(text.encode("utf-8", "surrogatepass"))

@@ -120,7 +120,7 @@ def describe_outcome(outcome: SweepOutcome) -> str:
 
 def list_sweepable(answered: AnsweredDocument, variant: Variant) -> Mapping[str, str]:
     """Titles of the measures that can be swept, by name: first those on record."""
-    knowledge = variant.known
+    knowledge = variant.knowledge
     names = dict.fromkeys((*answered.chart.measurements, *rank_measures(knowledge)))
     computed = {name for name in names if not knowledge.index.rows[name]}
     return {name: knowledge.b12.titles[name] for name in names if name not in computed}
@@ -138,7 +138,7 @@ def sweep_value(
     Where none is given they lie about the limits. The measure stands where its newest result is,
     in that result's unit; where there is none, on the day of the call and in the first unit.
     """
-    chart, knowledge = answered.chart, variant.known
+    chart, knowledge = answered.chart, variant.knowledge
     measurement, value_set = find_measurement(name, chart, knowledge), knowledge.index.sets[name]
     unit = measurement.unit if measurement else value_set.units[0]
     template = measurement or Measurement(name, 0.0, unit, chart.today, f"Observation/{name}")
@@ -148,10 +148,10 @@ def sweep_value(
     low, high = choose_ends(
         low, high, least, most, knowledge.chart_knowledge.plausible.get((name, unit))
     )
-    digits = 0 if value_set.whole else _choose_digits(low, high, (*scope.edges, *values))
+    digits = 0 if value_set.integer else _choose_digits(low, high, (*scope.edges, *values))
     rules = variant.attention[build_service_id(answered.hook)]
 
-    def at(place: int) -> SweepOutcome:
+    def answer_at(place: int) -> SweepOutcome:
         value = place / 10**digits
         changed = replace_value(chart, template, value)
         answer = answer_chart(changed, answered.drafts, variant.maker, rules, answered.hook)
@@ -165,7 +165,7 @@ def sweep_value(
     grid = _build_grid(first, last, near)
     intervals = tuple(
         Interval(a / 10**digits, b / 10**digits, outcome)
-        for a, b, outcome in _find_intervals(grid, _cache_outcomes(at))
+        for a, b, outcome in _find_intervals(grid, _cache_outcomes(answer_at))
     )
     title = knowledge.b12.titles[name]
     now = measurement.value if measurement and measurement.comparator is None else None
@@ -188,39 +188,39 @@ def _build_grid(first: int, last: int, near: Sequence[int]) -> list[int]:
     return sorted({*even, *(place for place in near if first <= place <= last)})
 
 
-def _cache_outcomes(at: Callable[[int], SweepOutcome]) -> Callable[[int], SweepOutcome]:
+def _cache_outcomes(answer: Callable[[int], SweepOutcome]) -> Callable[[int], SweepOutcome]:
     outcomes: dict[int, SweepOutcome] = {}
 
-    def once(place: int) -> SweepOutcome:
+    def answer_once(place: int) -> SweepOutcome:
         if place not in outcomes:
-            outcomes[place] = at(place)
+            outcomes[place] = answer(place)
         return outcomes[place]
 
-    return once
+    return answer_once
 
 
 def _find_intervals(
-    grid: Sequence[int], at: Callable[[int], SweepOutcome]
+    grid: Sequence[int], answer: Callable[[int], SweepOutcome]
 ) -> Iterator[tuple[int, int, SweepOutcome]]:
     """Stretches of one outcome; changes between two points of the grid are bisected."""
     begins = grid[0]
     for low, high in pairwise(grid):
-        for change in _find_changes(low, high, at):
-            yield begins, change - 1, at(begins)
+        for change in _find_changes(low, high, answer):
+            yield begins, change - 1, answer(begins)
             begins = change
-    yield begins, grid[-1], at(begins)
+    yield begins, grid[-1], answer(begins)
 
 
-def _find_changes(low: int, high: int, at: Callable[[int], SweepOutcome]) -> Iterator[int]:
+def _find_changes(low: int, high: int, answer: Callable[[int], SweepOutcome]) -> Iterator[int]:
     """The first places of new outcomes after `low`, up to `high`."""
-    if at(low) == at(high):
+    if answer(low) == answer(high):
         return
     if high - low == 1:
         yield high
         return
     middle = (low + high) // 2
-    yield from _find_changes(low, middle, at)
-    yield from _find_changes(middle, high, at)
+    yield from _find_changes(low, middle, answer)
+    yield from _find_changes(middle, high, answer)
 
 
 def _read_outcome(answer: CallAnswer) -> SweepOutcome:

@@ -34,11 +34,11 @@ class WhatIfView:
 
     @classmethod
     def from_document(
-        cls, document: Any, asked: WhatIfQuery, chosen: Variant, settings: Settings
+        cls, document: Any, query: WhatIfQuery, variant: Variant, settings: Settings
     ) -> "WhatIfView":
-        """Raises UnusableDocument."""
-        shown = answer_case(document, chosen, asked.day, asked.hook)
-        return cls(asked, chosen, settings, document, shown)
+        """Raises UnusableDocumentError."""
+        result = answer_case(document, variant, query.day, query.hook)
+        return cls(query, variant, settings, document, result)
 
     @property
     def cards(self) -> tuple[Mapping[str, Any], ...]:
@@ -46,13 +46,13 @@ class WhatIfView:
 
     @property
     def b12(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.result.assessment["b12"]
-        return found
+        assessment: Mapping[str, Any] = self.result.assessment["b12"]
+        return assessment
 
     @property
     def muscle(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.result.assessment["sarcopenia"]
-        return found
+        assessment: Mapping[str, Any] = self.result.assessment["sarcopenia"]
+        return assessment
 
     @property
     def b12_title(self) -> str:
@@ -84,7 +84,7 @@ class WhatIfView:
 
     @cached_property
     def placed(self) -> tuple[ResultOnScale, ...]:
-        return place_results(self.result.answered.chart, self.variant.known)
+        return place_results(self.result.answered.chart, self.variant.knowledge)
 
     @cached_property
     def sweepable(self) -> Mapping[str, str]:
@@ -92,12 +92,12 @@ class WhatIfView:
 
     @cached_property
     def sweep(self) -> Sweep:
-        asked = self.query.aside.get("sweep", "")
+        requested = self.query.aside.get("sweep", "")
         measured = self.result.answered.chart.measurements
         preferred = next(
             (name for name in DEFAULT_MEASURES if name in measured), DEFAULT_MEASURES[0]
         )
-        name = asked if asked in self.sweepable else preferred
+        name = requested if requested in self.sweepable else preferred
         begins, ends = self.query.find_number("from"), self.query.find_number("to")
         return sweep_value(self.result.answered, self.variant, name, begins, ends)
 
@@ -107,7 +107,9 @@ class WhatIfView:
         if not self.query.aside.get("awkward"):
             return None
         request = build_request(
-            self.document, self.result.answered, build_prefetch_templates(self.variant.known.index)
+            self.document,
+            self.result.answered,
+            build_prefetch_templates(self.variant.knowledge.index),
         )
         return simulate_faults(request, self.settings, self.variant, self.query.day)
 

@@ -381,7 +381,7 @@ def test_every_guideline_and_definition_tells_its_history_and_all_that_is_asked_
     assert [*asked.names] == schema["properties"]["source_attributes"]["required"]
     read = [read_guideline(id_, INDEX) for id_ in list_guideline_ids("b12")]
     for one in (*read, *(read_definition(id_, INDEX) for id_ in list_guideline_ids("sarcopenia"))):
-        answers = asked.answered(one.source_attributes)
+        answers = asked.list_answers(one.source_attributes)
         assert len(answers) == 13
         assert all(text for _, text in answers)
         assert one.changes[0].version == one.version
