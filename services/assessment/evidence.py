@@ -210,13 +210,13 @@ class AssessmentLog:
         self.evidence.append(Evidence(rule, outcome, says, result.resource, day=result.day))
 
     def add_findings(
-        self, rule: str, found: Iterable[Finding | Medication], locator: str | None = None
+        self, rule: str, findings: Iterable[Finding | Medication], locator: str | None = None
     ) -> None:
-        for one in found:
-            day = one.onset if isinstance(one, Finding) else one.start
-            says = one.text or one.concept
+        for finding in findings:
+            day = finding.onset if isinstance(finding, Finding) else finding.start
+            says = finding.text or finding.concept
             self.evidence.append(
-                Evidence(rule, Outcome.PRESENT, says, one.resource, day=day, locator=locator)
+                Evidence(rule, Outcome.PRESENT, says, finding.resource, day=day, locator=locator)
             )
 
     def add_remark(

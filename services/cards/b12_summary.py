@@ -50,11 +50,11 @@ def _name_result(assessment: B12Assessment) -> str:
 
 
 def _write_deficient(assessment: B12Assessment) -> Sentences:
-    named, urge = _name_result(assessment), _write_action(assessment)
+    result, urge = _name_result(assessment), _write_action(assessment)
     if assessment.deciding is None:
-        return make_text("{result}: deficient.", result=named), urge
+        return make_text("{result}: deficient.", result=result), urge
     limit = assessment.deciding.limit
-    return make_text("{result}: deficient ({limit}).", result=named, limit=limit), urge
+    return make_text("{result}: deficient ({limit}).", result=result, limit=limit), urge
 
 
 def _write_action(assessment: B12Assessment) -> str:
@@ -84,9 +84,9 @@ def _write_functional(assessment: B12Assessment) -> Sentences:
     urge = _write_action(assessment)
     if assessment.deciding is None:
         return make_text("Functional B12 deficiency: {what}.", what=what), urge
-    named = _name_result(assessment)
+    result = _name_result(assessment)
     return make_text(
-        "Functional B12 deficiency: {what} although {result}.", what=what, result=named
+        "Functional B12 deficiency: {what} although {result}.", what=what, result=result
     ), urge
 
 
@@ -121,7 +121,7 @@ def _write_indeterminate(assessment: B12Assessment) -> Sentences:
 
 
 def _write_uninterpretable(assessment: B12Assessment) -> str:
-    named, flags, steps = _name_result(assessment), assessment.flags, assessment.next_steps
+    result, flags, steps = _name_result(assessment), assessment.flags, assessment.next_steps
     if "stop-nitrous-oxide" in steps:
         if assessment.deciding is None:
             return make_text(
@@ -130,29 +130,29 @@ def _write_uninterpretable(assessment: B12Assessment) -> str:
         if "order-hcy-or-mma" not in steps:
             return make_text(
                 "{result} does not reassure after nitrous oxide while there are symptoms or signs.",
-                result=named,
+                result=result,
             )
         return make_text(
             "{result} does not reassure after nitrous oxide: measure homocysteine or MMA.",
-            result=named,
+            result=result,
         )
     if "flag-assay-interference" in flags:
         return make_text(
-            "{result} may be falsely normal: intrinsic factor antibodies interfere.", result=named
+            "{result} may be falsely normal: intrinsic factor antibodies interfere.", result=result
         )
     if any(e.rule == "pregnancy" for e in assessment.evidence):
         return make_text(
             "{result} in pregnancy: total B12 cannot be interpreted, measure active B12.",
-            result=named,
+            result=result,
         )
     if "note-supplement-masks" in flags:
         return make_text(
             "{result} under a B12 supplement does not reassure: measure MMA or homocysteine.",
-            result=named,
+            result=result,
         )
     return make_text(
         "{result} must not be read as sufficient: another disease can raise or mask it.",
-        result=named,
+        result=result,
     )
 
 

@@ -66,8 +66,8 @@ class ChartBuilder:
     references_read: set[str] = field(default_factory=set)
 
 
-def _freeze_lists(found: Mapping[str, list[Kind]]) -> Mapping[str, tuple[Kind, ...]]:
-    return {name: tuple(several) for name, several in found.items()} if found else {}
+def _freeze_lists(lists: Mapping[str, list[Kind]]) -> Mapping[str, tuple[Kind, ...]]:
+    return {name: tuple(values) for name, values in lists.items()} if lists else {}
 
 
 def build_chart(pages: ChartBuilder, unknown: frozenset[str], incomplete: frozenset[str]) -> Chart:

@@ -151,8 +151,8 @@ class Chart:
     def __post_init__(self) -> None:
         # Rules ask for some hundred concepts in a call; few of them are there.
         holds, drafts = set(), set()
-        for name, found in self.findings.items():
-            if any(finding.active for finding in found):
+        for name, findings in self.findings.items():
+            if any(finding.active for finding in findings):
                 holds.add(name)
         for name, drugs in self.medications.items():
             for drug in drugs:

@@ -68,7 +68,9 @@ def run_in_process(
                 clock=get_utc_now if now is None else lambda: now,
             )
         )
-        answering = tuple(one for one in offered if tenant.dialect.supports_hook(one.hook))
+        answering = tuple(
+            service for service in offered if tenant.dialect.supports_hook(service.hook)
+        )
         try:
             yield InProcessService(app.test_client(), answering, lines)
         finally:

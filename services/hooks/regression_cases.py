@@ -60,7 +60,7 @@ def build_expectation(shown: CaseResult) -> dict[str, Any]:
             {
                 "summary": card["summary"],
                 "indicator": card["indicator"],
-                "suggestions": [one["label"] for one in card.get("suggestions", ())],
+                "suggestions": [suggestion["label"] for suggestion in card.get("suggestions", ())],
             }
             for card in shown.cards
         ],
@@ -131,19 +131,21 @@ def read_case(document: Any) -> RegressionCase:
 
 def find_case_differences(case: RegressionCase, chosen: Variant) -> Iterator[str]:
     """What is answered otherwise than expected, in words. Raises UnusableDocument."""
-    found = build_expectation(answer_case(case.document, chosen, case.day, case.hook))
+    actual = build_expectation(answer_case(case.document, chosen, case.day, case.hook))
     for key, expected in case.expected.items():
         if key != "cards":
-            if found[key] != expected:
-                yield _describe_difference(key, expected, found[key])
+            if actual[key] != expected:
+                yield _describe_difference(key, expected, actual[key])
             continue
-        if len(expected) != len(found["cards"]):
-            yield f"cards: expected {len(expected)}, found {len(found['cards'])}"
-        for place, (one, other) in enumerate(zip(expected, found["cards"], strict=False)):
-            for part, wanted in one.items():
-                if other[part] != wanted:
+        if len(expected) != len(actual["cards"]):
+            yield f"cards: expected {len(expected)}, found {len(actual['cards'])}"
+        for place, (expected_card, actual_card) in enumerate(
+            zip(expected, actual["cards"], strict=False)
+        ):
+            for part, value in expected_card.items():
+                if actual_card[part] != value:
                     where = f"cards[{place}].{part}"
-                    yield _describe_difference(where, wanted, other[part])
+                    yield _describe_difference(where, value, actual_card[part])
 
 
 def _describe_difference(where: str, expected: Any, actual: Any) -> str:

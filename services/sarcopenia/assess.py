@@ -54,23 +54,27 @@ def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment
             SarcopeniaRule.AGE, make_age_reason(ADULT_AGE), outcome=Outcome.NOT_APPLIED
         )
         return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, None)
-    found = read_findings(chart, knowledge)
+    findings = read_findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
-        found.strength, found.mass, found.performance, found.screen.outcome, found.attempted
+        findings.strength,
+        findings.mass,
+        findings.performance,
+        findings.screen.outcome,
+        findings.attempted,
     )
-    if found is not NOTHING_MEASURED:
-        _write_evidence(found, knowledge, notes)
+    if findings is not NOTHING_MEASURED:
+        _write_evidence(findings, knowledge, notes)
     if triggers:
         _write_triggers(chart, knowledge, notes)
     if in_scope is False:
         locator = definition.minimum_age_locator
         years = definition.minimum_age
         notes.add_remark(SarcopeniaRule.AGE, make_age_reason(years), locator, Outcome.NOT_APPLIED)
-        if found.strength == Level.LOW:
+        if findings.strength == Level.LOW:
             notes.add_flag(SarcopeniaFlag.LOW_GRIP_BELOW_REFERENCE)
-        _write_flags(found, SarcopeniaCategory.OUT_OF_SCOPE_AGE, chart, knowledge, notes)
-        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, found)
-    _write_flags(found, category, chart, knowledge, notes)
+        _write_flags(findings, SarcopeniaCategory.OUT_OF_SCOPE_AGE, chart, knowledge, notes)
+        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, findings)
+    _write_flags(findings, category, chart, knowledge, notes)
     if in_scope is None and triggers:
         notes.add_step(SarcopeniaStep.RECORD_BIRTH_DATE)
     if in_scope is None and category != SarcopeniaCategory.NOT_ASSESSED:
@@ -78,10 +82,10 @@ def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment
             SarcopeniaRule.AGE,
             make_text("the birth date does not say whether the definition holds"),
         )
-        _write_clarifications(found, notes)
-        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.INDETERMINATE, found)
-    _write_steps(found, category, triggers, MEASURES_USED[definition.algorithm], notes)
-    return _conclude(triggers, knowledge, notes, category, found)
+        _write_clarifications(findings, notes)
+        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.INDETERMINATE, findings)
+    _write_steps(findings, category, triggers, MEASURES_USED[definition.algorithm], notes)
+    return _conclude(triggers, knowledge, notes, category, findings)
 
 
 def _conclude(
@@ -89,25 +93,27 @@ def _conclude(
     knowledge: SarcopeniaKnowledge,
     notes: AssessmentLog,
     category: SarcopeniaCategory,
-    found: MuscleFindings | None,
+    findings: MuscleFindings | None,
 ) -> SarcopeniaAssessment:
     definition = knowledge.definition
     return SarcopeniaAssessment(
         definition=definition.id,
         definition_version=definition.version,
         category=category,
-        strength=found.strength if found else Level.UNKNOWN,
-        mass=found.mass if found else Level.UNKNOWN,
-        performance=found.performance if found else Level.UNKNOWN,
+        strength=findings.strength if findings else Level.UNKNOWN,
+        mass=findings.mass if findings else Level.UNKNOWN,
+        performance=findings.performance if findings else Level.UNKNOWN,
         evidence=tuple(notes.evidence),
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
         triggers=triggers,
-        low=tuple([t for t in found.tests if t.level == Level.LOW])
-        if found and found.tests
+        low=tuple([t for t in findings.tests if t.level == Level.LOW])
+        if findings and findings.tests
         else (),
-        screened=tuple([t for t in found.screen.tests if t.level == Level.LOW]) if found else (),
-        asymmetry=tuple([g.resource for g in found.asymmetry]) if found else (),
+        screened=tuple([t for t in findings.screen.tests if t.level == Level.LOW])
+        if findings
+        else (),
+        asymmetry=tuple([g.resource for g in findings.asymmetry]) if findings else (),
     )
 
 
@@ -145,25 +151,25 @@ def _write_triggers(chart: Chart, knowledge: SarcopeniaKnowledge, notes: Assessm
 
 
 def _write_evidence(
-    found: MuscleFindings, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
+    findings: MuscleFindings, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
 ) -> None:
-    for test in found.tests:
+    for test in findings.tests:
         rule = RULES.get(_find_meaning(test, knowledge), SarcopeniaRule.MEASURE)
         _write_measure(test, rule, knowledge, notes)
-    for test in found.screen.tests:
+    for test in findings.screen.tests:
         _write_measure(test, SarcopeniaRule.SCREEN, knowledge, notes)
-    for measure in found.stale:
+    for measure in findings.stale:
         says = make_text(
             "{title}: too old to decide", title=_get_title(knowledge, measure.observation)
         )
         notes.add_result(SarcopeniaRule.STALE, Outcome.STALE, measure, says)
-    for result in found.refused:
+    for result in findings.refused:
         why = knowledge.refused[result.observation]
         says = make_text(
             "{title} is not used: {why}", title=_get_title(knowledge, result.observation), why=why
         )
         notes.add_unusable(SarcopeniaRule.REFUSED, result, says, Outcome.REFUSED)
-    for grip in found.asymmetry:
+    for grip in findings.asymmetry:
         says = make_text("Grip strength, {side} hand", side=grip.side or "")
         notes.add_result(SarcopeniaRule.ASYMMETRY, Outcome.PRESENT, grip, says)
 
@@ -243,41 +249,41 @@ def _get_title(knowledge: SarcopeniaKnowledge, observation: str) -> str:
 
 
 def _write_flags(
-    found: MuscleFindings,
+    findings: MuscleFindings,
     category: SarcopeniaCategory,
     chart: Chart,
     knowledge: SarcopeniaKnowledge,
     notes: AssessmentLog,
 ) -> None:
-    if found is NOTHING_MEASURED:
+    if findings is NOTHING_MEASURED:
         return
-    tests = (*found.tests, *found.screen.tests)
+    tests = (*findings.tests, *findings.screen.tests)
     if chart.sex is None and any(test.row is not None and test.row.sex for test in tests):
         notes.add_flag(SarcopeniaFlag.SEX_MISSING)
-    masses = [t for t in found.tests if t.observation.startswith("asm") and t.result is not None]
+    masses = [t for t in findings.tests if t.observation.startswith("asm") and t.result is not None]
     if any(test.result is not None and test.result.method is None for test in masses):
         notes.add_flag(SarcopeniaFlag.METHOD_MISSING)
     if any(test.reason == UnknownLevelReason.METHOD for test in tests):
         notes.add_flag(SarcopeniaFlag.METHOD_REQUIRED)
-    if found.stale:
+    if findings.stale:
         notes.add_flag(SarcopeniaFlag.STALE)
-    if found.discordant:
+    if findings.discordant:
         notes.add_flag(SarcopeniaFlag.MASS_INDEX_ABSOLUTE_DISCORDANT)
-    if found.asymmetry:
+    if findings.asymmetry:
         notes.add_flag(SarcopeniaFlag.GRIP_ASYMMETRY_RED_FLAG)
-    if found.screen.at_limit:
+    if findings.screen.at_limit:
         notes.add_flag(SarcopeniaFlag.EQUALITY_CONFLICT)
-    if found.mass == Level.NORMAL and found.strength == Level.LOW:
+    if findings.mass == Level.NORMAL and findings.strength == Level.LOW:
         notes.add_flag(SarcopeniaFlag.MASS_NORMAL_STRENGTH_LOW)
-    if found.mass == Level.LOW and category == SarcopeniaCategory.NO_SARCOPENIA:
+    if findings.mass == Level.LOW and category == SarcopeniaCategory.NO_SARCOPENIA:
         notes.add_flag(SarcopeniaFlag.LOW_MASS_ONLY)
     awgs = knowledge.definition.algorithm == "awgs2019"
-    if awgs and found.performance == Level.UNKNOWN and found.strength != Level.UNKNOWN:
+    if awgs and findings.performance == Level.UNKNOWN and findings.strength != Level.UNKNOWN:
         notes.add_flag(SarcopeniaFlag.AWGS_PERFORMANCE_NOT_ASSESSED)
 
 
 def _write_steps(
-    found: MuscleFindings,
+    findings: MuscleFindings,
     category: SarcopeniaCategory,
     triggers: tuple[str, ...],
     uses: frozenset[str],
@@ -288,43 +294,43 @@ def _write_steps(
         notes.add_step(
             SarcopeniaStep.ASSESS_SECONDARY_CAUSES, SarcopeniaStep.REFER_PHYSIO_RESISTANCE_EXERCISE
         )
-        _write_unknown_measures(found, uses, notes)
+        _write_unknown_measures(findings, uses, notes)
     if category in CONFIRMED:
         notes.add_step(SarcopeniaStep.REFER_DIETITIAN_PROTEIN, SarcopeniaStep.FALLS_ASSESSMENT)
     elif category in POSITIVE and Trigger.FALLS in triggers:
         notes.add_step(SarcopeniaStep.FALLS_ASSESSMENT)
     if category in SCREENED_POSITIVE:
         notes.add_step(SarcopeniaStep.MEASURE_GRIP, SarcopeniaStep.MEASURE_CHAIR_STAND)
-    _write_clarifications(found, notes)
+    _write_clarifications(findings, notes)
     if category == SarcopeniaCategory.NOT_ASSESSED and triggers:
-        if found.screen.score is None or not found.screen.score.complete:
+        if findings.screen.score is None or not findings.screen.score.complete:
             notes.add_step(SarcopeniaStep.COMPLETE_SARC_F)
         notes.add_step(SarcopeniaStep.MEASURE_GRIP)
     if category == SarcopeniaCategory.INDETERMINATE:
-        if found.strength == Level.UNKNOWN:
+        if findings.strength == Level.UNKNOWN:
             notes.add_step(SarcopeniaStep.MEASURE_GRIP, SarcopeniaStep.MEASURE_CHAIR_STAND)
         else:
-            _write_unknown_measures(found, uses, notes)
-    if found.asymmetry:
+            _write_unknown_measures(findings, uses, notes)
+    if findings.asymmetry:
         notes.add_step(SarcopeniaStep.NEURO_EXAM)
 
 
 def _write_unknown_measures(
-    found: MuscleFindings, uses: frozenset[str], notes: AssessmentLog
+    findings: MuscleFindings, uses: frozenset[str], notes: AssessmentLog
 ) -> None:
     """Mass, where strength or performance is low; performance, where the definition uses it."""
-    low = Level.LOW in (found.strength, found.performance)
-    if found.mass == Level.UNKNOWN and "mass" in uses and low:
+    low = Level.LOW in (findings.strength, findings.performance)
+    if findings.mass == Level.UNKNOWN and "mass" in uses and low:
         notes.add_step(SarcopeniaStep.ORDER_MUSCLE_MASS_DXA_BIA)
-    if found.performance == Level.UNKNOWN and "performance" in uses:
+    if findings.performance == Level.UNKNOWN and "performance" in uses:
         notes.add_step(SarcopeniaStep.MEASURE_GAIT_OR_SPPB)
 
 
-def _write_clarifications(found: MuscleFindings, notes: AssessmentLog) -> None:
+def _write_clarifications(findings: MuscleFindings, notes: AssessmentLog) -> None:
     """What on record cannot be read, and what would make it readable."""
-    if found is NOTHING_MEASURED:
+    if findings is NOTHING_MEASURED:
         return
-    tests = (*found.tests, *found.screen.tests)
+    tests = (*findings.tests, *findings.screen.tests)
     reasons = {test.reason for test in tests} | {
         test.unusable.reason for test in tests if test.unusable is not None
     }
@@ -332,5 +338,5 @@ def _write_clarifications(found: MuscleFindings, notes: AssessmentLog) -> None:
         notes.add_step(SarcopeniaStep.CLARIFY_UNIT)
     if UnknownLevelReason.SEX in reasons:
         notes.add_step(SarcopeniaStep.RECORD_SEX_PARAMETER)
-    if found.height_missing:
+    if findings.height_missing:
         notes.add_step(SarcopeniaStep.RECORD_HEIGHT)

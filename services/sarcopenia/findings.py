@@ -121,8 +121,8 @@ def _find_asymmetry(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[Measu
     best: dict[str, Measurement] = {}
     for grip in grips:
         if grip.day == grips[0].day and grip.side is not None:
-            held = best.get(grip.side)
-            if held is None or grip.value > held.value:
+            best_of_side = best.get(grip.side)
+            if best_of_side is None or grip.value > best_of_side.value:
                 best[grip.side] = grip
     if len(best) < len(("left", "right")):
         return ()

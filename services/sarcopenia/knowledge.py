@@ -36,13 +36,13 @@ class SarcopeniaKnowledge:
         means = dict.fromkeys(row.means for row in self.definition.cutoffs)
         tests = {meaning: self.definition.list_observations(meaning) for meaning in means}
         object.__setattr__(self, "tests_of", tests)
-        named = dict.fromkeys(row.observation for row in self.definition.cutoffs)
-        object.__setattr__(self, "measures", tuple(named))
+        measures = dict.fromkeys(row.observation for row in self.definition.cutoffs)
+        object.__setattr__(self, "measures", tuple(measures))
         otherwise = self.groups["strength_measured_otherwise"]
         parts = ("asm",) if self.definition.mass_order else ()  # what an index is made of
-        shown = frozenset((*named, *self.sarc_f_items, *otherwise, *parts))
+        shown = frozenset((*measures, *self.sarc_f_items, *otherwise, *parts))
         object.__setattr__(self, "of_muscle", shown - BODY_MEASURES)
-        looked_at = frozenset((*named, *self.sarc_f_items, *self.refused, *NAMED_MEASURES))
+        looked_at = frozenset((*measures, *self.sarc_f_items, *self.refused, *NAMED_MEASURES))
         object.__setattr__(self, "looked_at", looked_at)
         object.__setattr__(self, "cause_of", {cause.id: cause for cause in self.causes})
         naming: dict[str, tuple[int, ...]] = {}

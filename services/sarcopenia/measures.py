@@ -64,8 +64,8 @@ def decide(
     if not rows:
         return None
     sexes = (chart.sex,) if chart.sex or not any(r.sex for r in rows) else SEXES
-    asked = result.method is None and any(row.method for row in rows)
-    methods: Iterable[str | None] = METHODS if asked else (result.method,)
+    is_method_missing = result.method is None and any(row.method for row in rows)
+    methods: Iterable[str | None] = METHODS if is_method_missing else (result.method,)
     read = {
         (sex, method): definition.interpret(
             name, result.value, result.comparator, result.unit, sex=sex, method=method

@@ -69,10 +69,10 @@ def score_sarc_f(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcFScore | N
     first = next(iter(answered.values()), None)
     if first is None or not is_fresh(chart, knowledge, first):
         return None
-    known = sum(item.value for item in answered.values())
+    points = sum(item.value for item in answered.values())
     missing = [most for name, most in knowledge.sarc_f_items.items() if name not in answered]
-    lower = first._replace(observation="sarc_f", value=known, reported="")
-    return SarcFScore(lower, lower._replace(value=known + sum(missing)), len(missing))
+    lower = first._replace(observation="sarc_f", value=points, reported="")
+    return SarcFScore(lower, lower._replace(value=points + sum(missing)), len(missing))
 
 
 def _decide_by_bounds(
@@ -99,8 +99,8 @@ def _decide_by_bounds(
 def _find_unreadable(chart: Chart, knowledge: SarcopeniaKnowledge) -> MeasureResult | None:
     """A SARC-F that is on record and cannot be read."""
     names = ("sarc_f", *knowledge.sarc_f_items)
-    found = (u for name in names for u in chart.unusable.get(name, ()))
-    first = next((u for u in found if is_fresh(chart, knowledge, u)), None)
+    results = (u for name in names for u in chart.unusable.get(name, ()))
+    first = next((u for u in results if is_fresh(chart, knowledge, u)), None)
     if first is None:
         return None
     return MeasureResult(

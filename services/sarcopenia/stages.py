@@ -69,13 +69,13 @@ def classify_fnih2014(
     return _classify_by_both(strength, mass, attempted=attempted)
 
 
-def _classify_by_both(one: Level, other: Level, *, attempted: bool) -> SarcopeniaCategory:
+def _classify_by_both(level: Level, other_level: Level, *, attempted: bool) -> SarcopeniaCategory:
     """Both must be low: one that is normal rules out, one that is unknown leaves open."""
-    if Level.NORMAL in (one, other):
+    if Level.NORMAL in (level, other_level):
         return SarcopeniaCategory.NO_SARCOPENIA
-    if one == other == Level.LOW:
+    if level == other_level == Level.LOW:
         return SarcopeniaCategory.SARCOPENIA
-    if attempted or Level.LOW in (one, other):
+    if attempted or Level.LOW in (level, other_level):
         return SarcopeniaCategory.INDETERMINATE
     return SarcopeniaCategory.NOT_ASSESSED
 

@@ -72,9 +72,13 @@ def _list_indicator_flags(case: Case) -> tuple[str, ...]:
 
 
 def _classify(case: Case, notes: AssessmentLog) -> B12Category:
-    given = case.replacement
-    if given.under_way and not _precedes_treatment(case) and not _is_dietary_dose_failing(case):
-        notes.add_findings(B12Rule.REPLACEMENT, (*given.parenteral, *given.oral))
+    replacement = case.replacement
+    if (
+        replacement.under_way
+        and not _precedes_treatment(case)
+        and not _is_dietary_dose_failing(case)
+    ):
+        notes.add_findings(B12Rule.REPLACEMENT, (*replacement.parenteral, *replacement.oral))
         return B12Category.ON_TREATMENT
     if case.features.nitrous_oxide:
         exposed = _classify_after_nitrous_oxide(case, notes)

@@ -74,14 +74,14 @@ class Case(NamedTuple):
 
 def read_case(chart: Chart, knowledge: B12Knowledge) -> Case:
     """Reads every result that a rule may ask for."""
-    found = read_features(chart, knowledge)
+    features = read_features(chart, knowledge)
     readings, incomparable = _read_first_line_results(chart, knowledge)
-    first, beside = _choose_deciding(readings, found, chart)
+    first, beside = _choose_deciding(readings, features, chart)
     status, egfr = assess_kidneys(chart, knowledge)
     return Case(
         chart=chart,
         knowledge=knowledge,
-        features=found,
+        features=features,
         replacement=read_replacement(chart, knowledge),
         deciding=first,
         other_readings=beside,
@@ -117,7 +117,7 @@ def _read_first_line_results(
 
 
 def _choose_deciding(
-    readings: list[Reading], found: Features, chart: Chart
+    readings: list[Reading], features: Features, chart: Chart
 ) -> tuple[Reading | None, tuple[Reading, ...]]:
     """The newest first-line result decides; of one day's, the worse.
 
@@ -127,7 +127,7 @@ def _choose_deciding(
     if not readings:
         return None, ()
     active = next((r for r in readings if r.result.observation == "active_b12"), None)
-    if active is not None and (found.pregnant or chart.has("hormonal_contraceptive")):
+    if active is not None and (features.pregnant or chart.has("hormonal_contraceptive")):
         return active, tuple(r for r in readings if r is not active)
     day = readings[0].result.day
     same_day = [_find_newest(kind, day, readings) for kind in FIRST_LINE]

@@ -124,8 +124,8 @@ def _write_results(case: Case, notes: AssessmentLog) -> None:
             B12Rule.KIDNEY_FUNCTION, outcome, case.egfr, says, str(row), format_locator(row)
         )
     for reading in case.features.blood:
-        named = _get_title(case, reading.result.observation)
-        notes.add_reading(B12Rule.BLOOD_COUNT, reading, _format_blood_finding(named, reading.means))
+        title = _get_title(case, reading.result.observation)
+        notes.add_reading(B12Rule.BLOOD_COUNT, reading, _format_blood_finding(title, reading.means))
     if case.folate_low is not None:
         notes.add_reading(B12Rule.FOLATE, case.folate_low, make_text("Folate low"))
     _flag_metabolites(case, notes)

@@ -71,7 +71,9 @@ def _read_blood_count(
 
 def _list_findings(chart: Chart, concepts: Collection[str]) -> tuple[Finding, ...]:
     present = chart.list_present(concepts)
-    return tuple([found for found in present if isinstance(found, Finding)]) if present else ()
+    return (
+        tuple([finding for finding in present if isinstance(finding, Finding)]) if present else ()
+    )
 
 
 def list_past_deficiencies(chart: Chart, knowledge: B12Knowledge) -> tuple[Finding, ...]:
@@ -89,8 +91,8 @@ def list_past_deficiencies(chart: Chart, knowledge: B12Knowledge) -> tuple[Findi
 def list_nitrous_oxide_exposures(chart: Chart) -> tuple[Finding | Medication, ...]:
     """Exposure on record. A draft order is not an exposure yet."""
     drugs = chart.medications.get("nitrous_oxide")
-    given = tuple([drug for drug in drugs if drug.status != "draft"]) if drugs else ()
-    return (*_list_findings(chart, ("nitrous_oxide",)), *given)
+    exposures = tuple([drug for drug in drugs if drug.status != "draft"]) if drugs else ()
+    return (*_list_findings(chart, ("nitrous_oxide",)), *exposures)
 
 
 def is_pregnant(chart: Chart, knowledge: B12Knowledge) -> bool:
@@ -140,6 +142,6 @@ def explain_duration(chart: Chart, row: Duration, knowledge: B12Knowledge) -> st
     months = (chart.today.year - since.year) * 12 + chart.today.month - since.month
     months -= chart.today.day < since.day
     # Strictly more than 4 months is 4 months and a day.
-    whole = since.day == chart.today.day
-    elapsed = months if whole else months + 0.5
+    is_full_month = since.day == chart.today.day
+    elapsed = months if is_full_month else months + 0.5
     return make_text("since {day}", day=since) if row.is_met_by(elapsed) else None

@@ -48,9 +48,9 @@ def _write_category(case: Case, notes: AssessmentLog, category: B12Category) -> 
 
 
 def _write_indeterminate(case: Case, notes: AssessmentLog) -> None:
-    testing, found = case.knowledge.guideline.testing, case.features
-    notes.add_findings(B12Rule.RISK_FACTOR, found.risks, testing.risk_locator)
-    symptomatic = bool(found.symptoms or found.neurological)
+    testing, features = case.knowledge.guideline.testing, case.features
+    notes.add_findings(B12Rule.RISK_FACTOR, features.risks, testing.risk_locator)
+    symptomatic = bool(features.symptoms or features.neurological)
     if case.mma_means is None and (symptomatic or not testing.second_test_needs_symptom):
         if case.kidneys == "impaired":
             notes.add_step(B12Step.CONSIDER_ACTIVE_B12_OR_URINE_MMA)
@@ -99,10 +99,10 @@ def _is_total(case: Case) -> bool:
 
 
 def _write_unlikely(case: Case, notes: AssessmentLog) -> None:
-    found = case.features
-    if found.symptoms or found.neurological:
+    features = case.features
+    if features.symptoms or features.neurological:
         notes.add_step(B12Step.REASSESS_IF_SYMPTOMS_PERSIST, B12Step.CONSIDER_ALTERNATIVE_DIAGNOSIS)
-        if found.neurological:
+        if features.neurological:
             notes.add_flag(B12Flag.DO_NOT_DISMISS)
             if case.knowledge.guideline.testing.rule == "clinical_picture":
                 notes.add_step(B12Step.CLINICAL_JUDGEMENT_TRIAL)
@@ -125,15 +125,15 @@ def _write_unlikely(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_uninterpretable(case: Case, notes: AssessmentLog) -> None:
-    testing, found = case.knowledge.guideline.testing, case.features
-    if found.pregnant and _is_total(case):
+    testing, features = case.knowledge.guideline.testing, case.features
+    if features.pregnant and _is_total(case):
         notes.add_step(testing.pregnancy_step)
-    if found.nitrous_oxide:
+    if features.nitrous_oxide:
         notes.add_step(B12Step.STOP_NITROUS_OXIDE)
         if case.mma_means is None or case.hcy_means is None:
             notes.add_step(testing.nitrous_oxide_step)
         notes.add_flag(B12Flag.DO_NOT_DISMISS)
-    if case.replacement.oral and not found.nitrous_oxide:
+    if case.replacement.oral and not features.nitrous_oxide:
         notes.add_flag(B12Flag.NOTE_SUPPLEMENT_MASKS)
         notes.add_step(B12Step.CHECK_SUPPLEMENT_USE, B12Step.ORDER_HCY_OR_MMA)
     if B12Flag.FLAG_ASSAY_INTERFERENCE in notes.flags or case.chart.has(
@@ -147,7 +147,7 @@ def _write_uninterpretable(case: Case, notes: AssessmentLog) -> None:
         notes.add_flag(B12Flag.DO_NOT_DISMISS)
         notes.add_step(
             B12Step.ORDER_HCY_OR_MMA
-            if found.symptoms or found.neurological
+            if features.symptoms or features.neurological
             else B12Step.VERIFY_RESULT
         )
         if is_twice_high(case):
@@ -168,18 +168,20 @@ def _write_high(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_insufficient_data(case: Case, notes: AssessmentLog) -> None:
-    testing, found = case.knowledge.guideline.testing, case.features
-    notes.add_step(testing.nitrous_oxide_step if found.nitrous_oxide else _choose_first_step(case))
-    if found.nitrous_oxide:
+    testing, features = case.knowledge.guideline.testing, case.features
+    notes.add_step(
+        testing.nitrous_oxide_step if features.nitrous_oxide else _choose_first_step(case)
+    )
+    if features.nitrous_oxide:
         notes.add_step(B12Step.STOP_NITROUS_OXIDE)
-    if found.strong:
+    if features.strong:
         notes.add_step(
             B12Step.TAKE_BLOOD_THEN_TREAT,
             B12Step.URGENT_NEUROLOGY_HAEMATOLOGY_ADVICE,
             B12Step.DO_NOT_DELAY_TREATMENT_IF_PROGRESSIVE,
         )
         notes.add_flag(B12Flag.DO_NOT_DISMISS)
-    elif found.neurological:
+    elif features.neurological:
         notes.add_step(B12Step.DO_NOT_DELAY_TREATMENT_IF_PROGRESSIVE)
 
 

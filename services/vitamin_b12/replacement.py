@@ -32,27 +32,31 @@ NO_REPLACEMENT = Replacement((), (), since=None, therapeutic=False, known_defici
 
 def read_replacement(chart: Chart, knowledge: B12Knowledge) -> Replacement:
     """What B12 the patient is under, by injection within the window or by mouth."""
-    known = chart.has(knowledge.groups["known_deficiency"])
-    known = known or bool(list_past_deficiencies(chart, knowledge))
+    is_deficiency_known = chart.has(knowledge.groups["known_deficiency"])
+    is_deficiency_known = is_deficiency_known or bool(list_past_deficiencies(chart, knowledge))
     if chart.medications.keys().isdisjoint(knowledge.groups["replacement"]):
-        return NO_REPLACEMENT._replace(known_deficiency=True) if known else NO_REPLACEMENT
-    given = [
+        return (
+            NO_REPLACEMENT._replace(known_deficiency=True)
+            if is_deficiency_known
+            else NO_REPLACEMENT
+        )
+    drugs = [
         drug
         for concept in knowledge.groups["replacement"]
         for drug in chart.medications.get(concept, ())
         if drug.status != "draft" and not is_antidote(drug, chart)
     ]
-    injected = [drug for drug in given if is_injected(drug, knowledge)]
-    swallowed = [d for d in given if d not in injected]
+    injected = [drug for drug in drugs if is_injected(drug, knowledge)]
+    swallowed = [d for d in drugs if d not in injected]
     parenteral = tuple(d for d in injected if _is_within_window(d, chart, knowledge))
     oral = tuple(d for d in swallowed if _is_still_masking(d, chart, knowledge))
     treats = any(is_therapeutic(drug, knowledge) for drug in oral)
     return Replacement(
         parenteral=parenteral,
         oral=oral,
-        since=_find_start((*parenteral, *oral), given, knowledge),
+        since=_find_start((*parenteral, *oral), drugs, knowledge),
         therapeutic=bool(parenteral) or treats,
-        known_deficiency=known,
+        known_deficiency=is_deficiency_known,
     )
 
 

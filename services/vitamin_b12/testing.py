@@ -24,26 +24,26 @@ def is_test_indicated(case: Case, notes: AssessmentLog) -> bool:
 
 
 def _check_rule(case: Case, notes: AssessmentLog) -> bool:
-    testing, found = case.knowledge.guideline.testing, case.features
-    symptom = bool(found.symptoms or found.neurological)
+    testing, features = case.knowledge.guideline.testing, case.features
+    symptom = bool(features.symptoms or features.neurological)
     match testing.rule:
         case "symptom_and_risk":
-            called = symptom and bool(found.risks)
+            called = symptom and bool(features.risks)
         case "risk":
             # A drug counts once its own duration is met, where the guideline gives one.
             timed = {row.subject for row in testing.durations}
-            called = any(risk.concept not in timed for risk in found.risks) or (
-                symptom and bool(found.risks)
+            called = any(risk.concept not in timed for risk in features.risks) or (
+                symptom and bool(features.risks)
             )
         case _:
             called = symptom
     if called:
-        notes.add_findings(B12Rule.RISK_FACTOR, found.risks, testing.risk_locator)
+        notes.add_findings(B12Rule.RISK_FACTOR, features.risks, testing.risk_locator)
         notes.add_remark(
             B12Rule.OFFER_TEST, make_text("the guideline offers a test"), testing.rule_locator
         )
         notes.add_step(
-            testing.nitrous_oxide_step if found.nitrous_oxide else choose_first_step(case)
+            testing.nitrous_oxide_step if features.nitrous_oxide else choose_first_step(case)
         )
     return called
 
@@ -56,11 +56,13 @@ def choose_first_step(case: Case) -> str:
 
 def _check_durations(case: Case, notes: AssessmentLog) -> bool:
     met = False
-    told: set[str] = set()
+    subjects: set[str] = set()
     for row in case.knowledge.guideline.testing.durations:
-        words = None if row.subject in told else explain_duration(case.chart, row, case.knowledge)
+        words = (
+            None if row.subject in subjects else explain_duration(case.chart, row, case.knowledge)
+        )
         if words is not None:
-            told.add(row.subject)
+            subjects.add(row.subject)
             title = case.knowledge.titles.get(row.subject, row.subject)
             says = (
                 words
@@ -107,12 +109,14 @@ def _check_orders(case: Case, notes: AssessmentLog) -> bool:
     return called
 
 
-def is_folic_acid_relevant(chart: Chart, found: Features, knowledge: B12Knowledge) -> bool:
+def is_folic_acid_relevant(chart: Chart, features: Features, knowledge: B12Knowledge) -> bool:
     """Rule R12: not for a preconception dose without macrocytosis, risk factor or symptom.
 
     Nor beside an antifolate such as methotrexate, whose companion it is, without such a reason.
     """
-    reason = found.macrocytosis or bool(found.risks or found.symptoms or found.neurological)
+    reason = features.macrocytosis or bool(
+        features.risks or features.symptoms or features.neurological
+    )
     limit = knowledge.policy["folic_acid_preconception_ug_per_day"]
     doses = chart.list_drafted_drugs(("folic_acid",))
     small = all(dose.ug_per_day is not None and dose.ug_per_day <= limit for dose in doses)
