@@ -54,7 +54,7 @@ class Variant:
 
     choices: VariantOptions
     tenant: Tenant
-    known: SiteKnowledge
+    knowledge: SiteKnowledge
     maker: CardComposer
     attention: Mapping[str, AttentionRules]  # by service
 

@@ -22,21 +22,14 @@ from services.assessment.evidence import (
 )
 from services.assessment.labels import get_sentence
 from services.chart.model import Chart, UnusableReason
+from services.sarcopenia import next_steps
 from services.sarcopenia.findings import NOTHING_MEASURED, MuscleFindings, read_findings
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 from services.sarcopenia.measures import MeasureResult, is_fresh
-from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, SarcopeniaAssessment
+from services.sarcopenia.outcome import SarcopeniaAssessment
 from services.sarcopenia.stages import ALGORITHMS, MEASURES_USED
 from services.sarcopenia.weight import find_weight_loss
 
-UNREADABLE_UNIT = frozenset(
-    {
-        UnusableReason.NO_UNIT,
-        UnusableReason.UNKNOWN_UNIT,
-        UnusableReason.NO_DISTANCE,
-        UnusableReason.WRONG_SPECIMEN,
-    }
-)
 RULES = {
     "low_strength": SarcopeniaRule.STRENGTH,
     "low_mass": SarcopeniaRule.MASS,
@@ -72,9 +65,11 @@ def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment
         notes.add_remark(SarcopeniaRule.AGE, make_age_reason(years), locator, Outcome.NOT_APPLIED)
         if findings.strength == Level.LOW:
             notes.add_flag(SarcopeniaFlag.LOW_GRIP_BELOW_REFERENCE)
-        _write_flags(findings, SarcopeniaCategory.OUT_OF_SCOPE_AGE, chart, knowledge, notes)
+        next_steps.write_flags(
+            findings, SarcopeniaCategory.OUT_OF_SCOPE_AGE, chart, knowledge, notes
+        )
         return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, findings)
-    _write_flags(findings, category, chart, knowledge, notes)
+    next_steps.write_flags(findings, category, chart, knowledge, notes)
     if in_scope is None and triggers:
         notes.add_step(SarcopeniaStep.RECORD_BIRTH_DATE)
     if in_scope is None and category != SarcopeniaCategory.NOT_ASSESSED:
@@ -82,9 +77,9 @@ def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment
             SarcopeniaRule.AGE,
             make_text("the birth date does not say whether the definition holds"),
         )
-        _write_clarifications(findings, notes)
+        next_steps.write_clarifications(findings, notes)
         return _conclude(triggers, knowledge, notes, SarcopeniaCategory.INDETERMINATE, findings)
-    _write_steps(findings, category, triggers, MEASURES_USED[definition.algorithm], notes)
+    next_steps.write_steps(findings, category, triggers, MEASURES_USED[definition.algorithm], notes)
     return _conclude(triggers, knowledge, notes, category, findings)
 
 
@@ -119,14 +114,14 @@ def _conclude(
 
 def list_triggers(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[str, ...]:
     """Why muscle is looked at; never age alone. "measured" for any measure, old ones included."""
-    reasons = list(filter(chart.holds.__contains__, knowledge.groups["muscle_trigger"]))
+    reasons = list(filter(chart.active_concepts.__contains__, knowledge.groups["muscle_trigger"]))
     fallen = chart.get_latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
         reasons.append(Trigger.FALLS)
     if find_weight_loss(chart, knowledge):
         reasons.append(Trigger.WEIGHT_LOSS)
     sources = (chart.measurements, chart.unusable, chart.unable)
-    if not all(map(knowledge.of_muscle.isdisjoint, sources)):
+    if not all(map(knowledge.muscle_measures.isdisjoint, sources)):
         reasons.insert(0, Trigger.MEASURED)
     return tuple(dict.fromkeys(reasons))
 
@@ -246,97 +241,3 @@ def _format_outcome(test: MeasureResult, outcome: Outcome) -> str:
 
 def _get_title(knowledge: SarcopeniaKnowledge, observation: str) -> str:
     return knowledge.titles.get(observation, observation)
-
-
-def _write_flags(
-    findings: MuscleFindings,
-    category: SarcopeniaCategory,
-    chart: Chart,
-    knowledge: SarcopeniaKnowledge,
-    notes: AssessmentLog,
-) -> None:
-    if findings is NOTHING_MEASURED:
-        return
-    tests = (*findings.tests, *findings.screen.tests)
-    if chart.sex is None and any(test.row is not None and test.row.sex for test in tests):
-        notes.add_flag(SarcopeniaFlag.SEX_MISSING)
-    masses = [t for t in findings.tests if t.observation.startswith("asm") and t.result is not None]
-    if any(test.result is not None and test.result.method is None for test in masses):
-        notes.add_flag(SarcopeniaFlag.METHOD_MISSING)
-    if any(test.reason == UnknownLevelReason.METHOD for test in tests):
-        notes.add_flag(SarcopeniaFlag.METHOD_REQUIRED)
-    if findings.stale:
-        notes.add_flag(SarcopeniaFlag.STALE)
-    if findings.discordant:
-        notes.add_flag(SarcopeniaFlag.MASS_INDEX_ABSOLUTE_DISCORDANT)
-    if findings.asymmetry:
-        notes.add_flag(SarcopeniaFlag.GRIP_ASYMMETRY_RED_FLAG)
-    if findings.screen.at_limit:
-        notes.add_flag(SarcopeniaFlag.EQUALITY_CONFLICT)
-    if findings.mass == Level.NORMAL and findings.strength == Level.LOW:
-        notes.add_flag(SarcopeniaFlag.MASS_NORMAL_STRENGTH_LOW)
-    if findings.mass == Level.LOW and category == SarcopeniaCategory.NO_SARCOPENIA:
-        notes.add_flag(SarcopeniaFlag.LOW_MASS_ONLY)
-    awgs = knowledge.definition.algorithm == "awgs2019"
-    if awgs and findings.performance == Level.UNKNOWN and findings.strength != Level.UNKNOWN:
-        notes.add_flag(SarcopeniaFlag.AWGS_PERFORMANCE_NOT_ASSESSED)
-
-
-def _write_steps(
-    findings: MuscleFindings,
-    category: SarcopeniaCategory,
-    triggers: tuple[str, ...],
-    uses: frozenset[str],
-    notes: AssessmentLog,
-) -> None:
-    """What to do, or the cheapest thing to find out."""
-    if category in POSITIVE:
-        notes.add_step(
-            SarcopeniaStep.ASSESS_SECONDARY_CAUSES, SarcopeniaStep.REFER_PHYSIO_RESISTANCE_EXERCISE
-        )
-        _write_unknown_measures(findings, uses, notes)
-    if category in CONFIRMED:
-        notes.add_step(SarcopeniaStep.REFER_DIETITIAN_PROTEIN, SarcopeniaStep.FALLS_ASSESSMENT)
-    elif category in POSITIVE and Trigger.FALLS in triggers:
-        notes.add_step(SarcopeniaStep.FALLS_ASSESSMENT)
-    if category in SCREENED_POSITIVE:
-        notes.add_step(SarcopeniaStep.MEASURE_GRIP, SarcopeniaStep.MEASURE_CHAIR_STAND)
-    _write_clarifications(findings, notes)
-    if category == SarcopeniaCategory.NOT_ASSESSED and triggers:
-        if findings.screen.score is None or not findings.screen.score.complete:
-            notes.add_step(SarcopeniaStep.COMPLETE_SARC_F)
-        notes.add_step(SarcopeniaStep.MEASURE_GRIP)
-    if category == SarcopeniaCategory.INDETERMINATE:
-        if findings.strength == Level.UNKNOWN:
-            notes.add_step(SarcopeniaStep.MEASURE_GRIP, SarcopeniaStep.MEASURE_CHAIR_STAND)
-        else:
-            _write_unknown_measures(findings, uses, notes)
-    if findings.asymmetry:
-        notes.add_step(SarcopeniaStep.NEURO_EXAM)
-
-
-def _write_unknown_measures(
-    findings: MuscleFindings, uses: frozenset[str], notes: AssessmentLog
-) -> None:
-    """Mass, where strength or performance is low; performance, where the definition uses it."""
-    low = Level.LOW in (findings.strength, findings.performance)
-    if findings.mass == Level.UNKNOWN and "mass" in uses and low:
-        notes.add_step(SarcopeniaStep.ORDER_MUSCLE_MASS_DXA_BIA)
-    if findings.performance == Level.UNKNOWN and "performance" in uses:
-        notes.add_step(SarcopeniaStep.MEASURE_GAIT_OR_SPPB)
-
-
-def _write_clarifications(findings: MuscleFindings, notes: AssessmentLog) -> None:
-    """What on record cannot be read, and what would make it readable."""
-    if findings is NOTHING_MEASURED:
-        return
-    tests = (*findings.tests, *findings.screen.tests)
-    reasons = {test.reason for test in tests} | {
-        test.unusable.reason for test in tests if test.unusable is not None
-    }
-    if reasons & UNREADABLE_UNIT:
-        notes.add_step(SarcopeniaStep.CLARIFY_UNIT)
-    if UnknownLevelReason.SEX in reasons:
-        notes.add_step(SarcopeniaStep.RECORD_SEX_PARAMETER)
-    if findings.height_missing:
-        notes.add_step(SarcopeniaStep.RECORD_HEIGHT)

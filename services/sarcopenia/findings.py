@@ -48,9 +48,9 @@ NOTHING_MEASURED = MuscleFindings(
 def read_findings(chart: Chart, knowledge: SarcopeniaKnowledge) -> MuscleFindings:
     """What the chart's measures say by the definition."""
     if (
-        knowledge.looked_at.isdisjoint(chart.measurements)
-        and knowledge.looked_at.isdisjoint(chart.unusable)
-        and knowledge.looked_at.isdisjoint(chart.unable)
+        knowledge.observations_read.isdisjoint(chart.measurements)
+        and knowledge.observations_read.isdisjoint(chart.unusable)
+        and knowledge.observations_read.isdisjoint(chart.unable)
     ):
         return NOTHING_MEASURED
     strength = _read_measures("low_strength", chart, knowledge)
@@ -84,7 +84,7 @@ def _read_measures(
 ) -> tuple[MeasureResult, ...]:
     tests = (
         read_measure(name, chart.measurements.get(name, ()), chart, knowledge)
-        for name in knowledge.tests_of.get(meaning, ())
+        for name in knowledge.measures_by_meaning.get(meaning, ())
     )
     return tuple(test for test in tests if test is not None)
 

@@ -34,7 +34,7 @@ def screen(chart: Chart, knowledge: SarcopeniaKnowledge) -> ScreeningResult:
     score = score_sarc_f(chart, knowledge)
     tests: list[MeasureResult] = []
     at_limit = False
-    for name in knowledge.tests_of.get("positive_screen", ()):
+    for name in knowledge.measures_by_meaning.get("positive_screen", ()):
         if name == "sarc_f":
             test = (
                 _decide_by_bounds(score, chart, knowledge)

@@ -1,7 +1,8 @@
 """Symptoms, signs and risk factors on record, by the guideline's own lists."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
+from itertools import pairwise
 from typing import NamedTuple
 
 from mappings.publications.guideline import Duration
@@ -40,7 +41,9 @@ def read_features(chart: Chart, knowledge: B12Knowledge) -> Features:
     testing = knowledge.guideline.testing
     pregnant = is_pregnant(chart, knowledge)
     blood = _read_blood_count(chart, knowledge, pregnant=pregnant)
-    signs = {COUNTED_AS.get(reading.means, reading.means) for reading in blood} | chart.holds
+    signs = {
+        COUNTED_AS.get(reading.means, reading.means) for reading in blood
+    } | chart.active_concepts
     noted = [name for name in testing.symptoms if name in signs] if signs else []
     neurological = _list_findings(chart, knowledge.groups["neurological"])
     concepts = {finding.concept for finding in neurological}
@@ -97,7 +100,7 @@ def list_nitrous_oxide_exposures(chart: Chart) -> tuple[Finding | Medication, ..
 
 def is_pregnant(chart: Chart, knowledge: B12Knowledge) -> bool:
     """Whether a pregnancy on record can still be going on. Undated, it is taken as it stands."""
-    if "pregnancy" not in chart.holds:
+    if "pregnancy" not in chart.active_concepts:
         return False
     longest = knowledge.policy["pregnancy_max_days"]
     return any(
@@ -112,20 +115,24 @@ def find_course_start(chart: Chart, concept: str, knowledge: B12Knowledge) -> da
 
     None where it is not taken now or no start is recorded.
     """
-    if concept not in chart.holds:
+    if concept not in chart.active_concepts:
         return None
     drugs = [drug for drug in chart.medications.get(concept, ()) if drug.status != "draft"]
     if not any(drug.status == "current" for drug in drugs):
         return None
+    return find_latest_course_start(drugs, knowledge)
+
+
+def find_latest_course_start(drugs: Iterable[Medication], knowledge: B12Knowledge) -> date | None:
+    """The first day of the latest course, whose starts lie no further apart than the policy's gap.
+
+    None where no start is recorded.
+    """
     starts = sorted({drug.start for drug in drugs if drug.start is not None}, reverse=True)
-    if not starts:
-        return None
-    since = starts[0]
-    for earlier in starts[1:]:
-        if (since - earlier).days > knowledge.policy["drug_gap_days"]:
-            break
-        since = earlier
-    return since
+    for later, earlier in pairwise(starts):
+        if (later - earlier).days > knowledge.policy["drug_gap_days"]:
+            return later
+    return starts[-1] if starts else None
 
 
 def explain_duration(chart: Chart, row: Duration, knowledge: B12Knowledge) -> str | None:

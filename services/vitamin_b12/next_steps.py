@@ -7,6 +7,7 @@ from services.assessment.codes import B12Category, B12Flag, B12Step
 from services.assessment.evidence import AssessmentLog, B12Rule
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.outcome import DEFICIENT
+from services.vitamin_b12.testing import choose_first_step
 from services.vitamin_b12.treatment import is_twice_high, write_deficient, write_on_treatment
 
 DOUBTFUL = frozenset({B12Category.INDETERMINATE, B12Category.UNINTERPRETABLE})
@@ -15,7 +16,7 @@ DOUBTFUL = frozenset({B12Category.INDETERMINATE, B12Category.UNINTERPRETABLE})
 def write_next_steps(case: Case, notes: AssessmentLog, category: B12Category) -> None:
     """Adds the next steps and flags of `category`."""
     _write_category(case, notes, category)
-    if case.chart.drafts:
+    if case.chart.drafted_concepts:
         _write_session_orders(case, notes, category)
     if category in DEFICIENT | DOUBTFUL and case.has_group("muscle"):
         notes.add_flag(B12Flag.DO_NOT_ATTRIBUTE_SARCOPENIA_SOLELY_TO_B12)
@@ -170,7 +171,7 @@ def _write_high(case: Case, notes: AssessmentLog) -> None:
 def _write_insufficient_data(case: Case, notes: AssessmentLog) -> None:
     testing, features = case.knowledge.guideline.testing, case.features
     notes.add_step(
-        testing.nitrous_oxide_step if features.nitrous_oxide else _choose_first_step(case)
+        testing.nitrous_oxide_step if features.nitrous_oxide else choose_first_step(case)
     )
     if features.nitrous_oxide:
         notes.add_step(B12Step.STOP_NITROUS_OXIDE)
@@ -183,11 +184,6 @@ def _write_insufficient_data(case: Case, notes: AssessmentLog) -> None:
         notes.add_flag(B12Flag.DO_NOT_DISMISS)
     elif features.neurological:
         notes.add_step(B12Step.DO_NOT_DELAY_TREATMENT_IF_PROGRESSIVE)
-
-
-def _choose_first_step(case: Case) -> str:
-    testing = case.knowledge.guideline.testing
-    return testing.pregnancy_step if case.features.pregnant else testing.offer_step
 
 
 def _write_untested(case: Case, notes: AssessmentLog) -> None:
@@ -204,19 +200,19 @@ def _write_untested(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_no_action(case: Case, notes: AssessmentLog) -> None:
-    testing, found = case.knowledge.guideline.testing, case.features
-    if found.risks and testing.rule == "symptom_and_risk":
+    testing, features = case.knowledge.guideline.testing, case.features
+    if features.risks and testing.rule == "symptom_and_risk":
         notes.add_step(B12Step.NO_TEST_WITHOUT_SYMPTOM)
     if testing.asymptomatic_drug_step and case.chart.has(testing.asymptomatic_drugs):
         notes.add_step(testing.asymptomatic_drug_step)
-        if any(risk.concept not in testing.asymptomatic_drugs for risk in found.risks):
+        if any(risk.concept not in testing.asymptomatic_drugs for risk in features.risks):
             notes.add_step(B12Step.CONSIDER_ORDER_TOTAL_B12)
         notes.add_remark(
             B12Rule.MEDICINE, make_text("periodic monitoring"), testing.asymptomatic_drug_locator
         )
     if case.has_group("dietary"):
         notes.add_step(B12Step.DIET_ADVICE_OR_SUPPLEMENT, B12Step.PREVENTION_ADVICE)
-    if found.nitrous_oxide:
+    if features.nitrous_oxide:
         notes.add_step(B12Step.STOP_NITROUS_OXIDE)
 
 

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from services.chart.model import Chart, Medication, subtract_months
-from services.vitamin_b12.findings import list_past_deficiencies
+from services.vitamin_b12.findings import find_latest_course_start, list_past_deficiencies
 from services.vitamin_b12.knowledge import B12Knowledge
 
 
@@ -51,10 +51,13 @@ def read_replacement(chart: Chart, knowledge: B12Knowledge) -> Replacement:
     parenteral = tuple(d for d in injected if _is_within_window(d, chart, knowledge))
     oral = tuple(d for d in swallowed if _is_still_masking(d, chart, knowledge))
     treats = any(is_therapeutic(drug, knowledge) for drug in oral)
+    present = (*parenteral, *oral)
+    # A course of which a part is undated has no start.
+    is_dated = bool(present) and all(drug.start is not None for drug in present)
     return Replacement(
         parenteral=parenteral,
         oral=oral,
-        since=_find_start((*parenteral, *oral), drugs, knowledge),
+        since=find_latest_course_start(drugs, knowledge) if is_dated else None,
         therapeutic=bool(parenteral) or treats,
         known_deficiency=is_deficiency_known,
     )
@@ -96,18 +99,3 @@ def _is_still_masking(drug: Medication, chart: Chart, knowledge: B12Knowledge) -
     window = timedelta(days=knowledge.policy["supplement_window_days"])
     last = drug.end or drug.start
     return last is not None and last >= chart.today - window
-
-
-def _find_start(
-    present: tuple[Medication, ...], given: list[Medication], knowledge: B12Knowledge
-) -> date | None:
-    """The first day of the course that goes on now; None where any part of it is undated."""
-    if not present or any(drug.start is None for drug in present):
-        return None
-    starts = sorted({drug.start for drug in given if drug.start is not None}, reverse=True)
-    since = starts[0]
-    for earlier in starts[1:]:
-        if (since - earlier).days > knowledge.policy["drug_gap_days"]:
-            break
-        since = earlier
-    return since

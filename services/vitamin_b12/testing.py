@@ -90,7 +90,7 @@ def _check_blood_findings(case: Case, notes: AssessmentLog) -> bool:
 
 def _check_orders(case: Case, notes: AssessmentLog) -> bool:
     """A draft of folic acid or nitrous oxide while B12 is not known."""
-    if not case.chart.drafts:
+    if not case.chart.drafted_concepts:
         return False
     called = False
     if case.has_folic_acid_draft and is_folic_acid_relevant(

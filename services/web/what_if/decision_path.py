@@ -54,7 +54,7 @@ def list_evidence(result: CaseResult, variant: Variant) -> tuple[EvidenceStep, .
         for evidence in evaluation.assessments[topic.id].evidence
     ]
     session = build_session(
-        answered.chart, evaluation, variant.known, answered.drafts, answered.hook
+        answered.chart, evaluation, variant.knowledge, answered.drafts, answered.hook
     )
     if not answered.chart.deceased:
         rows += [
@@ -89,7 +89,7 @@ def _build_step(axis: str, evidence: Evidence) -> EvidenceStep:
 
 def list_gaps(result: CaseResult, variant: Variant) -> tuple[DataGap, ...]:
     """What was never searched, not to be had, unreadable or left aside."""
-    chart, titles = result.answered.chart, variant.known.b12.titles
+    chart, titles = result.answered.chart, variant.knowledge.b12.titles
     gaps = [DataGap(f"prefetch {key}", "not to be had: unknown") for key in sorted(chart.unknown)]
     partly = sorted(chart.incomplete - chart.unknown)
     gaps += [DataGap(f"prefetch {key}", "only a part was to be had") for key in partly]
@@ -125,8 +125,8 @@ def _explain_withheld(
         if first in titles:  # "muscle:deceased": the topic, then why
             yield DataGap(titles[first], get_sentence(WithheldReason, second))
             continue
-        rule = variant.known.order_rules.get(second)
-        template = variant.known.templates.by_id.get(second)
+        rule = variant.knowledge.order_rules.get(second)
+        template = variant.knowledge.templates.by_id.get(second)
         what = topics.get(second) or (rule and rule.title) or (template and template.label)
         yield DataGap(str(what or second), get_sentence(WithheldReason, first))
 

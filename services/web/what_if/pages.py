@@ -96,7 +96,7 @@ class WhatIfPages:
         if query.aside.get("awkward") and text is not None and len(text) > MAX_FAULT_TRIAL_BYTES:
             raise UnusableDocumentError("larger than what is sent in every way: at most 1 MiB")
         variant = self._chosen(self._frame.access.get_tenant().id, query.choices)
-        knowledge = variant.known
+        knowledge = variant.knowledge
         document = (
             query.build_document(knowledge) if text is None else read_pasted(text, query, knowledge)
         )

@@ -93,11 +93,11 @@ def simulate_faults(
     now = datetime.combine(day, time(12), UTC)
     hook = str(request["hook"])
     logging_all = replace(settings, log_sample=1.0)
-    with run_in_process(logging_all, variant.tenant, variant.known, now) as stage:
+    with run_in_process(logging_all, variant.tenant, variant.knowledge, now) as stage:
         full = _answer_request(stage, request, hook)
         sent = tuple(
             _compare_answers(
-                key, way, _answer_request(stage, changed, hook), full, variant.known.language
+                key, way, _answer_request(stage, changed, hook), full, variant.knowledge.language
             )
             for key, way, changed in list_faulty_requests(request, stage.services[0].prefetch)
         )

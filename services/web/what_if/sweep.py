@@ -120,7 +120,7 @@ def describe_outcome(outcome: SweepOutcome) -> str:
 
 def list_sweepable(answered: AnsweredDocument, variant: Variant) -> Mapping[str, str]:
     """Titles of the measures that can be swept, by name: first those on record."""
-    knowledge = variant.known
+    knowledge = variant.knowledge
     names = dict.fromkeys((*answered.chart.measurements, *rank_measures(knowledge)))
     computed = {name for name in names if not knowledge.index.rows[name]}
     return {name: knowledge.b12.titles[name] for name in names if name not in computed}
@@ -138,7 +138,7 @@ def sweep_value(
     Where none is given they lie about the limits. The measure stands where its newest result is,
     in that result's unit; where there is none, on the day of the call and in the first unit.
     """
-    chart, knowledge = answered.chart, variant.known
+    chart, knowledge = answered.chart, variant.knowledge
     measurement, value_set = find_measurement(name, chart, knowledge), knowledge.index.sets[name]
     unit = measurement.unit if measurement else value_set.units[0]
     template = measurement or Measurement(name, 0.0, unit, chart.today, f"Observation/{name}")

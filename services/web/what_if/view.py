@@ -84,7 +84,7 @@ class WhatIfView:
 
     @cached_property
     def placed(self) -> tuple[ResultOnScale, ...]:
-        return place_results(self.result.answered.chart, self.variant.known)
+        return place_results(self.result.answered.chart, self.variant.knowledge)
 
     @cached_property
     def sweepable(self) -> Mapping[str, str]:
@@ -107,7 +107,9 @@ class WhatIfView:
         if not self.query.aside.get("awkward"):
             return None
         request = build_request(
-            self.document, self.result.answered, build_prefetch_templates(self.variant.known.index)
+            self.document,
+            self.result.answered,
+            build_prefetch_templates(self.variant.knowledge.index),
         )
         return simulate_faults(request, self.settings, self.variant, self.query.day)
 

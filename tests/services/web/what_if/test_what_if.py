@@ -58,7 +58,7 @@ def view(query, chosen=CHOSEN):
     question = asked(query)
     assert question.faults == ()
     return WhatIfView.from_document(
-        question.build_document(chosen.known), question, chosen, Settings()
+        question.build_document(chosen.knowledge), question, chosen, Settings()
     )
 
 
@@ -163,7 +163,7 @@ def test_a_guideline_treats_with_orders_of_its_country(case):
     assert len(question.faults) == (case["told"] == "yes")
     made = build_variant(LOCAL_TENANT, question.choices, "https://cds.example")
     found = WhatIfView.from_document(
-        question.build_document(made.known), question, made, Settings()
+        question.build_document(made.knowledge), question, made, Settings()
     )
     [card] = found.cards
     assert any("im" in one["uuid"] or "IM" in one["label"] for one in card["suggestions"])
@@ -176,7 +176,7 @@ def test_a_guideline_with_the_orders_of_another_country_offers_what_these_have()
     for draft in ("", "; draft=drug:cyanocobalamin; draft.route=oral; draft.dose=50"):
         question = asked(f"sex=female; age=72; total_b12=120; condition=ataxia{draft}")
         found = WhatIfView.from_document(
-            question.build_document(made.known), question, made, Settings()
+            question.build_document(made.knowledge), question, made, Settings()
         )
         assert found.b12["category"] == "deficient"
         assert found.cards
@@ -342,7 +342,7 @@ def test_the_path_shows_what_decided(case):
     question = asked(case["entered"])
     made = build_variant(LOCAL_TENANT, question.choices, "https://cds.example")
     found = WhatIfView.from_document(
-        question.build_document(made.known), question, made, Settings()
+        question.build_document(made.knowledge), question, made, Settings()
     )
     assert case["decided by"] in [one.rule for one in found.evidence]
 
