@@ -99,6 +99,8 @@ def _write_combined_indicator(assessment: B12Assessment, language: Language) -> 
 
 def _write_all_gaps(chart: Chart, language: Language) -> str:
     sentences = list(write_gaps(chart, RECORD_PARTS, language))
+    if not chart.dropped:
+        return " ".join(sentences)
     unreadable = sum(chart.dropped.get(reason, 0) for reason in UNREADABLE_REASONS)
     if unreadable == 1:
         sentences.append(language("1 unreadable result not used."))

@@ -8,18 +8,17 @@ from services.knowledge.language import Language
 from services.vitamin_b12.outcome import B12Assessment
 
 Sentences = tuple[str, ...]
-# Units that are the same number under another name, as a country's clinicians know them, and
-# spellings for people instead of UCUM's.
-US_UNITS = {"ng/L": "pg/mL", "ug/L": "ng/mL"}
 RAISED_OUTCOMES = frozenset({Outcome.RAISED, Outcome.GROSSLY_RAISED})
+# Spellings for people instead of UCUM's; in the United States, two units under the name that
+# clinicians know there, the number being the same.
 UNIT_SPELLINGS = {"umol/L": "µmol/L", "{1.73_m2}": "1.73 m²", "ug/L": "µg/L"}
+US_SPELLINGS = {**UNIT_SPELLINGS, "ug/L": "ng/mL", "ng/L": "pg/mL"}
 
 
 def spell_units(text: str, locale: str) -> str:
     """`text` with its units as clinicians of the country write them."""
-    for unit, spelling in (US_UNITS if locale == "en-US" else {}).items():
-        text = text.replace(unit, spelling)
-    for unit, spelling in UNIT_SPELLINGS.items():
+    spellings = US_SPELLINGS if locale == "en-US" else UNIT_SPELLINGS
+    for unit, spelling in spellings.items():
         text = text.replace(unit, spelling)
     return text
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -94,6 +95,7 @@ class Topic(TopicRules, Protocol):
         """The detail beside orders, where the topic has no part of its own on the card."""
 
 
+@cache
 def build_topic_code(problem: str, category: str) -> str:
     """The stable, alphanumeric code of a kind of card: "b12AtRiskUntested"."""
     words = re.split("[-_]", category.replace(problem, ""))
@@ -123,6 +125,8 @@ def merge_parts(parts: Sequence[CardPart], suffix: str) -> CardPart:
     """
     first, *others = parts
     if not others:
+        if len(first.suggestions) <= MAX_SUGGESTIONS:
+            return first
         return replace(first, suggestions=first.suggestions[:MAX_SUGGESTIONS])
     lead = next((part for part in parts if part.leads), first)
     clauses = (part.clause for part in parts if part is not lead and part.clause)

@@ -76,6 +76,8 @@ def write_bullets(
 
 def write_gaps(chart: Chart, keys: Mapping[str, str], language: Language) -> Iterator[str]:
     """Write what of `keys` could not be looked up; never taken for nothing being there."""
+    if not (chart.unknown or chart.incomplete):
+        return
     missing = tuple(name for key, name in keys.items() if key in chart.unknown)
     partial = tuple(name for key, name in keys.items() if key in chart.incomplete - chart.unknown)
     yield from map(language, describe_gaps(missing, partial))

@@ -26,7 +26,7 @@ def write_summary(evaluation: Evaluation, knowledge: SiteKnowledge) -> str:
 
 
 def write_sentences(evaluation: Evaluation, knowledge: SiteKnowledge) -> tuple[str, ...]:
-    """The sentences of the summary: what is evaluation, then what it asks for."""
+    """The sentences of the summary: what is found, then what it asks for."""
     return tuple(
         spell_muscle_units(knowledge.language(text))
         for text in _draft_sentences(evaluation, knowledge)

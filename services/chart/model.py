@@ -1,4 +1,4 @@
-"""What the rules see of a patient: plain values, nothing of FHIR, HTTP or a clock.
+"""The chart of one patient: plain values for the rules, nothing of FHIR, HTTP or a clock.
 
 `services.chart.reader` is the only maker. Whatever it could not use is not here; it is counted in
 `Chart.dropped`, and what was never searched or could not be fetched is named in `Chart.unknown`.
@@ -127,7 +127,7 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One patient as known on the day `today`."""
+    """The data of one patient as known on the day `today`: results, findings, drugs, orders."""
 
     patient: str  # "Patient/1"
     today: date
@@ -235,7 +235,7 @@ def calculate_age(born: date, day: date) -> int:
 
 @lru_cache(256)
 def subtract_months(day: date, months: int) -> date:
-    """The same day of the month, `months` earlier; the last day of a shorter month."""
+    """`day` minus `months`: the same day of the month, or the last day of a shorter month."""
     years, month = divmod(day.month - 1 - months, 12)
     first = date(max(day.year + years, 1), month + 1, 1)
     last = ((first + timedelta(days=31)).replace(day=1) - timedelta(days=1)).day

@@ -1,4 +1,4 @@
-"""One Observation onto the pages of the chart: results, antibodies, findings, tests not done."""
+"""Read an Observation into the chart: results, antibodies, findings, tests not done."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date

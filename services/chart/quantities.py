@@ -1,4 +1,4 @@
-"""Quantities: a value in the unit that its limits are printed in, or why there is none."""
+"""Convert quantities to the unit that limits are printed in, or say why it cannot be done."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

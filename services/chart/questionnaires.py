@@ -1,4 +1,4 @@
-"""Answers to SARC-F. A question that was not answered is not there; it is never zero."""
+"""Read answers to SARC-F. A question that was not answered is not there; it is never zero."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -57,7 +57,7 @@ def read_scored_answers(
 
 
 def _is_sarc_f(resource: Resource, readable: ChartKnowledge) -> bool:
-    """By the questionnaire's address, whatever its version and base; by its questions without."""
+    """Whether it is SARC-F: by its address, whatever version and base, or else by its questions."""
     questionnaire = resource.get("questionnaire")
     text = questionnaire.get("reference") if isinstance(questionnaire, dict) else questionnaire
     if isinstance(text, str):

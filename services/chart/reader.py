@@ -1,4 +1,4 @@
-"""One walk over what an EHR sent for one patient."""
+"""Read FHIR resources of one patient into a `Chart`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date

@@ -1,4 +1,4 @@
-"""Which sex's limits apply: what is stated for clinical use goes before what is merely recorded."""
+"""Find the sex whose limits apply; a sex parameter for clinical use goes before gender."""
 
 from collections.abc import Iterator
 from datetime import date

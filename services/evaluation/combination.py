@@ -24,7 +24,7 @@ B12, SARCOPENIA = "b12", "sarcopenia"  # ids of the topics that are combined
 
 
 class Clue(NamedTuple):
-    """One resource, and what it is in words."""
+    """A resource that points to a cause, and what it is in words."""
 
     resource: str
     text: str

@@ -66,7 +66,7 @@ def run_order_rules(session: OrderSession) -> tuple[OrderFinding, ...]:
 
 
 def check_rule_texts(rules: Mapping[str, OrderRule]) -> None:
-    """Raises KnowledgeFault where a rule has no words, or words have no rule."""
+    """Raises KnowledgeError where a rule has no words, or words have no rule."""
     for name in RULES.keys() ^ rules.keys():
         where = "a rule without words" if name in RULES else "words without a rule"
         raise KnowledgeError(FILE, f"rule.{name}", where)

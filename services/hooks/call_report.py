@@ -1,4 +1,4 @@
-"""What became of a call that somebody captured, and why: said to who connects an EHR."""
+"""Explain how a captured call is answered, and why, to somebody who connects an EHR."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -29,7 +29,7 @@ def explain_call(
     knowledge: SiteKnowledge,
     now: datetime,
 ) -> Iterator[TokenCheck]:
-    """Each thing that decides how a call is answered. Values of patients are not repeated."""
+    """Check each thing that decides how a call is answered. Values of patients are not repeated."""
     try:
         document = read_json(body)
     except CallError as refusal:

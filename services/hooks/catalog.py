@@ -1,4 +1,4 @@
-"""The services that discovery shows: one for each hook, the same evaluation behind them."""
+"""Build the services of discovery: one for each hook, the same evaluation behind them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -58,7 +58,7 @@ def _join_codes(index: ValueSetIndex, topic: str | None) -> str:
 
 
 def read_call_chart(call: Call, knowledge: SiteKnowledge) -> Chart:
-    """The chart of the patient of a call."""
+    """Read the chart of the patient of a call."""
     answers = call.answers.values()
     return read_chart(
         _list_resources(answers),
@@ -118,7 +118,7 @@ def build_decide(maker: CardComposer, rules: AttentionRules) -> Callable[[Call],
 def read_attention_rules(
     attention: Mapping[str, Any] | None, knowledge: SiteKnowledge
 ) -> Mapping[str, AttentionRules]:
-    """What is in force for each service. Raises KnowledgeError."""
+    """Read the attention rules in force for each service. Raises KnowledgeError."""
     return read_attention(
         attention,
         (build_service_id(hook) for hook in OFFERED_HOOKS),
@@ -127,7 +127,7 @@ def read_attention_rules(
 
 
 def load_tenant_knowledge(tenants: Iterable[Tenant]) -> dict[str, SiteKnowledge]:
-    """What each tenant is answered by; those who chose alike share it. Raises KnowledgeError."""
+    """Load the knowledge of each tenant; those who chose alike share it. Raises KnowledgeError."""
     loaded: list[tuple[Mapping[str, Any], SiteKnowledge]] = []
     by_tenant: dict[str, SiteKnowledge] = {}
     for tenant in tenants:

@@ -1,4 +1,4 @@
-"""One JSON document to one assessment: what `cobalamin assess` does for each line."""
+"""Assess one JSON document, a Bundle or a request, as `cobalamin assess` does for each line."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time

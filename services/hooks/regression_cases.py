@@ -24,7 +24,7 @@ from services.hooks.overrides import Variant, VariantOptions
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What a document is answered, as this EHR shows it."""
+    """The assessment and cards for a document, as this EHR shows them."""
 
     answered: AnsweredDocument
     assessment: Mapping[str, Any]  # as services/assessment/schemas/assessment.schema.json has it
@@ -33,7 +33,7 @@ class CaseResult:
 
 
 def answer_case(document: Any, chosen: Variant, day: date, hook: str) -> CaseResult:
-    """The answer to a request, or to a call of `hook` about a Bundle. Raises UnusableDocument."""
+    """Answer a request, or a call of `hook` about a Bundle. Raises UnusableDocumentError."""
     answered = answer_document(document, chosen.maker, day, chosen.attention, hook=hook)
     if not chosen.tenant.dialect.supports_hook(answered.hook):
         raise UnusableDocumentError(
@@ -71,7 +71,7 @@ def build_expectation(shown: CaseResult) -> dict[str, Any]:
 def build_case(
     name: str, document: Any, chosen: Variant, day: date, shown: CaseResult
 ) -> dict[str, Any]:
-    """The answer as it is now, to be kept."""
+    """Build a regression case from the answer as it is now."""
     return {
         "name": name,
         "day": day.isoformat(),
@@ -100,7 +100,7 @@ def _build_validator() -> Draft202012Validator:
 
 @dataclass(frozen=True, slots=True)
 class RegressionCase:
-    """A case as it was read."""
+    """A call, its day and options, and the expected answer."""
 
     name: str
     day: date
@@ -111,7 +111,7 @@ class RegressionCase:
 
 
 def read_case(document: Any) -> RegressionCase:
-    """Raises UnusableDocument with the path of what is wrong."""
+    """Read a regression case. Raises UnusableDocumentError with the path of what is wrong."""
     for fault in _build_validator().iter_errors(document):
         path = ".".join(str(part) for part in fault.absolute_path)
         raise UnusableDocumentError(f"{path or '$'}: does not meet '{fault.validator}' of a case")
@@ -130,7 +130,10 @@ def read_case(document: Any) -> RegressionCase:
 
 
 def find_case_differences(case: RegressionCase, chosen: Variant) -> Iterator[str]:
-    """What is answered otherwise than expected, in words. Raises UnusableDocument."""
+    """Compare a case's answer with what it expects. Raises UnusableDocumentError.
+
+    Each difference in words.
+    """
     actual = build_expectation(answer_case(case.document, chosen, case.day, case.hook))
     for key, expected in case.expected.items():
         if key != "cards":

@@ -1,4 +1,4 @@
-"""Golden calls, answered at each start: every rule speaks, and says what it should.
+"""Answer golden calls at each start, and check that the right cards are shown.
 
 A broken installation, a file that was changed or a fault in a rule shows before a clinician meets
 it. The calls hold under each guideline and definition that ships; where a site has limits, codes or

@@ -1,4 +1,4 @@
-"""What a published definition says of a patient's muscle."""
+"""Assess a patient's muscle by a published definition: category, levels, evidence, next steps."""
 
 from collections.abc import Iterable
 
@@ -113,7 +113,10 @@ def _conclude(
 
 
 def list_triggers(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[str, ...]:
-    """Why muscle is looked at; never age alone. "measured" for any measure, old ones included."""
+    """Triggers, the reasons to assess muscle; never age alone.
+
+    "measured" for any measure, old ones included.
+    """
     reasons = list(filter(chart.active_concepts.__contains__, knowledge.groups["muscle_trigger"]))
     fallen = chart.get_latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
@@ -127,7 +130,7 @@ def list_triggers(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[str, ..
 
 
 def _write_triggers(chart: Chart, knowledge: SarcopeniaKnowledge, notes: AssessmentLog) -> None:
-    """Why muscle is looked at, besides what was measured."""
+    """Add the evidence of the triggers, besides what was measured."""
     notes.add_findings(
         SarcopeniaRule.TRIGGER, chart.list_present(knowledge.groups["muscle_trigger"])
     )

@@ -1,4 +1,4 @@
-"""Low strength, low mass, low performance: each low, normal or unknown, and by what measure."""
+"""Read strength, mass and performance: each low, normal or unknown, and by what measure."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from services.sarcopenia.screening import ScreeningResult, screen
 
 
 class MuscleFindings(NamedTuple):
-    """Everything the definition looks at."""
+    """Levels of strength, mass and performance, the screen, and what could not be used."""
 
     strength: Level
     mass: Level
@@ -46,7 +46,7 @@ NOTHING_MEASURED = MuscleFindings(
 
 
 def read_findings(chart: Chart, knowledge: SarcopeniaKnowledge) -> MuscleFindings:
-    """What the chart's measures say by the definition."""
+    """Read the measures of the chart by the limits of the definition."""
     if (
         knowledge.observations_read.isdisjoint(chart.measurements)
         and knowledge.observations_read.isdisjoint(chart.unusable)

@@ -1,4 +1,4 @@
-"""What muscle is judged by: one definition, the site's choices, the causes to tell apart."""
+"""The knowledge of the muscle rules: one definition, the site's policy, other causes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ NAMED_MEASURES = frozenset({"asm", "calf_circumference", "grip_strength", "sarc_
 
 @dataclass(frozen=True, slots=True)
 class SarcopeniaKnowledge:
-    """Read and checked once, at start."""
+    """Definition, policy, groups of concepts and other causes; read and checked at start."""
 
     definition: Definition
     policy: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""One measure of strength, mass or performance, against the limits of one definition."""
+"""Compare a measure of strength, mass or performance with the limits of one definition."""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -28,7 +28,7 @@ LEVELS = {
 
 
 class MeasureResult(NamedTuple):
-    """What one measure says."""
+    """The level of one measure, the limit it was compared with, or why there is no level."""
 
     observation: str
     level: Level
@@ -106,7 +106,7 @@ def read_measure(
     chart: Chart,
     knowledge: SarcopeniaKnowledge,
 ) -> MeasureResult | None:
-    """What the newest day's results say; None where nothing recent is on record.
+    """Read the results of the newest day; None where nothing recent is on record.
 
     Of grip and walking the best trial of the day counts: one normal trial is normal, and low
     needs every trial to be low and none to be unreadable.

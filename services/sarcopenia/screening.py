@@ -1,4 +1,4 @@
-"""SARC-F, calf circumference and SARC-CalF. A question not answered is unknown, never zero."""
+"""Screen by SARC-F, calf circumference and SARC-CalF. No answer is unknown, never zero."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from services.sarcopenia.measures import MeasureResult, decide, is_fresh, read_m
 
 
 class SarcFScore(NamedTuple):
-    """SARC-F between what is known and what the unanswered questions could add."""
+    """Bounds of a SARC-F score: the points answered, and those that open questions could add."""
 
     lower: Measurement
     upper: Measurement
@@ -21,7 +21,7 @@ class SarcFScore(NamedTuple):
 
 
 class ScreeningResult(NamedTuple):
-    """What screening says: "positive", "negative", or None where nothing is known or decided."""
+    """The outcome of screening: "positive", "negative", or None where none is decided."""
 
     outcome: str | None
     tests: tuple[MeasureResult, ...]
@@ -30,7 +30,7 @@ class ScreeningResult(NamedTuple):
 
 
 def screen(chart: Chart, knowledge: SarcopeniaKnowledge) -> ScreeningResult:
-    """Screening by the tests that the definition names."""
+    """Screen by the tests that the definition names."""
     score = score_sarc_f(chart, knowledge)
     tests: list[MeasureResult] = []
     at_limit = False

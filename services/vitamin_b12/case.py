@@ -1,4 +1,4 @@
-"""Everything the rules look at, read once from the chart."""
+"""Read the results, findings and replacement that the B12 rules use, once per chart."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ WORST_FIRST = ("deficient", "indeterminate", "unlikely", "high")
 
 
 class Case(NamedTuple):
-    """One patient, as the rules see the patient."""
+    """Results, findings and replacement of one patient, as the B12 rules use them."""
 
     chart: Chart
     knowledge: B12Knowledge
@@ -41,7 +41,7 @@ class Case(NamedTuple):
     potassium_low: Reading | None
 
     def has_group(self, name: str) -> bool:
-        return self.chart.has(self.knowledge.groups[name])
+        return not self.chart.active_concepts.isdisjoint(self.knowledge.groups[name])
 
     @property
     def mma_means(self) -> str | None:
@@ -73,7 +73,7 @@ class Case(NamedTuple):
 
 
 def read_case(chart: Chart, knowledge: B12Knowledge) -> Case:
-    """Reads every result that a rule may ask for."""
+    """Read everything that a B12 rule may use."""
     features = read_features(chart, knowledge)
     readings, incomparable = _read_first_line_results(chart, knowledge)
     first, beside = _choose_deciding(readings, features, chart)
@@ -119,7 +119,7 @@ def _read_first_line_results(
 def _choose_deciding(
     readings: list[Reading], features: Features, chart: Chart
 ) -> tuple[Reading | None, tuple[Reading, ...]]:
-    """The newest first-line result decides; of one day's, the worse.
+    """Choose the deciding first-line result, the newest; of one day's, the worse.
 
     Active B12 goes before total B12 in pregnancy and under hormonal contraceptives, where total
     B12 is low without deficiency.

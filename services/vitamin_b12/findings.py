@@ -16,7 +16,7 @@ COUNTED_AS = {"severe_anaemia": "anaemia"}
 
 
 class Features(NamedTuple):
-    """What speaks for testing or treating, besides the B12 results themselves."""
+    """Findings for testing or treating: nerves, symptoms, risk factors, blood count, exposure."""
 
     neurological: tuple[Finding, ...]
     strong: bool  # two and more of the neurological set, or one that suffices alone
@@ -37,7 +37,7 @@ class Features(NamedTuple):
 
 
 def read_features(chart: Chart, knowledge: B12Knowledge) -> Features:
-    """Everything on record that the guideline's lists name."""
+    """Read the findings on record that the guideline's lists name."""
     testing = knowledge.guideline.testing
     pregnant = is_pregnant(chart, knowledge)
     blood = _read_blood_count(chart, knowledge, pregnant=pregnant)
@@ -80,7 +80,7 @@ def _list_findings(chart: Chart, concepts: Collection[str]) -> tuple[Finding, ..
 
 
 def list_past_deficiencies(chart: Chart, knowledge: B12Knowledge) -> tuple[Finding, ...]:
-    """Deficiency that the record calls resolved: still a reason to look again."""
+    """Earlier deficiencies, which the record calls resolved: still a reason to look again."""
     if not chart.findings:
         return ()
     return tuple(
@@ -92,7 +92,7 @@ def list_past_deficiencies(chart: Chart, knowledge: B12Knowledge) -> tuple[Findi
 
 
 def list_nitrous_oxide_exposures(chart: Chart) -> tuple[Finding | Medication, ...]:
-    """Exposure on record. A draft order is not an exposure yet."""
+    """Findings and drugs of nitrous oxide on record; a draft order is not an exposure yet."""
     drugs = chart.medications.get("nitrous_oxide")
     exposures = tuple([drug for drug in drugs if drug.status != "draft"]) if drugs else ()
     return (*_list_findings(chart, ("nitrous_oxide",)), *exposures)
@@ -136,7 +136,7 @@ def find_latest_course_start(drugs: Iterable[Medication], knowledge: B12Knowledg
 
 
 def explain_duration(chart: Chart, row: Duration, knowledge: B12Knowledge) -> str | None:
-    """What meets `row`, in words; None where nothing does or it cannot be known."""
+    """The age or time on a drug that meets `row`, in words; None where none does or is known."""
     if row.subject == "age":
         if chart.born is None:
             return None

@@ -1,4 +1,4 @@
-"""What to do next, and how soon. Words are those of the published assessment."""
+"""Next steps and flags of each B12 category, by the guideline."""
 
 from typing import assert_never
 
@@ -14,7 +14,7 @@ DOUBTFUL = frozenset({B12Category.INDETERMINATE, B12Category.UNINTERPRETABLE})
 
 
 def write_next_steps(case: Case, notes: AssessmentLog, category: B12Category) -> None:
-    """Adds the next steps and flags of `category`."""
+    """Add the next steps and flags of `category`."""
     _write_category(case, notes, category)
     if case.chart.drafted_concepts:
         _write_session_orders(case, notes, category)
@@ -82,7 +82,7 @@ def _write_indeterminate(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_doubt(case: Case, notes: AssessmentLog) -> None:
-    """Neurological findings with a result that does not settle it: treatment must not wait."""
+    """Add steps for neurological findings with an unclear result: treatment must not wait."""
     if not case.features.neurological:
         return
     notes.add_step(

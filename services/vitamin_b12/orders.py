@@ -1,4 +1,4 @@
-"""Which orders fit the next steps: nothing that is ordered, drafted, given or resulted already."""
+"""Choose order templates for the next steps; none that is ordered, given or resulted already."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -38,7 +38,7 @@ ALTERNATIVES = frozenset({B12Step.ORDER_TOTAL_OR_ACTIVE_B12})  # one of the test
 def suggest_orders(
     assessment: B12Assessment, chart: Chart, knowledge: B12Knowledge, templates: OrderTemplates
 ) -> tuple[OrderTemplate, ...]:
-    """At most four templates, treatment first, then tests in the order of their use."""
+    """Suggest at most four templates: treatment first, then tests in the order of their use."""
     templates_by_id: dict[str, OrderTemplate] = {}
     for template in _list_treatments(assessment, chart, knowledge, templates):
         templates_by_id[template.id] = template

@@ -1,4 +1,4 @@
-"""Whether vitamin B12 is being given already, and what that does to a level."""
+"""Read B12 replacement on record: injections and oral doses, since when, and whether they treat."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from services.vitamin_b12.knowledge import B12Knowledge
 
 
 class Replacement(NamedTuple):
-    """B12 on board. Empty tuples: none on record."""
+    """B12 that the patient takes, or took until recently. Empty tuples: none on record."""
 
     parenteral: tuple[Medication, ...]
     oral: tuple[Medication, ...]
@@ -19,7 +19,7 @@ class Replacement(NamedTuple):
 
     @property
     def under_way(self) -> bool:
-        """Treatment, as opposed to a supplement taken by somebody not known to be deficient."""
+        """Whether it is treatment, and no supplement without a deficiency on record."""
         return bool(self.parenteral) or (bool(self.oral) and self.known_deficiency)
 
     @property
@@ -31,7 +31,7 @@ NO_REPLACEMENT = Replacement((), (), since=None, therapeutic=False, known_defici
 
 
 def read_replacement(chart: Chart, knowledge: B12Knowledge) -> Replacement:
-    """What B12 the patient is under, by injection within the window or by mouth."""
+    """Read injections within the policy's window, and oral B12."""
     is_deficiency_known = chart.has(knowledge.groups["known_deficiency"])
     is_deficiency_known = is_deficiency_known or bool(list_past_deficiencies(chart, knowledge))
     if chart.medications.keys().isdisjoint(knowledge.groups["replacement"]):
@@ -77,7 +77,7 @@ def is_therapeutic(drug: Medication, knowledge: B12Knowledge) -> bool:
 
 
 def is_antidote(drug: Medication, chart: Chart) -> bool:
-    """Hydroxocobalamin against cyanide is no replacement."""
+    """Whether the drug is hydroxocobalamin against cyanide, which is no replacement."""
     antidotes = chart.medications.get("hydroxocobalamin_antidote", ())
     return any(drug.resource == antidote.resource for antidote in antidotes)
 

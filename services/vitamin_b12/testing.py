@@ -1,4 +1,4 @@
-"""Whether the guideline offers a test to somebody in whom nothing usable has been measured."""
+"""Decide whether the guideline offers a B12 test, where no usable result is on record."""
 
 from mappings.text import make_text
 from services.assessment.codes import B12Flag, B12Step
@@ -10,7 +10,10 @@ from services.vitamin_b12.knowledge import B12Knowledge
 
 
 def is_test_indicated(case: Case, notes: AssessmentLog) -> bool:
-    """Rules R4, R9, R12, R14: by the guideline's rule, a duration, an order or a blood finding."""
+    """Whether a test is offered: by the guideline's rule, a duration, an order or a finding.
+
+    Rules R4, R9, R12, R14.
+    """
     reasons = [
         _check_rule(case, notes),
         _check_durations(case, notes),
@@ -49,7 +52,7 @@ def _check_rule(case: Case, notes: AssessmentLog) -> bool:
 
 
 def choose_first_step(case: Case) -> str:
-    """Which first-line test to ask for: active B12 in pregnancy."""
+    """The step for the first-line test: the guideline's offer, or its test for pregnancy."""
     testing = case.knowledge.guideline.testing
     return testing.pregnancy_step if case.features.pregnant else testing.offer_step
 
@@ -89,7 +92,7 @@ def _check_blood_findings(case: Case, notes: AssessmentLog) -> bool:
 
 
 def _check_orders(case: Case, notes: AssessmentLog) -> bool:
-    """A draft of folic acid or nitrous oxide while B12 is not known."""
+    """Whether folic acid or nitrous oxide is drafted while B12 is not known."""
     if not case.chart.drafted_concepts:
         return False
     called = False
@@ -110,7 +113,9 @@ def _check_orders(case: Case, notes: AssessmentLog) -> bool:
 
 
 def is_folic_acid_relevant(chart: Chart, features: Features, knowledge: B12Knowledge) -> bool:
-    """Rule R12: not for a preconception dose without macrocytosis, risk factor or symptom.
+    """Whether a draft of folic acid calls for a B12 test first. (Rule R12.)
+
+    Not a preconception dose without macrocytosis, risk factor or symptom.
 
     Nor beside an antifolate such as methotrexate, whose companion it is, without such a reason.
     """
@@ -137,7 +142,7 @@ def _check_old_result(case: Case, notes: AssessmentLog) -> bool:
 
 
 def _check_lifelong_need(case: Case, notes: AssessmentLog) -> bool:
-    """A cause that stays, and neither replacement nor a result on record."""
+    """Whether a lifelong cause is on record, and neither replacement nor a result."""
     need = case.chart.list_present(case.knowledge.groups["lifelong_need"])
     if not need or case.replacement.is_present:
         return False

@@ -12,7 +12,7 @@ from services.vitamin_b12.results import get_fresh
 
 
 def choose_situation(case: Case) -> str:
-    """Which of the guideline's treatments fits; nerves go first, then the cause."""
+    """Choose the guideline's treatment: nerves go first, then the cause."""
     features = case.features
     if features.neurological:
         return "neurological"
@@ -29,7 +29,7 @@ def choose_situation(case: Case) -> str:
 
 
 def rate_urgency(case: Case, category: B12Category) -> Urgency:
-    """Rule R10: neurological findings do not wait for results."""
+    """Rate the urgency of `category`; neurological findings do not wait for results. (R10.)"""
     features = case.features
     neurological = bool(features.neurological)
     match category:
@@ -60,7 +60,7 @@ def rate_urgency(case: Case, category: B12Category) -> Urgency:
 
 
 def is_twice_high(case: Case) -> bool:
-    """Rule R17: above the limit in two measurements."""
+    """Whether B12 is above the limit in two measurements. (Rule R17.)"""
     readings = [reading for reading in (case.deciding, *case.other_readings) if reading is not None]
     return sum(reading.means == "high" for reading in readings) > 1
 
@@ -125,7 +125,7 @@ def _write_treatment_begun(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_work_up(case: Case, notes: AssessmentLog) -> None:
-    """Rule R19: the cause where none is plain; folate and blood count beside."""
+    """Add steps to find the cause where none is plain; folate and blood count too. (R19.)"""
     chart = case.chart
     plain = ("autoimmune_gastritis", "surgical", "malabsorption", "dietary")
     if not any(case.has_group(group) for group in plain) and not case.features.nitrous_oxide:
