@@ -15,8 +15,7 @@ from mappings.actions.attention import AttentionRules
 RANKS: Mapping[str, int] = {indicator: indicator.rank for indicator in Indicator}
 
 
-@dataclass(frozen=True, slots=True)
-class CardCandidate:
+class CardCandidate(NamedTuple):
     """A card that there is reason to show."""
 
     card: Card
