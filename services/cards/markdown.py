@@ -43,16 +43,14 @@ def write_evidence_table(
     if not rows:
         return ""
     heads = [language(head) for head in (title, "Value", "Date", "Compared with")]
-    return write_table(heads, [_write_cells(row, language, spell_units, digits) for row in rows])
+    return spell_units(write_table(heads, [_write_cells(row, language, digits) for row in rows]))
 
 
-def _write_cells(
-    row: Evidence, language: Language, spell_units: Callable[[str], str], digits: str
-) -> tuple[str, ...]:
+def _write_cells(row: Evidence, language: Language, digits: str) -> tuple[str, ...]:
     value = format_amount(row.value or 0.0, row.unit or "", row.comparator, digits)
     limit = language(row.limit or "no limit applied")
     cells = (language(row.says), language(value), format_day(row.day, language), limit)
-    return tuple(escape_cell(spell_units(cell)) for cell in cells)
+    return tuple(map(escape_cell, cells))
 
 
 def write_comparison(comparison: Mapping[str, Any], language: Language) -> str:
