@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 
 class Code(StrEnum):
-    """A code that rules name: Python 3.11 finds a member by a property, 3.12 in the class.
+    """A string enumeration whose members are plain class attributes, as in Python 3.12.
 
-    Rules name some dozens in a call; so members are put into the class, as 3.12 does.
+    Python 3.11 finds a member by a property. Rules name some dozens in a call, so that costs.
     """
 
     def __init_subclass__(cls) -> None:
@@ -35,7 +35,7 @@ class Label(NamedTuple):
 
 
 def make_labels(sentences: Mapping[str, str]) -> dict[str, Label]:
-    """Labels of codes that a sentence alone is said of."""
+    """Labels that have a sentence and no other title."""
     return {code: Label(sentence) for code, sentence in sentences.items()}
 
 

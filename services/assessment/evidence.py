@@ -1,6 +1,6 @@
-"""What an assessment gathers on its way: evidence, next steps, flags."""
+"""Evidence of an assessment, and the log that rules add evidence, next steps and flags to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -18,7 +18,7 @@ def make_age_reason(years: int) -> str:
 
 
 class Outcome(Code):
-    """What one thing that a rule looked at comes to; the meanings of limits are among them."""
+    """What a piece of evidence means to its rule; the meanings of limits are among them."""
 
     # A result against its limits.
     DEFICIENT = "deficient"
@@ -47,6 +47,9 @@ class Outcome(Code):
     # What is no result.
     PRESENT = "present"  # a finding or drug on record
     REASON = "reason"  # why something is asked for
+
+
+OUTCOMES: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
 
 
 class B12Rule(Code):
@@ -114,7 +117,7 @@ class ComparedResult(Protocol):
 
 
 class Evidence(NamedTuple):
-    """One thing a rule looked at, as the clinician may look at it herself.
+    """A result, finding or reason that a rule used, as the clinician may look it up.
 
     Code decides by `outcome`; `says` is for people, and no code reads it.
     """
@@ -151,7 +154,7 @@ class Evidence(NamedTuple):
 
 @dataclass(slots=True)
 class AssessmentLog:
-    """Written to by the rules, in the order in which they look."""
+    """Collects evidence, next steps and flags of the rules, in the order in which they run."""
 
     evidence: list[Evidence] = field(default_factory=list)
     steps: dict[str, None] = field(default_factory=dict)
@@ -163,7 +166,7 @@ class AssessmentLog:
             self.steps[name] = None
 
     def add_session_step(self, *names: str) -> None:
-        """Steps called for by an order that is about to be signed."""
+        """Add steps called for by an order that is about to be signed."""
         self.add_step(*names)
         self.session_steps.update(names)
 
@@ -174,8 +177,11 @@ class AssessmentLog:
     def add_reading(
         self, rule: str, reading: ComparedResult, says: str, outcome: Outcome | None = None
     ) -> None:
-        """A result and the limit it was compared with; its meaning is the outcome by default."""
-        outcome = outcome or Outcome(reading.means)
+        """Add a result with the limit it was compared with, and its flags.
+
+        Without `outcome` the meaning of the limit is the outcome.
+        """
+        outcome = outcome or OUTCOMES[reading.means]
         self.add_result(rule, outcome, reading.result, says, reading.limit, reading.locator)
         if reading.result.flags:
             self.add_flag(*reading.result.flags)
@@ -210,13 +216,13 @@ class AssessmentLog:
         self.evidence.append(Evidence(rule, outcome, says, result.resource, day=result.day))
 
     def add_findings(
-        self, rule: str, found: Iterable[Finding | Medication], locator: str | None = None
+        self, rule: str, findings: Iterable[Finding | Medication], locator: str | None = None
     ) -> None:
-        for one in found:
-            day = one.onset if isinstance(one, Finding) else one.start
-            says = one.text or one.concept
+        for finding in findings:
+            day = finding.onset if isinstance(finding, Finding) else finding.start
+            says = finding.text or finding.concept
             self.evidence.append(
-                Evidence(rule, Outcome.PRESENT, says, one.resource, day=day, locator=locator)
+                Evidence(rule, Outcome.PRESENT, says, finding.resource, day=day, locator=locator)
             )
 
     def add_remark(

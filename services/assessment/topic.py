@@ -1,4 +1,4 @@
-"""What an evaluation, a card and a record read of the assessment of any topic."""
+"""The interface of an assessment, whatever its topic: category, evidence, urgency."""
 
 from typing import Protocol
 

@@ -1,9 +1,9 @@
-"""Select the cards worth an interruption now, by the cards and by what was shown before.
+"""Select the cards worth an interruption now, by indicator, snoozes and earlier cards.
 
 Nothing is lost: whatever is withheld is named, with why, in the record and in the log.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -12,9 +12,10 @@ from cds_hooks.protocol.card_history import CardHistory, PastCard
 from cds_hooks.protocol.cards import Card, Indicator
 from mappings.actions.attention import AttentionRules
 
+RANKS: Mapping[str, int] = {indicator: indicator.rank for indicator in Indicator}
 
-@dataclass(frozen=True, slots=True)
-class CardCandidate:
+
+class CardCandidate(NamedTuple):
     """A card that there is reason to show."""
 
     card: Card
@@ -78,7 +79,7 @@ def _find_withhold_reason(
 ) -> str | None:
     if _is_critical(candidate):
         return None
-    if candidate.card.indicator.rank < Indicator(rules.at_least).rank:
+    if candidate.card.indicator.rank < RANKS[rules.at_least]:
         return "below"
     seals: list[frozenset[str]] | None = None
     for past in _find_past_cards(candidate, rules, memory):
@@ -111,6 +112,9 @@ def _is_snoozed(
 
 
 def _is_woken(candidate: CardCandidate, past: PastCard, seals: Iterable[frozenset[str]]) -> bool:
-    """By a new result or symptom, or a worse finding. (A worse category is another topic.)"""
-    is_worse = candidate.card.indicator.rank > Indicator(past.indicator).rank
+    """Whether a new result or symptom, or a worse finding, ends the quiet days.
+
+    A worse category is another topic.
+    """
+    is_worse = candidate.card.indicator.rank > RANKS[past.indicator]
     return is_worse or any(seal.isdisjoint(past.rests_on) for seal in seals)

@@ -8,18 +8,17 @@ from services.knowledge.language import Language
 from services.vitamin_b12.outcome import B12Assessment
 
 Sentences = tuple[str, ...]
-# Units that are the same number under another name, as a country's clinicians know them, and
-# spellings for people instead of UCUM's.
-US_UNITS = {"ng/L": "pg/mL", "ug/L": "ng/mL"}
 RAISED_OUTCOMES = frozenset({Outcome.RAISED, Outcome.GROSSLY_RAISED})
+# Spellings for people instead of UCUM's; in the United States, two units under the name that
+# clinicians know there, the number being the same.
 UNIT_SPELLINGS = {"umol/L": "µmol/L", "{1.73_m2}": "1.73 m²", "ug/L": "µg/L"}
+US_SPELLINGS = {**UNIT_SPELLINGS, "ug/L": "ng/mL", "ng/L": "pg/mL"}
 
 
 def spell_units(text: str, locale: str) -> str:
     """`text` with its units as clinicians of the country write them."""
-    for unit, spelling in (US_UNITS if locale == "en-US" else {}).items():
-        text = text.replace(unit, spelling)
-    for unit, spelling in UNIT_SPELLINGS.items():
+    spellings = US_SPELLINGS if locale == "en-US" else UNIT_SPELLINGS
+    for unit, spelling in spellings.items():
         text = text.replace(unit, spelling)
     return text
 
@@ -50,11 +49,11 @@ def _name_result(assessment: B12Assessment) -> str:
 
 
 def _write_deficient(assessment: B12Assessment) -> Sentences:
-    named, urge = _name_result(assessment), _write_action(assessment)
+    result, urge = _name_result(assessment), _write_action(assessment)
     if assessment.deciding is None:
-        return make_text("{result}: deficient.", result=named), urge
+        return make_text("{result}: deficient.", result=result), urge
     limit = assessment.deciding.limit
-    return make_text("{result}: deficient ({limit}).", result=named, limit=limit), urge
+    return make_text("{result}: deficient ({limit}).", result=result, limit=limit), urge
 
 
 def _write_action(assessment: B12Assessment) -> str:
@@ -84,9 +83,9 @@ def _write_functional(assessment: B12Assessment) -> Sentences:
     urge = _write_action(assessment)
     if assessment.deciding is None:
         return make_text("Functional B12 deficiency: {what}.", what=what), urge
-    named = _name_result(assessment)
+    result = _name_result(assessment)
     return make_text(
-        "Functional B12 deficiency: {what} although {result}.", what=what, result=named
+        "Functional B12 deficiency: {what} although {result}.", what=what, result=result
     ), urge
 
 
@@ -121,7 +120,7 @@ def _write_indeterminate(assessment: B12Assessment) -> Sentences:
 
 
 def _write_uninterpretable(assessment: B12Assessment) -> str:
-    named, flags, steps = _name_result(assessment), assessment.flags, assessment.next_steps
+    result, flags, steps = _name_result(assessment), assessment.flags, assessment.next_steps
     if "stop-nitrous-oxide" in steps:
         if assessment.deciding is None:
             return make_text(
@@ -130,29 +129,29 @@ def _write_uninterpretable(assessment: B12Assessment) -> str:
         if "order-hcy-or-mma" not in steps:
             return make_text(
                 "{result} does not reassure after nitrous oxide while there are symptoms or signs.",
-                result=named,
+                result=result,
             )
         return make_text(
             "{result} does not reassure after nitrous oxide: measure homocysteine or MMA.",
-            result=named,
+            result=result,
         )
     if "flag-assay-interference" in flags:
         return make_text(
-            "{result} may be falsely normal: intrinsic factor antibodies interfere.", result=named
+            "{result} may be falsely normal: intrinsic factor antibodies interfere.", result=result
         )
     if any(e.rule == "pregnancy" for e in assessment.evidence):
         return make_text(
             "{result} in pregnancy: total B12 cannot be interpreted, measure active B12.",
-            result=named,
+            result=result,
         )
     if "note-supplement-masks" in flags:
         return make_text(
             "{result} under a B12 supplement does not reassure: measure MMA or homocysteine.",
-            result=named,
+            result=result,
         )
     return make_text(
         "{result} must not be read as sufficient: another disease can raise or mask it.",
-        result=named,
+        result=result,
     )
 
 

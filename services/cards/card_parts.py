@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -34,8 +35,7 @@ class Verdict(NamedTuple):
     reason: str | None = None  # "b12:deceased"
 
 
-@dataclass(frozen=True, slots=True)
-class CardPart:
+class CardPart(NamedTuple):
     """What one topic says of a patient: a card of its own, or a part of one about several."""
 
     sentences: tuple[str, ...]  # of the summary: what is found, then what it asks for
@@ -94,6 +94,7 @@ class Topic(TopicRules, Protocol):
         """The detail beside orders, where the topic has no part of its own on the card."""
 
 
+@cache
 def build_topic_code(problem: str, category: str) -> str:
     """The stable, alphanumeric code of a kind of card: "b12AtRiskUntested"."""
     words = re.split("[-_]", category.replace(problem, ""))
@@ -123,7 +124,9 @@ def merge_parts(parts: Sequence[CardPart], suffix: str) -> CardPart:
     """
     first, *others = parts
     if not others:
-        return replace(first, suggestions=first.suggestions[:MAX_SUGGESTIONS])
+        if len(first.suggestions) <= MAX_SUGGESTIONS:
+            return first
+        return first._replace(suggestions=first.suggestions[:MAX_SUGGESTIONS])
     lead = next((part for part in parts if part.leads), first)
     clauses = (part.clause for part in parts if part is not lead and part.clause)
     sentences = (*lead.sentences, *clauses)
@@ -146,7 +149,9 @@ def _merge_suggestions(first: CardPart, others: Sequence[CardPart]) -> tuple[Sug
     added = [suggestion for part in others for suggestion in part.suggestions]
     firsts = first.suggestions[: MAX_SUGGESTIONS_FIRST if added else MAX_SUGGESTIONS]
     return tuple(
-        replace(suggestion, is_recommended=place == 0 and suggestion.is_recommended)
+        replace(suggestion, is_recommended=False)
+        if place and suggestion.is_recommended
+        else suggestion
         for place, suggestion in enumerate((*firsts, *added)[:MAX_SUGGESTIONS_COMBINED])
     )
 

@@ -174,7 +174,7 @@ class CardComposer:
         context = {"topic": candidate.topic, **({"hook": session.hook} if session.hook else {})}
         link = replace(self.app_link, app_context=json.dumps(context))
         card = replace(candidate.card, links=(*candidate.card.links, link))
-        return replace(candidate, card=card)
+        return candidate._replace(card=card)
 
 
 def _list_override_reasons(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

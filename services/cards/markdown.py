@@ -43,16 +43,14 @@ def write_evidence_table(
     if not rows:
         return ""
     heads = [language(head) for head in (title, "Value", "Date", "Compared with")]
-    return write_table(heads, [_write_cells(row, language, spell_units, digits) for row in rows])
+    return spell_units(write_table(heads, [_write_cells(row, language, digits) for row in rows]))
 
 
-def _write_cells(
-    row: Evidence, language: Language, spell_units: Callable[[str], str], digits: str
-) -> tuple[str, ...]:
+def _write_cells(row: Evidence, language: Language, digits: str) -> tuple[str, ...]:
     value = format_amount(row.value or 0.0, row.unit or "", row.comparator, digits)
     limit = language(row.limit or "no limit applied")
     cells = (language(row.says), language(value), format_day(row.day, language), limit)
-    return tuple(escape_cell(spell_units(cell)) for cell in cells)
+    return tuple(map(escape_cell, cells))
 
 
 def write_comparison(comparison: Mapping[str, Any], language: Language) -> str:
@@ -76,6 +74,8 @@ def write_bullets(
 
 def write_gaps(chart: Chart, keys: Mapping[str, str], language: Language) -> Iterator[str]:
     """Write what of `keys` could not be looked up; never taken for nothing being there."""
+    if not (chart.unknown or chart.incomplete):
+        return
     missing = tuple(name for key, name in keys.items() if key in chart.unknown)
     partial = tuple(name for key, name in keys.items() if key in chart.incomplete - chart.unknown)
     yield from map(language, describe_gaps(missing, partial))

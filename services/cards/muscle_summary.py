@@ -26,7 +26,7 @@ def write_summary(evaluation: Evaluation, knowledge: SiteKnowledge) -> str:
 
 
 def write_sentences(evaluation: Evaluation, knowledge: SiteKnowledge) -> tuple[str, ...]:
-    """The sentences of the summary: what is evaluation, then what it asks for."""
+    """The sentences of the summary: what is found, then what it asks for."""
     return tuple(
         spell_muscle_units(knowledge.language(text))
         for text in _draft_sentences(evaluation, knowledge)
@@ -37,7 +37,7 @@ def _draft_sentences(evaluation: Evaluation, knowledge: SiteKnowledge) -> tuple[
     muscle = evaluation.muscle
     urgent = next((cause for cause in evaluation.differential if cause.urgent), None)
     if evaluation.urgent and urgent:
-        title, why = knowledge.muscle.cause_of[urgent.cause].title, urgent.texts[0]
+        title, why = knowledge.muscle.causes_by_id[urgent.cause].title, urgent.texts[0]
         start = (
             make_text("{title} on record", title=title)
             if why == title

@@ -104,9 +104,9 @@ def _write_summary(text: str, patient: str, finding: str, case: str) -> str:
     """
     if not patient or case in COMPLETE_CASES:
         return shorten(text)
-    whole = f"{text} {finding if case == 'uncertain' else patient}"
-    if len(whole) <= MAX_SUMMARY_LENGTH:
-        return whole
+    summary = f"{text} {finding if case == 'uncertain' else patient}"
+    if len(summary) <= MAX_SUMMARY_LENGTH:
+        return summary
     short = f"{text} {finding}"
     return short if len(short) <= MAX_SUMMARY_LENGTH else shorten(text)
 

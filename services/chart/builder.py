@@ -1,4 +1,4 @@
-"""The chart while it is being written."""
+"""Collect what is read of a patient's resources, and build the `Chart` from it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ make_lists: Callable[[], dict[str, list[Any]]] = partial(defaultdict, list)
 
 @dataclass(frozen=True, slots=True)
 class ChartKnowledge:
-    """What reading needs to know besides the resources; compiled once, at start."""
+    """Value sets, plausible ranges and unit scales that readers use; compiled at start."""
 
     index: ValueSetIndex
     plausible: Mapping[tuple[str, str], tuple[float, float]]  # (observation, unit) -> low, high
@@ -41,7 +41,7 @@ class ChartKnowledge:
 
 @dataclass(slots=True)
 class ChartBuilder:
-    """The chart while it is being written."""
+    """Collects measurements, findings, drugs and orders for `build_chart`."""
 
     patient: str
     today: date
@@ -66,8 +66,8 @@ class ChartBuilder:
     references_read: set[str] = field(default_factory=set)
 
 
-def _freeze_lists(found: Mapping[str, list[Kind]]) -> Mapping[str, tuple[Kind, ...]]:
-    return {name: tuple(several) for name, several in found.items()} if found else {}
+def _freeze_lists(lists: Mapping[str, list[Kind]]) -> Mapping[str, tuple[Kind, ...]]:
+    return {name: tuple(values) for name, values in lists.items()} if lists else {}
 
 
 def build_chart(pages: ChartBuilder, unknown: frozenset[str], incomplete: frozenset[str]) -> Chart:

@@ -40,9 +40,9 @@ def read_condition(
     matches = [m for m in matches if m.value_set.kind == "condition"] if matches else ()
     if not matches:
         return []
-    held = read_status_code(resource.get("verificationStatus"))
-    if held in REFUTED_STATUSES:
-        return held or DroppedReason.REFUTED
+    verification = read_status_code(resource.get("verificationStatus"))
+    if verification in REFUTED_STATUSES:
+        return verification or DroppedReason.REFUTED
     over = read_status_code(resource.get("clinicalStatus")) in INACTIVE_STATUSES or _is_abated(
         resource, today
     )
@@ -103,23 +103,23 @@ def read_family_history(
     status = read_status_code(resource.get("status"))
     if status == "entered-in-error":
         return status
-    found: dict[str, Finding] = {}
+    risk_factors: dict[str, Finding] = {}
     for entry in as_list(resource.get("condition")):
         if isinstance(entry, dict):
             for match in index.match_codes(read_codings(entry.get("code"))):
                 name = FAMILY_RISK_FACTORS.get(match.value_set.name)
                 if name is not None:
-                    found[name] = Finding(name, reference, None, match.row.display)
-    return list(found.values())
+                    risk_factors[name] = Finding(name, reference, None, match.row.display)
+    return list(risk_factors.values())
 
 
 def read_allergy(resource: Resource, reference: str, index: ValueSetIndex) -> list[Finding] | str:
     """A cobalamin allergy, from the substance or the reactions on record."""
-    held = read_status_code(resource.get("verificationStatus"))
+    verification = read_status_code(resource.get("verificationStatus"))
     status = read_status_code(resource.get("clinicalStatus")) or read_status_code(
         resource.get("status")
     )
-    if held in REFUTED_STATUSES or status in REFUTED_STATUSES:
+    if verification in REFUTED_STATUSES or status in REFUTED_STATUSES:
         return DroppedReason.REFUTED
     places = [resource.get("code"), resource.get("substance")]
     places += [r.get("substance") for r in as_list(resource.get("reaction")) if isinstance(r, dict)]

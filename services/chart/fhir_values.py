@@ -22,7 +22,7 @@ def as_list(value: object) -> list[Any]:
 def read_codings(concept: object) -> list[tuple[str, str]]:
     """(system, code) of every coding of a CodeableConcept, Coding, or R5 CodeableReference."""
     if isinstance(concept, list):
-        return [coding for one in concept for coding in read_codings(one)]
+        return [coding for part in concept for coding in read_codings(part)]
     if not isinstance(concept, dict):
         return []
     listed = concept.get("coding")
@@ -30,21 +30,21 @@ def read_codings(concept: object) -> list[tuple[str, str]]:
         if "coding" not in concept and isinstance(concept.get("concept"), dict):
             return read_codings(concept["concept"])
         listed = as_list(listed) if "coding" in concept else (concept,)
-    found = []
+    codings = []
     for coding in listed:
         if isinstance(coding, dict):
             system, code = coding.get("system"), coding.get("code")
             if isinstance(system, str) and isinstance(code, str):
-                found.append((system, code))
-    return found
+                codings.append((system, code))
+    return codings
 
 
 def read_status_code(value: object) -> str | None:
     """The code of a status: a plain code (STU3) or a CodeableConcept of HL7's own code system."""
     if isinstance(value, str):
         return value
-    found = read_codings(value) if isinstance(value, dict) else ()
-    return found[0][1] if found else None
+    codings = read_codings(value) if isinstance(value, dict) else ()
+    return codings[0][1] if codings else None
 
 
 def read_relative_reference(reference: object) -> str | None:

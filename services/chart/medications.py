@@ -54,18 +54,18 @@ def list_drug_codings(
     The drug stands in the resource, in a contained Medication, or in a Medication that came with
     the same answer.
     """
-    found = []
+    codings = []
     for key in ("medicationCodeableConcept", "medication"):
         if key in resource:
-            found += read_codings(resource[key])
+            codings += read_codings(resource[key])
     for key in ("medicationReference", "medication"):
         reference = resource.get(key)
         if isinstance(reference, dict):
             target = reference.get("reference", reference)
             drug = _find_referenced_drug(target, resource, medications)
             if drug is not None:
-                found += list_medication_codings(drug)
-    return found
+                codings += list_medication_codings(drug)
+    return codings
 
 
 def _find_referenced_drug(
@@ -90,10 +90,10 @@ def list_medication_codings(drug: Resource) -> Iterator[tuple[str, str]]:
 
 def list_dosages(resource: Resource) -> list[Mapping[str, Any]]:
     """The dosage instructions, those of a MedicationAdministration included."""
-    found = resource.get("dosageInstruction") or resource.get("dosage")
-    if not found:
+    dosages = resource.get("dosageInstruction") or resource.get("dosage")
+    if not dosages:
         return []
-    return [dosage for dosage in as_list(found) if isinstance(dosage, dict)]
+    return [dosage for dosage in as_list(dosages) if isinstance(dosage, dict)]
 
 
 def read_use_status(resource: Resource, today: date) -> str | None:
@@ -133,12 +133,12 @@ def find_last_day(resource: Resource) -> date | None:
 
 
 def _list_bounds(resource: Resource) -> Sequence[tuple[date | None, date | None]]:
-    given = list_dosages(resource)
-    if not given:
+    dosages = list_dosages(resource)
+    if not dosages:
         return ()
     return [
         read_period(repeat["boundsPeriod"])
-        for dosage in given
+        for dosage in dosages
         if (repeat := _get_repeat(dosage)) is not None
         and isinstance(repeat.get("boundsPeriod"), dict)
     ]

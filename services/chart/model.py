@@ -1,4 +1,4 @@
-"""What the rules see of a patient: plain values, nothing of FHIR, HTTP or a clock.
+"""The chart of one patient: plain values for the rules, nothing of FHIR, HTTP or a clock.
 
 `services.chart.reader` is the only maker. Whatever it could not use is not here; it is counted in
 `Chart.dropped`, and what was never searched or could not be fetched is named in `Chart.unknown`.
@@ -127,7 +127,7 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One patient as known on the day `today`."""
+    """The data of one patient as known on the day `today`: results, findings, drugs, orders."""
 
     patient: str  # "Patient/1"
     today: date
@@ -145,26 +145,26 @@ class Chart:
     unknown: frozenset[str] = frozenset()  # prefetch keys that could not be had
     incomplete: frozenset[str] = frozenset()  # prefetch keys of which only a part was had
     dropped: Mapping[str, int] = field(default_factory=dict)  # reason -> resources not used
-    holds: frozenset[str] = field(init=False)  # concepts with an active finding or current drug
-    drafts: frozenset[str] = field(init=False)  # concepts with a drug or test about to be ordered
+    active_concepts: frozenset[str] = field(init=False)  # with an active finding or current drug
+    drafted_concepts: frozenset[str] = field(init=False)  # with a drug or test about to be ordered
 
     def __post_init__(self) -> None:
         # Rules ask for some hundred concepts in a call; few of them are there.
-        holds, drafts = set(), set()
-        for name, found in self.findings.items():
-            if any(finding.active for finding in found):
-                holds.add(name)
+        active, drafted = set(), set()
+        for name, findings in self.findings.items():
+            if any(finding.active for finding in findings):
+                active.add(name)
         for name, drugs in self.medications.items():
             for drug in drugs:
                 if drug.status == "current":
-                    holds.add(name)
+                    active.add(name)
                 elif drug.status == "draft":
-                    drafts.add(name)
+                    drafted.add(name)
         for name, orders in self.orders.items():
             if any(order.status == "draft" for order in orders):
-                drafts.add(name)
-        object.__setattr__(self, "holds", frozenset(holds))
-        object.__setattr__(self, "drafts", frozenset(drafts))
+                drafted.add(name)
+        object.__setattr__(self, "active_concepts", frozenset(active))
+        object.__setattr__(self, "drafted_concepts", frozenset(drafted))
 
     def get_latest(self, observation: str) -> Measurement | None:
         """The newest usable result; None where there is none."""
@@ -174,24 +174,24 @@ class Chart:
     def has(self, concepts: str | Collection[str]) -> bool:
         """Whether any of `concepts` is an active finding or a current medication."""
         if isinstance(concepts, str):
-            return concepts in self.holds
-        return not self.holds.isdisjoint(concepts)
+            return concepts in self.active_concepts
+        return not self.active_concepts.isdisjoint(concepts)
 
     def list_present(self, concepts: Collection[str]) -> tuple[Finding | Medication, ...]:
         """Active findings and current medications of `concepts`, in their order."""
-        if self.holds.isdisjoint(concepts):
+        if self.active_concepts.isdisjoint(concepts):
             return ()
-        found: list[Finding | Medication] = []
-        for concept in filter(self.holds.__contains__, concepts):
-            found += [one for one in self.findings.get(concept, ()) if one.active]
-            found += [m for m in self.medications.get(concept, ()) if m.status == "current"]
-        return tuple(found)
+        present: list[Finding | Medication] = []
+        for concept in filter(self.active_concepts.__contains__, concepts):
+            present += [f for f in self.findings.get(concept, ()) if f.active]
+            present += [m for m in self.medications.get(concept, ()) if m.status == "current"]
+        return tuple(present)
 
     def list_drafted_drugs(
         self, concepts: Collection[str], *, aside: bool = False
     ) -> tuple[Medication, ...]:
         """Drugs about to be ordered that the call is about; with `aside`, all of the session."""
-        if self.drafts.isdisjoint(concepts):
+        if self.drafted_concepts.isdisjoint(concepts):
             return ()
         return tuple(
             drug
@@ -202,7 +202,7 @@ class Chart:
 
     def list_drafted_orders(self, concepts: Collection[str]) -> tuple[Order, ...]:
         """Tests and services about to be ordered that the call is about."""
-        if self.drafts.isdisjoint(concepts):
+        if self.drafted_concepts.isdisjoint(concepts):
             return ()
         return tuple(
             order
@@ -235,7 +235,7 @@ def calculate_age(born: date, day: date) -> int:
 
 @lru_cache(256)
 def subtract_months(day: date, months: int) -> date:
-    """The same day of the month, `months` earlier; the last day of a shorter month."""
+    """`day` minus `months`: the same day of the month, or the last day of a shorter month."""
     years, month = divmod(day.month - 1 - months, 12)
     first = date(max(day.year + years, 1), month + 1, 1)
     last = ((first + timedelta(days=31)).replace(day=1) - timedelta(days=1)).day

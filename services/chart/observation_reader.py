@@ -1,4 +1,4 @@
-"""One Observation onto the pages of the chart: results, antibodies, findings, tests not done."""
+"""Read an Observation into the chart: results, antibodies, findings, tests not done."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -43,18 +43,18 @@ def read_observation(resource: Resource, reference: str, pages: ChartBuilder) ->
 
 def _list_components(resource: Resource, pages: ChartBuilder) -> list[tuple[Resource, Match]]:
     parts = (c for c in as_list(resource["component"]) if isinstance(c, dict))
-    whole = {key: resource[key] for key in SHARED_ELEMENTS if key in resource}
-    return [({**whole, **part}, match) for part in parts for match in _find_matches(part, pages)]
+    shared = {key: resource[key] for key in SHARED_ELEMENTS if key in resource}
+    return [({**shared, **part}, match) for part in parts for match in _find_matches(part, pages)]
 
 
 def _find_matches(part: Resource, pages: ChartBuilder) -> Sequence[Match]:
     """One match for each value set that the code is in, or the coded answer of a question is."""
     index = pages.knowledge.index
-    asked = index.match_codes(read_codings(part.get("code")))
+    matches = index.match_codes(read_codings(part.get("code")))
     if "valueCodeableConcept" not in part:
-        return asked
+        return matches
     answered = index.match_codes(read_codings(part["valueCodeableConcept"]))
-    return [*asked, *(match for match in answered if match.value_set.kind == "condition")]
+    return [*matches, *(match for match in answered if match.value_set.kind == "condition")]
 
 
 def _write_observation(

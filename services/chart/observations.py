@@ -74,15 +74,21 @@ def read_measurement(
     devices: Mapping[str, Resource] | None = None,
 ) -> Measurement | UnusableResult:
     """`source`, an Observation or one of its components, as a measurement of `match`."""
-    given = source["valueQuantity"] if "valueQuantity" in source else source.get("valueInteger")
+    quantity = source["valueQuantity"] if "valueQuantity" in source else source.get("valueInteger")
     value_set, row, day = match.value_set, match.row, when[0]
-    read = read_quantity(given, match, scaled_by)
+    read = read_quantity(quantity, match, scaled_by)
     if value_set.refused is not None:
         return UnusableResult(
-            value_set.name, UnusableReason.REFUSED, reference, day, _format_reported_number(given)
+            value_set.name,
+            UnusableReason.REFUSED,
+            reference,
+            day,
+            _format_reported_number(quantity),
         )
     if isinstance(read, UnusableReason):
-        return UnusableResult(value_set.name, read, reference, day, _format_reported_number(given))
+        return UnusableResult(
+            value_set.name, read, reference, day, _format_reported_number(quantity)
+        )
     value, unit, comparator, reported = read
     low, high = read_reference_range(source, unit) if "referenceRange" in source else (None, None)
     return Measurement(
@@ -109,26 +115,26 @@ def _read_method(resource: Resource, match: Match, devices: Mapping[str, Resourc
     if match.row.method is not None:
         return match.row.method
     device = resource.get("device")
-    said = [*_list_texts(resource.get("method"))]
+    texts = [*_list_texts(resource.get("method"))]
     if isinstance(device, dict):
-        said.append(device.get("display"))
+        texts.append(device.get("display"))
         inside = (c for c in as_list(resource.get("contained")) if isinstance(c, dict))
-        held = {f"#{c.get('id')}": c for c in inside} | dict(devices)
-        found = held.get(read_relative_reference(device) or "")
-        if found is not None:
-            said += [*_list_texts(found.get("type"))]
-            names = (n for n in as_list(found.get("deviceName")) if isinstance(n, dict))
-            said += [name.get("name") for name in names]
-    words = " ".join(text.casefold() for text in said if isinstance(text, str))
-    named = {name for name, pattern in METHODS.items() if pattern.search(words)}
-    return named.pop() if len(named) == 1 else None
+        devices_by_reference = {f"#{c.get('id')}": c for c in inside} | dict(devices)
+        target = devices_by_reference.get(read_relative_reference(device) or "")
+        if target is not None:
+            texts += [*_list_texts(target.get("type"))]
+            names = (n for n in as_list(target.get("deviceName")) if isinstance(n, dict))
+            texts += [name.get("name") for name in names]
+    words = " ".join(text.casefold() for text in texts if isinstance(text, str))
+    methods = {name for name, pattern in METHODS.items() if pattern.search(words)}
+    return methods.pop() if len(methods) == 1 else None
 
 
 def _list_texts(concept: object) -> Iterator[object]:
-    for one in as_list(concept):
-        if isinstance(one, dict):
-            yield one.get("text")
-            for coding in _list_codings(one):
+    for part in as_list(concept):
+        if isinstance(part, dict):
+            yield part.get("text")
+            for coding in _list_codings(part):
                 yield coding.get("display")
                 yield coding.get("code")
 
@@ -176,11 +182,11 @@ def read_outcome(source: Resource) -> bool | None:
             return _interpret_words([text.strip().casefold()])
         case {"valueCodeableConcept": dict() as concept}:
             words = [concept.get("text"), *(c.get("display") for c in _list_codings(concept))]
-            said = _interpret_words(
+            outcome = _interpret_words(
                 [word.strip().casefold() for word in words if isinstance(word, str)]
             )
-            if said is not None:
-                return said
+            if outcome is not None:
+                return outcome
         case {"valueQuantity": dict() as quantity}:
             return _is_above_range(source, quantity)
     interpreted = [

@@ -1,4 +1,4 @@
-"""Quantities: a value in the unit that its limits are printed in, or why there is none."""
+"""Convert quantities to the unit that limits are printed in, or say why it cannot be done."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -26,16 +26,16 @@ def build_scales(
     sets: Mapping[str, ValueSet], plausible: Mapping[tuple[str, str], tuple[float, float]]
 ) -> Mapping[tuple[str, str], Scale]:
     """By value set and UCUM unit: the first of the set's units that it can be rescaled to."""
-    found: dict[tuple[str, str], Scale] = {}
+    scales: dict[tuple[str, str], Scale] = {}
     for name, value_set in sets.items():
         stands_for = value_set.read_as
         for target in value_set.units:
             bounds = plausible.get((name, target), NO_BOUNDS)
             for unit in UNITS:
                 into = find_factor(stands_for.get(unit, unit), stands_for.get(target, target))
-                if into is not None and (name, unit) not in found:
-                    found[name, unit] = Scale(target, *into, *bounds)
-    return found
+                if into is not None and (name, unit) not in scales:
+                    scales[name, unit] = Scale(target, *into, *bounds)
+    return scales
 
 
 def read_quantity(

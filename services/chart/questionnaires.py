@@ -1,4 +1,4 @@
-"""Answers to SARC-F. A question that was not answered is not there; it is never zero."""
+"""Read answers to SARC-F. A question that was not answered is not there; it is never zero."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -39,7 +39,7 @@ def read_scored_answers(
         return DroppedReason.UNDATED
     if when[0] > last:
         return DroppedReason.IN_THE_FUTURE
-    found: list[Measurement | UnusableResult] = []
+    results: list[Measurement | UnusableResult] = []
     for item in _list_items(resource):
         coded = readable.questionnaire.items.get(str(item.get("linkId")))
         answers = [a for a in as_list(item.get("answer")) if isinstance(a, dict)]
@@ -50,16 +50,16 @@ def read_scored_answers(
             _read_score(answers[0], str(item["linkId"]), readable) if len(answers) == 1 else None
         )
         if score is None:
-            found.append(UnusableResult(name, UnusableReason.NO_VALUE, reference, when[0]))
+            results.append(UnusableResult(name, UnusableReason.NO_VALUE, reference, when[0]))
         else:
-            found.append(Measurement(name, score, "{score}", when[0], reference, instant=when[1]))
-    return found
+            results.append(Measurement(name, score, "{score}", when[0], reference, instant=when[1]))
+    return results
 
 
 def _is_sarc_f(resource: Resource, readable: ChartKnowledge) -> bool:
-    """By the questionnaire's address, whatever its version and base; by its questions without."""
-    named = resource.get("questionnaire")
-    text = named.get("reference") if isinstance(named, dict) else named
+    """Whether it is SARC-F: by its address, whatever version and base, or else by its questions."""
+    questionnaire = resource.get("questionnaire")
+    text = questionnaire.get("reference") if isinstance(questionnaire, dict) else questionnaire
     if isinstance(text, str):
         return (
             make_relative_reference(text.partition("|")[0]) == readable.questionnaire.relative_url

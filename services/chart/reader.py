@@ -1,4 +1,4 @@
-"""One walk over what an EHR sent for one patient."""
+"""Read FHIR resources of one patient into a `Chart`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -75,12 +75,12 @@ def _read_resource(resource: Resource, pages: ChartBuilder) -> None:
     reader = READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
         return
-    named = "id" in resource
-    reference = f"{kind}/{resource['id']}" if named else f"{kind}/?"
+    has_id = "id" in resource
+    reference = f"{kind}/{resource['id']}" if has_id else f"{kind}/?"
     if kind != "Patient":
         if not is_about_patient(resource, pages):
             return
-        if named:
+        if has_id:
             if reference in pages.references_read:
                 pages.dropped[DroppedReason.REPEATED] += 1
                 return
@@ -101,25 +101,25 @@ def _read_patient(resource: Resource, _reference: str, pages: ChartBuilder) -> N
 
 
 def _read_answers(resource: Resource, reference: str, pages: ChartBuilder) -> None:
-    found = read_scored_answers(resource, reference, pages.knowledge, pages.last_day)
-    if isinstance(found, str):
-        pages.dropped[found] += 1
+    results = read_scored_answers(resource, reference, pages.knowledge, pages.last_day)
+    if isinstance(results, str):
+        pages.dropped[results] += 1
         return
-    for result in found:
+    for result in results:
         write_result(result, pages)
 
 
 def _read_condition(resource: Resource, reference: str, pages: ChartBuilder) -> None:
-    found = conditions.read_condition(resource, reference, pages.knowledge.index, pages.today)
-    _write_findings(found, pages)
+    findings = conditions.read_condition(resource, reference, pages.knowledge.index, pages.today)
+    _write_findings(findings, pages)
 
 
 def _read_procedure(resource: Resource, reference: str, pages: ChartBuilder) -> None:
-    found, injections = conditions.read_procedure(resource, reference, pages.knowledge.index)
-    if isinstance(found, str):
-        pages.dropped[found] += 1
+    findings, injections = conditions.read_procedure(resource, reference, pages.knowledge.index)
+    if isinstance(findings, str):
+        pages.dropped[findings] += 1
         return
-    _write_findings(found, pages)
+    _write_findings(findings, pages)
     for injection in injections:
         if injection.start is None or injection.start > pages.last_day:
             pages.dropped[
@@ -139,11 +139,11 @@ def _read_allergy(resource: Resource, reference: str, pages: ChartBuilder) -> No
     _write_findings(conditions.read_allergy(resource, reference, pages.knowledge.index), pages)
 
 
-def _write_findings(found: list[Finding] | str, pages: ChartBuilder) -> None:
-    if isinstance(found, str):
-        pages.dropped[found] += 1
+def _write_findings(findings: list[Finding] | str, pages: ChartBuilder) -> None:
+    if isinstance(findings, str):
+        pages.dropped[findings] += 1
         return
-    for finding in found:
+    for finding in findings:
         if finding.onset is not None and finding.onset > pages.last_day:
             pages.dropped[DroppedReason.IN_THE_FUTURE] += 1
         else:

@@ -1,4 +1,4 @@
-"""Which sex's limits apply: what is stated for clinical use goes before what is merely recorded."""
+"""Find the sex whose limits apply; a sex parameter for clinical use goes before gender."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -49,13 +49,13 @@ def _list_stated_sexes(
         ):
             continue
         concept = parts["value"].get("valueCodeableConcept", parts["value"].get("valueCoding"))
-        named = {
+        sexes = {
             match.value_set.name
             for coding in read_codings(concept)
             for match in index.look_up(*coding)
             if match.value_set.name in (*SEXES, NEITHER_SEX)
         }
-        yield named.pop() if len(named) == 1 else None
+        yield sexes.pop() if len(sexes) == 1 else None
 
 
 def _is_over(part: Resource | None, today: date) -> bool:

@@ -24,7 +24,7 @@ B12, SARCOPENIA = "b12", "sarcopenia"  # ids of the topics that are combined
 
 
 class Clue(NamedTuple):
-    """One resource, and what it is in words."""
+    """A resource that points to a cause, and what it is in words."""
 
     resource: str
     text: str
@@ -115,7 +115,7 @@ def _merge_actions(
     flags = dict.fromkeys(muscle.flags)
     first: dict[str, None] = {}
     for suspicion in suspected:
-        cause = knowledge.cause_of.get(suspicion.cause)
+        cause = knowledge.causes_by_id.get(suspicion.cause)
         if cause is None:
             continue
         if suspicion.urgent is not None and urgent is not None:
@@ -163,7 +163,7 @@ def _select_causes(chart: Chart, knowledge: SarcopeniaKnowledge) -> Iterable[Cau
     places: set[int] = set()
     for entries in (chart.findings, chart.medications, chart.measurements):
         for name in entries:
-            places.update(knowledge.causes_naming.get(name, ()))
+            places.update(knowledge.cause_indexes_by_name.get(name, ()))
     return [knowledge.causes[place] for place in sorted(places)]
 
 

@@ -89,7 +89,7 @@ def check_lowering_medicine(session: OrderSession) -> RuleResults:
 
 
 def check_leber(session: OrderSession) -> RuleResults:
-    """R13: the draft goes, hydroxocobalamin comes."""
+    """R13: cyanocobalamin with Leber's disease; hydroxocobalamin instead of the draft."""
     drugs = session.find_drugs("cyanocobalamin")
     if not drugs or not session.has_group("leber"):
         return

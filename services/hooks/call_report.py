@@ -1,4 +1,4 @@
-"""What became of a call that somebody captured, and why: said to who connects an EHR."""
+"""Explain how a captured call is answered, and why, to somebody who connects an EHR."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -29,7 +29,7 @@ def explain_call(
     knowledge: SiteKnowledge,
     now: datetime,
 ) -> Iterator[TokenCheck]:
-    """Each thing that decides how a call is answered. Values of patients are not repeated."""
+    """Check each thing that decides how a call is answered. Values of patients are not repeated."""
     try:
         document = read_json(body)
     except CallError as refusal:
@@ -37,11 +37,11 @@ def explain_call(
         return
     yield TokenCheck("body", CheckResult.GOOD, f"JSON, {len(body)} bytes")
     hook = document.get("hook") if isinstance(document, dict) else None
-    service = next((one for one in rehearsal.services if one.hook == hook), None)
+    service = next((offered for offered in rehearsal.services if offered.hook == hook), None)
     if service is None:
-        there = ", ".join(one.hook for one in rehearsal.services)
+        hooks = ", ".join(offered.hook for offered in rehearsal.services)
         yield TokenCheck(
-            "hook", CheckResult.FAULT, f"no service for it; there is one for each of {there}"
+            "hook", CheckResult.FAULT, f"no service for it; there is one for each of {hooks}"
         )
         return
     yield TokenCheck("hook", CheckResult.GOOD, f"goes to /cds-services/{service.id}")
@@ -67,15 +67,15 @@ def _find_unfetched(
 ) -> dict[str, str | None]:
     """For each key that is missing: why it would not be fetched; None where it would be."""
     base = find_allowed_base(tenant.fhir, request)
-    found: dict[str, str | None] = {}
+    reasons: dict[str, str | None] = {}
     for answer in answers.values():
         if answer.state is PrefetchState.LEFT_OUT:
             query = check_query(request, service.prefetch[answer.key])
             reason = (
                 None if query.is_allowed else f"the token does not allow the query ({query.reason})"
             )
-            found[answer.key] = reason if base else "there is no server to ask"
-    return found
+            reasons[answer.key] = reason if base else "there is no server to ask"
+    return reasons
 
 
 def _explain_server(
@@ -93,10 +93,10 @@ def _explain_server(
         says = f"is not the tenant's (configured: {servers}): nothing would be asked there"
         yield TokenCheck("FHIR server", CheckResult.FAULT, says)
         return
-    given = request.authorization
-    says = "is the tenant's; " + ("a token came along" if given else "no token came along")
-    if given is not None and given.expires_in is not None:
-        says += f", good for {given.expires_in:g} s"
+    authorization = request.authorization
+    says = "is the tenant's; " + ("a token came along" if authorization else "no token came along")
+    if authorization is not None and authorization.expires_in is not None:
+        says += f", good for {authorization.expires_in:g} s"
     yield TokenCheck("FHIR server", CheckResult.GOOD, says)
 
 
@@ -146,7 +146,7 @@ def _explain_reading(
     verdict = CheckResult.FAULT if "other-patient" in chart.dropped else CheckResult.OPEN
     if dropped:
         yield TokenCheck("resources not used", verdict, dropped)
-    measured = ", ".join(sorted(name for name, found in chart.measurements.items() if found))
+    measured = ", ".join(sorted(name for name, results in chart.measurements.items() if results))
     yield TokenCheck(
         "results read", CheckResult.GOOD if measured else CheckResult.OPEN, measured or "none"
     )

@@ -1,4 +1,4 @@
-"""The services that discovery shows: one for each hook, the same evaluation behind them."""
+"""Build the services of discovery: one for each hook, the same evaluation behind them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -28,12 +28,12 @@ PATIENT_TOKEN = "{{context.patientId}}"  # noqa: S105  # of a query
 
 def build_prefetch_templates(index: ValueSetIndex) -> dict[str, str]:
     """The queries of discovery, made from the value sets: few, and plain enough for any client."""
-    found = f"Observation?patient={PATIENT_TOKEN}&code="
+    query = f"Observation?patient={PATIENT_TOKEN}&code="
     newest = "&_sort=-date&_count=200"
     return {
         "patient": f"Patient/{PATIENT_TOKEN}",
-        "observations": f"{found}{_join_codes(index, None)}{newest}",
-        "muscle_observations": f"{found}{_join_codes(index, 'muscle')}{newest}",
+        "observations": f"{query}{_join_codes(index, None)}{newest}",
+        "muscle_observations": f"{query}{_join_codes(index, 'muscle')}{newest}",
         "conditions": f"Condition?patient={PATIENT_TOKEN}&_count=200",
         "medications": f"MedicationRequest?patient={PATIENT_TOKEN}&_count=200",
         "medication_statements": f"MedicationStatement?patient={PATIENT_TOKEN}&_count=100",
@@ -58,7 +58,7 @@ def _join_codes(index: ValueSetIndex, topic: str | None) -> str:
 
 
 def read_call_chart(call: Call, knowledge: SiteKnowledge) -> Chart:
-    """The chart of the patient of a call."""
+    """Read the chart of the patient of a call."""
     answers = call.answers.values()
     return read_chart(
         _list_resources(answers),
@@ -74,8 +74,8 @@ def read_call_chart(call: Call, knowledge: SiteKnowledge) -> Chart:
 
 
 def _list_resources(answers: Iterable[prefetch.PrefetchAnswer]) -> Iterator[Mapping[str, Any]]:
-    for one in answers:
-        yield from one.resources
+    for answer in answers:
+        yield from answer.resources
 
 
 def answer_call(call: Call, chart: Chart, maker: CardComposer, rules: AttentionRules) -> CallAnswer:
@@ -95,14 +95,14 @@ def _read_specialties(role: prefetch.PrefetchAnswer | None) -> frozenset[str] | 
     """The user's specialties; None where none is known."""
     if role is None or not role.is_known:
         return None
-    found = [
+    specialties = [
         f"{system}|{code}"
         for resource in role.resources
         if resource.get("resourceType") == "PractitionerRole"
         for specialty in as_list(resource.get("specialty"))
         for system, code in read_codings(specialty)
     ]
-    return frozenset(found) or None
+    return frozenset(specialties) or None
 
 
 def build_decide(maker: CardComposer, rules: AttentionRules) -> Callable[[Call], Decision]:
@@ -118,7 +118,7 @@ def build_decide(maker: CardComposer, rules: AttentionRules) -> Callable[[Call],
 def read_attention_rules(
     attention: Mapping[str, Any] | None, knowledge: SiteKnowledge
 ) -> Mapping[str, AttentionRules]:
-    """What is in force for each service. Raises KnowledgeError."""
+    """Read the attention rules in force for each service. Raises KnowledgeError."""
     return read_attention(
         attention,
         (build_service_id(hook) for hook in OFFERED_HOOKS),
@@ -127,17 +127,17 @@ def read_attention_rules(
 
 
 def load_tenant_knowledge(tenants: Iterable[Tenant]) -> dict[str, SiteKnowledge]:
-    """What each tenant is answered by; those who chose alike share it. Raises KnowledgeError."""
+    """Load the knowledge of each tenant; those who chose alike share it. Raises KnowledgeError."""
     loaded: list[tuple[Mapping[str, Any], SiteKnowledge]] = []
-    found: dict[str, SiteKnowledge] = {}
+    by_tenant: dict[str, SiteKnowledge] = {}
     for tenant in tenants:
         alike = (knowledge for clinical, knowledge in loaded if clinical == tenant.service_tables)
         knowledge = next(alike, None) or load_knowledge(tenant.service_tables)
         loaded.append((tenant.service_tables, knowledge))
         read_attention_rules(tenant.service_tables.get("attention"), knowledge)
         find_unmapped_orders(tenant.dialect, knowledge)
-        found[tenant.id] = knowledge
-    return found
+        by_tenant[tenant.id] = knowledge
+    return by_tenant
 
 
 def find_unmapped_orders(dialect: Dialect, knowledge: SiteKnowledge) -> tuple[str, ...]:
@@ -146,9 +146,9 @@ def find_unmapped_orders(dialect: Dialect, knowledge: SiteKnowledge) -> tuple[st
     Raises KnowledgeError where the catalogue names a template that does not exist.
     """
     for name in dialect.catalogue.keys() - knowledge.templates.by_id.keys():
-        there = ", ".join(sorted(knowledge.templates.by_id))
+        template_ids = ", ".join(sorted(knowledge.templates.by_id))
         raise KnowledgeError(
-            "dialect.catalogue", name, f"no such order template; there are {there}"
+            "dialect.catalogue", name, f"no such order template; there are {template_ids}"
         )
     return tuple(name for name in knowledge.templates.by_id if name not in dialect.catalogue)
 

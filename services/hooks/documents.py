@@ -1,4 +1,4 @@
-"""One JSON document to one assessment: what `cobalamin assess` does for each line."""
+"""Assess one JSON document, a Bundle or a request, as `cobalamin assess` does for each line."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
@@ -62,9 +62,12 @@ def assess_document(
     knowledge = maker.knowledge
     match document:
         case {"hook": _}:
-            found = answer_document(document, maker, today, attention)
-            cards = [as_json(card) for card in found.answer.cards]
-            return {**evaluation_json(found.chart, found.answer.evaluation), "cards": cards}
+            document_answer = answer_document(document, maker, today, attention)
+            cards = [as_json(card) for card in document_answer.answer.cards]
+            return {
+                **evaluation_json(document_answer.chart, document_answer.answer.evaluation),
+                "cards": cards,
+            }
         case {"resourceType": "Bundle"}:
             chart = _read_bundle_chart(document, knowledge, today)
             return evaluation_json(chart, evaluate(chart, knowledge, maker.topics))

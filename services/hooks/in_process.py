@@ -39,7 +39,7 @@ class InProcessService:
 def run_in_process(
     settings: Settings, tenant: Tenant, knowledge: SiteKnowledge, now: datetime | None = None
 ) -> Iterator[InProcessService]:
-    """Everybody is let in, as `tenant`; its FHIR server is out of reach."""
+    """Run the service for `tenant` without authentication; its FHIR server is out of reach."""
     lines: list[dict[str, Any]] = []
 
     def keep(_logger: object, _name: str, event: EventDict) -> str:
@@ -68,7 +68,9 @@ def run_in_process(
                 clock=get_utc_now if now is None else lambda: now,
             )
         )
-        answering = tuple(one for one in offered if tenant.dialect.supports_hook(one.hook))
+        answering = tuple(
+            service for service in offered if tenant.dialect.supports_hook(service.hook)
+        )
         try:
             yield InProcessService(app.test_client(), answering, lines)
         finally:

@@ -1,4 +1,4 @@
-"""What somebody who tries the rules may choose otherwise than the site has it."""
+"""Variants of a site's configuration: guideline, definition, locale, language, dialect."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -34,7 +34,7 @@ class VariantOptions:
 
     @classmethod
     def from_site(cls, tenant: Tenant, knowledge: SiteKnowledge) -> "VariantOptions":
-        """As the site has it; but everything is said."""
+        """The options of the site's configuration; but every card is shown."""
         clinical = tenant.service_tables
         return cls(
             guideline=clinical.get("b12", {}).get("guideline", DEFAULT_GUIDELINE),
@@ -50,7 +50,7 @@ class VariantOptions:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The choices, and all that is evaluated and shown by them."""
+    """The options of a variant, with the knowledge and settings that follow from them."""
 
     choices: VariantOptions
     tenant: Tenant
@@ -60,7 +60,7 @@ class Variant:
 
 
 def build_variant(tenant: Tenant, choices: VariantOptions, base_url: str) -> Variant:
-    """The knowledge and settings that `tenant` would have. Raises KnowledgeError."""
+    """Build the knowledge and settings that `tenant` would have. Raises KnowledgeError."""
     clinical = choose_publication(tenant.service_tables, "b12", choices.guideline)
     clinical = choose_publication(clinical, "sarcopenia", choices.definition)
     clinical["b12"]["locale"] = choices.locale

@@ -24,7 +24,7 @@ from services.hooks.overrides import Variant, VariantOptions
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What a document is answered, as this EHR shows it."""
+    """The assessment and cards for a document, as this EHR shows them."""
 
     answered: AnsweredDocument
     assessment: Mapping[str, Any]  # as services/assessment/schemas/assessment.schema.json has it
@@ -33,10 +33,7 @@ class CaseResult:
 
 
 def answer_case(document: Any, chosen: Variant, day: date, hook: str) -> CaseResult:
-    """The answer to a request, or to a call of `hook` about a Bundle.
-
-    Raises UnusableDocumentError.
-    """
+    """Answer a request, or a call of `hook` about a Bundle. Raises UnusableDocumentError."""
     answered = answer_document(document, chosen.maker, day, chosen.attention, hook=hook)
     if not chosen.tenant.dialect.supports_hook(answered.hook):
         raise UnusableDocumentError(
@@ -63,7 +60,7 @@ def build_expectation(shown: CaseResult) -> dict[str, Any]:
             {
                 "summary": card["summary"],
                 "indicator": card["indicator"],
-                "suggestions": [one["label"] for one in card.get("suggestions", ())],
+                "suggestions": [suggestion["label"] for suggestion in card.get("suggestions", ())],
             }
             for card in shown.cards
         ],
@@ -74,7 +71,7 @@ def build_expectation(shown: CaseResult) -> dict[str, Any]:
 def build_case(
     name: str, document: Any, chosen: Variant, day: date, shown: CaseResult
 ) -> dict[str, Any]:
-    """The answer as it is now, to be kept."""
+    """Build a regression case from the answer as it is now."""
     return {
         "name": name,
         "day": day.isoformat(),
@@ -103,7 +100,7 @@ def _build_validator() -> Draft202012Validator:
 
 @dataclass(frozen=True, slots=True)
 class RegressionCase:
-    """A case as it was read."""
+    """A call, its day and options, and the expected answer."""
 
     name: str
     day: date
@@ -114,7 +111,7 @@ class RegressionCase:
 
 
 def read_case(document: Any) -> RegressionCase:
-    """Raises UnusableDocumentError with the path of what is wrong."""
+    """Read a regression case. Raises UnusableDocumentError with the path of what is wrong."""
     for fault in _build_validator().iter_errors(document):
         path = ".".join(str(part) for part in fault.absolute_path)
         raise UnusableDocumentError(f"{path or '$'}: does not meet '{fault.validator}' of a case")
@@ -133,20 +130,25 @@ def read_case(document: Any) -> RegressionCase:
 
 
 def find_case_differences(case: RegressionCase, chosen: Variant) -> Iterator[str]:
-    """What is answered otherwise than expected, in words. Raises UnusableDocumentError."""
-    found = build_expectation(answer_case(case.document, chosen, case.day, case.hook))
+    """Compare a case's answer with what it expects. Raises UnusableDocumentError.
+
+    Each difference in words.
+    """
+    actual = build_expectation(answer_case(case.document, chosen, case.day, case.hook))
     for key, expected in case.expected.items():
         if key != "cards":
-            if found[key] != expected:
-                yield _describe_difference(key, expected, found[key])
+            if actual[key] != expected:
+                yield _describe_difference(key, expected, actual[key])
             continue
-        if len(expected) != len(found["cards"]):
-            yield f"cards: expected {len(expected)}, found {len(found['cards'])}"
-        for place, (one, other) in enumerate(zip(expected, found["cards"], strict=False)):
-            for part, wanted in one.items():
-                if other[part] != wanted:
+        if len(expected) != len(actual["cards"]):
+            yield f"cards: expected {len(expected)}, found {len(actual['cards'])}"
+        for place, (expected_card, actual_card) in enumerate(
+            zip(expected, actual["cards"], strict=False)
+        ):
+            for part, value in expected_card.items():
+                if actual_card[part] != value:
                     where = f"cards[{place}].{part}"
-                    yield _describe_difference(where, wanted, other[part])
+                    yield _describe_difference(where, value, actual_card[part])
 
 
 def _describe_difference(where: str, expected: Any, actual: Any) -> str:

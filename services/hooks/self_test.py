@@ -1,4 +1,4 @@
-"""Golden calls, answered at each start: every rule speaks, and says what it should.
+"""Answer golden calls at each start, and check that the right cards are shown.
 
 A broken installation, a file that was changed or a fault in a rule shows before a clinician meets
 it. The calls hold under each guideline and definition that ships; where a site has limits, codes or
@@ -30,16 +30,16 @@ def find_failed_calls(
 ) -> tuple[str, ...]:
     """The names of golden calls that were not answered as they should be, by any knowledge."""
     tested: list[SiteKnowledge] = []
-    found: dict[str, None] = {}
+    failed: dict[str, None] = {}
     for tenant in tenants:
         knows = knowledge[tenant.id]
-        if any(knows is one for one in tested):
+        if any(knows is other for other in tested):
             continue
         tested.append(knows)
         differing = [name for name, is_right in _check_golden_calls(knows) if not is_right]
         if not has_own_rules(tenant):
-            found |= dict.fromkeys(differing)
-    return tuple(found)
+            failed |= dict.fromkeys(differing)
+    return tuple(failed)
 
 
 def has_own_rules(tenant: Tenant) -> bool:
@@ -55,7 +55,8 @@ def has_own_rules(tenant: Tenant) -> bool:
 def _check_golden_calls(knowledge: SiteKnowledge) -> Iterator[tuple[str, bool]]:
     """Each golden call, and whether its cards are about what they should be about."""
     by_hook = {
-        one.hook: one for one in build_services(knowledge, "https://cds.example", SHOW_EVERYTHING)
+        service.hook: service
+        for service in build_services(knowledge, "https://cds.example", SHOW_EVERYTHING)
     }
     for name, topics in read_golden("golden/topics").items():
         yield name, _find_topics(dict(read_golden(name)), by_hook) == topics
@@ -74,5 +75,5 @@ def _find_topics(document: dict[str, Any], by_hook: Mapping[str, Service]) -> li
 @cache
 def read_golden(name: str) -> dict[str, Any]:
     """A file of this package: `golden/...` or `samples/...`."""
-    found: dict[str, Any] = orjson.loads((files("services.hooks") / f"{name}.json").read_bytes())
-    return found
+    content: dict[str, Any] = orjson.loads((files("services.hooks") / f"{name}.json").read_bytes())
+    return content

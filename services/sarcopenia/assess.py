@@ -1,4 +1,4 @@
-"""What a published definition says of a patient's muscle."""
+"""Assess a patient's muscle by a published definition: category, levels, evidence, next steps."""
 
 from collections.abc import Iterable
 
@@ -22,21 +22,14 @@ from services.assessment.evidence import (
 )
 from services.assessment.labels import get_sentence
 from services.chart.model import Chart, UnusableReason
+from services.sarcopenia import next_steps
 from services.sarcopenia.findings import NOTHING_MEASURED, MuscleFindings, read_findings
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
 from services.sarcopenia.measures import MeasureResult, is_fresh
-from services.sarcopenia.outcome import CONFIRMED, POSITIVE, SCREENED_POSITIVE, SarcopeniaAssessment
+from services.sarcopenia.outcome import SarcopeniaAssessment
 from services.sarcopenia.stages import ALGORITHMS, MEASURES_USED
 from services.sarcopenia.weight import find_weight_loss
 
-UNREADABLE_UNIT = frozenset(
-    {
-        UnusableReason.NO_UNIT,
-        UnusableReason.UNKNOWN_UNIT,
-        UnusableReason.NO_DISTANCE,
-        UnusableReason.WRONG_SPECIMEN,
-    }
-)
 RULES = {
     "low_strength": SarcopeniaRule.STRENGTH,
     "low_mass": SarcopeniaRule.MASS,
@@ -54,23 +47,29 @@ def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment
             SarcopeniaRule.AGE, make_age_reason(ADULT_AGE), outcome=Outcome.NOT_APPLIED
         )
         return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, None)
-    found = read_findings(chart, knowledge)
+    findings = read_findings(chart, knowledge)
     category = ALGORITHMS[definition.algorithm](
-        found.strength, found.mass, found.performance, found.screen.outcome, found.attempted
+        findings.strength,
+        findings.mass,
+        findings.performance,
+        findings.screen.outcome,
+        findings.attempted,
     )
-    if found is not NOTHING_MEASURED:
-        _write_evidence(found, knowledge, notes)
+    if findings is not NOTHING_MEASURED:
+        _write_evidence(findings, knowledge, notes)
     if triggers:
         _write_triggers(chart, knowledge, notes)
     if in_scope is False:
         locator = definition.minimum_age_locator
         years = definition.minimum_age
         notes.add_remark(SarcopeniaRule.AGE, make_age_reason(years), locator, Outcome.NOT_APPLIED)
-        if found.strength == Level.LOW:
+        if findings.strength == Level.LOW:
             notes.add_flag(SarcopeniaFlag.LOW_GRIP_BELOW_REFERENCE)
-        _write_flags(found, SarcopeniaCategory.OUT_OF_SCOPE_AGE, chart, knowledge, notes)
-        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, found)
-    _write_flags(found, category, chart, knowledge, notes)
+        next_steps.write_flags(
+            findings, SarcopeniaCategory.OUT_OF_SCOPE_AGE, chart, knowledge, notes
+        )
+        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.OUT_OF_SCOPE_AGE, findings)
+    next_steps.write_flags(findings, category, chart, knowledge, notes)
     if in_scope is None and triggers:
         notes.add_step(SarcopeniaStep.RECORD_BIRTH_DATE)
     if in_scope is None and category != SarcopeniaCategory.NOT_ASSESSED:
@@ -78,10 +77,10 @@ def assess(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcopeniaAssessment
             SarcopeniaRule.AGE,
             make_text("the birth date does not say whether the definition holds"),
         )
-        _write_clarifications(found, notes)
-        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.INDETERMINATE, found)
-    _write_steps(found, category, triggers, MEASURES_USED[definition.algorithm], notes)
-    return _conclude(triggers, knowledge, notes, category, found)
+        next_steps.write_clarifications(findings, notes)
+        return _conclude(triggers, knowledge, notes, SarcopeniaCategory.INDETERMINATE, findings)
+    next_steps.write_steps(findings, category, triggers, MEASURES_USED[definition.algorithm], notes)
+    return _conclude(triggers, knowledge, notes, category, findings)
 
 
 def _conclude(
@@ -89,44 +88,49 @@ def _conclude(
     knowledge: SarcopeniaKnowledge,
     notes: AssessmentLog,
     category: SarcopeniaCategory,
-    found: MuscleFindings | None,
+    findings: MuscleFindings | None,
 ) -> SarcopeniaAssessment:
     definition = knowledge.definition
     return SarcopeniaAssessment(
         definition=definition.id,
         definition_version=definition.version,
         category=category,
-        strength=found.strength if found else Level.UNKNOWN,
-        mass=found.mass if found else Level.UNKNOWN,
-        performance=found.performance if found else Level.UNKNOWN,
+        strength=findings.strength if findings else Level.UNKNOWN,
+        mass=findings.mass if findings else Level.UNKNOWN,
+        performance=findings.performance if findings else Level.UNKNOWN,
         evidence=tuple(notes.evidence),
         flags=tuple(notes.flags),
         next_steps=tuple(notes.steps),
         triggers=triggers,
-        low=tuple([t for t in found.tests if t.level == Level.LOW])
-        if found and found.tests
+        low=tuple([t for t in findings.tests if t.level == Level.LOW])
+        if findings and findings.tests
         else (),
-        screened=tuple([t for t in found.screen.tests if t.level == Level.LOW]) if found else (),
-        asymmetry=tuple([g.resource for g in found.asymmetry]) if found else (),
+        screened=tuple([t for t in findings.screen.tests if t.level == Level.LOW])
+        if findings
+        else (),
+        asymmetry=tuple([g.resource for g in findings.asymmetry]) if findings else (),
     )
 
 
 def list_triggers(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[str, ...]:
-    """Why muscle is looked at; never age alone. "measured" for any measure, old ones included."""
-    reasons = list(filter(chart.holds.__contains__, knowledge.groups["muscle_trigger"]))
+    """Triggers, the reasons to assess muscle; never age alone.
+
+    "measured" for any measure, old ones included.
+    """
+    reasons = list(filter(chart.active_concepts.__contains__, knowledge.groups["muscle_trigger"]))
     fallen = chart.get_latest("falls_12_months")
     if fallen is not None and fallen.value > 0 and is_fresh(chart, knowledge, fallen):
         reasons.append(Trigger.FALLS)
     if find_weight_loss(chart, knowledge):
         reasons.append(Trigger.WEIGHT_LOSS)
     sources = (chart.measurements, chart.unusable, chart.unable)
-    if not all(map(knowledge.of_muscle.isdisjoint, sources)):
+    if not all(map(knowledge.muscle_measures.isdisjoint, sources)):
         reasons.insert(0, Trigger.MEASURED)
     return tuple(dict.fromkeys(reasons))
 
 
 def _write_triggers(chart: Chart, knowledge: SarcopeniaKnowledge, notes: AssessmentLog) -> None:
-    """Why muscle is looked at, besides what was measured."""
+    """Add the evidence of the triggers, besides what was measured."""
     notes.add_findings(
         SarcopeniaRule.TRIGGER, chart.list_present(knowledge.groups["muscle_trigger"])
     )
@@ -145,25 +149,25 @@ def _write_triggers(chart: Chart, knowledge: SarcopeniaKnowledge, notes: Assessm
 
 
 def _write_evidence(
-    found: MuscleFindings, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
+    findings: MuscleFindings, knowledge: SarcopeniaKnowledge, notes: AssessmentLog
 ) -> None:
-    for test in found.tests:
+    for test in findings.tests:
         rule = RULES.get(_find_meaning(test, knowledge), SarcopeniaRule.MEASURE)
         _write_measure(test, rule, knowledge, notes)
-    for test in found.screen.tests:
+    for test in findings.screen.tests:
         _write_measure(test, SarcopeniaRule.SCREEN, knowledge, notes)
-    for measure in found.stale:
+    for measure in findings.stale:
         says = make_text(
             "{title}: too old to decide", title=_get_title(knowledge, measure.observation)
         )
         notes.add_result(SarcopeniaRule.STALE, Outcome.STALE, measure, says)
-    for result in found.refused:
+    for result in findings.refused:
         why = knowledge.refused[result.observation]
         says = make_text(
             "{title} is not used: {why}", title=_get_title(knowledge, result.observation), why=why
         )
         notes.add_unusable(SarcopeniaRule.REFUSED, result, says, Outcome.REFUSED)
-    for grip in found.asymmetry:
+    for grip in findings.asymmetry:
         says = make_text("Grip strength, {side} hand", side=grip.side or "")
         notes.add_result(SarcopeniaRule.ASYMMETRY, Outcome.PRESENT, grip, says)
 
@@ -240,97 +244,3 @@ def _format_outcome(test: MeasureResult, outcome: Outcome) -> str:
 
 def _get_title(knowledge: SarcopeniaKnowledge, observation: str) -> str:
     return knowledge.titles.get(observation, observation)
-
-
-def _write_flags(
-    found: MuscleFindings,
-    category: SarcopeniaCategory,
-    chart: Chart,
-    knowledge: SarcopeniaKnowledge,
-    notes: AssessmentLog,
-) -> None:
-    if found is NOTHING_MEASURED:
-        return
-    tests = (*found.tests, *found.screen.tests)
-    if chart.sex is None and any(test.row is not None and test.row.sex for test in tests):
-        notes.add_flag(SarcopeniaFlag.SEX_MISSING)
-    masses = [t for t in found.tests if t.observation.startswith("asm") and t.result is not None]
-    if any(test.result is not None and test.result.method is None for test in masses):
-        notes.add_flag(SarcopeniaFlag.METHOD_MISSING)
-    if any(test.reason == UnknownLevelReason.METHOD for test in tests):
-        notes.add_flag(SarcopeniaFlag.METHOD_REQUIRED)
-    if found.stale:
-        notes.add_flag(SarcopeniaFlag.STALE)
-    if found.discordant:
-        notes.add_flag(SarcopeniaFlag.MASS_INDEX_ABSOLUTE_DISCORDANT)
-    if found.asymmetry:
-        notes.add_flag(SarcopeniaFlag.GRIP_ASYMMETRY_RED_FLAG)
-    if found.screen.at_limit:
-        notes.add_flag(SarcopeniaFlag.EQUALITY_CONFLICT)
-    if found.mass == Level.NORMAL and found.strength == Level.LOW:
-        notes.add_flag(SarcopeniaFlag.MASS_NORMAL_STRENGTH_LOW)
-    if found.mass == Level.LOW and category == SarcopeniaCategory.NO_SARCOPENIA:
-        notes.add_flag(SarcopeniaFlag.LOW_MASS_ONLY)
-    awgs = knowledge.definition.algorithm == "awgs2019"
-    if awgs and found.performance == Level.UNKNOWN and found.strength != Level.UNKNOWN:
-        notes.add_flag(SarcopeniaFlag.AWGS_PERFORMANCE_NOT_ASSESSED)
-
-
-def _write_steps(
-    found: MuscleFindings,
-    category: SarcopeniaCategory,
-    triggers: tuple[str, ...],
-    uses: frozenset[str],
-    notes: AssessmentLog,
-) -> None:
-    """What to do, or the cheapest thing to find out."""
-    if category in POSITIVE:
-        notes.add_step(
-            SarcopeniaStep.ASSESS_SECONDARY_CAUSES, SarcopeniaStep.REFER_PHYSIO_RESISTANCE_EXERCISE
-        )
-        _write_unknown_measures(found, uses, notes)
-    if category in CONFIRMED:
-        notes.add_step(SarcopeniaStep.REFER_DIETITIAN_PROTEIN, SarcopeniaStep.FALLS_ASSESSMENT)
-    elif category in POSITIVE and Trigger.FALLS in triggers:
-        notes.add_step(SarcopeniaStep.FALLS_ASSESSMENT)
-    if category in SCREENED_POSITIVE:
-        notes.add_step(SarcopeniaStep.MEASURE_GRIP, SarcopeniaStep.MEASURE_CHAIR_STAND)
-    _write_clarifications(found, notes)
-    if category == SarcopeniaCategory.NOT_ASSESSED and triggers:
-        if found.screen.score is None or not found.screen.score.complete:
-            notes.add_step(SarcopeniaStep.COMPLETE_SARC_F)
-        notes.add_step(SarcopeniaStep.MEASURE_GRIP)
-    if category == SarcopeniaCategory.INDETERMINATE:
-        if found.strength == Level.UNKNOWN:
-            notes.add_step(SarcopeniaStep.MEASURE_GRIP, SarcopeniaStep.MEASURE_CHAIR_STAND)
-        else:
-            _write_unknown_measures(found, uses, notes)
-    if found.asymmetry:
-        notes.add_step(SarcopeniaStep.NEURO_EXAM)
-
-
-def _write_unknown_measures(
-    found: MuscleFindings, uses: frozenset[str], notes: AssessmentLog
-) -> None:
-    """Mass, where strength or performance is low; performance, where the definition uses it."""
-    low = Level.LOW in (found.strength, found.performance)
-    if found.mass == Level.UNKNOWN and "mass" in uses and low:
-        notes.add_step(SarcopeniaStep.ORDER_MUSCLE_MASS_DXA_BIA)
-    if found.performance == Level.UNKNOWN and "performance" in uses:
-        notes.add_step(SarcopeniaStep.MEASURE_GAIT_OR_SPPB)
-
-
-def _write_clarifications(found: MuscleFindings, notes: AssessmentLog) -> None:
-    """What on record cannot be read, and what would make it readable."""
-    if found is NOTHING_MEASURED:
-        return
-    tests = (*found.tests, *found.screen.tests)
-    reasons = {test.reason for test in tests} | {
-        test.unusable.reason for test in tests if test.unusable is not None
-    }
-    if reasons & UNREADABLE_UNIT:
-        notes.add_step(SarcopeniaStep.CLARIFY_UNIT)
-    if UnknownLevelReason.SEX in reasons:
-        notes.add_step(SarcopeniaStep.RECORD_SEX_PARAMETER)
-    if found.height_missing:
-        notes.add_step(SarcopeniaStep.RECORD_HEIGHT)

@@ -1,4 +1,4 @@
-"""Low strength, low mass, low performance: each low, normal or unknown, and by what measure."""
+"""Read strength, mass and performance: each low, normal or unknown, and by what measure."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from services.sarcopenia.screening import ScreeningResult, screen
 
 
 class MuscleFindings(NamedTuple):
-    """Everything the definition looks at."""
+    """Levels of strength, mass and performance, the screen, and what could not be used."""
 
     strength: Level
     mass: Level
@@ -46,11 +46,11 @@ NOTHING_MEASURED = MuscleFindings(
 
 
 def read_findings(chart: Chart, knowledge: SarcopeniaKnowledge) -> MuscleFindings:
-    """What the chart's measures say by the definition."""
+    """Read the measures of the chart by the limits of the definition."""
     if (
-        knowledge.looked_at.isdisjoint(chart.measurements)
-        and knowledge.looked_at.isdisjoint(chart.unusable)
-        and knowledge.looked_at.isdisjoint(chart.unable)
+        knowledge.observations_read.isdisjoint(chart.measurements)
+        and knowledge.observations_read.isdisjoint(chart.unusable)
+        and knowledge.observations_read.isdisjoint(chart.unable)
     ):
         return NOTHING_MEASURED
     strength = _read_measures("low_strength", chart, knowledge)
@@ -84,7 +84,7 @@ def _read_measures(
 ) -> tuple[MeasureResult, ...]:
     tests = (
         read_measure(name, chart.measurements.get(name, ()), chart, knowledge)
-        for name in knowledge.tests_of.get(meaning, ())
+        for name in knowledge.measures_by_meaning.get(meaning, ())
     )
     return tuple(test for test in tests if test is not None)
 
@@ -121,8 +121,8 @@ def _find_asymmetry(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[Measu
     best: dict[str, Measurement] = {}
     for grip in grips:
         if grip.day == grips[0].day and grip.side is not None:
-            held = best.get(grip.side)
-            if held is None or grip.value > held.value:
+            best_of_side = best.get(grip.side)
+            if best_of_side is None or grip.value > best_of_side.value:
                 best[grip.side] = grip
     if len(best) < len(("left", "right")):
         return ()

@@ -1,4 +1,4 @@
-"""What muscle is judged by: one definition, the site's choices, the causes to tell apart."""
+"""The knowledge of the muscle rules: one definition, the site's policy, other causes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ NAMED_MEASURES = frozenset({"asm", "calf_circumference", "grip_strength", "sarc_
 
 @dataclass(frozen=True, slots=True)
 class SarcopeniaKnowledge:
-    """Read and checked once, at start."""
+    """Definition, policy, groups of concepts and other causes; read and checked at start."""
 
     definition: Definition
     policy: Mapping[str, float]
@@ -25,28 +25,28 @@ class SarcopeniaKnowledge:
     refused: Mapping[str, str]  # value sets never read as a measure, and why
     sarc_f_items: Mapping[str, float]  # the questions of SARC-F, with the highest score of each
     causes: tuple[Cause, ...]  # mappings/clinical/differential.toml
-    tests_of: Mapping[str, tuple[str, ...]] = field(init=False)  # meaning -> the measures of it
+    measures_by_meaning: Mapping[str, tuple[str, ...]] = field(init=False)
     measures: tuple[str, ...] = field(init=False)  # everything that has a limit
-    of_muscle: frozenset[str] = field(init=False)  # everything that shows that muscle was measured
-    looked_at: frozenset[str] = field(init=False)  # every result that the definition looks at
-    cause_of: Mapping[str, Cause] = field(init=False)  # the causes by their ids
-    causes_naming: Mapping[str, tuple[int, ...]] = field(init=False)  # places of the causes by name
+    muscle_measures: frozenset[str] = field(init=False)  # their presence is a trigger
+    observations_read: frozenset[str] = field(init=False)  # all that the rules read
+    causes_by_id: Mapping[str, Cause] = field(init=False)
+    cause_indexes_by_name: Mapping[str, tuple[int, ...]] = field(init=False)  # into `causes`
 
     def __post_init__(self) -> None:
         means = dict.fromkeys(row.means for row in self.definition.cutoffs)
         tests = {meaning: self.definition.list_observations(meaning) for meaning in means}
-        object.__setattr__(self, "tests_of", tests)
-        named = dict.fromkeys(row.observation for row in self.definition.cutoffs)
-        object.__setattr__(self, "measures", tuple(named))
+        object.__setattr__(self, "measures_by_meaning", tests)
+        measures = dict.fromkeys(row.observation for row in self.definition.cutoffs)
+        object.__setattr__(self, "measures", tuple(measures))
         otherwise = self.groups["strength_measured_otherwise"]
         parts = ("asm",) if self.definition.mass_order else ()  # what an index is made of
-        shown = frozenset((*named, *self.sarc_f_items, *otherwise, *parts))
-        object.__setattr__(self, "of_muscle", shown - BODY_MEASURES)
-        looked_at = frozenset((*named, *self.sarc_f_items, *self.refused, *NAMED_MEASURES))
-        object.__setattr__(self, "looked_at", looked_at)
-        object.__setattr__(self, "cause_of", {cause.id: cause for cause in self.causes})
-        naming: dict[str, tuple[int, ...]] = {}
-        for place, cause in enumerate(self.causes):
+        shown = frozenset((*measures, *self.sarc_f_items, *otherwise, *parts))
+        object.__setattr__(self, "muscle_measures", shown - BODY_MEASURES)
+        results = frozenset((*measures, *self.sarc_f_items, *self.refused, *NAMED_MEASURES))
+        object.__setattr__(self, "observations_read", results)
+        object.__setattr__(self, "causes_by_id", {cause.id: cause for cause in self.causes})
+        indexes: dict[str, tuple[int, ...]] = {}
+        for index, cause in enumerate(self.causes):
             for name in cause.names:
-                naming[name] = (*naming.get(name, ()), place)
-        object.__setattr__(self, "causes_naming", naming)
+                indexes[name] = (*indexes.get(name, ()), index)
+        object.__setattr__(self, "cause_indexes_by_name", indexes)

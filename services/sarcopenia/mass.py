@@ -1,4 +1,4 @@
-"""Appendicular muscle mass: measured as an index, or made one with height or BMI."""
+"""Read appendicular muscle mass: measured as an index, or divided by height squared or BMI."""
 
 from mappings.terminology.units import convert_unit
 from mappings.text import as_amount, format_amount, make_text
@@ -63,7 +63,7 @@ def _find_bmi(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[str, float]
 
 
 def read_mass(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[MeasureResult, ...]:
-    """What each measure of mass says, in the definition's order of preference."""
+    """Read each measure of mass, in the definition's order of preference."""
     tests = (
         read_measure(name, list_mass_results(name, chart, knowledge), chart, knowledge)
         for name in knowledge.definition.mass_order

@@ -1,4 +1,4 @@
-"""One measure of strength, mass or performance, against the limits of one definition."""
+"""Compare a measure of strength, mass or performance with the limits of one definition."""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -28,7 +28,7 @@ LEVELS = {
 
 
 class MeasureResult(NamedTuple):
-    """What one measure says."""
+    """The level of one measure, the limit it was compared with, or why there is no level."""
 
     observation: str
     level: Level
@@ -64,8 +64,8 @@ def decide(
     if not rows:
         return None
     sexes = (chart.sex,) if chart.sex or not any(r.sex for r in rows) else SEXES
-    asked = result.method is None and any(row.method for row in rows)
-    methods: Iterable[str | None] = METHODS if asked else (result.method,)
+    is_method_missing = result.method is None and any(row.method for row in rows)
+    methods: Iterable[str | None] = METHODS if is_method_missing else (result.method,)
     read = {
         (sex, method): definition.interpret(
             name, result.value, result.comparator, result.unit, sex=sex, method=method
@@ -106,7 +106,7 @@ def read_measure(
     chart: Chart,
     knowledge: SarcopeniaKnowledge,
 ) -> MeasureResult | None:
-    """What the newest day's results say; None where nothing recent is on record.
+    """Read the results of the newest day; None where nothing recent is on record.
 
     Of grip and walking the best trial of the day counts: one normal trial is normal, and low
     needs every trial to be low and none to be unreadable.

@@ -1,4 +1,4 @@
-"""What comes of judging muscle by one definition."""
+"""The assessment of muscle: its fields, its JSON, and groups of categories."""
 
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ LACKS_DATA = (
 
 
 class SarcopeniaAssessment(NamedTuple):
-    """What the rules say of one patient's muscle."""
+    """The result of the muscle rules for one patient: category, levels, evidence, next steps."""
 
     definition: str
     definition_version: str

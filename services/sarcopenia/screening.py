@@ -1,4 +1,4 @@
-"""SARC-F, calf circumference and SARC-CalF. A question not answered is unknown, never zero."""
+"""Screen by SARC-F, calf circumference and SARC-CalF. No answer is unknown, never zero."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from services.sarcopenia.measures import MeasureResult, decide, is_fresh, read_m
 
 
 class SarcFScore(NamedTuple):
-    """SARC-F between what is known and what the unanswered questions could add."""
+    """Bounds of a SARC-F score: the points answered, and those that open questions could add."""
 
     lower: Measurement
     upper: Measurement
@@ -21,7 +21,7 @@ class SarcFScore(NamedTuple):
 
 
 class ScreeningResult(NamedTuple):
-    """What screening says: "positive", "negative", or None where nothing is known or decided."""
+    """The outcome of screening: "positive", "negative", or None where none is decided."""
 
     outcome: str | None
     tests: tuple[MeasureResult, ...]
@@ -30,11 +30,11 @@ class ScreeningResult(NamedTuple):
 
 
 def screen(chart: Chart, knowledge: SarcopeniaKnowledge) -> ScreeningResult:
-    """Screening by the tests that the definition names."""
+    """Screen by the tests that the definition names."""
     score = score_sarc_f(chart, knowledge)
     tests: list[MeasureResult] = []
     at_limit = False
-    for name in knowledge.tests_of.get("positive_screen", ()):
+    for name in knowledge.measures_by_meaning.get("positive_screen", ()):
         if name == "sarc_f":
             test = (
                 _decide_by_bounds(score, chart, knowledge)
@@ -69,10 +69,10 @@ def score_sarc_f(chart: Chart, knowledge: SarcopeniaKnowledge) -> SarcFScore | N
     first = next(iter(answered.values()), None)
     if first is None or not is_fresh(chart, knowledge, first):
         return None
-    known = sum(item.value for item in answered.values())
+    points = sum(item.value for item in answered.values())
     missing = [most for name, most in knowledge.sarc_f_items.items() if name not in answered]
-    lower = first._replace(observation="sarc_f", value=known, reported="")
-    return SarcFScore(lower, lower._replace(value=known + sum(missing)), len(missing))
+    lower = first._replace(observation="sarc_f", value=points, reported="")
+    return SarcFScore(lower, lower._replace(value=points + sum(missing)), len(missing))
 
 
 def _decide_by_bounds(
@@ -99,8 +99,8 @@ def _decide_by_bounds(
 def _find_unreadable(chart: Chart, knowledge: SarcopeniaKnowledge) -> MeasureResult | None:
     """A SARC-F that is on record and cannot be read."""
     names = ("sarc_f", *knowledge.sarc_f_items)
-    found = (u for name in names for u in chart.unusable.get(name, ()))
-    first = next((u for u in found if is_fresh(chart, knowledge, u)), None)
+    results = (u for name in names for u in chart.unusable.get(name, ()))
+    first = next((u for u in results if is_fresh(chart, knowledge, u)), None)
     if first is None:
         return None
     return MeasureResult(

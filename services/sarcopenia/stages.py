@@ -1,4 +1,4 @@
-"""How findings combine into a category: one pure function for each definition.
+"""Classify sarcopenia from the levels of its parts: one pure function for each definition.
 
 Strength, mass and performance are "low", "normal" or "unknown"; `screen` is "positive",
 "negative" or None; `attempted` says that something was measured that could not be read.
@@ -35,8 +35,10 @@ def classify_ewgsop2(
 def classify_awgs2019(
     strength: Level, mass: Level, performance: Level, screen: str | None, attempted: bool
 ) -> SarcopeniaCategory:
-    """AWGS 2019: possible by low strength or low performance, sarcopenia with low mass as well,
-    severe with all three."""
+    """AWGS 2019: possible by low strength or performance, sarcopenia with low mass as well.
+
+    Severe with all three.
+    """
     if Level.LOW in (strength, performance):
         if mass != Level.LOW:
             return SarcopeniaCategory.POSSIBLE
@@ -69,13 +71,13 @@ def classify_fnih2014(
     return _classify_by_both(strength, mass, attempted=attempted)
 
 
-def _classify_by_both(one: Level, other: Level, *, attempted: bool) -> SarcopeniaCategory:
+def _classify_by_both(level: Level, other_level: Level, *, attempted: bool) -> SarcopeniaCategory:
     """Both must be low: one that is normal rules out, one that is unknown leaves open."""
-    if Level.NORMAL in (one, other):
+    if Level.NORMAL in (level, other_level):
         return SarcopeniaCategory.NO_SARCOPENIA
-    if one == other == Level.LOW:
+    if level == other_level == Level.LOW:
         return SarcopeniaCategory.SARCOPENIA
-    if attempted or Level.LOW in (one, other):
+    if attempted or Level.LOW in (level, other_level):
         return SarcopeniaCategory.INDETERMINATE
     return SarcopeniaCategory.NOT_ASSESSED
 

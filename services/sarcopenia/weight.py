@@ -1,4 +1,4 @@
-"""Weight lost, from weights on record."""
+"""Find weight loss from the weights on record."""
 
 from services.chart.model import Chart, Measurement, subtract_months
 from services.sarcopenia.knowledge import SarcopeniaKnowledge
@@ -12,7 +12,10 @@ def get_recent(name: str, chart: Chart, knowledge: SarcopeniaKnowledge) -> Measu
 
 
 def find_weight_loss(chart: Chart, knowledge: SarcopeniaKnowledge) -> tuple[Measurement, ...]:
-    """The newest weight and the highest of the months before, where the fall is large enough."""
+    """The newest weight and the highest of the months before, where the loss passes the limit.
+
+    Months and percent are the site's policy. Empty where there is no such loss.
+    """
     weights = chart.measurements.get("weight", ())
     newest = get_recent("weight", chart, knowledge) if len(weights) > 1 else None
     if newest is None:

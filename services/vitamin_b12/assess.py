@@ -1,4 +1,4 @@
-"""What the guideline says of a patient's vitamin B12.
+"""Assess a patient's vitamin B12 by the guideline: category, urgency, evidence, next steps.
 
 Precedence: unreadable data, age, replacement under way, nitrous oxide and pregnancy, the bands of
 the first-line test, then methylmalonic acid with the kidneys. A neurological finding raises the
@@ -72,9 +72,13 @@ def _list_indicator_flags(case: Case) -> tuple[str, ...]:
 
 
 def _classify(case: Case, notes: AssessmentLog) -> B12Category:
-    given = case.replacement
-    if given.under_way and not _precedes_treatment(case) and not _is_dietary_dose_failing(case):
-        notes.add_findings(B12Rule.REPLACEMENT, (*given.parenteral, *given.oral))
+    replacement = case.replacement
+    if (
+        replacement.under_way
+        and not _precedes_treatment(case)
+        and not _is_dietary_dose_failing(case)
+    ):
+        notes.add_findings(B12Rule.REPLACEMENT, (*replacement.parenteral, *replacement.oral))
         return B12Category.ON_TREATMENT
     if case.features.nitrous_oxide:
         exposed = _classify_after_nitrous_oxide(case, notes)
@@ -110,13 +114,16 @@ def _precedes_treatment(case: Case) -> bool:
 
 
 def _is_dietary_dose_failing(case: Case) -> bool:
-    """A low result under a dose that only suits dietary lack is not being treated."""
+    """Whether the result is low under an oral dose that only suits dietary lack."""
     low = case.deciding is not None and case.deciding.means == "deficient"
     return low and not case.replacement.therapeutic
 
 
 def _classify_after_nitrous_oxide(case: Case, notes: AssessmentLog) -> B12Category | None:
-    """Rule R9: a normal B12 does not reassure after nitrous oxide. None: the bands decide."""
+    """The category after nitrous oxide, where a normal B12 does not reassure. (Rule R9.)
+
+    None where the bands decide.
+    """
     notes.add_findings(
         B12Rule.NITROUS_OXIDE,
         case.features.nitrous_oxide,
@@ -138,7 +145,7 @@ def _is_raised(means: str | None) -> bool:
 
 
 def _is_functional_deficiency(case: Case) -> bool:
-    """Rules R6 and R7: a raised MMA with working kidneys, or grossly raised with the picture."""
+    """Whether MMA is raised with working kidneys, or grossly raised with symptoms. (R6, R7.)"""
     if case.mma_means == "grossly_raised" and (
         case.features.neurological or case.features.symptoms
     ):
@@ -193,7 +200,7 @@ def _classify_high(case: Case, notes: AssessmentLog) -> B12Category:
 
 
 def _classify_normal(case: Case, first: Reading, notes: AssessmentLog) -> B12Category:
-    """A normal result, unless something on record is known to make it look normal."""
+    """The category of a normal result, unless an antibody or disorder may make it look normal."""
     total = first.result.observation == "total_b12"
     if total and case.interfering_antibody:
         notes.add_flag(B12Flag.FLAG_ASSAY_INTERFERENCE)

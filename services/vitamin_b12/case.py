@@ -1,4 +1,4 @@
-"""Everything the rules look at, read once from the chart."""
+"""Read the results, findings and replacement that the B12 rules use, once per chart."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ WORST_FIRST = ("deficient", "indeterminate", "unlikely", "high")
 
 
 class Case(NamedTuple):
-    """One patient, as the rules see the patient."""
+    """Results, findings and replacement of one patient, as the B12 rules use them."""
 
     chart: Chart
     knowledge: B12Knowledge
@@ -41,7 +41,7 @@ class Case(NamedTuple):
     potassium_low: Reading | None
 
     def has_group(self, name: str) -> bool:
-        return self.chart.has(self.knowledge.groups[name])
+        return not self.chart.active_concepts.isdisjoint(self.knowledge.groups[name])
 
     @property
     def mma_means(self) -> str | None:
@@ -73,15 +73,15 @@ class Case(NamedTuple):
 
 
 def read_case(chart: Chart, knowledge: B12Knowledge) -> Case:
-    """Reads every result that a rule may ask for."""
-    found = read_features(chart, knowledge)
+    """Read everything that a B12 rule may use."""
+    features = read_features(chart, knowledge)
     readings, incomparable = _read_first_line_results(chart, knowledge)
-    first, beside = _choose_deciding(readings, found, chart)
+    first, beside = _choose_deciding(readings, features, chart)
     status, egfr = assess_kidneys(chart, knowledge)
     return Case(
         chart=chart,
         knowledge=knowledge,
-        features=found,
+        features=features,
         replacement=read_replacement(chart, knowledge),
         deciding=first,
         other_readings=beside,
@@ -117,9 +117,9 @@ def _read_first_line_results(
 
 
 def _choose_deciding(
-    readings: list[Reading], found: Features, chart: Chart
+    readings: list[Reading], features: Features, chart: Chart
 ) -> tuple[Reading | None, tuple[Reading, ...]]:
-    """The newest first-line result decides; of one day's, the worse.
+    """Choose the deciding first-line result, the newest; of one day's, the worse.
 
     Active B12 goes before total B12 in pregnancy and under hormonal contraceptives, where total
     B12 is low without deficiency.
@@ -127,7 +127,7 @@ def _choose_deciding(
     if not readings:
         return None, ()
     active = next((r for r in readings if r.result.observation == "active_b12"), None)
-    if active is not None and (found.pregnant or chart.has("hormonal_contraceptive")):
+    if active is not None and (features.pregnant or chart.has("hormonal_contraceptive")):
         return active, tuple(r for r in readings if r is not active)
     day = readings[0].result.day
     same_day = [_find_newest(kind, day, readings) for kind in FIRST_LINE]

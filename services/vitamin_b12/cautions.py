@@ -1,4 +1,4 @@
-"""What holds whatever the category is: unreadable data, cautions, and what each result says."""
+"""Flags and evidence for any category: unreadable data, cautions, the band of each result."""
 
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ from services.vitamin_b12.results import (
 
 
 def write_data_quality(case: Case, notes: AssessmentLog) -> None:
-    """Rule R20: what cannot be read is asked for again, and never counts as a value."""
+    """Add flags that ask again for data that cannot be read; it never counts as a value. (R20.)"""
     for result in case.unusable:
         notes.add_flag(FLAGS_BY_REASON[result.reason])
         notes.add_unusable(
@@ -78,7 +78,7 @@ def _format_kidneys(title: str, status: str) -> str:
 
 
 def write_cautions(case: Case, notes: AssessmentLog) -> None:
-    """What holds whatever the category is."""
+    """Add the cautions, and the evidence of each result, that hold for any category."""
     chart, guideline = case.chart, case.knowledge.guideline
     notes.add_flag(*guideline.flags)
     if guideline.laboratory:
@@ -124,8 +124,8 @@ def _write_results(case: Case, notes: AssessmentLog) -> None:
             B12Rule.KIDNEY_FUNCTION, outcome, case.egfr, says, str(row), format_locator(row)
         )
     for reading in case.features.blood:
-        named = _get_title(case, reading.result.observation)
-        notes.add_reading(B12Rule.BLOOD_COUNT, reading, _format_blood_finding(named, reading.means))
+        title = _get_title(case, reading.result.observation)
+        notes.add_reading(B12Rule.BLOOD_COUNT, reading, _format_blood_finding(title, reading.means))
     if case.folate_low is not None:
         notes.add_reading(B12Rule.FOLATE, case.folate_low, make_text("Folate low"))
     _flag_metabolites(case, notes)

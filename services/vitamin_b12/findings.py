@@ -1,7 +1,8 @@
 """Symptoms, signs and risk factors on record, by the guideline's own lists."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
+from itertools import pairwise
 from typing import NamedTuple
 
 from mappings.publications.guideline import Duration
@@ -15,7 +16,7 @@ COUNTED_AS = {"severe_anaemia": "anaemia"}
 
 
 class Features(NamedTuple):
-    """What speaks for testing or treating, besides the B12 results themselves."""
+    """Findings for testing or treating: nerves, symptoms, risk factors, blood count, exposure."""
 
     neurological: tuple[Finding, ...]
     strong: bool  # two and more of the neurological set, or one that suffices alone
@@ -36,11 +37,13 @@ class Features(NamedTuple):
 
 
 def read_features(chart: Chart, knowledge: B12Knowledge) -> Features:
-    """Everything on record that the guideline's lists name."""
+    """Read the findings on record that the guideline's lists name."""
     testing = knowledge.guideline.testing
     pregnant = is_pregnant(chart, knowledge)
     blood = _read_blood_count(chart, knowledge, pregnant=pregnant)
-    signs = {COUNTED_AS.get(reading.means, reading.means) for reading in blood} | chart.holds
+    signs = {
+        COUNTED_AS.get(reading.means, reading.means) for reading in blood
+    } | chart.active_concepts
     noted = [name for name in testing.symptoms if name in signs] if signs else []
     neurological = _list_findings(chart, knowledge.groups["neurological"])
     concepts = {finding.concept for finding in neurological}
@@ -71,11 +74,13 @@ def _read_blood_count(
 
 def _list_findings(chart: Chart, concepts: Collection[str]) -> tuple[Finding, ...]:
     present = chart.list_present(concepts)
-    return tuple([found for found in present if isinstance(found, Finding)]) if present else ()
+    return (
+        tuple([finding for finding in present if isinstance(finding, Finding)]) if present else ()
+    )
 
 
 def list_past_deficiencies(chart: Chart, knowledge: B12Knowledge) -> tuple[Finding, ...]:
-    """Deficiency that the record calls resolved: still a reason to look again."""
+    """Earlier deficiencies, which the record calls resolved: still a reason to look again."""
     if not chart.findings:
         return ()
     return tuple(
@@ -87,15 +92,15 @@ def list_past_deficiencies(chart: Chart, knowledge: B12Knowledge) -> tuple[Findi
 
 
 def list_nitrous_oxide_exposures(chart: Chart) -> tuple[Finding | Medication, ...]:
-    """Exposure on record. A draft order is not an exposure yet."""
+    """Findings and drugs of nitrous oxide on record; a draft order is not an exposure yet."""
     drugs = chart.medications.get("nitrous_oxide")
-    given = tuple([drug for drug in drugs if drug.status != "draft"]) if drugs else ()
-    return (*_list_findings(chart, ("nitrous_oxide",)), *given)
+    exposures = tuple([drug for drug in drugs if drug.status != "draft"]) if drugs else ()
+    return (*_list_findings(chart, ("nitrous_oxide",)), *exposures)
 
 
 def is_pregnant(chart: Chart, knowledge: B12Knowledge) -> bool:
     """Whether a pregnancy on record can still be going on. Undated, it is taken as it stands."""
-    if "pregnancy" not in chart.holds:
+    if "pregnancy" not in chart.active_concepts:
         return False
     longest = knowledge.policy["pregnancy_max_days"]
     return any(
@@ -110,24 +115,28 @@ def find_course_start(chart: Chart, concept: str, knowledge: B12Knowledge) -> da
 
     None where it is not taken now or no start is recorded.
     """
-    if concept not in chart.holds:
+    if concept not in chart.active_concepts:
         return None
     drugs = [drug for drug in chart.medications.get(concept, ()) if drug.status != "draft"]
     if not any(drug.status == "current" for drug in drugs):
         return None
+    return find_latest_course_start(drugs, knowledge)
+
+
+def find_latest_course_start(drugs: Iterable[Medication], knowledge: B12Knowledge) -> date | None:
+    """The first day of the latest course, whose starts lie no further apart than the policy's gap.
+
+    None where no start is recorded.
+    """
     starts = sorted({drug.start for drug in drugs if drug.start is not None}, reverse=True)
-    if not starts:
-        return None
-    since = starts[0]
-    for earlier in starts[1:]:
-        if (since - earlier).days > knowledge.policy["drug_gap_days"]:
-            break
-        since = earlier
-    return since
+    for later, earlier in pairwise(starts):
+        if (later - earlier).days > knowledge.policy["drug_gap_days"]:
+            return later
+    return starts[-1] if starts else None
 
 
 def explain_duration(chart: Chart, row: Duration, knowledge: B12Knowledge) -> str | None:
-    """What meets `row`, in words; None where nothing does or it cannot be known."""
+    """The age or time on a drug that meets `row`, in words; None where none does or is known."""
     if row.subject == "age":
         if chart.born is None:
             return None
@@ -140,6 +149,6 @@ def explain_duration(chart: Chart, row: Duration, knowledge: B12Knowledge) -> st
     months = (chart.today.year - since.year) * 12 + chart.today.month - since.month
     months -= chart.today.day < since.day
     # Strictly more than 4 months is 4 months and a day.
-    whole = since.day == chart.today.day
-    elapsed = months if whole else months + 0.5
+    is_full_month = since.day == chart.today.day
+    elapsed = months if is_full_month else months + 0.5
     return make_text("since {day}", day=since) if row.is_met_by(elapsed) else None

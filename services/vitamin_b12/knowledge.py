@@ -1,4 +1,4 @@
-"""What the rules are evaluated by: one guideline, the limits common to all, the site's choices."""
+"""The knowledge of the B12 rules: one guideline, limits common to all, the site's policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from mappings.publications.guideline import Guideline
 
 @dataclass(frozen=True, slots=True)
 class B12Knowledge:
-    """Read and checked once, at start."""
+    """Guideline, laboratory limits, policy and groups of concepts; read and checked at start."""
 
     guideline: Guideline
     laboratory: CutoffTable

@@ -1,4 +1,4 @@
-"""What to do next, and how soon. Words are those of the published assessment."""
+"""Next steps and flags of each B12 category, by the guideline."""
 
 from typing import assert_never
 
@@ -7,15 +7,16 @@ from services.assessment.codes import B12Category, B12Flag, B12Step
 from services.assessment.evidence import AssessmentLog, B12Rule
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.outcome import DEFICIENT
+from services.vitamin_b12.testing import choose_first_step
 from services.vitamin_b12.treatment import is_twice_high, write_deficient, write_on_treatment
 
 DOUBTFUL = frozenset({B12Category.INDETERMINATE, B12Category.UNINTERPRETABLE})
 
 
 def write_next_steps(case: Case, notes: AssessmentLog, category: B12Category) -> None:
-    """Adds the next steps and flags of `category`."""
+    """Add the next steps and flags of `category`."""
     _write_category(case, notes, category)
-    if case.chart.drafts:
+    if case.chart.drafted_concepts:
         _write_session_orders(case, notes, category)
     if category in DEFICIENT | DOUBTFUL and case.has_group("muscle"):
         notes.add_flag(B12Flag.DO_NOT_ATTRIBUTE_SARCOPENIA_SOLELY_TO_B12)
@@ -48,9 +49,9 @@ def _write_category(case: Case, notes: AssessmentLog, category: B12Category) -> 
 
 
 def _write_indeterminate(case: Case, notes: AssessmentLog) -> None:
-    testing, found = case.knowledge.guideline.testing, case.features
-    notes.add_findings(B12Rule.RISK_FACTOR, found.risks, testing.risk_locator)
-    symptomatic = bool(found.symptoms or found.neurological)
+    testing, features = case.knowledge.guideline.testing, case.features
+    notes.add_findings(B12Rule.RISK_FACTOR, features.risks, testing.risk_locator)
+    symptomatic = bool(features.symptoms or features.neurological)
     if case.mma_means is None and (symptomatic or not testing.second_test_needs_symptom):
         if case.kidneys == "impaired":
             notes.add_step(B12Step.CONSIDER_ACTIVE_B12_OR_URINE_MMA)
@@ -81,7 +82,7 @@ def _write_indeterminate(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_doubt(case: Case, notes: AssessmentLog) -> None:
-    """Neurological findings with a result that does not settle it: treatment must not wait."""
+    """Add steps for neurological findings with an unclear result: treatment must not wait."""
     if not case.features.neurological:
         return
     notes.add_step(
@@ -99,10 +100,10 @@ def _is_total(case: Case) -> bool:
 
 
 def _write_unlikely(case: Case, notes: AssessmentLog) -> None:
-    found = case.features
-    if found.symptoms or found.neurological:
+    features = case.features
+    if features.symptoms or features.neurological:
         notes.add_step(B12Step.REASSESS_IF_SYMPTOMS_PERSIST, B12Step.CONSIDER_ALTERNATIVE_DIAGNOSIS)
-        if found.neurological:
+        if features.neurological:
             notes.add_flag(B12Flag.DO_NOT_DISMISS)
             if case.knowledge.guideline.testing.rule == "clinical_picture":
                 notes.add_step(B12Step.CLINICAL_JUDGEMENT_TRIAL)
@@ -125,15 +126,15 @@ def _write_unlikely(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_uninterpretable(case: Case, notes: AssessmentLog) -> None:
-    testing, found = case.knowledge.guideline.testing, case.features
-    if found.pregnant and _is_total(case):
+    testing, features = case.knowledge.guideline.testing, case.features
+    if features.pregnant and _is_total(case):
         notes.add_step(testing.pregnancy_step)
-    if found.nitrous_oxide:
+    if features.nitrous_oxide:
         notes.add_step(B12Step.STOP_NITROUS_OXIDE)
         if case.mma_means is None or case.hcy_means is None:
             notes.add_step(testing.nitrous_oxide_step)
         notes.add_flag(B12Flag.DO_NOT_DISMISS)
-    if case.replacement.oral and not found.nitrous_oxide:
+    if case.replacement.oral and not features.nitrous_oxide:
         notes.add_flag(B12Flag.NOTE_SUPPLEMENT_MASKS)
         notes.add_step(B12Step.CHECK_SUPPLEMENT_USE, B12Step.ORDER_HCY_OR_MMA)
     if B12Flag.FLAG_ASSAY_INTERFERENCE in notes.flags or case.chart.has(
@@ -147,7 +148,7 @@ def _write_uninterpretable(case: Case, notes: AssessmentLog) -> None:
         notes.add_flag(B12Flag.DO_NOT_DISMISS)
         notes.add_step(
             B12Step.ORDER_HCY_OR_MMA
-            if found.symptoms or found.neurological
+            if features.symptoms or features.neurological
             else B12Step.VERIFY_RESULT
         )
         if is_twice_high(case):
@@ -168,24 +169,21 @@ def _write_high(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_insufficient_data(case: Case, notes: AssessmentLog) -> None:
-    testing, found = case.knowledge.guideline.testing, case.features
-    notes.add_step(testing.nitrous_oxide_step if found.nitrous_oxide else _choose_first_step(case))
-    if found.nitrous_oxide:
+    testing, features = case.knowledge.guideline.testing, case.features
+    notes.add_step(
+        testing.nitrous_oxide_step if features.nitrous_oxide else choose_first_step(case)
+    )
+    if features.nitrous_oxide:
         notes.add_step(B12Step.STOP_NITROUS_OXIDE)
-    if found.strong:
+    if features.strong:
         notes.add_step(
             B12Step.TAKE_BLOOD_THEN_TREAT,
             B12Step.URGENT_NEUROLOGY_HAEMATOLOGY_ADVICE,
             B12Step.DO_NOT_DELAY_TREATMENT_IF_PROGRESSIVE,
         )
         notes.add_flag(B12Flag.DO_NOT_DISMISS)
-    elif found.neurological:
+    elif features.neurological:
         notes.add_step(B12Step.DO_NOT_DELAY_TREATMENT_IF_PROGRESSIVE)
-
-
-def _choose_first_step(case: Case) -> str:
-    testing = case.knowledge.guideline.testing
-    return testing.pregnancy_step if case.features.pregnant else testing.offer_step
 
 
 def _write_untested(case: Case, notes: AssessmentLog) -> None:
@@ -202,19 +200,19 @@ def _write_untested(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_no_action(case: Case, notes: AssessmentLog) -> None:
-    testing, found = case.knowledge.guideline.testing, case.features
-    if found.risks and testing.rule == "symptom_and_risk":
+    testing, features = case.knowledge.guideline.testing, case.features
+    if features.risks and testing.rule == "symptom_and_risk":
         notes.add_step(B12Step.NO_TEST_WITHOUT_SYMPTOM)
     if testing.asymptomatic_drug_step and case.chart.has(testing.asymptomatic_drugs):
         notes.add_step(testing.asymptomatic_drug_step)
-        if any(risk.concept not in testing.asymptomatic_drugs for risk in found.risks):
+        if any(risk.concept not in testing.asymptomatic_drugs for risk in features.risks):
             notes.add_step(B12Step.CONSIDER_ORDER_TOTAL_B12)
         notes.add_remark(
             B12Rule.MEDICINE, make_text("periodic monitoring"), testing.asymptomatic_drug_locator
         )
     if case.has_group("dietary"):
         notes.add_step(B12Step.DIET_ADVICE_OR_SUPPLEMENT, B12Step.PREVENTION_ADVICE)
-    if found.nitrous_oxide:
+    if features.nitrous_oxide:
         notes.add_step(B12Step.STOP_NITROUS_OXIDE)
 
 

@@ -1,4 +1,4 @@
-"""Which orders fit the next steps: nothing that is ordered, drafted, given or resulted already."""
+"""Choose order templates for the next steps; none that is ordered, given or resulted already."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -38,10 +38,10 @@ ALTERNATIVES = frozenset({B12Step.ORDER_TOTAL_OR_ACTIVE_B12})  # one of the test
 def suggest_orders(
     assessment: B12Assessment, chart: Chart, knowledge: B12Knowledge, templates: OrderTemplates
 ) -> tuple[OrderTemplate, ...]:
-    """At most four templates, treatment first, then tests in the order of their use."""
-    found: dict[str, OrderTemplate] = {}
+    """Suggest at most four templates: treatment first, then tests in the order of their use."""
+    templates_by_id: dict[str, OrderTemplate] = {}
     for template in _list_treatments(assessment, chart, knowledge, templates):
-        found[template.id] = template
+        templates_by_id[template.id] = template
     steps = {*assessment.next_steps}
     for step, names in TESTS_BY_STEP.items():
         if step in steps:
@@ -52,8 +52,8 @@ def suggest_orders(
                 continue
             for template in offered:
                 if not is_pending_or_resulted(template, chart, knowledge):
-                    found[template.id] = template
-    return tuple(found.values())[:MAX_SUGGESTIONS]
+                    templates_by_id[template.id] = template
+    return tuple(templates_by_id.values())[:MAX_SUGGESTIONS]
 
 
 def _list_treatments(

@@ -1,4 +1,4 @@
-"""What comes of an assessment of vitamin B12."""
+"""The assessment of vitamin B12: its fields, its JSON, and groups of categories."""
 
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ CARD_CATEGORIES = (
 
 
 class B12Assessment(NamedTuple):
-    """What the rules say of one patient's B12."""
+    """The result of the B12 rules for one patient: category, urgency, evidence, next steps."""
 
     guideline: str
     guideline_version: str

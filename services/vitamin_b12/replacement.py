@@ -1,15 +1,15 @@
-"""Whether vitamin B12 is being given already, and what that does to a level."""
+"""Read B12 replacement on record: injections and oral doses, since when, and whether they treat."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from services.chart.model import Chart, Medication, subtract_months
-from services.vitamin_b12.findings import list_past_deficiencies
+from services.vitamin_b12.findings import find_latest_course_start, list_past_deficiencies
 from services.vitamin_b12.knowledge import B12Knowledge
 
 
 class Replacement(NamedTuple):
-    """B12 on board. Empty tuples: none on record."""
+    """B12 that the patient takes, or took until recently. Empty tuples: none on record."""
 
     parenteral: tuple[Medication, ...]
     oral: tuple[Medication, ...]
@@ -19,7 +19,7 @@ class Replacement(NamedTuple):
 
     @property
     def under_way(self) -> bool:
-        """Treatment, as opposed to a supplement taken by somebody not known to be deficient."""
+        """Whether it is treatment, and no supplement without a deficiency on record."""
         return bool(self.parenteral) or (bool(self.oral) and self.known_deficiency)
 
     @property
@@ -31,28 +31,35 @@ NO_REPLACEMENT = Replacement((), (), since=None, therapeutic=False, known_defici
 
 
 def read_replacement(chart: Chart, knowledge: B12Knowledge) -> Replacement:
-    """What B12 the patient is under, by injection within the window or by mouth."""
-    known = chart.has(knowledge.groups["known_deficiency"])
-    known = known or bool(list_past_deficiencies(chart, knowledge))
+    """Read injections within the policy's window, and oral B12."""
+    is_deficiency_known = chart.has(knowledge.groups["known_deficiency"])
+    is_deficiency_known = is_deficiency_known or bool(list_past_deficiencies(chart, knowledge))
     if chart.medications.keys().isdisjoint(knowledge.groups["replacement"]):
-        return NO_REPLACEMENT._replace(known_deficiency=True) if known else NO_REPLACEMENT
-    given = [
+        return (
+            NO_REPLACEMENT._replace(known_deficiency=True)
+            if is_deficiency_known
+            else NO_REPLACEMENT
+        )
+    drugs = [
         drug
         for concept in knowledge.groups["replacement"]
         for drug in chart.medications.get(concept, ())
         if drug.status != "draft" and not is_antidote(drug, chart)
     ]
-    injected = [drug for drug in given if is_injected(drug, knowledge)]
-    swallowed = [d for d in given if d not in injected]
+    injected = [drug for drug in drugs if is_injected(drug, knowledge)]
+    swallowed = [d for d in drugs if d not in injected]
     parenteral = tuple(d for d in injected if _is_within_window(d, chart, knowledge))
     oral = tuple(d for d in swallowed if _is_still_masking(d, chart, knowledge))
     treats = any(is_therapeutic(drug, knowledge) for drug in oral)
+    present = (*parenteral, *oral)
+    # A course of which a part is undated has no start.
+    is_dated = bool(present) and all(drug.start is not None for drug in present)
     return Replacement(
         parenteral=parenteral,
         oral=oral,
-        since=_find_start((*parenteral, *oral), given, knowledge),
+        since=find_latest_course_start(drugs, knowledge) if is_dated else None,
         therapeutic=bool(parenteral) or treats,
-        known_deficiency=known,
+        known_deficiency=is_deficiency_known,
     )
 
 
@@ -70,7 +77,7 @@ def is_therapeutic(drug: Medication, knowledge: B12Knowledge) -> bool:
 
 
 def is_antidote(drug: Medication, chart: Chart) -> bool:
-    """Hydroxocobalamin against cyanide is no replacement."""
+    """Whether the drug is hydroxocobalamin against cyanide, which is no replacement."""
     antidotes = chart.medications.get("hydroxocobalamin_antidote", ())
     return any(drug.resource == antidote.resource for antidote in antidotes)
 
@@ -92,18 +99,3 @@ def _is_still_masking(drug: Medication, chart: Chart, knowledge: B12Knowledge) -
     window = timedelta(days=knowledge.policy["supplement_window_days"])
     last = drug.end or drug.start
     return last is not None and last >= chart.today - window
-
-
-def _find_start(
-    present: tuple[Medication, ...], given: list[Medication], knowledge: B12Knowledge
-) -> date | None:
-    """The first day of the course that goes on now; None where any part of it is undated."""
-    if not present or any(drug.start is None for drug in present):
-        return None
-    starts = sorted({drug.start for drug in given if drug.start is not None}, reverse=True)
-    since = starts[0]
-    for earlier in starts[1:]:
-        if (since - earlier).days > knowledge.policy["drug_gap_days"]:
-            break
-        since = earlier
-    return since

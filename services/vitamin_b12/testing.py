@@ -1,4 +1,4 @@
-"""Whether the guideline offers a test to somebody in whom nothing usable has been measured."""
+"""Decide whether the guideline offers a B12 test, where no usable result is on record."""
 
 from mappings.text import make_text
 from services.assessment.codes import B12Flag, B12Step
@@ -10,7 +10,10 @@ from services.vitamin_b12.knowledge import B12Knowledge
 
 
 def is_test_indicated(case: Case, notes: AssessmentLog) -> bool:
-    """Rules R4, R9, R12, R14: by the guideline's rule, a duration, an order or a blood finding."""
+    """Whether a test is offered: by the guideline's rule, a duration, an order or a finding.
+
+    Rules R4, R9, R12, R14.
+    """
     reasons = [
         _check_rule(case, notes),
         _check_durations(case, notes),
@@ -24,43 +27,45 @@ def is_test_indicated(case: Case, notes: AssessmentLog) -> bool:
 
 
 def _check_rule(case: Case, notes: AssessmentLog) -> bool:
-    testing, found = case.knowledge.guideline.testing, case.features
-    symptom = bool(found.symptoms or found.neurological)
+    testing, features = case.knowledge.guideline.testing, case.features
+    symptom = bool(features.symptoms or features.neurological)
     match testing.rule:
         case "symptom_and_risk":
-            called = symptom and bool(found.risks)
+            called = symptom and bool(features.risks)
         case "risk":
             # A drug counts once its own duration is met, where the guideline gives one.
             timed = {row.subject for row in testing.durations}
-            called = any(risk.concept not in timed for risk in found.risks) or (
-                symptom and bool(found.risks)
+            called = any(risk.concept not in timed for risk in features.risks) or (
+                symptom and bool(features.risks)
             )
         case _:
             called = symptom
     if called:
-        notes.add_findings(B12Rule.RISK_FACTOR, found.risks, testing.risk_locator)
+        notes.add_findings(B12Rule.RISK_FACTOR, features.risks, testing.risk_locator)
         notes.add_remark(
             B12Rule.OFFER_TEST, make_text("the guideline offers a test"), testing.rule_locator
         )
         notes.add_step(
-            testing.nitrous_oxide_step if found.nitrous_oxide else choose_first_step(case)
+            testing.nitrous_oxide_step if features.nitrous_oxide else choose_first_step(case)
         )
     return called
 
 
 def choose_first_step(case: Case) -> str:
-    """Which first-line test to ask for: active B12 in pregnancy."""
+    """The step for the first-line test: the guideline's offer, or its test for pregnancy."""
     testing = case.knowledge.guideline.testing
     return testing.pregnancy_step if case.features.pregnant else testing.offer_step
 
 
 def _check_durations(case: Case, notes: AssessmentLog) -> bool:
     met = False
-    told: set[str] = set()
+    subjects: set[str] = set()
     for row in case.knowledge.guideline.testing.durations:
-        words = None if row.subject in told else explain_duration(case.chart, row, case.knowledge)
+        words = (
+            None if row.subject in subjects else explain_duration(case.chart, row, case.knowledge)
+        )
         if words is not None:
-            told.add(row.subject)
+            subjects.add(row.subject)
             title = case.knowledge.titles.get(row.subject, row.subject)
             says = (
                 words
@@ -87,8 +92,8 @@ def _check_blood_findings(case: Case, notes: AssessmentLog) -> bool:
 
 
 def _check_orders(case: Case, notes: AssessmentLog) -> bool:
-    """A draft of folic acid or nitrous oxide while B12 is not known."""
-    if not case.chart.drafts:
+    """Whether folic acid or nitrous oxide is drafted while B12 is not known."""
+    if not case.chart.drafted_concepts:
         return False
     called = False
     if case.has_folic_acid_draft and is_folic_acid_relevant(
@@ -107,12 +112,16 @@ def _check_orders(case: Case, notes: AssessmentLog) -> bool:
     return called
 
 
-def is_folic_acid_relevant(chart: Chart, found: Features, knowledge: B12Knowledge) -> bool:
-    """Rule R12: not for a preconception dose without macrocytosis, risk factor or symptom.
+def is_folic_acid_relevant(chart: Chart, features: Features, knowledge: B12Knowledge) -> bool:
+    """Whether a draft of folic acid calls for a B12 test first. (Rule R12.)
+
+    Not a preconception dose without macrocytosis, risk factor or symptom.
 
     Nor beside an antifolate such as methotrexate, whose companion it is, without such a reason.
     """
-    reason = found.macrocytosis or bool(found.risks or found.symptoms or found.neurological)
+    reason = features.macrocytosis or bool(
+        features.risks or features.symptoms or features.neurological
+    )
     limit = knowledge.policy["folic_acid_preconception_ug_per_day"]
     doses = chart.list_drafted_drugs(("folic_acid",))
     small = all(dose.ug_per_day is not None and dose.ug_per_day <= limit for dose in doses)
@@ -133,7 +142,7 @@ def _check_old_result(case: Case, notes: AssessmentLog) -> bool:
 
 
 def _check_lifelong_need(case: Case, notes: AssessmentLog) -> bool:
-    """A cause that stays, and neither replacement nor a result on record."""
+    """Whether a lifelong cause is on record, and neither replacement nor a result."""
     need = case.chart.list_present(case.knowledge.groups["lifelong_need"])
     if not need or case.replacement.is_present:
         return False

@@ -12,47 +12,47 @@ from services.vitamin_b12.results import get_fresh
 
 
 def choose_situation(case: Case) -> str:
-    """Which of the guideline's treatments fits; nerves go first, then the cause."""
-    found = case.features
-    if found.neurological:
+    """Choose the guideline's treatment: nerves go first, then the cause."""
+    features = case.features
+    if features.neurological:
         return "neurological"
-    if found.severe_anaemia and "severe" in case.knowledge.guideline.treatments:
+    if features.severe_anaemia and "severe" in case.knowledge.guideline.treatments:
         return "severe"
     for name in ("autoimmune_gastritis", "surgical", "malabsorption"):
         if case.has_group(name):
             return name
     if case.interfering_antibody:
         return "autoimmune_gastritis"
-    if found.nitrous_oxide:
+    if features.nitrous_oxide:
         return "nitrous_oxide"
     return "dietary" if case.has_group("dietary") else "other"
 
 
 def rate_urgency(case: Case, category: B12Category) -> Urgency:
-    """Rule R10: neurological findings do not wait for results."""
-    found = case.features
-    neurological = bool(found.neurological)
+    """Rate the urgency of `category`; neurological findings do not wait for results. (R10.)"""
+    features = case.features
+    neurological = bool(features.neurological)
     match category:
         case B12Category.DEFICIENT | B12Category.DEFICIENT_FUNCTIONAL:
-            if found.myelopathy:
+            if features.myelopathy:
                 return Urgency.EMERGENCY
-            return Urgency.URGENT if neurological or found.severe_anaemia else Urgency.SOON
+            return Urgency.URGENT if neurological or features.severe_anaemia else Urgency.SOON
         case B12Category.INSUFFICIENT_DATA:
-            if found.myelopathy:
+            if features.myelopathy:
                 return Urgency.EMERGENCY
             return Urgency.URGENT if neurological else Urgency.SOON
         case B12Category.INDETERMINATE | B12Category.UNINTERPRETABLE:
             if neurological:
-                return Urgency.EMERGENCY if found.myelopathy else Urgency.URGENT
-            return Urgency.SOON if found.symptoms or found.pregnant else Urgency.ROUTINE
+                return Urgency.EMERGENCY if features.myelopathy else Urgency.URGENT
+            return Urgency.SOON if features.symptoms or features.pregnant else Urgency.ROUTINE
         case B12Category.AT_RISK_UNTESTED:
-            return Urgency.SOON if neurological or found.symptoms else Urgency.ROUTINE
+            return Urgency.SOON if neurological or features.symptoms else Urgency.ROUTINE
         case B12Category.ON_TREATMENT:
             return Urgency.SOON if neurological else Urgency.ROUTINE
         case B12Category.HIGH_B12:
             return Urgency.SOON if is_twice_high(case) else Urgency.ROUTINE
         case B12Category.UNLIKELY:
-            return Urgency.ROUTINE if found.symptoms or neurological else Urgency.NONE
+            return Urgency.ROUTINE if features.symptoms or neurological else Urgency.NONE
         case B12Category.NO_ACTION | B12Category.OUT_OF_SCOPE:
             return Urgency.NONE
         case _:
@@ -60,7 +60,7 @@ def rate_urgency(case: Case, category: B12Category) -> Urgency:
 
 
 def is_twice_high(case: Case) -> bool:
-    """Rule R17: above the limit in two measurements."""
+    """Whether B12 is above the limit in two measurements. (Rule R17.)"""
     readings = [reading for reading in (case.deciding, *case.other_readings) if reading is not None]
     return sum(reading.means == "high" for reading in readings) > 1
 
@@ -125,7 +125,7 @@ def _write_treatment_begun(case: Case, notes: AssessmentLog) -> None:
 
 
 def _write_work_up(case: Case, notes: AssessmentLog) -> None:
-    """Rule R19: the cause where none is plain; folate and blood count beside."""
+    """Add steps to find the cause where none is plain; folate and blood count too. (R19.)"""
     chart = case.chart
     plain = ("autoimmune_gastritis", "surgical", "malabsorption", "dietary")
     if not any(case.has_group(group) for group in plain) and not case.features.nitrous_oxide:
@@ -165,37 +165,39 @@ def _write_safety(case: Case, notes: AssessmentLog) -> None:
 
 
 def write_on_treatment(case: Case, notes: AssessmentLog) -> None:
-    found, given = case.features, case.replacement
-    begun = given.since is not None and given.since > subtract_months(
+    features, replacement = case.features, case.replacement
+    has_just_begun = replacement.since is not None and replacement.since > subtract_months(
         case.chart.today, case.knowledge.guideline.follow_up.months
     )
     notes.add_flag(B12Flag.WARN_AVOID_NITROUS_OXIDE)
-    notes.add_step(B12Step.REVIEW_1_MONTH if found.pregnant else B12Step.REVIEW_SYMPTOMS_3_MONTHS)
-    if given.parenteral:
+    notes.add_step(
+        B12Step.REVIEW_1_MONTH if features.pregnant else B12Step.REVIEW_SYMPTOMS_3_MONTHS
+    )
+    if replacement.parenteral:
         notes.add_flag(B12Flag.DO_NOT_INTERPRET_B12_LEVEL)
-        if found.neurological and not begun:
+        if features.neurological and not has_just_begun:
             notes.add_step(
                 B12Step.INCREASE_INJECTION_FREQUENCY, B12Step.REASSESS_IF_SYMPTOMS_PERSIST
             )
     else:
-        _write_oral_treatment(case, notes, begun=begun)
+        _write_oral_treatment(case, notes, has_just_begun=has_just_begun)
     if case.chart.has("leber_optic_neuropathy") and find_course_start(
         case.chart, "cyanocobalamin", case.knowledge
     ):
         notes.add_step(B12Step.USE_HYDROXOCOBALAMIN)
 
 
-def _write_oral_treatment(case: Case, notes: AssessmentLog, *, begun: bool) -> None:
-    found = case.features
+def _write_oral_treatment(case: Case, notes: AssessmentLog, *, has_just_begun: bool) -> None:
+    features = case.features
     low = case.deciding is not None and case.deciding.means == "deficient"
     lifelong = case.has_group("autoimmune_gastritis") or case.has_group("surgical")
     if low:
         notes.add_step(B12Step.CHECK_ADHERENCE, B12Step.SWITCH_TO_IM_OR_ORAL_1MG)
-    if found.neurological and not begun:
+    if features.neurological and not has_just_begun:
         notes.add_step(
             B12Step.CHECK_ADHERENCE,
             B12Step.CONSIDER_ALTERNATIVE_DIAGNOSIS,
             B12Step.SWITCH_TO_IM_OR_ORAL_1MG,
         )
-    elif not (found.symptoms or low or lifelong or begun):
+    elif not (features.symptoms or low or lifelong or has_just_begun):
         notes.add_step(B12Step.CONSIDER_STOP_IF_CAUSE_ADDRESSED)

@@ -18,7 +18,7 @@ from mappings.knowledge_file import CLINICAL, FOLDER, read_toml
 from mappings.publications.cutoffs import COMPARISON_WORDS, Undecided
 from mappings.terminology.value_set_file import load_value_sets, read_derived_titles
 from services.assessment.labels import LABELS, RECORD_PARTS, list_sentences
-from services.cards.muscle import GAPS
+from services.cards.muscle_detail import GAPS
 from services.knowledge.language import MESSAGES_FILE
 from services.web.smart_app.pages import SEXES
 from services.web.smart_app.patient import CARDS, STATES

@@ -22,10 +22,10 @@ from services.assessment.evidence import Evidence
 from services.assessment.labels import get_sentence
 from services.cards import b12 as b12_card
 from services.cards import muscle as muscle_card
-from services.cards.b12 import select_flags
-from services.cards.b12 import select_steps as b12_steps
+from services.cards.b12_detail import select_flags
+from services.cards.b12_detail import select_steps as b12_steps
 from services.cards.b12_summary import write_summary as b12_summary
-from services.cards.muscle import select_steps as muscle_steps
+from services.cards.muscle_detail import select_steps as muscle_steps
 from services.cards.muscle_summary import write_summary as write_muscle_summary
 from services.chart.model import Chart
 from services.evaluation.combination import B12_CAUSE, Evaluation, SuspectedCause, is_b12_positive
@@ -228,7 +228,7 @@ def _list_causes(
     differential: Iterable[SuspectedCause], knowledge: SiteKnowledge, words: PageTranslator
 ) -> Iterator[SuspectedCauseRow]:
     for suspected in differential:
-        cause = knowledge.muscle.cause_of.get(suspected.cause)
+        cause = knowledge.muscle.causes_by_id.get(suspected.cause)
         if suspected.cause == B12_CAUSE or cause is None:
             continue
         yield SuspectedCauseRow(

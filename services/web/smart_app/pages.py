@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from cds_hooks.web.context import get_utc_now
 from mappings.actions.leaflet import LANGUAGES, read_leaflet
 from services.assessment.labels import list_sentences
-from services.cards.b12 import REASON_RULES as WHYS
+from services.cards.b12_detail import REASON_RULES as WHYS
 from services.chart.model import Chart, UnusableReason
 from services.knowledge.language import ENGLISH, read_language
 from services.knowledge.site import SiteKnowledge

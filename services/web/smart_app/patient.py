@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from cds_hooks.protocol.prefetch import PrefetchAnswer, PrefetchState
 from mappings.text import make_text
 from services.assessment.labels import RECORD_PARTS, find_reason
-from services.cards.muscle import GAPS
+from services.cards.muscle_detail import GAPS
 from services.chart.fhir_values import as_list, parse_date_span
 from services.chart.model import Chart
 from services.chart.reader import read_chart

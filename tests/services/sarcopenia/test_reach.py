@@ -55,7 +55,7 @@ def test_nothing_is_asked_for_that_is_not_looked_at(definition):
         )
         assert read_findings(whole, knowledge) is not NOTHING_MEASURED
     assert {"grip_strength", "sarc_f"} < asked
-    assert asked - knowledge.looked_at <= BODY_MEASURES
+    assert asked - knowledge.observations_read <= BODY_MEASURES
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
