@@ -7,7 +7,8 @@ from urllib.parse import quote
 from cds_hooks.protocol.cards import Indicator, Link, escape_markdown, shorten
 from mappings.actions.order_template import OrderTemplate
 from mappings.text import make_text
-from services.assessment.codes import B12Category, B12Flag, B12Step, IndicatorClass
+from services.assessment.b12_steps import B12Step
+from services.assessment.codes import B12Category, B12Flag, IndicatorClass
 from services.assessment.labels import RECORD_PARTS, get_sentence
 from services.cards.b12_summary import spell_units, write_sentences
 from services.cards.card_parts import (
@@ -31,7 +32,7 @@ from services.evaluation.order_session import OrderSession
 from services.knowledge.language import Language
 from services.knowledge.site import SiteKnowledge
 from services.vitamin_b12.assess import assess
-from services.vitamin_b12.orders import TESTS_BY_STEP, is_pending, suggest_orders
+from services.vitamin_b12.orders import is_pending, suggest_orders
 from services.vitamin_b12.outcome import CARD_CATEGORIES, DEFICIENT, B12Assessment
 from services.vitamin_b12.results import FIRST_LINE
 
@@ -184,7 +185,7 @@ def _is_test_ordered(assessment: B12Assessment, session: OrderSession) -> bool:
         return any(is_pending(name, chart, knowledge.b12) for name in FIRST_LINE)
     concepts = {
         knowledge.templates.by_id[name].concept
-        for step, names in TESTS_BY_STEP.items()
+        for step, names in knowledge.b12.tests_by_step.items()
         if step in assessment.next_steps
         for name in names
     }

@@ -21,9 +21,9 @@ from mappings.publications.guideline_file import (
     list_guideline_ids,
     read_groups,
     read_guideline,
-    read_laboratory_limits,
     read_policy,
 )
+from mappings.publications.laboratory import read_laboratory_limits
 from mappings.terminology.units import UNITS, convert_unit, normalise
 from mappings.terminology.value_set_file import FOLDER, load_value_sets
 
