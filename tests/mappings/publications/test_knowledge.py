@@ -30,14 +30,14 @@ from mappings.terminology.value_set_file import FOLDER, load_value_sets
 from services.knowledge.site import load_knowledge
 
 INDEX = load_value_sets()
-IDS = ("bsh2014", "uk-ng239", "us-aafp2017", "us-aafp2025", "who")
+IDS = list_guideline_ids()
 LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
 DMD, ATC = "https://dmd.nhs.uk", "http://www.whocc.no/atc"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 
 
 def test_the_guidelines_of_the_contract_are_there():
-    assert list_guideline_ids() == IDS
+    assert {"bsh2014", "uk-ng239", "us-aafp2017", "us-aafp2025", "who"} <= {*IDS}
 
 
 @pytest.mark.parametrize("id_", IDS)
