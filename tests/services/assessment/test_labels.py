@@ -128,8 +128,8 @@ def test_steps_and_flags_that_data_names_are_codes():
 
 def test_a_status_is_no_reason_of_ours():
     assert find_reason("cancelled") is None
-    assert find_reason("no-unit") == "reported without a unit"
-    assert find_reason("repeated") == "sent twice"
+    assert find_reason("no-unit") == list_sentences(UnusableReason)["no-unit"]
+    assert find_reason("repeated") == list_sentences(DroppedReason)["repeated"]
 
 
 def _trees(package):
