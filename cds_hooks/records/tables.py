@@ -154,6 +154,7 @@ COLUMN_MEMBERS = frozenset({"findings", "tier"})
 # Ends the name of a category in a decision's row: "<topic>_category". Before version 0004 these
 # were columns. The chain and the spool have kept the names, so older records still verify.
 CATEGORY_SUFFIX = "_category"
+DECISION_COLUMNS = frozenset(decision.columns.keys())
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +217,8 @@ def build_category_members(findings: Mapping[str, str | None]) -> dict[str, str 
 def build_finding_rows(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of the table `finding` that a decision's row holds."""
     return [
-        {"decision": row["id"], "topic": name.removesuffix(CATEGORY_SUFFIX), "category": category}
-        for name, category in row.items()
+        {"decision": row["id"], "topic": name.removesuffix(CATEGORY_SUFFIX), "category": row[name]}
+        for name in sorted(row.keys() - DECISION_COLUMNS)
         if name.endswith(CATEGORY_SUFFIX)
     ]
 

@@ -191,14 +191,15 @@ def _count_keys(answers: Mapping[str, PrefetchAnswer]) -> dict[str, int]:
 
     `incomplete` counts those supplied or fetched of which only a part was had.
     """
-    obtained = [answer for answer in answers.values() if answer.is_known]
-    fetched = sum(answer.is_fetched for answer in obtained)
-    return {
-        "supplied": len(obtained) - fetched,
-        "fetched": fetched,
-        "failed": len(answers) - len(obtained),
-        "incomplete": sum(not answer.is_complete for answer in obtained),
-    }
+    counts = {"supplied": 0, "fetched": 0, "failed": 0, "incomplete": 0}
+    for answer in answers.values():
+        if not answer.is_known:
+            counts["failed"] += 1
+            continue
+        counts["fetched" if answer.is_fetched else "supplied"] += 1
+        if not answer.is_complete:
+            counts["incomplete"] += 1
+    return counts
 
 
 def _get_topic_and_indicator(card: Card) -> tuple[str, str]:

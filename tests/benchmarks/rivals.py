@@ -45,7 +45,7 @@ class Rival:
 def _process(command: list[str], folder: Path, **more: str) -> Iterator[int]:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), **more}
     with (folder / f"log-{free_port()}").open("wb") as log:
-        process = subprocess.Popen(command, cwd=HERE, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         yield process.pid
     finally:

@@ -55,12 +55,12 @@ class Reader:
     hosts: set[str] = field(default_factory=set)
 
     def open(self, path: str) -> Page:
-        self.render_page.goto(path if path.startswith("http") else f"{self.base}{path}")
-        return self.render_page
+        self.page.goto(path if path.startswith("http") else f"{self.base}{path}")
+        return self.page
 
     def accessible(self, where: str = "") -> None:
         """axe finds nothing serious, and nothing is wider than the screen."""
-        found = Axe().run(self.render_page).response["violations"]
+        found = Axe().run(self.page).response["violations"]
         told = [
             f"{where} {one['id']}: {node['html'][:120]}: {node['failureSummary']}"
             for one in found
@@ -68,21 +68,21 @@ class Reader:
             for node in one["nodes"]
         ]
         assert told == []
-        wide = self.render_page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{where}: {wide} pixels wider than the screen"
 
     def shoot(self, name: str) -> None:
         """A picture of the whole page, where somebody wants to look."""
         if SHOTS:
             Path(SHOTS).mkdir(parents=True, exist_ok=True)
-            self.render_page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+            self.page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
 
     def tab_to(self, selector: str, most: int = 120) -> None:
         """Moves the focus by the keyboard alone."""
         for _ in range(most):
-            if self.render_page.evaluate("s => document.activeElement.matches(s)", selector):
+            if self.page.evaluate("s => document.activeElement.matches(s)", selector):
                 return
-            self.render_page.keyboard.press("Tab")
+            self.page.keyboard.press("Tab")
         raise AssertionError(f"{selector} cannot be reached by the keyboard")
 
     def _heard(self, message: ConsoleMessage) -> None:
@@ -112,10 +112,10 @@ def reading(chromium) -> Iterator[Any]:
             **options,
         )
         reader = Reader(context.new_page(), base)
-        reader.render_page.on("console", reader._heard)
-        reader.render_page.on("pageerror", lambda error: reader.faults.append(f"script: {error}"))
-        reader.render_page.on("request", reader._asked)
-        reader.render_page.set_default_timeout(60_000)
+        reader.page.on("console", reader._heard)
+        reader.page.on("pageerror", lambda error: reader.faults.append(f"script: {error}"))
+        reader.page.on("request", reader._asked)
+        reader.page.set_default_timeout(60_000)
         opened.append(reader)
         return reader
 

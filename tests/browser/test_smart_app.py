@@ -65,7 +65,7 @@ def test_summary_and_leaflet_by_the_keyboard(view):
     for path in ("", "summary"):
         german.open(f"/smart/p/decade/{path}")
         german.shoot(f"smart-german-{path or 'overview'}-{name}")
-        wide = german.render_page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        wide = german.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, path
 
 

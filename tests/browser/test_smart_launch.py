@@ -86,7 +86,7 @@ def test_by_herself_choosing_the_patient_there(clinician):
 
 def test_two_charts_in_two_tabs(clinician, app, ehr):
     reader, _name = clinician
-    page = reader.render_page
+    page = reader.page
     tabs = [page, page.context.new_page()]
     for tab, patient in zip(tabs, ehr.patients, strict=True):
         tab.goto(f"{ehr.base}/chart/{patient}?app={app.base}/smart/launch")

@@ -34,7 +34,7 @@ def connected(
     callers = [Caller(port, tally) for port in ports]
     try:
         with ThreadPoolExecutor(len(callers)) as threads:
-            statuses = [*threads.map(lambda caller: caller.list_present(token()), callers)]
+            statuses = [*threads.map(lambda caller: caller.present(token()), callers)]
         assert statuses == [status] * len(callers)
         yield callers
     finally:
@@ -65,7 +65,7 @@ def at_once(callers: Sequence[Caller], tokens: Sequence[str]) -> list[Counter[in
         statuses = []
         for token in tokens:
             gate.wait(PATIENCE)
-            statuses.append(caller.list_present(token))
+            statuses.append(caller.present(token))
         return statuses
 
     with ThreadPoolExecutor(len(callers)) as threads:

@@ -112,7 +112,7 @@ def one(wire: Wire, case: Case) -> tuple[list[Answer], str | None]:
         wire.close()
     try:
         deadline = DEADLINE if case.is_http else NOT_HTTP_SECONDS
-        answers = wire.refresh(case.pieces, case.methods, case.pause, deadline)
+        answers = wire.ask(case.pieces, case.methods, case.pause, deadline)
     except NoAnswer as fault:
         # What is not HTTP may wait for the rest of what it announced, or be hung up on.
         return [], None if not case.is_http else f"no answer: {fault}"

@@ -18,7 +18,7 @@ class Reported:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.said = json.loads((folder / "figures.json").read_bytes())
-        self.render_page = (folder / "index.html").read_text(encoding="utf-8")
+        self.html = (folder / "index.html").read_text(encoding="utf-8")
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         figure = self.said["figures"][name]

@@ -93,7 +93,7 @@ def test_people_are_counted_by_category(reported):
     by_age = {row["age_band"]: row["of"] for row in found.rows("b12_category_by_age_band")}
     assert by_age["60 to 69"] == ages[6]
     assert by_age["0 to 19"] == ages[0] + ages[1]
-    assert "200 people" in found.render_page
+    assert "200 people" in found.html
 
 
 def test_a_result_too_old_to_decide_is_no_test(reported):
@@ -112,7 +112,7 @@ def test_a_result_too_old_to_decide_is_no_test(reported):
     )
     rows = found.rows("b12_category_measured")
     assert [(row["category"], row["patients"], row["of"]) for row in rows] == [("deficient", 1, 1)]
-    said = found.render_page.replace("\N{NO-BREAK SPACE}", " ")
+    said = found.html.replace("\N{NO-BREAK SPACE}", " ")
     assert "1 of 4 people (25.0 %). Of these, 1 of 1 (100.0 %) are deficient" in said
     missing = {row["missing"]: row["patients"] for row in found.rows("missing")}
     assert missing == {"b12": 1}
@@ -160,7 +160,7 @@ def test_what_is_missing_is_counted_by_category(reported):
     row = found.row("missing_by_b12", b12_category="deficient", missing="methylmalonic_acid")
     assert (row["patients"], row["of"]) == (1, 2)
     assert found.rows("missing")[0]["patients"] == 2
-    assert "Methylmalonic acid" in found.render_page
+    assert "Methylmalonic acid" in found.html
 
 
 def call(patient, at, *, encounter, practitioner, shown, withheld=0):
@@ -208,21 +208,21 @@ def test_interruptions_are_per_visit_and_per_clinician_and_day(reported):
     assert found.row("cards", topic="b12Deficient")["patients"] == 2
     reasons = {(row["reason"], row["topic"]) for row in found.rows("withheld")}
     assert reasons == {("snoozed", "b12Deficient")}
-    assert "as it went by" in found.render_page
+    assert "as it went by" in found.html
 
 
 def test_one_day_is_no_rate_of_interruption(reported):
     found = reported(assessments=[person("a"), person("b")], cards=[card("a", f"{AS_OF}T00:00:00")])
     assert "visits" not in found.said["figures"]
     assert found.row("cards", topic="b12Deficient")["per 100 patients"] == 50.0
-    assert "It is no rate of interruption" in found.render_page
+    assert "It is no rate of interruption" in found.html
 
 
 def test_a_run_without_a_card_has_a_report(reported):
     found = reported(assessments=[person("a")])
     assert found.rows("cards") == []
-    assert "0 of 1 people" in found.render_page
-    assert "Without drawings" in found.render_page
+    assert "0 of 1 people" in found.html
+    assert "Without drawings" in found.html
 
 
 def compared(name, first, other, value):
@@ -302,7 +302,7 @@ def test_names_of_one_grade_are_no_disagreement(reported):
     )
     assert found.rows("changed") == []
     assert {row["alike %"] for row in found.rows("agreement")} == {100.0}
-    assert 'class="n s7 same"' in found.render_page
+    assert 'class="n s7 same"' in found.html
 
 
 def test_the_gravest_are_looked_at_first(reported):
@@ -336,7 +336,7 @@ def test_a_condition_chooses_people_and_their_cards(reported):
     assert found.said["people"] == 1
     assert found.row("cards", topic="b12Deficient")["cards"] == 1
     assert found.row("worst_card", indicator="warning")["of"] == 1
-    assert "age &gt;= 60" in found.render_page
+    assert "age &gt;= 60" in found.html
 
 
 @cases("""
@@ -377,7 +377,7 @@ def test_a_survey_chooses_weighs_and_divides(reported):
     assert {row["period"] for row in found.rows("b12_category_by_period")} == {"early"}
     assert {row["sex"] for row in found.rows("b12_category_by_sex")} == {"female"}
     assert "b12_category_by_number" in found.said["figures"]  # 18 values are few enough
-    assert "14 without a weight are left out" in found.render_page
+    assert "14 without a weight are left out" in found.html
 
 
 def test_a_table_without_weights_divides_all_the_same(reported):
@@ -397,7 +397,7 @@ def test_a_column_of_many_values_divides_nobody(reported):
     weights = "patient,weight,household\n" + "".join(f"p{n},1,h{n}\n" for n in range(60))
     found = reported(assessments=[person(f"p{n}") for n in range(60)], survey=weights)
     assert "b12_category_by_household" not in found.said["figures"]
-    assert "not divided by household" in found.render_page
+    assert "not divided by household" in found.html
 
 
 def test_no_small_number_leaves_with_a_report_that_hides_them(reported):
