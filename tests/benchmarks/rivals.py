@@ -10,12 +10,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from served_process import free_port, running
+
 from benchmarks.bare import BYTES
 from benchmarks.bodies import PATH, about_another, body_of
 from benchmarks.client import Request, closed, request
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.processes import Tree
-from served_process import free_port, running
 
 HERE = Path(__file__).parent
 PEER_PATH = "/cds/cds-services/b12"

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from faults.load import Client, Tally
 from served_process import Running
 from waiting import PATIENCE
+
+from faults.load import Client, Tally
 
 MAX_TRIES = 50
 

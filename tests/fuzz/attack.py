@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 from answer_schemas import CHECKED
+
 from fuzz.cases import Case, Cases
 from fuzz.served import Served, served
 from fuzz.wire import DEADLINE, Answer, NoAnswer, Wire
