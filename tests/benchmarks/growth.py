@@ -21,7 +21,6 @@ from pathlib import Path
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.in_process import Answering
 from benchmarks.processes import load_average
-
 from mappings.terminology.value_set import CodeRow
 from mappings.terminology.value_set_file import load_value_sets
 

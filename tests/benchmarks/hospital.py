@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.bodies import PATH
 from served_process import free_port
 from token_issuers import Issuer, Key
+
+from benchmarks.bodies import PATH
 
 BASE = "https://cds.example.org"
 SETTINGS = """

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from benchmarks.bodies import PATH, about_another, body_of
 
 Application = Callable[..., Iterable[bytes]]

@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import psutil
+
 from benchmarks.processes import Tree
 from benchmarks.synthetic import Writer
 from benchmarks.synthetic_records import FORMULARY

@@ -2,9 +2,10 @@
 
 import time
 
-from benchmarks.hospital import Hospital
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+
+from benchmarks.hospital import Hospital
 
 MESSAGE = b"x" * 400  # about what header and claims of a token weigh
 

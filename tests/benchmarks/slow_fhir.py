@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from served_process import running
+
 from benchmarks.bodies import PATH, about_another, body_of, body_without
 from benchmarks.client import Answer, Client, Request, closed, percentile, request
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.processes import load_average
 from benchmarks.slow_server import slow_server
-from served_process import running
 
 DEADLINE = 0.4  # seconds, as the configuration has it by default
 SIZE = 20_000

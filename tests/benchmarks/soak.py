@@ -21,12 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+from served_process import running
+
 from benchmarks.bodies import PATH, about_another, body_of, body_without
 from benchmarks.client import Answer, Client, Request, closed, percentile, request
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.processes import Held, Tree, load_average
 from benchmarks.slow_server import slow_server
-from served_process import running
 
 SIZES = {2_000: 60, 20_000: 35, 200_000: 5}  # share in 100
 REFUSED, FETCHED, ANSWERED_FOR = 0.02, 0.1, 0.1

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from served_process import START_SECONDS, Running
+
 from benchmarks.bodies import PATH, about_another, body_of
 from benchmarks.client import closed, request
 from benchmarks.hospital import Hospital, configuration
 from benchmarks.processes import Held, Tree, load_average
-from served_process import START_SECONDS, Running
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Any
 
 from benchmarks import fhir_lines as lines
 from benchmarks.fhir_lines import LOINC, RXNORM
-
 from mappings.terminology.value_set_file import load_value_sets
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"

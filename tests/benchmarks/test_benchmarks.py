@@ -4,9 +4,10 @@ import socket
 import threading
 
 import pytest
+from tables import cases
+
 from benchmarks import chart, client, growth, served, slow_fhir, soak, start
 from benchmarks.processes import Held
-from tables import cases
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,10 @@ from collections import defaultdict
 import orjson
 import pytest
 from backports import zstd
-from benchmarks import population
-from benchmarks.population import hospital
 from fhir.resources.R4B import get_fhir_model_class
 
+from benchmarks import population
+from benchmarks.population import hospital
 from mappings.terminology.value_set_file import load_value_sets
 
 pytestmark = pytest.mark.slow

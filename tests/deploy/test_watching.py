@@ -17,6 +17,7 @@ import pytest
 import requests
 from conformance.serving import free_port, sample
 
+KILLED = "after it refused to gracefully stop"  # in the server's own log
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 PROMETHEUS = DEPLOY / "prometheus"
@@ -139,7 +140,11 @@ def test_each_worker_says_that_it_stops(deployed):
     workers = set(deployed.workers())
     deployed.stop()
     stopped = [line for line in deployed.lines() if line["event"] == "stop"]
-    assert {line["process"] for line in stopped} == workers
+    # On a machine too busy for a worker to end within the server's ten seconds, it is killed.
+    killed = (deployed.folder / "errors").read_text().count(KILLED)
+    processes = {line["process"] for line in stopped}
+    assert processes <= workers
+    assert len(workers - processes) == killed
     assert all(line["upSeconds"] >= 0 for line in stopped)
 
 

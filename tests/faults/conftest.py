@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from faults.load import PATH
 from token_issuers import Issuer
+
+from faults.load import PATH
 
 OPEN = """
 [fhir]

@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from postgresql import Server, postgresql_server
+from served_process import Running, running
+
 from faults.conftest import OPEN, SPOOL, locked
 from faults.kills import killed
 from faults.load import Load
 from faults.recorded import Figures, drained, figures
 from faults.replicas import Replicas, connections_cut, replicas
-from postgresql import Server, postgresql_server
-from served_process import Running, running
 
 HEADER = (
     "| fault | sent | answered | refused | no answer | recorded | lost | twice | other cards "

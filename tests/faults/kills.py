@@ -7,10 +7,11 @@ from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
-from faults.load import Load, Tally
-from faults.recorded import Figures, figures
 from served_process import Running
 from waiting import PATIENCE, wait_until
+
+from faults.load import Load, Tally
+from faults.recorded import Figures, figures
 
 # What is killed before the service is started again: a worker by its place, or "main" alone, whose
 # workers then end by themselves. A worker that is killed twice within six seconds of its start is

@@ -4,13 +4,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults.load import Tally
 from sqlalchemy import select
 from waiting import PATIENCE, wait_until
 
 from cds_hooks.records.audit_verification import verify_chain
 from cds_hooks.records.store import Records
 from cds_hooks.records.tables import audit, card, decision
+from faults.load import Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
-from faults.conftest import TENANT, Hospital
 from served_process import Running
+
+from faults.conftest import TENANT, Hospital
 
 
 class Replicas:

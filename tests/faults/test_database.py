@@ -4,12 +4,13 @@ import os
 import signal
 import time
 
+from served_process import running
+from waiting import wait_until
+
 from faults.callers import connected_to_each_worker
 from faults.conftest import OPEN, SPOOL, TENANT, Hospital, locked
 from faults.load import Load, Tally, once
 from faults.recorded import drained, figures
-from served_process import running
-from waiting import wait_until
 
 
 def url(folder):

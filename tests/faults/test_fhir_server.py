@@ -7,11 +7,12 @@ import time
 import pytest
 import requests
 from conformance.serving import sample
+from served_process import running
+from tables import cases
+
 from faults.conftest import OPEN
 from faults.fhir_faults import SECRET, faulty_server, well
 from faults.load import Load
-from served_process import running
-from tables import cases
 
 DEADLINE = 0.4  # seconds, as the configuration has it by default
 UNCHECKED = re.compile(r"Could not be checked: [^.]*problem list")

@@ -1,11 +1,12 @@
 """A disk without room, for the database, the spool and the log; then there is room again."""
 
 import pytest
+from served_process import running
+from waiting import wait_until
+
 from faults.conftest import OPEN, SPOOL, locked, small_disk
 from faults.load import Tally, once
 from faults.recorded import drained, figures
-from served_process import running
-from waiting import wait_until
 
 
 def until_full(service, disk, tally, status):

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from faults.conftest import BASE
-from faults.fhir_faults import SECRET, faulty_server
-from faults.load import PATH, body
 from served_process import running
 from tables import cases
 from token_issuers import Issuer, Key
+
+from faults.conftest import BASE
+from faults.fhir_faults import SECRET, faulty_server
+from faults.load import PATH, body
 
 A_WHILE = 10  # seconds; a fetch is given up after 3
 ENDPOINTS = {

@@ -5,10 +5,11 @@ import signal
 from pathlib import Path
 
 import requests
-from faults.conftest import OPEN
-from faults.kills import killed
 from served_process import running
 from waiting import PATIENCE, wait_until
+
+from faults.conftest import OPEN
+from faults.kills import killed
 
 KILLS = 10
 

@@ -1,10 +1,11 @@
 """One token on many connections at the same instant: one call is let in."""
 
+from served_process import running
+
 from faults.callers import at_once, connected_to_each_worker
 from faults.conftest import TENANT, Hospital
 from faults.load import Tally
 from faults.recorded import figures
-from served_process import running
 
 CONNECTIONS = 20
 TRIES = 60

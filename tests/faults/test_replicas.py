@@ -4,14 +4,14 @@ import time
 
 import psycopg
 import pytest
+from postgresql import postgresql_server
+
+from cds_hooks.records.store import compute_lock_id
 from faults.callers import at_once, connected
 from faults.conftest import SPOOL
 from faults.load import Load, Tally, once
 from faults.recorded import drained, figures
 from faults.replicas import connections_cut, replicas
-from postgresql import postgresql_server
-
-from cds_hooks.records.store import compute_lock_id
 
 
 @pytest.fixture(scope="module")

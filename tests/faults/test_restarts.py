@@ -4,13 +4,14 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
+from served_process import Running, running
+from waiting import wait_until
+
 from faults.conftest import OPEN
 from faults.fhir_faults import faulty_server
 from faults.load import Load
 from faults.recorded import figures
 from faults.test_fhir_server import left_out
-from served_process import Running, running
-from waiting import wait_until
 
 # A kept connection may end just as its client sends the next call on it, which the server then
 # never takes. One for each client is the most that a swap of workers makes of it.

@@ -5,9 +5,10 @@ import threading
 from contextlib import ExitStack, suppress
 
 import pytest
+from served_process import running
+
 from faults.conftest import OPEN
 from faults.load import PATH, Load
-from served_process import running
 
 MANY = 300
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from conformance.serving import sample
 from conformance.test_mutations import mutated
-from fuzz.oddities import AUTHORIZATIONS, HEADERS, METHODS, ODD, PATHS, QUERIES, SERVERS
 from token_issuers import Issuer, part, signed
+
+from fuzz.oddities import AUTHORIZATIONS, HEADERS, METHODS, ODD, PATHS, QUERIES, SERVERS
 
 BASE = "https://cds.example.org"
 CALL = "/cds-services/b12-muscle-{}"

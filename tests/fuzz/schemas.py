@@ -15,7 +15,6 @@ from typing import Any
 import schemathesis
 import structlog
 from conformance.serving import sample
-from fuzz.page_paths import describe_pages
 from hypothesis import HealthCheck, Phase, given, settings
 from patients import known
 from schemathesis import GenerationMode
@@ -32,6 +31,7 @@ from cds_hooks.config.settings import Settings
 from cds_hooks.records.store import Records
 from cds_hooks.web.app import create_app
 from cds_hooks.web.context import Telemetry, make_context
+from fuzz.page_paths import describe_pages
 from services.hooks.catalog import build_services
 from services.web.site import make_pages
 

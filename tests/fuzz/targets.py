@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import orjson
 import requests
 from conformance.serving import sample, today
-from fuzz.cases import SAMPLES, feedback_message, odd_mutation, spoilt
-from fuzz.oddities import SERVERS
 from patients import known
 from token_issuers import Issuer, Key
 
@@ -34,6 +32,8 @@ from cds_hooks.security.token_checks import (
     compute_token_digest,
     read_token,
 )
+from fuzz.cases import SAMPLES, feedback_message, odd_mutation, spoilt
+from fuzz.oddities import SERVERS
 from services.cards.composer import CardComposer
 from services.chart.reader import read_chart
 from services.hooks.catalog import build_prefetch_templates, read_attention_rules

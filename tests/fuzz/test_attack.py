@@ -1,10 +1,11 @@
 """Broken requests by the thousand; tens of thousands by `python -m fuzz.attack`."""
 
 import pytest
+from postgresql import running_postgresql
+
 from fuzz.attack import MEBIBYTE, attack, still_answers
 from fuzz.cases import Cases
 from fuzz.served import served
-from postgresql import running_postgresql
 
 SEED = 20261125
 GROWTH = 20 * MEBIBYTE  # of a worker that holds about 120 MiB

@@ -5,7 +5,6 @@ import json
 import pytest
 from answer_schemas import CHECKED
 from conformance.serving import sample
-from fuzz.schemas import application
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
@@ -13,6 +12,7 @@ from cds_hooks.protocol.errors import ISSUE_TYPES, InvalidRequestError, build_op
 from cds_hooks.protocol.feedback import read_feedback
 from cds_hooks.protocol.hook_request import SCHEMA
 from cds_hooks.web.openapi import COMMON_STATUSES, SCHEMAS, WRITE_STATUSES
+from fuzz.schemas import application
 from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.wsgi import VERSION
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fuzz.targets import TARGETS, broken
 
 SECONDS = 20

@@ -5,6 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 from conformance.serving import log_faults
+
 from simulation.fortnight import Hospital, simulate
 
 pytestmark = pytest.mark.slow

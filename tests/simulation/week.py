@@ -22,7 +22,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
-from simulation.fortnight import Hospital, drawn
 
 from cds_hooks.config.settings import Settings
 from cds_hooks.config.tenants import LOCAL_TENANT, FhirAccess
@@ -31,6 +30,7 @@ from cds_hooks.telemetry.logs import build_processors
 from cds_hooks.web.app import create_app
 from cds_hooks.web.context import Telemetry, make_context
 from services.hooks.catalog import build_services
+from simulation.fortnight import Hospital, drawn
 
 SLOW_DAY = datetime(2026, 11, 4, tzinfo=UTC).date()  # a Wednesday
 SLOW_SECONDS = 0.25
