@@ -4,7 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
+# How long an example takes is the machine's business.
+settings.register_profile("no-clock", deadline=None)
+settings.load_profile("no-clock")
 TESTS = Path(__file__).parent
 # Folders and files that are commands of their own: `python -m pytest tests/faults`.
 ALONE = ("attacks", "browser", "faults", "fuzz", "test_supply_chain.py")

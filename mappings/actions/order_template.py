@@ -26,6 +26,7 @@ STATUS_SYSTEMS = "http://terminology.hl7.org/CodeSystem/condition-"
 # tells us that the order is there already.
 ORDER_URI = f"{CANONICAL}/order/"
 FILES = {"en-GB": "uk.toml", "en-US": "us.toml"}
+COMMON = "common.toml"  # the orders that every country words and codes alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,6 @@ class OrderTemplates:
 
     locale: str
     leber: tuple[str, ...]  # what replaces cyanocobalamin in Leber's optic neuropathy
-    potassium: str
     by_id: Mapping[str, OrderTemplate]
 
 
@@ -79,21 +79,29 @@ def draft_order(template: OrderTemplate, patient: str, encounter: str | None) ->
 
 
 @cache
-def _read_document(locale: str) -> Mapping[str, Any]:
-    path = FOLDER / FILES[locale]
+def _read_document(file: str) -> Mapping[str, Any]:
+    path = FOLDER / file
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as fault:
         raise KnowledgeError(path.name, "file", str(fault)) from fault
-    check_schema(document, "order_templates", path.name)
-    if document["locale"] != locale:
-        raise KnowledgeError(path.name, "locale", f"is not {locale}")
+    check_schema(document, "order_templates", file)
+    locale = next((name for name, of_locale in FILES.items() if of_locale == file), None)
+    if document.get("locale") != locale:
+        raise KnowledgeError(file, "locale", f"is not {locale}")
     return document
+
+
+def _list_entries(locale: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each template of the locale with its file, those of every country first."""
+    for file in (COMMON, FILES[locale]):
+        for entry in _read_document(file)["template"]:
+            yield file, entry
 
 
 def list_template_ids(locale: str) -> frozenset[str]:
     """The ids of the locale's templates."""
-    return frozenset(entry["id"] for entry in _read_document(locale)["template"])
+    return frozenset(entry["id"] for _file, entry in _list_entries(locale))
 
 
 def read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
@@ -102,12 +110,16 @@ def read_order_templates(locale: str, index: ValueSetIndex) -> OrderTemplates:
     Raises KnowledgeError for one that is no valid R4 resource or that has a code which is in no
     value set.
     """
-    file, document = FILES[locale], _read_document(locale)
-    templates = {entry["id"]: _read_template(entry, file, index) for entry in document["template"]}
-    for name in (*document["leber"], document["potassium"]):
+    templates: dict[str, OrderTemplate] = {}
+    for file, entry in _list_entries(locale):
+        if entry["id"] in templates:
+            raise KnowledgeError(file, entry["id"], "is there twice")
+        templates[entry["id"]] = _read_template(entry, file, index)
+    leber = tuple(_read_document(FILES[locale])["leber"])
+    for name in leber:
         if name not in templates:
-            raise KnowledgeError(file, name, "no such template")
-    return OrderTemplates(locale, tuple(document["leber"]), document["potassium"], templates)
+            raise KnowledgeError(FILES[locale], name, "no such template")
+    return OrderTemplates(locale, leber, templates)
 
 
 def _read_template(entry: Mapping[str, Any], file: str, index: ValueSetIndex) -> OrderTemplate:

@@ -41,6 +41,7 @@ class Cutoff:
     sex: str | None = None  # "male" or "female"; None for both
     pregnant: bool | None = None  # None where it makes no difference
     method: str | None = None  # "DXA" or "BIA"; None where it makes no difference
+    own_range: bool = False  # the laboratory's own range in the result goes before this limit
     text: str = field(init=False, repr=False, compare=False)  # "below 180 ng/L"
 
     def __post_init__(self) -> None:
@@ -50,6 +51,11 @@ class Cutoff:
             amount=format_amount(self.limit, self.unit),
         )
         object.__setattr__(self, "text", text)
+
+    @property
+    def is_upper(self) -> bool:
+        """Whether what lies above the limit has the meaning."""
+        return self.comparison in ("above", "at_least")
 
     def is_met_by(self, value: float) -> bool:
         """Whether `value`, in `self.unit`, lies on the side that has the meaning."""
@@ -74,6 +80,8 @@ class CutoffTable:
     by_unit: Mapping[tuple[str, str], tuple[Cutoff, ...]] = field(
         init=False, repr=False, compare=False
     )  # the rows by observation and unit
+    own_ranges: Mapping[str, Cutoff] = field(init=False, repr=False, compare=False)
+    # what a result outside the laboratory's own range means, and on which side; by observation
 
     def __post_init__(self) -> None:
         by_unit: dict[tuple[str, str], tuple[Cutoff, ...]] = {}
@@ -81,6 +89,8 @@ class CutoffTable:
             key = (row.observation, row.unit)
             by_unit[key] = (*by_unit.get(key, ()), row)
         object.__setattr__(self, "by_unit", by_unit)
+        own = {row.observation: row for row in self.cutoffs if row.own_range}
+        object.__setattr__(self, "own_ranges", own)
 
     def find_first_met(
         self,

@@ -218,22 +218,6 @@ def _hides_row(earlier: Cutoff, row: Cutoff) -> bool:
     return earlier.limit < row.limit
 
 
-def read_laboratory_limits(
-    index: ValueSetIndex,
-) -> tuple[CutoffTable, Mapping[tuple[str, str], tuple[float, float]]]:
-    """Limits common to all guidelines, and for (observation, unit) the plausible low and high."""
-    path = CLINICAL / "laboratory.toml"
-    document = read_toml(path)
-    check_schema(document, "laboratory", path.name)
-    plausible = {}
-    for row in document["plausible"]:
-        value_set = index.sets.get(row["observation"])
-        if value_set is None or row["unit"] not in value_set.units:
-            raise KnowledgeError(path.name, f"plausible {row['observation']}", "is never read so")
-        plausible[row["observation"], row["unit"]] = (row["low"], row["high"])
-    return CutoffTable(read_cutoffs(document["cutoffs"], path.name, index)), plausible
-
-
 def read_groups(index: ValueSetIndex) -> Mapping[str, tuple[str, ...]]:
     """The groups of value sets that rules speak of."""
     path = CLINICAL / "clinical_sets.toml"

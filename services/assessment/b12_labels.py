@@ -1,14 +1,6 @@
 """What the codes about vitamin B12 are called for people. No sentence says more than the guideline."""
 
-from services.assessment.codes import (
-    B12Category,
-    B12Flag,
-    B12Step,
-    IndicatorClass,
-    Label,
-    make_labels,
-)
-from services.assessment.evidence import B12Rule
+from services.assessment.codes import B12Category, B12Flag, IndicatorClass, Label, make_labels
 
 CATEGORIES: dict[str, Label] = {
     B12Category.OUT_OF_SCOPE: Label(
@@ -67,67 +59,6 @@ CATEGORIES: dict[str, Label] = {
         "No recent first-line result, and nothing calls for a test.",
     ),
 }
-STEPS = make_labels(
-    {
-        B12Step.TAKE_BLOOD_THEN_TREAT: "Take blood, then treat without waiting for the result.",
-        B12Step.URGENT_NEUROLOGY_HAEMATOLOGY_ADVICE: "Seek urgent neurology or haematology advice.",
-        B12Step.URGENT_HAEMATOLOGY_ADVICE: "Severe anaemia: seek urgent haematology advice.",
-        B12Step.START_IM_B12_NEURO_REGIMEN: "Start intramuscular B12 with the neurological regimen; do not wait for antibody results.",
-        B12Step.START_IM_B12: "Start intramuscular B12.",
-        B12Step.START_B12_REPLACEMENT: "Start B12 replacement.",
-        B12Step.IM_OR_HIGH_DOSE_ORAL_SHARED_DECISION: "Start B12: injection or high-dose oral, decided together with the patient.",
-        B12Step.LIFELONG_IM_B12_RECOMMENDED: "The cause stays: plan lifelong injections.",
-        B12Step.USE_HYDROXOCOBALAMIN: "Use hydroxocobalamin, never cyanocobalamin (Leber's optic neuropathy).",
-        B12Step.SWITCH_TO_IM_OR_ORAL_1MG: "The present dose does not suffice: change to injections or at least 1 mg a day by mouth.",
-        B12Step.CHECK_ADHERENCE: "Ask whether the tablets are taken.",
-        B12Step.INCREASE_INJECTION_FREQUENCY: "Symptoms persist: consider more frequent injections, as the product information allows.",
-        B12Step.SUGGEST_CANCEL_REPEAT_B12: "A B12 level under injections does not show need: consider cancelling the order and follow symptoms.",
-        B12Step.STOP_NITROUS_OXIDE: "Advise stopping nitrous oxide.",
-        B12Step.DO_NOT_GIVE_FOLIC_ACID_ALONE: "Do not give folic acid alone: blood may recover while nerves worsen.",
-        B12Step.B12_BEFORE_OR_WITH_FOLIC_ACID: "Give B12 before or together with folic acid.",
-        B12Step.CHECK_B12_BEFORE_FOLIC_ACID: "Measure B12 before folic acid is started.",
-        B12Step.EXCLUDE_B12_BEFORE_FOLIC_ACID: "Exclude B12 deficiency before treating low folate.",
-        B12Step.MONITOR_POTASSIUM: "Check potassium before treatment and closely in its first 48 hours.",
-        B12Step.CORRECT_HYPOKALAEMIA: "Correct low potassium.",
-        B12Step.DO_NOT_DELAY_TREATMENT_IF_PROGRESSIVE: "Do not delay treatment if signs progress.",
-        B12Step.CLINICAL_JUDGEMENT_TRIAL: "A trial of treatment is a clinical judgement here.",
-        B12Step.CONSIDER_MMA: "Consider methylmalonic acid (MMA) as second test.",
-        B12Step.ORDER_MMA: "Measure methylmalonic acid (MMA).",
-        B12Step.CONSIDER_ACTIVE_B12_OR_MMA: "Consider active B12 or MMA.",
-        B12Step.CONSIDER_ACTIVE_B12_OR_URINE_MMA: "With impaired kidneys serum MMA misleads: consider active B12 or urine MMA.",
-        B12Step.ORDER_HCY_OR_MMA: "Measure homocysteine or MMA.",
-        B12Step.ORDER_ACTIVE_B12: "Measure active B12 rather than total B12.",
-        B12Step.ORDER_TOTAL_OR_ACTIVE_B12: "Measure total or active B12.",
-        B12Step.ORDER_TOTAL_B12: "Measure total B12.",
-        B12Step.ADD_TOTAL_B12: "Add B12 to the blood count ordered.",
-        B12Step.ADD_FOLATE: "Add folate to the blood count ordered.",
-        B12Step.OPTIONAL_CONSIDER_B12: "Consider measuring B12 (may be screened at this age).",
-        B12Step.ORDER_CREATININE_EGFR: "Measure creatinine and eGFR, to read MMA and homocysteine by.",
-        B12Step.IDENTIFY_CAUSE: "Look for the cause.",
-        B12Step.CHECK_IF_ANTIBODY: "Consider intrinsic factor antibody where autoimmune gastritis is possible.",
-        B12Step.COELIAC_SEROLOGY: "Consider coeliac serology where the cause is unexplained.",
-        B12Step.CHECK_CBC: "Measure a blood count (a normal one excludes nothing).",
-        B12Step.CHECK_FOLATE: "Measure folate.",
-        B12Step.REVIEW_SYMPTOMS_3_MONTHS: "Review symptoms 3 months after starting.",
-        B12Step.REVIEW_1_MONTH: "Review 1 month after starting (pregnancy).",
-        B12Step.DIET_ADVICE_OR_SUPPLEMENT: "Advise on diet or a supplement.",
-        B12Step.PREVENTION_ADVICE: "Advise on prevention.",
-        B12Step.CHECK_SUPPLEMENT_USE: "Ask about supplements, over-the-counter ones included.",
-        B12Step.VERIFY_RESULT: "Repeat the measurement to verify it.",
-        B12Step.EVALUATE_LIVER_HAEMATOLOGICAL_MALIGNANCY: "High twice without replacement: consider liver disease, myeloproliferative disease and solid tumours.",
-        B12Step.NO_FURTHER_TEST: "No further test.",
-        B12Step.NO_FURTHER_TEST_IF_ASYMPTOMATIC: "Without symptoms, no further test.",
-        B12Step.REASSESS_IF_SYMPTOMS_PERSIST: "Reassess if symptoms persist.",
-        B12Step.CONSIDER_ALTERNATIVE_DIAGNOSIS: "Consider another diagnosis.",
-        B12Step.ASSESS_NEUROPATHY: "Examine for neuropathy.",
-        B12Step.CONSIDER_STOP_IF_CAUSE_ADDRESSED: "If the cause is gone and symptoms have resolved, stopping may be considered.",
-        B12Step.NO_TEST_WITHOUT_SYMPTOM: "A risk factor without symptoms: the guideline offers no test.",
-        B12Step.CONSIDER_ORDER_TOTAL_B12: "With a further risk factor, consider measuring B12.",
-        B12Step.CONSIDER_PERIODIC_MONITORING: "Consider periodic monitoring of B12.",
-        B12Step.SUGGEST_HYDROXOCOBALAMIN_IM: "Offer hydroxocobalamin by injection.",
-        B12Step.PAEDIATRIC_SPECIALIST_ADVICE: "Take a paediatrician's advice: the guideline is not for this age.",
-    }
-)
 FLAGS = make_labels(
     {
         B12Flag.DO_NOT_DISMISS: "Normal haemoglobin, MCV or B12 does not exclude deficiency of the nervous system.",
@@ -162,40 +93,6 @@ FLAGS = make_labels(
         B12Flag.AGE_UNKNOWN: "The birth date is unknown: the guideline holds from its minimum age.",
         B12Flag.SHOW_PROFILE_AND_LAB_RULE: "The laboratory's own limits replace the guideline's.",
         B12Flag.NOTE_ETHNICITY_REFERENCE_RANGE: "B12 levels differ between ethnic groups: the laboratory's reference range goes first.",
-    }
-)
-RULES = make_labels(
-    {
-        B12Rule.AGE: "The age, against the guideline's lowest.",
-        B12Rule.ALLERGY: "An allergy to a cobalamin on record.",
-        B12Rule.BLOOD_COUNT: "MCV and haemoglobin, against the laboratory's range, else the limits common to all guidelines; severe anaemia by those alone.",
-        B12Rule.CODED_DIAGNOSIS: "A diagnosis code that means more than B12 deficiency.",
-        B12Rule.DURATION: "How long a medicine has been taken, or the age, where the guideline gives one.",
-        B12Rule.FIRST_LINE_BAND: "Total or active B12, against the guideline's limits.",
-        B12Rule.FOLATE: "Serum folate, against the laboratory's range, else its limit.",
-        B12Rule.FOLIC_ACID: "A draft of folic acid while B12 is not known.",
-        B12Rule.HIGH_B12: "Diseases on record that raise B12.",
-        B12Rule.HOMOCYSTEINE: "Homocysteine, against the laboratory's range, else the guideline's limit.",
-        B12Rule.KIDNEY_FUNCTION: "eGFR: whether methylmalonic acid and homocysteine can be read.",
-        B12Rule.LEBER: "Leber's optic neuropathy on record.",
-        B12Rule.LIFELONG_NEED: "A cause that stays, with neither treatment nor a result on record.",
-        B12Rule.MACROCYTOSIS: "Large red cells, which call for B12 and folate.",
-        B12Rule.MEDICINE: "A medicine that lowers B12, without symptoms.",
-        B12Rule.METHYLMALONIC_ACID: "Methylmalonic acid, against the laboratory's range, else the guideline's limit.",
-        B12Rule.NEUROLOGICAL: "Findings of nerves, cord, brain or eyes on record.",
-        B12Rule.NITROUS_OXIDE: "Exposure to nitrous oxide, or a draft of it.",
-        B12Rule.OFFER_TEST: "The guideline's rule for offering a test.",
-        B12Rule.OLD_RESULT: "A low result that is too old to decide.",
-        B12Rule.POTASSIUM: "Low potassium, where a deficiency is treated.",
-        B12Rule.PREGNANCY: "Pregnancy, in which total B12 is not read.",
-        B12Rule.REPLACEMENT: "Injections and tablets of B12 that count as treatment.",
-        B12Rule.RISK_FACTOR: "Risk factors that the guideline names.",
-        B12Rule.SECOND_TEST: "The guideline's second test for a result between the limits.",
-        B12Rule.SUPPLEMENT: "B12 by mouth that hides a deficiency in total B12.",
-        B12Rule.SYMPTOM: "Symptoms and signs that the guideline names.",
-        B12Rule.TRANSCOBALAMIN: "Transcobalamin deficiency, in which total B12 looks normal.",
-        B12Rule.TREATMENT: "The guideline's treatment for the situation.",
-        B12Rule.UNIT_SAFETY: "Results that cannot be read: no unit, impossible, or a bound across a limit.",
     }
 )
 INDICATOR_CLASSES = make_labels(

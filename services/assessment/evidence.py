@@ -52,41 +52,6 @@ class Outcome(Code):
 OUTCOMES: Mapping[str, Outcome] = {outcome.value: outcome for outcome in Outcome}
 
 
-class B12Rule(Code):
-    """Which rule looked at a piece of evidence about vitamin B12."""
-
-    AGE = "age"
-    ALLERGY = "allergy"
-    BLOOD_COUNT = "blood-count"
-    CODED_DIAGNOSIS = "coded-diagnosis"
-    DURATION = "duration"
-    FIRST_LINE_BAND = "first-line-band"
-    FOLATE = "folate"
-    FOLIC_ACID = "folic-acid"
-    HIGH_B12 = "high-b12"
-    HOMOCYSTEINE = "homocysteine"
-    KIDNEY_FUNCTION = "kidney-function"
-    LEBER = "leber"
-    LIFELONG_NEED = "lifelong-need"
-    MACROCYTOSIS = "macrocytosis"
-    MEDICINE = "medicine"
-    METHYLMALONIC_ACID = "methylmalonic-acid"
-    NEUROLOGICAL = "neurological"
-    NITROUS_OXIDE = "nitrous-oxide"
-    OFFER_TEST = "offer-test"
-    OLD_RESULT = "old-result"
-    POTASSIUM = "potassium"
-    PREGNANCY = "pregnancy"
-    REPLACEMENT = "replacement"
-    RISK_FACTOR = "risk-factor"
-    SECOND_TEST = "second-test"
-    SUPPLEMENT = "supplement"
-    SYMPTOM = "symptom"
-    TRANSCOBALAMIN = "transcobalamin"
-    TREATMENT = "treatment"
-    UNIT_SAFETY = "unit-safety"
-
-
 class SarcopeniaRule(Code):
     """Which rule looked at a piece of evidence about muscle."""
 

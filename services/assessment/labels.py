@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from services.assessment import b12_labels, muscle_labels
+from services.assessment import b12_labels, b12_steps, muscle_labels
+from services.assessment.b12_steps import B12Rule, B12Step
 from services.assessment.codes import (
     B12Category,
     B12Flag,
-    B12Step,
     IndicatorClass,
     Label,
     Level,
@@ -21,7 +21,7 @@ from services.assessment.codes import (
     WithheldReason,
     make_labels,
 )
-from services.assessment.evidence import B12Rule, SarcopeniaRule
+from services.assessment.evidence import SarcopeniaRule
 from services.chart.model import DroppedReason, UnusableReason
 
 URGENCIES: dict[str, Label] = {
@@ -98,9 +98,9 @@ DROPPED = make_labels(
 
 LABELS: Mapping[type[StrEnum], Mapping[str, Label]] = {
     B12Category: b12_labels.CATEGORIES,
-    B12Step: b12_labels.STEPS,
+    B12Step: b12_steps.STEPS,
     B12Flag: b12_labels.FLAGS,
-    B12Rule: b12_labels.RULES,
+    B12Rule: b12_steps.RULES,
     IndicatorClass: b12_labels.INDICATOR_CLASSES,
     SarcopeniaCategory: muscle_labels.CATEGORIES,
     SarcopeniaStep: muscle_labels.STEPS,

@@ -24,7 +24,7 @@ from services.evaluation.combination import B12, Evaluation
 from services.evaluation.order_session import OrderSession
 from services.knowledge.site import SiteKnowledge
 from services.vitamin_b12.assess import assess
-from services.vitamin_b12.orders import TESTS_BY_STEP, is_pending, suggest_orders
+from services.vitamin_b12.orders import is_pending, suggest_orders
 from services.vitamin_b12.outcome import CARD_CATEGORIES, DEFICIENT, B12Assessment
 from services.vitamin_b12.results import FIRST_LINE
 
@@ -165,7 +165,7 @@ def _is_test_ordered(assessment: B12Assessment, session: OrderSession) -> bool:
         return any(is_pending(name, chart, knowledge.b12) for name in FIRST_LINE)
     concepts = {
         knowledge.templates.by_id[name].concept
-        for step, names in TESTS_BY_STEP.items()
+        for step, names in knowledge.b12.tests_by_step.items()
         if step in assessment.next_steps
         for name in names
     }

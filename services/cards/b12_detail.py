@@ -5,7 +5,8 @@ from functools import partial
 
 from cds_hooks.protocol.cards import escape_markdown
 from mappings.text import make_text
-from services.assessment.codes import B12Flag, B12Step, IndicatorClass
+from services.assessment.b12_steps import B12Step
+from services.assessment.codes import B12Flag, IndicatorClass
 from services.assessment.labels import RECORD_PARTS, get_sentence
 from services.cards.b12_summary import spell_units
 from services.cards.markdown import escape_cell, write_bullets, write_evidence_table, write_gaps

@@ -12,6 +12,7 @@ from cds_hooks.config.validation import build_configuration_schema
 from cds_hooks.telemetry.logs import read_log_line_schema
 from mappings.export.package import as_text, build_file_name, build_package, build_package_id
 from mappings.fhir_validation import validate_resource
+from services.assessment.schema import build_assessment_schema
 from services.cli.common import ERRORS, config_option, load_all, load_tenant, tenant_option
 from services.cli.terminal import show_configuration
 from services.exports.build_sheet import as_html, build_sheet, list_criteria_codes
@@ -77,15 +78,15 @@ def build_sheet_(
     click.echo(as_html(sheet) if as_page else sheet, nl=False)
 
 
-# Those that name hooks or dialects are made from the tables of them; the others are files.
+# Those that name hooks, dialects or codes are made from the tables of them; the other is a file.
 GENERATED_SCHEMAS = {
     "log-line": read_log_line_schema,
     "configuration": lambda: build_configuration_schema(get_clinical_tables()),
     "case": build_case_schema,
+    "assessment": build_assessment_schema,
 }
 SHIPPED_SCHEMAS = {
     "hook-request": ("cds_hooks.protocol", "hook_request"),
-    "assessment": ("services.assessment", "assessment"),
 }
 
 

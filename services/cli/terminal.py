@@ -21,7 +21,8 @@ from mappings.publications.guideline import Guideline
 from mappings.terminology.site_codes import describe_origin
 from services.hooks.catalog import find_unmapped_orders, read_attention_rules
 from services.hooks.offered_hooks import OFFERED_HOOKS, build_service_id
-from services.knowledge.language import Language, find_untranslated, list_messages
+from services.knowledge.language import Language, find_untranslated
+from services.knowledge.messages import list_messages
 from services.knowledge.site import SiteKnowledge
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}

@@ -12,7 +12,7 @@ from services.evaluation.order_session import (
     build_marks,
     build_removal,
 )
-from services.vitamin_b12.orders import TESTS_BY_STEP, is_pending, is_pending_or_resulted
+from services.vitamin_b12.orders import is_pending, is_pending_or_resulted
 from services.vitamin_b12.results import FIRST_LINE, assess_kidneys
 
 ORAL_TEMPLATE = "cyanocobalamin_oral_high_dose"
@@ -47,14 +47,14 @@ def propose_second_test(session: OrderSession) -> Iterator[Proposal]:
         status, _egfr = assess_kidneys(session.chart, session.knowledge.b12)
         second = session.knowledge.b12.guideline.testing.second_test_step
         step = "order-active-b12" if status == "impaired" else second
-        yield from propose_tests(session, TESTS_BY_STEP.get(step, ()))
+        yield from propose_tests(session, session.knowledge.b12.tests_by_step.get(step, ()))
 
 
 def propose_first_tests(session: OrderSession) -> Iterator[Proposal]:
     """The guideline's first-line test; active B12 in pregnancy."""
     testing = session.knowledge.b12.guideline.testing
     step = testing.pregnancy_step if session.features.pregnant else testing.offer_step
-    yield from propose_tests(session, TESTS_BY_STEP.get(step, ())[:1])
+    yield from propose_tests(session, session.knowledge.b12.tests_by_step.get(step, ())[:1])
 
 
 def propose_tests(session: OrderSession, names: tuple[str, ...]) -> Iterator[Proposal]:

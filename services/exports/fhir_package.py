@@ -20,7 +20,7 @@ from mappings.export.terminology import build_code_system, build_own_artefacts, 
 from mappings.publications.definition import Definition
 from mappings.publications.guideline import Guideline
 from mappings.publications.guideline_file import GUIDELINES, get_shipped_file
-from services.assessment.codes import B12Step
+from services.assessment.b12_steps import B12Step
 from services.assessment.labels import list_sentences
 from services.exports.build_sheet import list_topics
 from services.hooks.offered_hooks import OFFERED_HOOKS, OfferedHook, build_service_id

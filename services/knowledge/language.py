@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -18,10 +17,10 @@ from babel.numbers import format_decimal
 
 from mappings.knowledge_file import KnowledgeError
 from mappings.text import CodeName, LowercasedText, Numeral, Part, Text, format_english
+from services.knowledge.messages import list_messages
 
 FOLDER = Path(__file__).parent / "languages"
 ENGLISH = "en"
-MESSAGES_FILE = FOLDER / "cards.pot"
 # The month as a word: no two countries read 1.11. alike. Others as their locale has it.
 DAY_FORMATS = {"de": "d. MMM y"}
 
@@ -90,13 +89,6 @@ def read_language(code: str) -> Language:
             raise KnowledgeError(path.name, original[:60], "the translation has other {parts}")
         messages[original] = translated
     return Language(code, messages)
-
-
-@cache
-def list_messages() -> tuple[str, ...]:
-    """Every message that a card can be made of, as the template of catalogues has them."""
-    with MESSAGES_FILE.open("rb") as file:
-        return tuple(str(message.id) for message in read_po(file) if message.id)
 
 
 def find_untranslated(language: Language) -> tuple[str, ...]:

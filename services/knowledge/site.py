@@ -18,9 +18,9 @@ from mappings.publications.guideline_file import (
     read_group_texts,
     read_groups,
     read_guideline,
-    read_laboratory_limits,
     read_policy,
 )
+from mappings.publications.laboratory import read_laboratory_limits, read_markers
 from mappings.terminology.questionnaire import read_questionnaire
 from mappings.terminology.site_codes import read_site_codes
 from mappings.terminology.value_set import ValueSetIndex
@@ -28,7 +28,7 @@ from mappings.terminology.value_set_file import load_value_sets, read_derived_ti
 from services.chart.builder import ChartKnowledge
 from services.chart.medications import read_daily_dose
 from services.knowledge.language import ENGLISH, Language, read_language
-from services.knowledge.site_checks import check_own_guidelines
+from services.knowledge.site_checks import check_markers, check_own_guidelines
 from services.sarcopenia.knowledge import SarcopeniaKnowledge as MuscleKnowledge
 from services.vitamin_b12.knowledge import B12Knowledge
 
@@ -89,6 +89,9 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
     laboratory_file = Path(b12["laboratory"]) if "laboratory" in b12 else None
     guideline = read_guideline(b12.get("guideline", DEFAULT_GUIDELINE), index, laboratory_file, own)
     laboratory, plausible = read_laboratory_limits(index)
+    templates = _read_order_templates(b12.get("locale", guideline.locale), index)
+    markers = read_markers(index)
+    check_markers(markers, templates)
     policy, groups = read_policy(tables.get("policy")), read_groups(index)
     titles = {
         **read_derived_titles(),
@@ -100,6 +103,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
         b12=B12Knowledge(
             guideline=guideline,
             laboratory=laboratory,
+            markers=markers,
             policy=policy,
             groups=groups,
             group_texts=read_group_texts(),
@@ -110,7 +114,7 @@ def load_knowledge(clinical: Mapping[str, Any] | None = None) -> SiteKnowledge:
             tables.get("sarcopenia", {}), index, policy, groups, titles, own
         ),
         comparison=read_comparison(),
-        templates=_read_order_templates(b12.get("locale", guideline.locale), index),
+        templates=templates,
         order_rules=read_order_rules(),
         language=read_language(tables.get("language", {}).get("code", ENGLISH)),
         own_files=own,

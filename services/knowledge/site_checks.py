@@ -1,14 +1,18 @@
-"""Check a site's own guidelines at the start: every step and flag has a sentence for cards."""
+"""Check at start that each step, flag and order that a marker or a site's guideline names is known."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from mappings.actions.order_template import OrderTemplates
 from mappings.knowledge_file import KnowledgeError, read_toml
 from mappings.publications.definition import read_definition
 from mappings.publications.guideline import Guideline
 from mappings.publications.guideline_file import read_guideline
+from mappings.publications.laboratory import FILE as LABORATORY_FILE
+from mappings.publications.laboratory import Marker
 from mappings.terminology.value_set import ValueSetIndex
-from services.assessment.codes import B12Flag, B12Step
+from services.assessment.b12_steps import B12Rule, B12Step
+from services.assessment.codes import B12Flag
 from services.assessment.labels import LABELS
 
 # Pages of the evidence beside those of guidelines: /evidence/orders.
@@ -27,6 +31,21 @@ def check_own_guidelines(own: Mapping[str, Path], index: ValueSetIndex) -> None:
                 read_definition(id_, index, own=own)
             case _:
                 raise KnowledgeError(path.name, "subject", "is neither b12 nor sarcopenia")
+
+
+def check_markers(markers: Iterable[Marker], templates: OrderTemplates) -> None:
+    """Raises KnowledgeError for a step or rule without a label, or an order without a template."""
+    for marker in markers:
+        key = f"markers {marker.observation}"
+        for step in marker.steps:
+            if step not in LABELS[B12Step]:
+                raise KnowledgeError(LABORATORY_FILE.name, key, f"no sentence for the step {step}")
+        if marker.rule not in LABELS[B12Rule]:
+            raise KnowledgeError(LABORATORY_FILE.name, key, f"no label of the rule {marker.rule}")
+        for names in marker.orders.values():
+            for name in names:
+                if name not in templates.by_id:
+                    raise KnowledgeError(LABORATORY_FILE.name, key, f"no order template {name}")
 
 
 def refuse_unknown_words(guideline: Guideline, file: str) -> None:

@@ -8,8 +8,9 @@ urgency in each of them.
 from functools import partial
 
 from mappings.text import make_text
-from services.assessment.codes import B12Category, B12Flag, B12Step
-from services.assessment.evidence import AssessmentLog, B12Rule, Outcome, make_age_reason
+from services.assessment.b12_steps import B12Rule, B12Step
+from services.assessment.codes import B12Category, B12Flag
+from services.assessment.evidence import AssessmentLog, Outcome, make_age_reason
 from services.chart.model import Chart, subtract_months
 from services.vitamin_b12 import next_steps
 from services.vitamin_b12.case import Case, read_case

@@ -38,7 +38,6 @@ class Case(NamedTuple):
     kidneys: str
     egfr: Measurement | None
     folate_low: Reading | None
-    potassium_low: Reading | None
 
     def has_group(self, name: str) -> bool:
         return not self.chart.active_concepts.isdisjoint(self.knowledge.groups[name])
@@ -93,7 +92,6 @@ def read_case(chart: Chart, knowledge: B12Knowledge) -> Case:
         kidneys=status,
         egfr=egfr,
         folate_low=read_by_common_limits("folate_serum", chart, knowledge),
-        potassium_low=read_by_common_limits("potassium", chart, knowledge),
     )
 
 

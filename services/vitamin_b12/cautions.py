@@ -4,8 +4,9 @@ from functools import lru_cache
 
 from mappings.publications.cutoffs import Undecided
 from mappings.text import make_text
+from services.assessment.b12_steps import B12Rule
 from services.assessment.codes import B12Flag
-from services.assessment.evidence import AssessmentLog, B12Rule, Outcome
+from services.assessment.evidence import AssessmentLog, Outcome
 from services.assessment.labels import get_sentence
 from services.chart.model import UnusableReason
 from services.vitamin_b12.case import Case

@@ -3,8 +3,9 @@
 from typing import assert_never
 
 from mappings.text import make_text
-from services.assessment.codes import B12Category, B12Flag, B12Step
-from services.assessment.evidence import AssessmentLog, B12Rule
+from services.assessment.b12_steps import B12Rule, B12Step
+from services.assessment.codes import B12Category, B12Flag
+from services.assessment.evidence import AssessmentLog
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.outcome import DEFICIENT
 from services.vitamin_b12.testing import choose_first_step

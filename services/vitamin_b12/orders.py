@@ -1,36 +1,16 @@
 """Choose order templates for the next steps; none that is ordered, given or resulted already."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 
 from mappings.actions.order_template import OrderTemplate, OrderTemplates
-from services.assessment.codes import B12Step
+from services.assessment.b12_steps import B12Step
 from services.chart.model import Chart, Order
 from services.vitamin_b12.knowledge import B12Knowledge
 from services.vitamin_b12.outcome import B12Assessment
 from services.vitamin_b12.results import get_fresh
 
 MAX_SUGGESTIONS = 4
-# Next steps that a test answers, the more useful first.
-TESTS_BY_STEP: Mapping[str, tuple[str, ...]] = {
-    B12Step.ORDER_HCY_OR_MMA: ("order_homocysteine", "order_mma"),
-    B12Step.ORDER_MMA: ("order_mma",),
-    B12Step.CONSIDER_MMA: ("order_mma",),
-    B12Step.ORDER_ACTIVE_B12: ("order_active_b12",),
-    B12Step.CONSIDER_ACTIVE_B12_OR_MMA: ("order_active_b12",),
-    B12Step.CONSIDER_ACTIVE_B12_OR_URINE_MMA: ("order_active_b12",),
-    B12Step.ORDER_TOTAL_OR_ACTIVE_B12: ("order_total_b12", "order_active_b12"),
-    B12Step.ORDER_TOTAL_B12: ("order_total_b12",),
-    B12Step.ADD_TOTAL_B12: ("order_total_b12",),
-    B12Step.OPTIONAL_CONSIDER_B12: ("order_total_b12",),
-    B12Step.ORDER_CREATININE_EGFR: ("order_creatinine_egfr",),
-    B12Step.MONITOR_POTASSIUM: ("order_potassium",),
-    B12Step.CHECK_CBC: ("order_cbc",),
-    B12Step.CHECK_FOLATE: ("order_folate",),
-    B12Step.ADD_FOLATE: ("order_folate",),
-    B12Step.CHECK_IF_ANTIBODY: ("order_intrinsic_factor_antibody",),
-    B12Step.COELIAC_SEROLOGY: ("order_coeliac_serology",),
-}
 RESULT_OF = {"order_cbc": "hemoglobin", "creatinine": "egfr"}  # where the result has another name
 ALTERNATIVES = frozenset({B12Step.ORDER_TOTAL_OR_ACTIVE_B12})  # one of the tests suffices
 
@@ -43,7 +23,7 @@ def suggest_orders(
     for template in _list_treatments(assessment, chart, knowledge, templates):
         templates_by_id[template.id] = template
     steps = {*assessment.next_steps}
-    for step, names in TESTS_BY_STEP.items():
+    for step, names in knowledge.tests_by_step.items():
         if step in steps:
             offered = [templates.by_id[name] for name in names]
             if step in ALTERNATIVES and any(

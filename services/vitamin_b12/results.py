@@ -153,8 +153,8 @@ def read_by_common_limits(
 ) -> Reading | None:
     """What a recent blood finding means by the limits common to all guidelines.
 
-    The laboratory's own range goes first for MCV, haemoglobin and potassium, and only confirms
-    "macrocytosis", "anaemia" or "low". None: not measured, not remarkable, or not comparable.
+    The laboratory's own range goes first where the limit says so, and only confirms its meaning:
+    "anaemia", never "severe_anaemia". None: not measured, not remarkable, or not comparable.
     """
     result = get_fresh(chart, observation, knowledge)
     if result is None:
@@ -167,41 +167,31 @@ def read_by_common_limits(
         sex=chart.sex,
         pregnant=pregnant,
     )
-    own = _is_outside_own_range(result)
-    if isinstance(row, Cutoff) and (own is not False or row.means == "severe_anaemia"):
+    limit = knowledge.laboratory.own_ranges.get(observation)
+    outside = None if limit is None else _is_outside_own_range(result, limit)
+    if isinstance(row, Cutoff) and (outside is not False or not row.own_range):
         return Reading(result, row.means, str(row), format_locator(row))
-    if own is True:
-        high, low = result.reference_high or 0.0, result.reference_low or 0.0
-        limit = (
-            make_text("above {amount}", amount=format_amount(high, result.unit))
-            if observation == "mcv"
-            else make_text("below {amount}", amount=format_amount(low, result.unit))
-        )
-        return Reading(
-            result,
-            MEANINGS_OUTSIDE_RANGE[observation],
-            limit,
-            "the laboratory's reference range",
-            True,
-        )
-    return None
+    return _read_by_own_range(result, limit) if limit is not None and outside else None
 
 
-MEANINGS_OUTSIDE_RANGE = {
-    "mcv": "macrocytosis",
-    "hemoglobin": "anaemia",
-    "potassium": "low",
-    "folate_serum": "low",
-}
-
-
-def _is_outside_own_range(result: Measurement) -> bool | None:
-    """Whether the laboratory's own range calls the value remarkable; None where it gives none."""
-    edge = result.reference_high if result.observation == "mcv" else result.reference_low
-    if (
-        edge is None
-        or result.comparator is not None
-        or result.observation not in MEANINGS_OUTSIDE_RANGE
-    ):
+def _is_outside_own_range(result: Measurement, limit: Cutoff) -> bool | None:
+    """Whether the value is beyond the laboratory's edge on the side of `limit`; None without."""
+    edge = _get_own_edge(result, limit)
+    if edge is None or result.comparator is not None:
         return None
-    return result.value > edge if result.observation == "mcv" else result.value < edge
+    return result.value > edge if limit.is_upper else result.value < edge
+
+
+def _get_own_edge(result: Measurement, limit: Cutoff) -> float | None:
+    """The end of the laboratory's own range on the side of `limit`."""
+    return result.reference_high if limit.is_upper else result.reference_low
+
+
+def _read_by_own_range(result: Measurement, limit: Cutoff) -> Reading:
+    amount = format_amount(_get_own_edge(result, limit) or 0.0, result.unit)
+    text = (
+        make_text("above {amount}", amount=amount)
+        if limit.is_upper
+        else make_text("below {amount}", amount=amount)
+    )
+    return Reading(result, limit.means, text, "the laboratory's reference range", True)

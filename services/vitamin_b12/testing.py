@@ -1,8 +1,9 @@
 """Decide whether the guideline offers a B12 test, where no usable result is on record."""
 
 from mappings.text import make_text
-from services.assessment.codes import B12Flag, B12Step
-from services.assessment.evidence import AssessmentLog, B12Rule, Outcome
+from services.assessment.b12_steps import B12Rule, B12Step
+from services.assessment.codes import B12Flag
+from services.assessment.evidence import AssessmentLog, Outcome
 from services.chart.model import Chart
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.findings import Features, explain_duration

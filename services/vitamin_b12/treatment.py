@@ -2,13 +2,15 @@
 
 from typing import assert_never
 
+from mappings.publications.laboratory import Marker
 from mappings.text import make_text
-from services.assessment.codes import B12Category, B12Flag, B12Step, Urgency
-from services.assessment.evidence import AssessmentLog, B12Rule
+from services.assessment.b12_steps import B12Rule, B12Step
+from services.assessment.codes import B12Category, B12Flag, Urgency
+from services.assessment.evidence import AssessmentLog
 from services.chart.model import subtract_months
 from services.vitamin_b12.case import Case
 from services.vitamin_b12.findings import find_course_start
-from services.vitamin_b12.results import get_fresh
+from services.vitamin_b12.results import get_fresh, read_by_common_limits
 
 
 def choose_situation(case: Case) -> str:
@@ -148,10 +150,8 @@ def _write_safety(case: Case, notes: AssessmentLog) -> None:
     notes.add_flag(B12Flag.WARN_AVOID_NITROUS_OXIDE)
     if case.features.severe_anaemia:
         notes.add_step(B12Step.URGENT_HAEMATOLOGY_ADVICE, B12Step.MONITOR_POTASSIUM)
-    if case.potassium_low is not None:
-        notes.add_reading(B12Rule.POTASSIUM, case.potassium_low, make_text("Potassium low"))
-    if case.potassium_low is not None or case.chart.has("hypokalaemia"):
-        notes.add_step(B12Step.CORRECT_HYPOKALAEMIA, B12Step.MONITOR_POTASSIUM)
+    for marker in case.knowledge.markers:
+        _write_marker(marker, case, notes)
     if case.features.nitrous_oxide:
         notes.add_step(B12Step.STOP_NITROUS_OXIDE)
     if case.folate_low is not None or case.chart.has(("folate_deficiency", "folic_acid")):
@@ -162,6 +162,19 @@ def _write_safety(case: Case, notes: AssessmentLog) -> None:
         notes.add_flag(B12Flag.CAUTION_POLYCYTHAEMIA_VERA)
     if case.features.neurological and not case.features.blood:
         notes.add_flag(B12Flag.DO_NOT_DISMISS)
+
+
+def _write_marker(marker: Marker, case: Case, notes: AssessmentLog) -> None:
+    """What is looked at beside the treatment, by its row in mappings/clinical/laboratory.toml."""
+    reading = read_by_common_limits(marker.observation, case.chart, case.knowledge)
+    if reading is not None:
+        title = case.knowledge.titles[marker.observation]
+        means = reading.means.replace("_", " ")
+        notes.add_reading(
+            marker.rule, reading, make_text("{title} {means}", title=title, means=means)
+        )
+    if reading is not None or case.chart.has(marker.conditions):
+        notes.add_step(*marker.steps)
 
 
 def write_on_treatment(case: Case, notes: AssessmentLog) -> None:

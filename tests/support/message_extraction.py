@@ -1,11 +1,11 @@
-"""Extract every message that a card can be made of into the template of catalogues.
+"""Extract every message that the code has for a card into the template of catalogues.
 
     python tests/support/message_extraction.py
 
-writes services/knowledge/languages/cards.pot anew, after a sentence was changed.
+writes services/knowledge/languages/cards.pot anew, after a sentence of the code was changed.
+Those of the knowledge files are read where they stand: services/knowledge/messages.py.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
-from mappings.knowledge_file import CLINICAL, FOLDER, read_toml
+from mappings.knowledge_file import FOLDER
 from mappings.publications.cutoffs import COMPARISON_WORDS, Undecided
-from mappings.terminology.value_set_file import load_value_sets, read_derived_titles
 from services.assessment.labels import LABELS, RECORD_PARTS, list_sentences
 from services.cards.muscle_detail import GAPS
-from services.knowledge.language import MESSAGES_FILE
+from services.knowledge.messages import MESSAGES_FILE, keep_words
 from services.web.smart_app.pages import SEXES
 from services.web.smart_app.patient import CARDS, STATES
 
@@ -38,13 +37,11 @@ METHODS = [
     ("**.py", "python"),
     ("web/smart_app/templates/**.html", "jinja2"),
 ]
-LETTERS = re.compile(r"[A-Za-z]{2}")
 
 
 def extract_messages() -> tuple[str, ...]:
-    """All messages, each once, in a steady order: those of the code, then those of the files."""
-    found = dict.fromkeys((*_extract_from_code(), *_list_words(), *_read_file_texts()))
-    return tuple(text for text in found if LETTERS.search(re.sub(r"\{\w+\}", "", text)))
+    """The messages of the code, each once, in a steady order."""
+    return keep_words((*_extract_from_code(), *_list_words()))
 
 
 def write_template() -> None:
@@ -75,59 +72,6 @@ def _list_words() -> Iterator[str]:
     # What results and kidneys are said to be.
     yield from ("left", "right", "working", "impaired", "unknown", "low", "normal")
     yield from ("raised", "grossly raised")
-
-
-def _read_file_texts() -> Iterator[str]:
-    index = load_value_sets()
-    yield from (value_set.title for value_set in index.sets.values() if _is_named(value_set.kind))
-    yield from (v.refused for v in index.sets.values() if v.refused)
-    yield from read_derived_titles().values()
-    yield from (
-        reason["display"] for reason in read_toml(CLINICAL / "override_reasons.toml")["reasons"]
-    )
-    for rule in read_toml(CLINICAL / "order_rules.toml")["rule"].values():
-        yield from (rule["title"], rule["locator"])
-        for case in rule["case"].values():
-            yield from (case["summary"], case["says"])
-    for file in sorted((FOLDER / "order_templates").glob("*.toml")):
-        for template in read_toml(file)["template"]:
-            yield from (template["label"], template["description"])
-            if "test" in template:
-                yield template["test"]
-    for file in sorted((FOLDER / "guidelines").glob("*.toml")):
-        yield from _read_guideline_texts(read_toml(file))
-    yield from _find_meanings(read_toml(CLINICAL / "laboratory.toml"))
-    for cause in read_toml(CLINICAL / "differential.toml")["cause"]:
-        yield from (cause["title"], cause["next"], cause["against"])
-    comparison = read_toml(CLINICAL / "comparison.toml")
-    yield comparison["statement"]["says"]
-    for row in comparison["row"]:
-        yield from (row["aspect"], row["b12"], row["other"])
-    yield read_toml(CLINICAL / "clinical_sets.toml")["leber"]["says"]
-
-
-def _is_named(kind: str) -> bool:
-    """Whether a card can name something of this kind."""
-    return kind not in ("route", "answer")
-
-
-def _read_guideline_texts(document: dict[str, Any]) -> Iterator[str]:
-    yield from (document["strength"], document["reviewer"])
-    yield from (treatment["says"] for treatment in document.get("treatment", ()))
-    if document["subject"] == "b12":  # a measure of muscle is told as low, not by its limit
-        yield from _find_meanings(document)
-
-
-def _find_meanings(node: object) -> Iterator[str]:
-    match node:
-        case {"means": str(means)}:
-            yield means.replace("_", " ")
-        case dict():
-            for value in node.values():
-                yield from _find_meanings(value)
-        case list():
-            for value in node:
-                yield from _find_meanings(value)
 
 
 if __name__ == "__main__":

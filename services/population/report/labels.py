@@ -6,10 +6,10 @@ from functools import cache
 
 from mappings.publications.differential import read_differential
 from mappings.terminology.value_set_file import load_value_sets
+from services.assessment.b12_steps import B12Step
 from services.assessment.codes import (
     B12Category,
     B12Flag,
-    B12Step,
     SarcopeniaCategory,
     SarcopeniaFlag,
     SarcopeniaStep,

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 from mappings.publications.guideline import Guideline
-from services.assessment.codes import B12Category, B12Step, Urgency
+from services.assessment.b12_steps import B12Step
+from services.assessment.codes import B12Category, Urgency
 from services.assessment.labels import LABELS, list_sentences
 from services.cards import b12 as b12_card
 from services.chart.model import Chart, Finding
 from services.knowledge.site import SiteKnowledge
 from services.vitamin_b12.case import read_case
 from services.vitamin_b12.knowledge import B12Knowledge
-from services.vitamin_b12.orders import TESTS_BY_STEP
 from services.vitamin_b12.outcome import CARD_CATEGORIES
 from services.vitamin_b12.results import format_locator
 from services.vitamin_b12.treatment import rate_urgency
@@ -89,14 +89,14 @@ def _build_example_charts(knowledge: B12Knowledge) -> Iterator[Chart]:
 
 def list_next_steps(knowledge: SiteKnowledge) -> Iterator[GlossaryEntry]:
     places = _find_step_places(knowledge.b12.guideline, knowledge.b12.titles)
-    by_id = knowledge.templates.by_id
+    by_id, tests = knowledge.templates.by_id, knowledge.b12.tests_by_step
     for name, says in list_sentences(B12Step).items():
         yield GlossaryEntry(
             name,
             says,
             translate_text(knowledge, says),
             where=tuple(places.get(name, ())),
-            offers=tuple(by_id[id_].label for id_ in TESTS_BY_STEP.get(name, ()) if id_ in by_id),
+            offers=tuple(by_id[id_].label for id_ in tests.get(name, ()) if id_ in by_id),
         )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from mappings.knowledge_file import CLINICAL, read_toml
+from services.assessment.b12_steps import B12Rule
 from services.assessment.codes import B12Flag, SarcopeniaFlag
-from services.assessment.evidence import B12Rule, SarcopeniaRule
+from services.assessment.evidence import SarcopeniaRule
 from services.assessment.labels import list_sentences
 from services.knowledge.site import SiteKnowledge
 from services.web.evidence import b12_glossary, muscle_glossary

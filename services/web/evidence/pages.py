@@ -9,7 +9,7 @@ from babel import Locale
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import NotFound
 
-from services.assessment.codes import B12Step
+from services.assessment.b12_steps import B12Step
 from services.assessment.labels import list_sentences
 from services.hooks.offered_hooks import OFFERED_HOOKS
 from services.web.evidence import codes, comparison

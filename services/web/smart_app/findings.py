@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from mappings.text import format_amount, make_text
+from services.assessment.b12_steps import B12Step
 from services.assessment.codes import (
     B12Category,
     B12Flag,
-    B12Step,
     IndicatorClass,
     Level,
     SarcopeniaCategory,

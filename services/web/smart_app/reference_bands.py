@@ -10,7 +10,7 @@ from services.chart.model import Chart, Measurement
 from services.knowledge.site import SiteKnowledge
 from services.sarcopenia.measures import LEVELS
 from services.vitamin_b12.findings import is_pregnant
-from services.vitamin_b12.results import MEANINGS_OUTSIDE_RANGE, format_band
+from services.vitamin_b12.results import format_band
 from services.web.chart_data import Band
 from services.web.smart_app.caveats import METABOLITES
 from services.web.smart_app.result_values import MEANING_TONES, MUSCLE_TESTS
@@ -120,11 +120,12 @@ def _build_laboratory_bands(
     """The two sides of the laboratory's own edge, and what the printed limits call worse beyond
     it; None where the result brings no edge that the rules would use."""
     name, unit = newest.observation, newest.unit
+    own_ranges = knowledge.b12.laboratory.own_ranges
     high = newest.reference_high if name in METABOLITES or name == "mcv" else None
     low = newest.reference_low if name == "hemoglobin" else None
     if high is not None:
         below = (Band("normal", None, high, "good"),) if name in METABOLITES else ()
-        meaning = MEANINGS_OUTSIDE_RANGE.get(name, "raised")
+        meaning = own_ranges[name].means if name in own_ranges else "raised"
         limit = make_text("above {amount}", amount=format_amount(high, unit))
         worse = _find_worse_cutoff("grossly_raised", newest, knowledge, pregnant=pregnant)
         if worse is None:
@@ -136,7 +137,7 @@ def _build_laboratory_bands(
         )
         return (*below, _build_laboratory_band(meaning, limit, high, worse.limit), beyond)
     if low is not None:
-        meaning = MEANINGS_OUTSIDE_RANGE[name]
+        meaning = own_ranges[name].means
         limit = make_text("below {amount}", amount=format_amount(low, unit))
         worse = _find_worse_cutoff("severe_anaemia", newest, knowledge, pregnant=pregnant)
         if worse is None:

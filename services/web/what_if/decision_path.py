@@ -4,13 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from services.assessment.codes import (
-    B12Flag,
-    B12Step,
-    SarcopeniaFlag,
-    SarcopeniaStep,
-    WithheldReason,
-)
+from services.assessment.b12_steps import B12Step
+from services.assessment.codes import B12Flag, SarcopeniaFlag, SarcopeniaStep, WithheldReason
 from services.assessment.evidence import Evidence
 from services.assessment.labels import find_reason, get_sentence
 from services.chart.model import UnusableReason

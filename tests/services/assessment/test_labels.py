@@ -1,9 +1,7 @@
 """One label for each code: of the assessment's schema, of its rules, of what is not shown or used."""
 
 import ast
-import json
 import re
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -14,11 +12,11 @@ import services.cards
 import services.sarcopenia
 import services.vitamin_b12
 from mappings.publications.differential import read_differential
-from services.assessment import codes
+from services.assessment import b12_steps, codes
+from services.assessment.b12_steps import B12Rule, B12Step
 from services.assessment.codes import (
     B12Category,
     B12Flag,
-    B12Step,
     IndicatorClass,
     Level,
     SarcopeniaCategory,
@@ -29,15 +27,14 @@ from services.assessment.codes import (
     Urgency,
     WithheldReason,
 )
-from services.assessment.evidence import B12Rule, SarcopeniaRule
+from services.assessment.evidence import SarcopeniaRule
 from services.assessment.labels import LABELS, find_reason, list_sentences
+from services.assessment.schema import build_assessment_schema
 from services.chart.model import DroppedReason, UnusableReason
 from services.knowledge.language import list_languages, read_language
 from services.knowledge.site_checks import refuse_unknown_words
 
-SCHEMA = json.loads(
-    (files("services.assessment") / "schemas" / "assessment.schema.json").read_text()
-)
+SCHEMA = build_assessment_schema()
 B12 = SCHEMA["properties"]["b12"]["properties"]
 MUSCLE = SCHEMA["properties"]["sarcopenia"]["properties"]
 INDICATOR = B12["combinedIndicator"]["oneOf"][1]["properties"]
@@ -57,10 +54,10 @@ def test_every_code_has_a_label_and_every_label_a_code(kind):
 def test_every_enumeration_of_codes_has_labels():
     kinds = {
         one
-        for one in vars(codes).values()
+        for one in (*vars(codes).values(), *vars(b12_steps).values())
         if isinstance(one, type) and issubclass(one, codes.Code) and one is not codes.Code
     }
-    assert kinds | {B12Rule, SarcopeniaRule, DroppedReason, UnusableReason} == {*LABELS}
+    assert kinds | {SarcopeniaRule, DroppedReason, UnusableReason} == {*LABELS}
 
 
 @pytest.mark.parametrize(
@@ -95,11 +92,14 @@ def test_every_sentence_is_there_in_every_language(kind, language):
 
 
 @pytest.mark.parametrize(
-    ("package", "kind"),
-    [(services.vitamin_b12, B12Rule), (services.sarcopenia, SarcopeniaRule)],
+    ("package", "kind", "in_data"),
+    [
+        (services.vitamin_b12, B12Rule, {marker.rule for marker in known().b12.markers}),
+        (services.sarcopenia, SarcopeniaRule, set()),
+    ],
 )
-def test_every_rule_is_one_that_writes_evidence(package, kind):
-    assert _members(package, kind) == {*kind}
+def test_every_rule_is_one_that_writes_evidence(package, kind, in_data):
+    assert _members(package, kind) | in_data == {*kind}
 
 
 def test_every_reason_to_withhold_a_card_has_its_label():
@@ -128,8 +128,8 @@ def test_steps_and_flags_that_data_names_are_codes():
 
 def test_a_status_is_no_reason_of_ours():
     assert find_reason("cancelled") is None
-    assert find_reason("no-unit") == "reported without a unit"
-    assert find_reason("repeated") == "sent twice"
+    assert find_reason("no-unit") == list_sentences(UnusableReason)["no-unit"]
+    assert find_reason("repeated") == list_sentences(DroppedReason)["repeated"]
 
 
 def _trees(package):

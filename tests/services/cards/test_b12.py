@@ -8,6 +8,8 @@ from patients import cards as cards_of
 from tables import cases
 
 from cds_hooks.protocol.cards import as_json
+from services.assessment.b12_steps import B12Step
+from services.assessment.labels import get_sentence
 
 
 def made(text, guideline="uk-ng239", **options):
@@ -108,7 +110,7 @@ def test_severe_anaemia_is_treated_by_injection_in_the_us():
 def test_low_potassium_is_named_before_treatment_begins():
     [card], _ = made("b12 112; k 3.1; hb 74")
     assert "| Potassium low | 3.1 mmol/L |" in card["detail"]
-    assert "Correct low potassium." in card["detail"]
+    assert get_sentence(B12Step, B12Step.CORRECT_HYPOKALAEMIA) in card["detail"]
 
 
 def test_nothing_is_offered_against_a_cobalamin_allergy():

@@ -12,6 +12,7 @@ from tables import cases
 from cds_hooks.protocol.cards import as_json
 from services.assessment.codes import SarcopeniaCategory, SarcopeniaFlag, SarcopeniaStep
 from services.assessment.labels import LABELS
+from services.assessment.schema import build_assessment_schema
 from services.cards.composer import build_record
 from services.evaluation.evaluate import evaluate
 from services.hooks.topics import TOPICS
@@ -254,17 +255,7 @@ def test_b12_comes_before_muscle_and_its_words_are_those_of_its_own_card():
 
 
 def test_every_word_of_the_contract_has_a_sentence():
-    import json
-    from pathlib import Path
-
-    import services
-
-    schema = json.loads(
-        (
-            Path(services.__file__).parent / "assessment" / "schemas" / "assessment.schema.json"
-        ).read_text()
-    )
-    muscle = schema["properties"]["sarcopenia"]["properties"]
+    muscle = build_assessment_schema()["properties"]["sarcopenia"]["properties"]
     assert {*muscle["category"]["enum"]} == {*LABELS[SarcopeniaCategory]}
     assert {*muscle["flags"]["items"]["enum"]} == {*LABELS[SarcopeniaFlag]}
     assert {*muscle["nextSteps"]["items"]["enum"]} == {*LABELS[SarcopeniaStep]}

@@ -28,7 +28,8 @@ from services.evaluation.order_rules import run_order_rules
 from services.evaluation.order_session import OrderSession
 from services.hooks.documents import read_document_chart
 from services.hooks.topics import TOPICS
-from services.knowledge.language import Language, list_messages
+from services.knowledge.language import Language
+from services.knowledge.messages import list_messages
 from services.vitamin_b12 import cautions, results
 from services.web.smart_app.findings import describe_findings
 from services.web.smart_app.patient import CARDS, STATES

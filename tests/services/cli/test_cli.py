@@ -11,14 +11,12 @@ from jsonschema import Draft202012Validator
 from patients import patient, resources
 
 from cds_hooks.web import server
+from services.assessment.schema import build_assessment_schema
 from services.cli.main import main
 from services.hooks import self_test
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = json.loads(
-    (ROOT / "services" / "assessment" / "schemas" / "assessment.schema.json").read_text()
-)
-VALIDATOR = Draft202012Validator(SCHEMA)
+VALIDATOR = Draft202012Validator(build_assessment_schema())
 
 
 def cobalamin(*arguments, given=None, **environment):

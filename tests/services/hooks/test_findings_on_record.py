@@ -1,18 +1,14 @@
 """What the services hand to the platform to keep: codes that the assessment's schema lists."""
 
-import json
-from pathlib import Path
-
 import pytest
 from patients import chart, known
 
-import services
+from services.assessment.schema import build_assessment_schema
 from services.cards.composer import build_record
 from services.evaluation.evaluate import evaluate
 from services.hooks.topics import TOPICS
 
-SCHEMA = Path(services.__file__).parent / "assessment" / "schemas" / "assessment.schema.json"
-PROPERTIES = json.loads(SCHEMA.read_text("utf-8"))["properties"]
+PROPERTIES = build_assessment_schema()["properties"]
 
 
 @pytest.mark.parametrize(

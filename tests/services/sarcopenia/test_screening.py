@@ -7,6 +7,8 @@ from patients import MEASURE, known, muscle, patient
 from tables import cases
 
 from mappings.terminology.questionnaire import read_questionnaire
+from services.assessment.labels import get_sentence
+from services.chart.model import UnusableReason
 from services.chart.reader import read_chart
 from services.sarcopenia.screening import score_sarc_f
 
@@ -62,7 +64,8 @@ def test_unanswered_questions_make_the_score_a_bound(case):
 
 def test_a_score_that_cannot_be_read_is_said():
     found = muscle("sarcf 5 none")
-    assert "SARC-F: reported without a unit" in [e["says"] for e in found["evidence"]]
+    unread = get_sentence(UnusableReason, UnusableReason.NO_UNIT)
+    assert f"SARC-F: {unread}" in [e["says"] for e in found["evidence"]]
     assert {"clarify_unit", "complete_sarc_f"} <= {*found["nextSteps"]}
 
 

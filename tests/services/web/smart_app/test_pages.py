@@ -10,6 +10,9 @@ from smart_launches import DECADE, app_of, launch
 from tables import cases
 
 from cds_hooks.protocol.prefetch import PrefetchAnswer, PrefetchState
+from services.assessment.b12_steps import B12Step
+from services.assessment.labels import get_sentence
+from services.chart.model import UnusableReason
 from services.knowledge.site import load_knowledge
 
 PATHS = ("", "summary", "leaflet")
@@ -62,7 +65,7 @@ def test_reasons_have_value_limit_and_place(pages):
     said = text_of(pages(launch("b12 112; +paraesthesia; grip 14")))
     assert "Vitamin B12 112 ng/L: deficient (below 180 ng/L)." in said
     assert "recommendation 1.3.9 and table 1" in said
-    assert "Seek urgent neurology or haematology advice." in said
+    assert get_sentence(B12Step, B12Step.URGENT_NEUROLOGY_HAEMATOLOGY_ADVICE) in said
     assert known().comparison["statement"]["says"] in said
 
 
@@ -161,7 +164,7 @@ def test_another_patients_resources_are_left_out_and_said_to_be(pages):
 
 def test_a_result_without_a_unit_is_told_and_not_read(pages):
     said = text_of(pages(launch("b12 112 none")))
-    assert "reported without a unit" in said
+    assert get_sentence(UnusableReason, UnusableReason.NO_UNIT) in said
     assert "It was not read as any value." in said
     assert "deficient (below" not in said
 

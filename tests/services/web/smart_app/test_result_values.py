@@ -8,6 +8,8 @@ from patients import chart, index, known
 from tables import cases
 
 from mappings.publications.guideline_file import list_guideline_ids
+from services.assessment.codes import B12Flag, UnknownLevelReason
+from services.assessment.labels import get_sentence
 from services.chart.model import Finding
 from services.web.smart_app.reference_bands import build_bands, explain_missing_bands
 from services.web.smart_app.result_values import build_rows
@@ -17,7 +19,7 @@ from services.web.smart_app.trends import TREND_OBSERVATIONS, build_trends
 
 NO_LIMIT = "no limit is printed in this unit"
 BOUND = "the bound may lie on either side of a limit"
-SEX = "the limits of men and women part here, and the sex to apply is not known"
+SEX = get_sentence(UnknownLevelReason, UnknownLevelReason.SEX)
 
 
 def told(name, text, *, sex="female", born="1948-06-02", knows=None):
@@ -88,11 +90,11 @@ def told(name, text, *, sex="female", born="1948-06-02", knows=None):
 def test_what_a_value_means(case):
     [row] = told(case["name"], case["text"])
     notes = {
-        "injections": "B12 levels under injections are not to be interpreted.",
-        "supplement": "B12 taken as a supplement hides a deficiency in total B12.",
-        "inborn": "MMA cannot be interpreted in inborn methylmalonic acidaemia.",
+        "injections": get_sentence(B12Flag, B12Flag.DO_NOT_INTERPRET_B12_LEVEL),
+        "supplement": get_sentence(B12Flag, B12Flag.NOTE_SUPPLEMENT_MASKS),
+        "inborn": get_sentence(B12Flag, B12Flag.MMA_NOT_INTERPRETABLE),
         "laughing gas": "Nitrous oxide is on record: a level that is not low does not reassure.",
-        "antibodies": "Intrinsic factor antibodies can make total B12 look normal.",
+        "antibodies": get_sentence(B12Flag, B12Flag.FLAG_ASSAY_INTERFERENCE),
         "transcobalamin": "Transcobalamin deficiency is on record: total B12 looks normal in it.",
         "pregnancy": "total B12 falls in pregnancy without deficiency",
         "works": "Measured under B12: normal shows that it works, not that it is not needed.",

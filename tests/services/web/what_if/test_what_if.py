@@ -25,7 +25,7 @@ from services.cli.main import main
 from services.hooks.documents import UnusableDocumentError, assess_document
 from services.hooks.overrides import VariantOptions, build_variant
 from services.hooks.regression_cases import build_case_schema, read_case
-from services.knowledge.language import list_messages
+from services.knowledge.messages import list_messages
 from services.web.unit_text import spell_units
 from services.web.what_if.limit_bands import build_bands, find_scope
 from services.web.what_if.pages import MAX_CONCURRENT, MAX_FAULT_TRIAL_BYTES, WhatIfPages
