@@ -1,4 +1,4 @@
-"""Check at start that each step, flag and order that a marker or a site's guideline names is known."""
+"""Check at start that steps, flags and orders named by markers and site guidelines are known."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path

@@ -22,7 +22,7 @@ from services.hooks.catalog import build_services
 def asked(tmp_path):
     """Asks an application in a dialect; gives the answer and the log lines."""
 
-    def ask(dialect, call, attention=None, *, app=False, knowledge=None):
+    def ask(dialect, call, attention=None, *, app=False):
         lines = []
 
         def keep(_logger, _name, event):
@@ -31,11 +31,7 @@ def asked(tmp_path):
 
         app = create_app(
             make_context(
-                {
-                    "local": build_services(
-                        knowledge or known(), "https://cds.example", attention, app=app
-                    )
-                },
+                {"local": build_services(known(), "https://cds.example", attention, app=app)},
                 Settings(tenants=(replace(LOCAL_TENANT, dialect=dialect or Dialect()),)),
                 Records.open(f"sqlite:///{tmp_path / 'records.sqlite3'}"),
                 Telemetry(structlog.wrap_logger(None, processors=[stamp_event, keep]), "test"),
