@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from services.population.run.rows import TABLES
+from services.population.rows import TABLES
 from services.population.run.survey import write_survey
 
 AS_OF = "2026-11-01"

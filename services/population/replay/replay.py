@@ -27,7 +27,7 @@ from services.population.replay.events import DEFAULT_HOOKS, REPLAYED_HOOKS, Cal
 from services.population.replay.record_history import RecordHistory
 from services.population.replay.shown_cards import ReplayCardHistory, ShownCards, get_topic
 from services.population.replay.timestamps import AsOf
-from services.population.run.rows import Row
+from services.population.rows import Row
 
 ANSWER_MODES = ("none", "overridden")
 PROBLEMS = frozenset(topic.problem for topic in TOPICS)

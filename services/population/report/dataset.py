@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import orjson
 
-from services.population.run.rows import TABLES
+from services.population.rows import TABLES
 from services.population.run.survey import SURVEY_FILE
 from services.reports.duckdb_tools import (
     fetch_number,

@@ -17,9 +17,9 @@ from services.evaluation.evaluate import evaluate
 from services.hooks.decide import CallContext, decide_cards
 from services.hooks.offered_hooks import build_service_id
 from services.knowledge.site import SiteKnowledge
+from services.population import rows
 from services.population.replay.record_history import read_chart_on
 from services.population.replay.replay import Replay, build_card_rows, make_blank_key
-from services.population.run import rows
 from services.population.run.scan import Complaints, Line
 from services.sarcopenia.assess import assess as assess_muscle
 from services.vitamin_b12.assess import assess as assess_b12

@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 import orjson
 
+from services.population.rows import TABLES
 from services.population.run.assess import BucketOutput
-from services.population.run.rows import TABLES
 from services.reports.duckdb_tools import quote_text
 
 

@@ -18,9 +18,9 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
+from services.population.rows import TABLES
 from services.population.run.parquet import lock_folder, publish
 from services.population.run.plan import RunPlan
-from services.population.run.rows import TABLES
 from services.population.run.scan import Complaints
 from services.population.run.worker import (
     ASSESS,
