@@ -91,6 +91,8 @@ def test_one_broken_file_holds_up_no_record(folder):
         with locked(folder / "records.sqlite3"):
             assert [once(service.port, tally=tally) for _ in range(5)] == [200] * 5
         drained(folder / "spool")
+        # The line comes after the file was set aside, from a thread that ends with the service.
+        wait_until(lambda: service.lines("error"))
     assert [file.name for file in (folder / "spool").glob("*.broken")] == ["0-broken.broken"]
     found = figures(url(folder), tally)
     assert found.is_sound, found
