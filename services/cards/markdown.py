@@ -25,7 +25,7 @@ def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _write_row(cells: Sequence[str]) -> str:
-    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |")  # an empty cell is one space wide
 
 
 def write_evidence_table(
@@ -69,7 +69,7 @@ def write_bullets(
     items = [language(sentence) for sentence in sentences if sentence][:max_items]
     if not items:
         return ""
-    return f"**{language(title)}**\n\n" + "\n".join(f"- {item}" for item in items)
+    return f"**{language(title)}**\n\n- " + "\n- ".join(items)
 
 
 def write_gaps(chart: Chart, keys: Mapping[str, str], language: Language) -> Iterator[str]:
